@@ -1,0 +1,127 @@
+"""Differentiable Siamese augmentation (Zhao and Bilen, ICML 2021): one operation per call, one draw for the whole batch.
+
+The operations of pictures are those of DSA; those of log-mels keep what makes a sound that sound: shift in time, gain, masking.
+Sizes of the draws follow DSA: crop by 1/8, cut out a half, scale by 1.2, rotate by 15 degrees, brightness 1, saturation 2, contrast 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.plugins import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def augment(rows: Tensor, operations: Sequence[str], fill: float, generator: torch.Generator) -> Tensor:
+    """Apply one of `operations`, drawn from the generator, to rows [N, ..., C, H, W]; no operation leaves them as they are.
+
+    Args:
+        fill: what stands for nothing at the edges, in normalised units.
+        generator: two calls with equal generators do the same thing to two batches (Siamese).
+    """
+    if not operations:
+        return rows
+    draw = torch.rand(8, generator=generator).tolist()
+    operation = pick(OPERATIONS, operations[int(draw[0] * len(operations))], "augmentation")
+    flat = operation(rows.flatten(0, -4) - fill, draw[1:])  # around zero, so that zero padding is the fill
+    return (flat + fill).reshape(rows.shape)
+
+
+def _color(x: Tensor, draw: list[float]) -> Tensor:
+    x = x + (draw[0] - 0.5)
+    grey = x.mean(1, keepdim=True)
+    x = (x - grey) * (2 * draw[1]) + grey
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return (x - mean) * (draw[2] + 0.5) + mean
+
+
+def _crop(x: Tensor, draw: list[float]) -> Tensor:
+    down, right = (_offset(size, 0.125, u) for size, u in zip(x.shape[-2:], draw, strict=False))
+    return _moved(x, down, right)
+
+
+def _cutout(x: Tensor, draw: list[float]) -> Tensor:
+    mask = x.new_ones(x.shape[-2:])
+    (top, bottom), (left, right) = (_hole(size, 0.5, u) for size, u in zip(x.shape[-2:], draw, strict=False))
+    mask[top:bottom, left:right] = 0
+    return x * mask
+
+
+def _flip(x: Tensor, draw: list[float]) -> Tensor:
+    return x.flip(-1) if draw[0] < 0.5 else x
+
+
+def _scale(x: Tensor, draw: list[float]) -> Tensor:
+    wide, high = (1 / 1.2 + u * (1.2 - 1 / 1.2) for u in draw[:2])
+    return _warped(x, [[wide, 0.0, 0.0], [0.0, high, 0.0]])
+
+
+def _rotate(x: Tensor, draw: list[float]) -> Tensor:
+    angle = (2 * draw[0] - 1) * math.radians(15)
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return _warped(x, [[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+
+
+def _shift(x: Tensor, draw: list[float]) -> Tensor:
+    return _moved(x, 0, _offset(x.shape[-1], 0.125, draw[0]))
+
+
+def _gain(x: Tensor, draw: list[float]) -> Tensor:
+    return x + (draw[0] - 0.5)
+
+
+def _mask_time(x: Tensor, draw: list[float]) -> Tensor:
+    left, right = _hole(x.shape[-1], 0.25, draw[0])
+    mask = x.new_ones(x.shape[-1])
+    mask[left:right] = 0
+    return x * mask
+
+
+def _mask_mel(x: Tensor, draw: list[float]) -> Tensor:
+    return _mask_time(x.transpose(-1, -2), draw).transpose(-1, -2)
+
+
+OPERATIONS: dict[str, Callable[[Tensor, list[float]], Tensor]] = {
+    "color": _color,
+    "crop": _crop,
+    "cutout": _cutout,
+    "flip": _flip,
+    "scale": _scale,
+    "rotate": _rotate,
+    "shift": _shift,
+    "gain": _gain,
+    "mask_time": _mask_time,
+    "mask_mel": _mask_mel,
+}
+
+
+def _offset(size: int, fraction: float, u: float) -> int:
+    """A whole number of cells within +-fraction of the size."""
+    reach = int(size * fraction + 0.5)
+    return int(u * (2 * reach + 1)) - reach
+
+
+def _hole(size: int, fraction: float, u: float) -> tuple[int, int]:
+    """First and last+1 cell of a hole whose middle lies anywhere, so that it may hang over the edge."""
+    length = int(size * fraction + 0.5)
+    first = int(u * (size + 1 - length % 2)) - length // 2
+    return max(first, 0), min(first + length, size)
+
+
+def _moved(x: Tensor, down: int, right: int) -> Tensor:
+    padded = F.pad(x, (abs(right), abs(right), abs(down), abs(down)))
+    top, left = abs(down) - down, abs(right) - right
+    return padded[..., top : top + x.shape[-2], left : left + x.shape[-1]]
+
+
+def _warped(x: Tensor, matrix: list[list[float]]) -> Tensor:
+    theta = x.new_tensor(matrix).expand(len(x), 2, 3)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)

@@ -1,0 +1,142 @@
+"""One cell, method x ipc: choose the step size once, then distil every seed; a finished seed is never done again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+
+from pipeline import evaluation, formation, tensors
+from pipeline.files import digest_of, new_file, new_folder, read_json, write_json
+from pipeline.records import Normalisation, SyntheticSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.evaluation import Bench, Budget
+    from pipeline.matching import Network
+    from pipeline.records import Coreset, RealSet
+
+LOSSES = "losses.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Everything that a cell is made from; `digest` names it, so that an interrupted run is found again."""
+
+    method: str
+    distiller: Any
+    ipc: int
+    real: RealSet
+    coresets: Mapping[str, Coreset]
+    networks: Mapping[str, Network]
+    budget: Budget
+    bench: Bench
+    report: Callable[..., None]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the inputs that decide the cell's bytes."""
+        chosen = {name: coreset.to_json() for name, coreset in self.coresets.items()}
+        networks = {name: asdict(network) for name, network in self.networks.items()}  # type: ignore[call-overload]
+        tuning = [asdict(self.budget), self.bench.val.digest]
+        return digest_of([self.method, asdict(self.distiller), self.ipc, self.real.digest, chosen, networks, tuning])
+
+
+def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> list[dict[str, Any]]:
+    """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the chosen step size.
+
+    Finished seeds and the choice lie under `checkpoints`/<digest of the inputs> until the cell is whole.
+    """
+    place = checkpoints / cell.digest[:16]
+    chosen = _chosen(cell, place / "tuning.json", seeds[0])
+    distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
+    for seed in seeds:
+        if not (place / f"seed{seed}.safetensors").exists():
+            _seed(cell, distiller, seed, chosen["trials"], place)
+    with new_folder(out) as part:
+        for seed in seeds:
+            shutil.copy(place / f"seed{seed}.safetensors", part)
+        _join_losses([(seed, place / f"seed{seed}.json") for seed in seeds], part / LOSSES)
+    shutil.rmtree(place)
+    return list(chosen["trials"])
+
+
+def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
+    """Write a synthetic set between stages, as safetensors with a JSON header."""
+    header = {
+        "classes": synthetic.classes,
+        "ipc": synthetic.ipc,
+        "formation": synthetic.formation,
+        "normalisation": {m: asdict(n) for m, n in synthetic.normalisation.items()},
+        "source_key": synthetic.source_key,
+        "provenance": synthetic.provenance,
+    }
+    tensors.save(path, {**synthetic.rows, "label": synthetic.label}, header)
+
+
+def load_synthetic(path: Path) -> SyntheticSet:
+    """Read what `save_synthetic` wrote."""
+    rows, header = tensors.load(path)
+    return SyntheticSet(
+        rows={m: values for m, values in rows.items() if m != "label"},
+        label=rows["label"],
+        classes=tuple(header["classes"]),
+        ipc=header["ipc"],
+        formation={m: (grid[0], grid[1]) for m, grid in header["formation"].items()},
+        normalisation={m: Normalisation.from_json(value) for m, value in header["normalisation"].items()},
+        source_key=tuple(header["source_key"]),
+        provenance=header["provenance"],
+    )
+
+
+def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> SyntheticSet:
+    synthetic: SyntheticSet = distiller.distill(
+        cell.real, cell.coresets, cell.networks, ipc=cell.ipc, seed=seed, device=cell.bench.device, report=report
+    )
+    return synthetic
+
+
+def _chosen(cell: Cell, path: Path, seed: int) -> dict[str, Any]:
+    if not path.exists():
+        picks, trials = evaluation.tuned(
+            cell.distiller.variants(), lambda variant: _run(cell, variant, seed, cell.report), cell.budget, cell.bench
+        )
+        write_json(path, {"picks": picks, "trials": trials})
+    chosen: dict[str, Any] = read_json(path, "distill")
+    return chosen
+
+
+def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], place: Path) -> None:
+    losses = []
+
+    def report(done: int, total: int, **figures: float) -> None:
+        losses.append(figures["loss"])
+        cell.report(done, total, seed=seed, **figures)
+
+    synthetic = _run(cell, distiller, seed, report)
+    provenance = {
+        "method": cell.method,
+        "params": json.loads(json.dumps(asdict(distiller))),
+        "seed": seed,
+        "tuning": trials,
+        "preprocessing": cell.real.preprocessing,
+        "source_shards": cell.real.digest,
+        "pieces": formation.pieces(synthetic.formation),
+    }
+    write_json(place / f"seed{seed}.json", losses)
+    save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
+
+
+def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
+    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["seed", "step", "loss"])
+        for seed, losses in parts:
+            writer.writerows([seed, step, f"{loss:.6g}"] for step, loss in enumerate(read_json(losses, "distill"), start=1))
+
+

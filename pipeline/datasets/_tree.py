@@ -1,0 +1,93 @@
+"""What adapters share: media files under a folder, their clip ids, and a validation split carved from train by group."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.errors import SourceError
+from pipeline.files import file_digest
+from pipeline.records import SPLITS, Clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
+
+
+def media_under(root: Path) -> list[Path]:
+    """Every media file below a folder, by its suffix, sorted; what starts with a dot is passed over."""
+    if not root.exists():
+        raise SourceError(f"{root} does not exist; expected a folder of videos, or a CSV with path,label,split")
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] != ".")
+    if not files:
+        held = "is empty" if not any(root.iterdir()) else "holds no video"
+        raise SourceError(f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def clips_under(root: Path) -> list[Clip]:
+    """The clips of a `split/label/*.mp4` tree, or of a `label/*.mp4` tree (all of them then in train)."""
+    clips = []
+    for path in media_under(root):
+        folders = path.relative_to(root).parts[:-1]
+        split, labels = (folders[0], folders[1:]) if folders and folders[0] in SPLITS else ("train", folders)
+        if not labels:
+            raise SourceError(f"{path} lies outside of any label's folder; move it to {root}/<label>/ or {root}/<split>/<label>/")
+        clips.append(clip_of(path, path.relative_to(root).with_suffix("").as_posix(), "/".join(labels), split))
+    return unique(clips)
+
+
+def clip_of(
+    path: Path, name: str, label: str, split: str, *, start_s: float = 0.0, end_s: float | None = None, group: str | None = None
+) -> Clip:
+    """A manifest row for one file; its id is `name` with everything but letters, digits, - and _ replaced.
+
+    A file that is not there keeps its row, without bytes and digest: decode puts it into the ledger as missing_file.
+    """
+    clip_id = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    return Clip(
+        clip_id=clip_id,
+        path=str(path.absolute()),
+        label=label,
+        split=split,
+        start_s=start_s,
+        end_s=end_s,
+        group=group or clip_id,
+        bytes=path.stat().st_size if path.is_file() else 0,
+        sha256=file_digest(path) if path.is_file() else "",
+    )
+
+
+def unique(clips: Iterable[Clip]) -> list[Clip]:
+    """Give clips whose ids clash (`a b.mp4`, `a-b.mp4`) a suffix from their path, label and span; sort by id."""
+    rows = list(clips)
+    seen = Counter(clip.clip_id for clip in rows)
+    renamed = [replace(clip, clip_id=f"{clip.clip_id}-{_mark(clip)}") if seen[clip.clip_id] > 1 else clip for clip in rows]
+    return sorted(renamed, key=lambda clip: clip.clip_id)
+
+
+def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: int) -> list[Clip]:
+    """Move about `fraction` of each label's groups from one split to another, chosen by a seeded hash of the group.
+
+    A split that has clips already is left alone. Each label keeps at least one group where it was.
+    """
+    if any(clip.split == target for clip in clips):
+        return clips
+    moved = set()
+    for label in sorted({clip.label for clip in clips}):
+        groups = sorted({c.group for c in clips if c.split == source and c.label == label}, key=lambda group: _draw(seed, group))
+        moved.update(groups[: min(max(round(fraction * len(groups)), 1), len(groups) - 1)])
+    return [replace(clip, split=target) if clip.split == source and clip.group in moved else clip for clip in clips]
+
+
+def _draw(seed: int, text: str) -> str:
+    return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
+
+
+def _mark(clip: Clip) -> str:
+    return hashlib.sha256(f"{clip.path} {clip.label} {clip.start_s} {clip.end_s}".encode()).hexdigest()[:8]

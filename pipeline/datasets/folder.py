@@ -1,0 +1,61 @@
+"""Any folder of clips, or any table of them: `split/label/*.mp4`, `label/*.mp4`, or a CSV with path,label,split[,start,end][,group]."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.datasets._tree import carve, clip_of, clips_under, unique
+from pipeline.errors import SourceError
+from pipeline.records import SPLITS, Clip
+
+TABLE = "clips.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A tree whose folders are the labels, a CSV, or a folder that holds `clips.csv`.
+
+    Args:
+        test_fraction: of each label, if there is no test split; `val_fraction`: of train, if there is no val split.
+        seed: which clips are carved; a group is never parted.
+    """
+
+    test_fraction: float
+    val_fraction: float
+    seed: int
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips under `root`, sorted by id; SourceError where it is not laid out as said above."""
+        table = root if root.is_file() else root / TABLE
+        clips = _tabled(table) if table.is_file() else clips_under(root)
+        return carve(carve(clips, "train", "test", self.test_fraction, self.seed), "train", "val", self.val_fraction, self.seed)
+
+
+def _tabled(table: Path) -> list[Clip]:
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        raise SourceError(f"{table} has no rows; expected the columns path,label,split[,start,end][,group] and one row per clip")
+    missing = {"path", "label", "split"} - rows[0].keys()
+    if missing:
+        raise SourceError(f"{table} lacks the column {', '.join(sorted(missing))}; expected path,label,split[,start,end][,group]")
+    return unique(_row(table, number, row) for number, row in enumerate(rows, start=2))
+
+
+def _row(table: Path, number: int, row: dict[str, str]) -> Clip:
+    path = table.parent / row["path"]  # relative to the table's folder
+    where = f"{table}, line {number}"
+    if row["split"] not in SPLITS:
+        raise SourceError(f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}")
+    if not row["label"]:
+        raise SourceError(f"{where}: the label is empty")
+    try:
+        start, end = float(row.get("start") or 0), float(row["end"]) if row.get("end") else None
+    except ValueError as error:
+        raise SourceError(f"{where}: start and end must be seconds, {error}") from error
+    if start < 0 or (end is not None and end <= start):
+        raise SourceError(f"{where}: the span is {start} to {end}; start must be 0 or more and end after it")
+    name = Path(row["path"]).with_suffix("").as_posix()
+    return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=row.get("group"))

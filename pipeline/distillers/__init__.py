@@ -1,0 +1,1 @@
+"""Distillers: a real set and a start -> a synthetic set."""

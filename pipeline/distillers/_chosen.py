@@ -1,0 +1,85 @@
+"""What methods share that choose real samples: a ranking -> stored instances, each a grid of chosen samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from pipeline import formation
+from pipeline.errors import CellError
+from pipeline.records import RealSet, SyntheticSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.formation import Grid
+    from pipeline.records import Coreset
+
+    Ranking = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """A method that chooses and optimises nothing.
+
+    Args:
+        formation: modality -> (rows, columns) of the grid of pieces in a stored instance; (1, 1) keeps samples whole.
+    """
+
+    formation: dict[str, tuple[int, int]]
+
+    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
+        """label -> keys, best first; each method has its own."""
+        raise NotImplementedError
+
+    def variants(self) -> list[Self]:
+        """Nothing to choose between."""
+        return [self]
+
+    def mixed(self, picks: Mapping[str, int]) -> Self:
+        """Nothing to mix."""
+        return self
+
+    def distill(
+        self, real: RealSet, coresets: Mapping[str, Coreset], networks: Mapping[str, Any], *, ipc: int, seed: int, **machine: Any
+    ) -> SyntheticSet:
+        """The best `ipc` x pieces samples of each class."""
+        return form(real, self.ranking(real, coresets, seed), ipc, self.formation)
+
+
+def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -> SyntheticSet:
+    """The first ipc x pieces samples of each class as `ipc` stored instances.
+
+    As in AVDD the best `ipc` samples become the first piece of each instance, the next `ipc` the second, and so on; a sample
+    fills the same piece of its frame and its log-mel.
+
+    Raises:
+        CellError: a class has too few samples, or a grid does not divide its picture.
+    """
+    count = formation.pieces({m: grids[m] for m in real.rows})
+    refuse_infeasible(real, ipc, count)
+    place = {key: row for row, key in enumerate(real.keys)}
+    chosen = [list(ranking[label][: ipc * count]) for label in real.classes]
+    by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
+    instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
+    sources = [" ".join(keys[i::ipc]) for keys in chosen for i in range(ipc)]
+    return SyntheticSet(
+        rows={m: formation.join(rows, grids[m]) for m, rows in instances.items()},
+        label=torch.arange(len(real.classes)).repeat_interleave(ipc),
+        classes=real.classes,
+        ipc=ipc,
+        formation={m: grids[m] for m in real.rows},
+        normalisation=real.normalisation,
+        source_key=tuple(sources),
+    )
+
+
+def refuse_infeasible(real: RealSet, ipc: int, count: int) -> None:
+    """A cell that asks a class for more samples than it has is a CellError naming the largest ipc that fits."""
+    held = {name: len(real.of_class(label)) for label, name in enumerate(real.classes)}
+    name, least = min(held.items(), key=lambda item: item[1])
+    if ipc * count > least:
+        fits = f"the largest ipc that fits is {least // count}" if least >= count else "no ipc fits; add clips or use fewer pieces"
+        raise CellError(f"ipc {ipc} x {count} pieces needs {ipc * count} training windows a class, {name!r} has {least}; {fits}")

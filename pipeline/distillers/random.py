@@ -1,0 +1,31 @@
+"""Random selection: a fresh draw of real samples per class and seed, the lower baseline of every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline.distillers._chosen import Chosen
+from pipeline.streams import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.distillers._chosen import Ranking
+    from pipeline.records import Coreset, RealSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Chosen):
+    """See `Chosen`."""
+
+    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
+        """Each class's samples in an order drawn from the seed."""
+        result = {}
+        for label, name in enumerate(real.classes):
+            rows = real.of_class(label)
+            order = torch.randperm(len(rows), generator=stream("random", seed, label))
+            result[name] = [real.keys[row] for row in rows[order].tolist()]
+        return result

@@ -1,0 +1,1 @@
+"""Extractors: a real set -> embeddings."""

@@ -1,0 +1,67 @@
+"""Embeddings of a ConvNet pair trained on the real training set: self-contained, no weights to download."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline import training
+from pipeline.files import digest_of
+from pipeline.plugins import pick
+from pipeline.records import Features
+from pipeline.streams import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.matching import Network
+    from pipeline.records import RealSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """Train for `steps`, then embed every sample.
+
+    Args:
+        network: the plugin that is trained; `rate`: Adam's, falling to 0 as a cosine.
+        augment: modality -> augmentations, one drawn per batch and modality.
+    """
+
+    network: str
+    steps: int
+    batch: int
+    rate: float
+    weight_decay: float
+    augment: dict[str, tuple[str, ...]]
+    seed: int
+
+    def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device) -> Features:
+        """One float32 [N, D] per modality."""
+        module = pick(networks, self.network, "network").build(real.shapes, len(real.classes), stream("extractor", self.seed)).to(device)
+        rates = dict.fromkeys(real.rows, self.rate)
+        recipe = training.Recipe(
+            steps=self.steps,
+            batch=self.batch,
+            rates=rates,
+            head_rates=rates,
+            weight_decay=self.weight_decay,
+            schedule=training.cosine,
+            operations=self.augment,
+        )
+        training.fit(module, training.whole(real), recipe, stream("extractor", self.seed, "fit"), device)
+        vectors = training.embed(module, real, device)
+        weights = {name: tensor.double().sum().item() for name, tensor in module.state_dict().items()}
+        return Features(
+            keys=real.keys,
+            label=real.label.numpy(),
+            vectors={modality: tensor.numpy() for modality, tensor in vectors.items()},
+            classes=real.classes,
+            attributes={
+                "extractor": "convnet",
+                "shards": real.digest,
+                "preprocessing": real.preprocessing,
+                "weights": digest_of([asdict(self), weights]),
+            },
+        )

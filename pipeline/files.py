@@ -1,0 +1,82 @@
+"""Atomic files and folders: written beside their place under a `.part` name, then renamed; what exists is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import OutputError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise an OutputError if something lies at `path` already."""
+    if path.exists():
+        raise OutputError(f"{path} exists already; remove it or name another output")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a `.part` name to write to; it becomes `path` if the block ends well, and is removed if it does not."""
+    part = _part(path)
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty `.part` folder; it becomes `path`, which must not exist, if the block ends well."""
+    refuse_existing(path)
+    part = _part(path)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir()
+        yield part
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON with sorted keys, atomically."""
+    with new_file(path) as part:
+        part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Read a JSON file that the stage `made_by` writes."""
+    if not path.is_file():
+        raise SourceError(f"{path} does not exist; it is written by `avdistill {made_by}`")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(f"{path} is not valid JSON ({error}); remove it and run `avdistill {made_by}` again") from error
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _part(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {path.parent} cannot be made ({error.strerror}); name another output") from error
+    return path.with_name(path.name + ".part")

@@ -1,0 +1,77 @@
+"""The manifest: one CSV row per clip, in the order of the ids; paths below its own folder are relative to it, so that it travels."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.files import new_file
+from pipeline.records import SPLITS, Clip
+
+COLUMNS = [field.name for field in fields(Clip)]
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def write_manifest(path: Path, clips: list[Clip]) -> None:
+    """Write the rows atomically; fewer than two labels, or a label without a train clip, is a SourceError."""
+    labels = {clip.label for clip in clips}
+    if len(labels) < 2:
+        raise SourceError(f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders")
+    for split in SPLITS:
+        absent = labels - {clip.label for clip in clips if clip.split == split}
+        if absent:
+            raise SourceError(f"the {split} split has no clip of {', '.join(sorted(absent))}; add clips, or carve a larger fraction")
+    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_row(clip, path.parent) for clip in clips)
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read the rows; a missing column, a bad id or a number that is none is a SourceError naming the line."""
+    if not path.is_file():
+        raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or set(COLUMNS) - rows[0].keys():
+        raise SourceError(f"{path} is not a manifest; expected the columns {','.join(COLUMNS)} and at least one row")
+    clips = [_clip(path, number, row) for number, row in enumerate(rows, start=2)]
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.clip_id in seen:
+            raise SourceError(f"{path}: the clip id {clip.clip_id} stands there twice; ids must be unique")
+        seen.add(clip.clip_id)
+    return clips
+
+
+def _row(clip: Clip, folder: Path) -> dict[str, object]:
+    media, here = Path(clip.path), folder.absolute()
+    row = {**asdict(clip), "path": str(media.relative_to(here)) if media.is_relative_to(here) else clip.path}
+    return {key: "" if value is None else value for key, value in row.items()}
+
+
+def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
+    where = f"{path}, line {number}"
+    if not _ID.fullmatch(row["clip_id"]):
+        raise SourceError(f"{where}: the clip id {row['clip_id']!r} may hold letters, digits, - and _ only")
+    if row["split"] not in SPLITS:
+        raise SourceError(f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}")
+    try:
+        start, end = float(row["start_s"]), float(row["end_s"]) if row["end_s"] else None
+        size = int(row["bytes"])
+    except ValueError as error:
+        raise SourceError(f"{where}: {error}") from error
+    return Clip(
+        clip_id=row["clip_id"],
+        path=str(path.parent / row["path"]),
+        label=row["label"],
+        split=row["split"],
+        start_s=start,
+        end_s=end,
+        group=row["group"],
+        bytes=size,
+        sha256=row["sha256"],
+    )

@@ -1,0 +1,1 @@
+"""Metrics: probabilities and labels -> one number."""

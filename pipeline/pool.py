@@ -1,0 +1,125 @@
+"""Torch-free worker processes: one task at a time each, with a deadline; a hang, a crash or a leak costs one task, never the run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from multiprocessing.connection import Connection
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Spawned, not forked: a worker inherits no thread, no lock and no torch.
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    process: Any
+    pipe: Connection
+    task: Any = None
+    until: float = 0.0
+    done: int = 0
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def work(
+    function: Callable[[T], R], tasks: Iterable[T], *, workers: int, deadline_s: float, recycle: int
+) -> Iterator[tuple[T, R | MediaError]]:
+    """Yield (task, result) as results come in; a MediaError stands for a task that failed, hung or took its worker down.
+
+    Args:
+        function: importable by name, so that a spawned process finds it; its module must not import torch.
+        deadline_s: seconds per task, after which its worker is killed and replaced.
+        recycle: tasks after which a worker is replaced, against leaks in decoders.
+    """
+    waiting = deque(tasks)
+    staff = [_hire(function) for _ in range(min(workers, len(waiting)))]
+    try:
+        while waiting or any(worker.task is not None for worker in staff):
+            for place, worker in enumerate(staff):
+                if worker.task is None and waiting:
+                    staff[place] = _hand(_fresh(worker, function, recycle), waiting.popleft(), deadline_s)
+            busy = [worker for worker in staff if worker.task is not None]
+            wait([worker.pipe for worker in busy], timeout=max(min(w.until for w in busy) - time.monotonic(), 0))
+            for place, worker in enumerate(staff):
+                if worker.task is None:
+                    continue
+                result = _collect(worker, deadline_s)
+                if result is None:
+                    continue
+                yield worker.task, result[0]
+                worker.task = None
+                if result[1]:
+                    worker.stop()
+                    staff[place] = _hire(function)
+    finally:
+        for worker in staff:
+            worker.stop()
+
+
+def _collect(worker: _Worker, deadline_s: float) -> tuple[Any, bool] | None:
+    """(result, whether the worker is lost), or None while it is still at work."""
+    if worker.pipe.poll():
+        try:
+            return worker.pipe.recv(), False
+        except (EOFError, ConnectionResetError):
+            worker.process.join()
+            return MediaError("crash", f"the decoder took its process down (exit code {worker.process.exitcode})"), True
+    if time.monotonic() >= worker.until:
+        return MediaError("timeout", f"not done after {deadline_s:g} s"), True
+    return None
+
+
+def _hand(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
+    worker.pipe.send(task)
+    worker.task, worker.until, worker.done = task, time.monotonic() + deadline_s, worker.done + 1
+    return worker
+
+
+def _fresh(worker: _Worker, function: Callable[[T], R], recycle: int) -> _Worker:
+    if worker.done < recycle:
+        return worker
+    worker.stop()
+    return _hire(function)
+
+
+def _hire(function: Callable[[T], R]) -> _Worker:
+    ours, theirs = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process=process, pipe=ours)
+
+
+def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
+    """The worker's life: take a task, send a result; a MediaError is a result, any other error one too, as decode_error."""
+    while True:
+        try:
+            task = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            result: R | MediaError = function(task)
+        except MediaError as error:
+            result = error
+        except MemoryError:
+            result = MediaError("memory", "the clip does not fit into memory")
+        except Exception as error:  # one clip's surprise must not end the run; the ledger shows it
+            result = MediaError("decode_error", f"{type(error).__name__}: {error}"[:200])
+        except KeyboardInterrupt:
+            return
+        pipe.send(result)

@@ -1,0 +1,250 @@
+"""The nouns of the line: clip, window, sample, real set, features, coreset, synthetic set, scores; none of them imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import CellError, PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from torch import Tensor
+
+SPLITS = ("train", "val", "test")
+
+# Why a clip or a window is not among the samples: the ledger knows these words and no others (design, section 4).
+REASONS = (
+    "no_audio",
+    "no_video",
+    "truncated_audio",
+    "truncated_video",
+    "short",
+    "silent",
+    "still",
+    "black",
+    "clipping",
+    "av_offset",
+    "near_duplicate",
+    "duplicate",
+    "decode_error",
+    "timeout",
+    "memory",
+    "crash",
+    "missing_file",
+    "outside_root",
+    "bad_id",
+    "bad_span",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """One labelled span of one media file: a row of the manifest.
+
+    Args:
+        start_s: seconds from the file's first presentation time.
+        end_s: the same; None means the end of the file.
+        group: clips of one group never part when a split is carved (a speaker, a recording).
+    """
+
+    clip_id: str
+    path: str
+    label: str
+    split: str
+    start_s: float
+    end_s: float | None
+    group: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One decoded second of a clip: arrays by modality, e.g. frame u8 [T, H, W, 3] and logmel f16 [M, F] in dB."""
+
+    clip: str
+    second: int
+    label: str
+    arrays: dict[str, np.ndarray]
+    pts: tuple[float, ...]
+
+    @property
+    def key(self) -> str:
+        """`<clip_id>_<second:04d>`, the name that a sample carries through every table."""
+        return f"{self.clip}_{self.second:04d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """How stored values become what networks see: (raw * scale - mean) / std, per channel.
+
+    Args:
+        scale: 1/255 for 8-bit frames, 1 for log-mels in dB.
+        fill: the normalised value that stands for nothing (mean colour, the log-mel's floor); augmentation pads with it.
+    """
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fill: float
+
+    def apply(self, raw: Tensor) -> Tensor:
+        """Raw [..., C, H, W] of any dtype -> normalised float32 of the same shape."""
+        values = raw.float()
+        mean = values.new_tensor(self.mean)[:, None, None]
+        std = values.new_tensor(self.std)[:, None, None]
+        return (values * self.scale - mean) / std
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Normalisation:
+        return cls(scale=value["scale"], mean=tuple(value["mean"]), std=tuple(value["std"]), fill=value["fill"])
+
+    def undo(self, normalised: Tensor) -> Tensor:
+        """Normalised [..., C, H, W] -> raw units (0..255, dB) as float32."""
+        mean = normalised.new_tensor(self.mean)[:, None, None]
+        std = normalised.new_tensor(self.std)[:, None, None]
+        return (normalised * std + mean) / self.scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealSet:
+    """One split in memory, as stored on disk: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], label int64 [N].
+
+    Args:
+        keys: one per row; `clips`: the source clip of each row, the unit that is resampled in the bootstrap.
+        classes: names, in the order of the label's numbers, the same for every split.
+        preprocessing: digest of the parameters that made the samples from the media.
+        digest: digest of the shards that were read.
+    """
+
+    rows: dict[str, Tensor]
+    label: Tensor
+    keys: tuple[str, ...]
+    clips: tuple[str, ...]
+    classes: tuple[str, ...]
+    normalisation: dict[str, Normalisation]
+    preprocessing: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        _same_length({**self.rows, "label": self.label, "keys": self.keys, "clips": self.clips})
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one row per modality, without the batch dimension."""
+        return {modality: tuple(rows.shape[1:]) for modality, rows in self.rows.items()}
+
+    def normalised(self, index: Tensor | slice, using: Mapping[str, Normalisation] | None = None) -> dict[str, Tensor]:
+        """Rows at `index` as networks see them, float32."""
+        return {m: (using or self.normalisation)[m].apply(rows[index]) for m, rows in self.rows.items()}
+
+    def of_class(self, label: int) -> Tensor:
+        """Indices of one class's rows, ascending."""
+        return (self.label == label).nonzero().flatten()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Embeddings of one split: one float32 [N, D] per modality, keyed like the samples.
+
+    Args:
+        attributes: extractor, its parameters, and the digests of the shards, preprocessing and weights behind the numbers.
+    """
+
+    keys: tuple[str, ...]
+    label: np.ndarray
+    vectors: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+    attributes: dict[str, str]
+
+    def __post_init__(self) -> None:
+        _same_length({**self.vectors, "label": self.label, "keys": self.keys})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coreset:
+    """A ranking of real samples: label -> keys, best first, so that any IPC is a prefix."""
+
+    selector: str
+    seed: int
+    table: str
+    ranking: dict[str, tuple[str, ...]]
+
+    def first(self, count: int) -> dict[str, tuple[str, ...]]:
+        """The first `count` keys of each class; a class that has fewer is a CellError."""
+        for label, keys in self.ranking.items():
+            if len(keys) < count:
+                raise CellError(f"class {label!r} has {len(keys)} ranked samples, {count} are needed; lower the ipc or add clips")
+        return {label: keys[:count] for label, keys in self.ranking.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        return {"selector": self.selector, "seed": self.seed, "table": self.table, "ranking": self.ranking}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Coreset:
+        ranking = {label: tuple(keys) for label, keys in value["ranking"].items()}
+        return cls(selector=value["selector"], seed=value["seed"], table=value["table"], ranking=ranking)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticSet:
+    """The synthetic set S: `ipc` stored instances per class, in the networks' normalised units.
+
+    Args:
+        rows: frame float32 [N, T, 3, H, W], logmel float32 [N, 1, M, F]; N = classes x ipc, class by class.
+        formation: (rows, columns) of the grid of pieces in each stored instance, per modality; (1, 1) is a whole one.
+        source_key: for each row, the keys of the real samples that it was formed from or started from.
+        provenance: JSON values: dataset, method, parameters, seed, digests of what it was made from, how it was tuned.
+    """
+
+    rows: dict[str, Tensor]
+    label: Tensor
+    classes: tuple[str, ...]
+    ipc: int
+    formation: dict[str, tuple[int, int]]
+    normalisation: dict[str, Normalisation]
+    source_key: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _same_length({**self.rows, "label": self.label, "source_key": self.source_key})
+        if len(self.label) != self.ipc * len(self.classes):
+            raise PipelineError(f"a synthetic set of {len(self.classes)} classes x ipc {self.ipc} has {len(self.label)} rows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What students reached on the test split under one protocol.
+
+    Args:
+        metrics: metric -> view (a, v, av) -> mean, std (population), n, low, high: fractions, the interval a 95 % bootstrap.
+        chosen: what the validation split decided; `trials`: every validation run behind that choice.
+        runs: one entry per (set, student): seed, student, and each metric of each view.
+    """
+
+    metrics: dict[str, dict[str, dict[str, float]]]
+    chosen: dict[str, Any]
+    trials: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "metrics": self.metrics,
+            "chosen": self.chosen,
+            "trials": self.trials,
+            "runs": self.runs,
+            "seconds": self.seconds,
+        }
+
+
+def _same_length(columns: Mapping[str, Sequence[Any] | Tensor | np.ndarray]) -> None:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise PipelineError(f"columns of one record differ in length: {lengths}")

@@ -1,0 +1,1 @@
+"""Selectors: embeddings -> a ranking of each class's samples."""

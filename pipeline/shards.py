@@ -1,0 +1,212 @@
+"""Door to webdataset: samples <-> tar shards with reproducible bytes, and the index that says which shards are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import webdataset
+
+from pipeline.errors import OutputError, ShardError
+from pipeline.files import digest_of, file_digest, new_file, read_json, write_json
+from pipeline.records import Normalisation, RealSet, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What the index knows of one tar.
+
+    Args:
+        source: digest of the clips and parameters that decide its bytes; while it stands, the shard is kept.
+        moments: modality -> [count, sums per channel, sums of squares per channel] of its samples.
+        ledger: the fate of its clips and windows.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    samples: int
+    moments: dict[str, list[Any]]
+    ledger: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What a reader needs besides the tars: class names, normalisation, and the digest of the preprocessing."""
+
+    classes: tuple[str, ...]
+    preprocessing: str
+    normalisation: dict[str, Normalisation]
+    shards: tuple[Shard, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the shards' digests and the class names: what is read, whatever wrote it."""
+        return digest_of([self.classes, self.preprocessing, [shard.sha256 for shard in self.shards]])
+
+
+def shard_of(clip_id: str, count: int) -> str:
+    """The shard of a clip, by the hash of its id: a new clip touches one shard."""
+    return f"shard-{int(hashlib.sha256(clip_id.encode()).hexdigest(), 16) % count:05d}"
+
+
+def write_shard(folder: Path, name: str, source: str, samples: Iterable[Sample], ledger: list[dict[str, Any]]) -> Shard:
+    """Write one tar, members sorted and without a clock, then its record beside it."""
+    moments = _Moments()
+    path = folder / f"{name}.tar"
+    count = 0
+    with new_file(path) as part, part.open("wb") as stream, webdataset.TarWriter(stream, encoder=False, mtime=0) as tar:
+        for sample in sorted(samples, key=lambda sample: sample.key):
+            tar.write(_members(sample))
+            moments.add(sample)
+            count += 1
+    shard = Shard(name=name, source=source, sha256=file_digest(path), samples=count, moments=moments.sums, ledger=ledger)
+    write_json(folder / f"{name}.json", asdict(shard))
+    return shard
+
+
+def standing(folder: Path) -> dict[str, Shard]:
+    """The whole shards of an earlier or interrupted run, by name; a folder that holds something else is refused."""
+    if not folder.exists():
+        return {}
+    foreign = [p for p in folder.iterdir() if p.name != INDEX and not p.name.startswith("shard-")]
+    if foreign:
+        raise OutputError(f"{folder} holds {foreign[0].name}, which is no shard; name another output folder")
+    records = [*_listed(folder), *(Shard(**read_json(path, "decode")) for path in sorted(folder.glob("shard-*.json")))]
+    return {shard.name: shard for shard in records if _whole(folder, shard)}
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Write the index last, then drop what it does not list, and the records that it took in."""
+    write_json(folder / INDEX, asdict(index))
+    listed = {INDEX, *(f"{shard.name}.tar" for shard in index.shards)}
+    for path in folder.iterdir():
+        if path.name not in listed:
+            path.unlink()
+
+
+def read_index(folder: Path) -> Index:
+    """Read a split's index; ShardError if the folder holds none, naming what to run."""
+    if not (folder / INDEX).is_file():
+        raise ShardError(f"{folder} holds no {INDEX}; expected the shards of one split, as `avdistill decode` writes them")
+    value = read_json(folder / INDEX, "decode")
+    try:
+        return Index(
+            classes=tuple(value["classes"]),
+            preprocessing=value["preprocessing"],
+            normalisation={m: Normalisation.from_json(n) for m, n in value["normalisation"].items()},
+            shards=tuple(Shard(**shard) for shard in value["shards"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ShardError(f"{folder / INDEX} is no index of shards ({error}); run `avdistill decode` again") from error
+
+
+def read_shards(folder: Path) -> RealSet:
+    """Read a whole split into memory: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F]; each tar is checked by its digest."""
+    index = read_index(folder)
+    rows = [row for shard in index.shards for row in _rows(folder, shard)]
+    if not rows:
+        raise ShardError(f"{folder} holds no sample; see the ledger beside it for the reasons")
+    keys, about, arrays = zip(*rows, strict=True)
+    number = {name: i for i, name in enumerate(index.classes)}
+    return RealSet(
+        # Contiguous, or networks run with channels last, where instance norm is several times slower on a CPU.
+        rows={m: torch.from_numpy(np.stack([_channels_first(a[m]) for a in arrays])).contiguous() for m in index.normalisation},
+        label=torch.tensor([number[a["label"]] for a in about]),
+        keys=tuple(keys),
+        clips=tuple(a["clip"] for a in about),
+        classes=index.classes,
+        normalisation=index.normalisation,
+        preprocessing=index.preprocessing,
+        digest=index.digest,
+    )
+
+
+def moments_of(shards: Iterable[Shard], scale: dict[str, float]) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Mean and standard deviation per channel of each modality over some shards, times its scale."""
+    result = {}
+    for modality, factor in scale.items():
+        parts = [shard.moments[modality] for shard in shards if shard.samples]
+        count = sum(part[0] for part in parts)
+        total, squares = (np.sum([part[i] for part in parts], axis=0) for i in (1, 2))
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+        result[modality] = tuple((mean * factor).tolist()), tuple((std * factor).tolist())
+    return result
+
+
+class _Moments:
+    """Sums and sums of squares per channel, in float64 of the stored values."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, list[Any]] = {}
+
+    def add(self, sample: Sample) -> None:
+        for modality, array in sample.arrays.items():
+            values = np.moveaxis(_channels_first(array).astype(np.float64), -3, 0)
+            values = values.reshape(len(values), -1)
+            new = [values.shape[1], values.sum(1), (values**2).sum(1)]
+            old = self.sums.get(modality, [0, 0.0, 0.0])
+            self.sums[modality] = [old[0] + new[0], *((np.asarray(old[i]) + new[i]).tolist() for i in (1, 2))]
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F]: pictures carry their channels last on disk, mels have none."""
+    return np.moveaxis(array, -1, -3) if array.ndim > 2 else array[None]
+
+
+def _members(sample: Sample) -> dict[str, Any]:
+    about = {"clip": sample.clip, "label": sample.label, "pts": sample.pts, "second": sample.second}
+    arrays = {f"{modality}.npy": _npy(array) for modality, array in sorted(sample.arrays.items())}
+    return {"__key__": sample.key, **arrays, "json": json.dumps(about, sort_keys=True).encode()}
+
+
+def _npy(array: np.ndarray) -> bytes:
+    target = io.BytesIO()
+    np.save(target, np.ascontiguousarray(array), allow_pickle=False)
+    return target.getvalue()
+
+
+def _rows(folder: Path, shard: Shard) -> Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray]]]:
+    path = folder / f"{shard.name}.tar"
+    if not _whole(folder, shard):
+        raise ShardError(f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew")
+    for member in webdataset.WebDataset([str(path)], shardshuffle=False, empty_check=False):
+        arrays = {
+            name.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False)
+            for name, content in member.items()
+            if name.endswith(".npy")
+        }
+        yield member["__key__"], json.loads(member["json"]), arrays
+
+
+def _listed(folder: Path) -> tuple[Shard, ...]:
+    return read_index(folder).shards if (folder / INDEX).is_file() else ()
+
+
+def _whole(folder: Path, shard: Shard) -> bool:
+    path = folder / f"{shard.name}.tar"
+    return path.is_file() and file_digest(path) == shard.sha256
+
+
+def counts(ledger: Iterable[dict[str, Any]]) -> dict[str, Counter[str]]:
+    """Clips and windows by verdict and by reason."""
+    rows = list(ledger)
+    clips, windows = [r for r in rows if r["second"] is None], [r for r in rows if r["second"] is not None]
+    return {
+        "clips": Counter(row["verdict"] for row in clips),
+        "windows": Counter(row["verdict"] for row in windows),
+        "reasons": Counter(row["reason"] for row in rows if row["reason"]),
+    }

@@ -1,0 +1,93 @@
+"""Door to h5py: rows as datasets, everything else as root attributes; written atomically, checked by a content digest.
+
+The digest covers names, types, shapes and values of the datasets and the attributes in canonical JSON, so it is the same whatever
+the compression; attributes named in `APART` are outside of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from pipeline.errors import TableError
+from pipeline.files import new_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DIGEST = "content_digest"
+# Said about a table after it was made; they do not define it.
+APART = (DIGEST, "scores", "package_version")
+
+
+def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
+    """Write columns of one length and attributes (text, numbers; lists and mappings become JSON text); return the digest.
+
+    gzip, shuffle and fletcher32 everywhere, no clock: the same table gives the same bytes.
+    """
+    assert len({len(column) for column in columns.values()}) == 1, "columns of one table have one length"
+    plain = {name: _plain(value) for name, value in attributes.items()}
+    digest = _digest(columns, plain)
+    with new_file(path) as part, h5py.File(part, "w") as file:
+        for name, column in sorted(columns.items()):
+            file.create_dataset(name, data=_stored(column), compression="gzip", shuffle=True, fletcher32=True)
+        for name, value in sorted({**plain, DIGEST: digest}.items()):
+            file.attrs[name] = value
+    return digest
+
+
+def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Columns and attributes as they were written; TableError if the file is missing, damaged or changed since."""
+    if not path.is_file():
+        raise TableError(f"{path} does not exist")
+    try:
+        with h5py.File(path, "r") as file:
+            columns = {name: _column(dataset) for name, dataset in file.items()}
+            attributes = {name: _attribute(value) for name, value in file.attrs.items()}
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise TableError(f"{path} is no HDF5 file of ours, or is damaged ({str(error).splitlines()[0]}); write or fetch it again") from error
+    if DIGEST not in attributes:
+        raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
+    if _digest(columns, attributes) != attributes[DIGEST]:
+        raise TableError(f"{path} was changed since it was written: its content no longer has the digest {attributes[DIGEST][:12]}")
+    return columns, attributes
+
+
+def _stored(column: np.ndarray) -> np.ndarray:
+    """Text as UTF-8 of one length, which filters take, unlike text of variable length; numbers as they are."""
+    if column.dtype.kind != "U":
+        return column
+    text = np.char.encode(column, "utf-8")
+    return text.astype(h5py.string_dtype("utf-8", max(text.dtype.itemsize, 1)))
+
+
+def _column(dataset: h5py.Dataset) -> np.ndarray:
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{getattr(dataset, 'name', dataset)} is no dataset")
+    return np.asarray(dataset.asstr()[()], dtype=str) if h5py.check_string_dtype(dataset.dtype) else np.asarray(dataset[()])
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+
+
+def _attribute(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _digest(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
+    """SHA-256 over each column's name, type, shape and bytes in C order, then the attributes that define the table."""
+    digest = hashlib.sha256()
+    for name, column in sorted(columns.items()):
+        text = column.dtype.kind in "UO"
+        content = json.dumps(column.tolist()).encode() if text else np.ascontiguousarray(column).tobytes()
+        digest.update(json.dumps([name, "text" if text else column.dtype.str, list(column.shape)]).encode())
+        digest.update(content)
+    defining = {name: value for name, value in attributes.items() if name not in APART}
+    digest.update(json.dumps(defining, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,33 @@
+"""Door to safetensors: tensors and a JSON header between stages."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline.errors import TensorError
+from pipeline.files import new_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write tensors and a JSON header, atomically; the same input gives the same bytes."""
+    with new_file(path) as part:
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+        save_file(whole, part, metadata={"header": json.dumps(header, sort_keys=True)})
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save` wrote; a TensorError names the file."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["header"])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a dict
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise TensorError(f"{path} is no tensor file of ours ({error}); remove it and run the stage that writes it again") from error

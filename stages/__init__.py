@@ -1,0 +1,1 @@
+"""One thin shell per stage: open, call the library, save."""

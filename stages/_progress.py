@@ -1,0 +1,52 @@
+"""Progress of long work: a bar on a terminal, a line every half minute elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY_S = 30.0
+
+
+class Report:
+    """Called with (done, total, **figures) as work goes on; quiet, it says nothing."""
+
+    def __init__(self, stage: str, quiet: bool) -> None:
+        self._stage, self._quiet = stage, quiet
+        self._began = self._said = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __call__(self, done: int, total: int, **figures: float) -> None:
+        if self._quiet:
+            return
+        if done <= 1:
+            self._began = time.monotonic()
+        text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        rate = done / max(time.monotonic() - self._began, 1e-3)
+        (self._draw if sys.stderr.isatty() else self._say)(done, total, f"{text}  {rate:.3g}/s")
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _draw(self, done: int, total: int, text: str) -> None:
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task(self._stage, total=total, text=text)
+            self._bar.start()
+        task = self._bar.tasks[0].id
+        if done < self._bar.tasks[0].completed:
+            self._bar.reset(task)
+        self._bar.update(task, completed=done, total=total, text=text)
+
+    def _say(self, done: int, total: int, text: str) -> None:
+        if time.monotonic() - self._said >= EVERY_S:
+            self._said = time.monotonic()
+            left = (total - done) * (self._said - self._began) / max(done, 1)
+            print(f"{self._stage}: {done}/{total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)

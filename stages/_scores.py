@@ -1,0 +1,32 @@
+"""Scores under each protocol that the params ask for, and their lines on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.evaluation import Bench, Protocols
+    from pipeline.params import Params
+    from pipeline.training import Instances
+
+
+def scored(sets: Sequence[Instances], protocols: Protocols, spent: int, params: Params, bench: Bench) -> dict[str, Any]:
+    """protocol -> scores in JSON form, for each of evaluate.run."""
+    from pipeline.evaluation import score
+    from pipeline.plugins import pick
+
+    known = {name: getattr(protocols, name) for name in protocols.__dataclass_fields__}
+    chosen = params.section("evaluate")["run"]
+    return {name: score(sets, pick(known, name, "protocol"), spent, bench).to_json() for name in chosen}
+
+
+def lines_of(scores: Mapping[str, Any]) -> list[str]:
+    """One line per protocol and metric: each view's mean, spread and interval, in percent."""
+    lines = []
+    for protocol, score in scores.items():
+        for metric, views in score["metrics"].items():
+            cells = [f"{v} {100 * x['mean']:.1f} ± {100 * x['std']:.1f} [{100 * x['low']:.1f}, {100 * x['high']:.1f}]" for v, x in views.items()]
+            lines.append(f"{protocol} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})")
+    return lines

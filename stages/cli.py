@@ -1,0 +1,117 @@
+"""The command line: one command per stage, made from the stage's signature; the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import pipeline
+from pipeline.errors import PipelineError, RejectError
+from stages._progress import Report
+
+STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect")
+POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+
+# Machine knobs: options or environment, never params, so that no machine changes a result.
+KNOBS: dict[str, tuple[type, Any, Any]] = {
+    "workers": (int, len(os.sched_getaffinity(0)), typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Decoding processes.")),
+    "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
+    "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
+}
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path("params.yaml"),
+    change: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, instead of the file's; repeatable.")] = None,
+    show_traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    """From labelled videos to a tiny synthetic audio-visual set, as one HDF5 file.
+
+    The stages in order: ingest, decode, extract, coreset, distill, export, evaluate, publish; ceiling and report go with them.
+    `dvc repro` runs them all.
+    """
+    context.obj = {"params_file": params_file, "changes": change or [], "traceback": show_traceback}
+
+
+def command(name: str) -> None:
+    """Add the command `name`: stages/<name>.py's function, its arguments, its options and the machine knobs that it takes."""
+    stage = getattr(importlib.import_module(f"stages.{name}"), name)
+    wanted = inspect.signature(stage).parameters
+
+    def run(context: typer.Context, **given: Any) -> None:
+        if "report" in wanted:
+            given["report"] = Report(name, quiet=given["report"])
+        try:
+            if "params" in wanted:
+                given["params"] = _params(context.obj)
+            typer.echo(stage(**given))
+        finally:
+            if "report" in wanted:
+                given["report"].close()
+
+    own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
+    own += [_parameter(parameter) for parameter in wanted.values() if parameter.name != "params"]
+    run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
+    run.__doc__ = _paragraphs(stage)
+    app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
+
+
+def main() -> None:
+    """Run the command line; see DESIGN section 3 for the exit codes."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_said("interrupted; run the same command again, what was finished is kept", 130))
+    except RejectError as error:
+        sys.exit(_said(str(error), 3))
+    except PipelineError as error:
+        sys.exit(_said(str(error), 1))
+    except Exception as error:  # the last resort: a user gets one line, and the way to the rest
+        sys.exit(_said(f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it", 1))
+
+
+def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A stage's parameter as typer wants it: paths and names are arguments, keyword-only ones are options."""
+    if parameter.name in KNOBS:
+        kind, default, option = KNOBS[parameter.name]
+        return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
+    kind = {"Path": Path, "str": str, "int": int}[parameter.annotation]
+    declared = typer.Argument(show_default=False) if parameter.kind is POSITIONAL else typer.Option(show_default=False)
+    return parameter.replace(annotation=Annotated[kind, declared])
+
+
+def _params(given: dict[str, Any]) -> Any:
+    from pipeline.params import load
+
+    return load(given["params_file"], given["changes"])
+
+
+def _paragraphs(stage: Any) -> str:
+    """The docstring, with its example kept on one line."""
+    return str(inspect.getdoc(stage)).replace("Example: ", "Example:\n\n\b\n  ")
+
+
+def _said(message: str, code: int) -> int:
+    if "--traceback" in sys.argv:
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+for _name in STAGES:
+    command(_name)

@@ -1,0 +1,32 @@
+"""features -> rankings"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def coreset(features: Path, out: Path, *, params: Params) -> str:
+    """Rank each class's samples, best first, with every selector of grid.selectors.
+
+    OUT gets <selector>.json: label -> ordered keys, of which any IPC is a prefix.
+
+    Example: avdistill coreset work/generated/features.h5 work/generated/coreset
+    """
+    from pipeline import plugins
+    from pipeline.files import new_folder, write_json
+    from pipeline.params import Grid
+    from pipeline.records import Coreset
+    from pipeline.store import read_features
+
+    table, digest = read_features(features)
+    grid = params.build("grid", Grid)
+    with new_folder(out) as part:
+        for name in grid.selectors:
+            selector = params.build(f"coreset.{name}", plugins.find("selectors", name))
+            ranking = Coreset(selector=name, seed=getattr(selector, "seed", 0), table=digest, ranking=selector.rank(table))
+            write_json(part / f"{name}.json", ranking.to_json())
+    return f"{len(table.keys)} samples of {len(table.classes)} classes ranked by {', '.join(grid.selectors)} -> {out}"

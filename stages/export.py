@@ -1,0 +1,31 @@
+"""synthetic sets -> artifacts"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def export(synthetic: Path, out: Path, *, params: Params) -> str:
+    """Write each synthetic set as one self-describing HDF5 file, without scores.
+
+    Example: avdistill export work/generated/dm/ipc1/synthetic work/generated/dm/ipc1/artifacts
+    """
+    from pipeline.artifact import Export, write_artifact
+    from pipeline.cells import load_synthetic
+    from pipeline.errors import SourceError
+    from pipeline.files import new_folder
+
+    settings = params.build("export", Export)
+    files = sorted(synthetic.glob("seed*.safetensors"))
+    if not files:
+        raise SourceError(f"{synthetic} holds no seed<k>.safetensors; expected what `avdistill distill` writes")
+    lines = []
+    with new_folder(out) as part:
+        for file in files:
+            digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file), settings)
+            lines.append(f"{out / file.stem}.h5  {(part / file.stem).with_suffix('.h5').stat().st_size} bytes  digest {digest[:12]}")
+    return "\n".join(lines)

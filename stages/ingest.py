@@ -1,0 +1,33 @@
+"""media folder or annotations -> manifest"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def ingest(name: str, *, root: Path, out: Path, params: Params) -> str:
+    """List a dataset's clips in a manifest: id, path, label, split, span, group and digest of each.
+
+    NAME is a section of `ingest` in the params file; its `adapter` reads ROOT.
+
+    Example: avdistill ingest generated --root data/generated/media --out data/generated/manifest.csv
+    """
+    from pipeline import plugins
+    from pipeline.errors import ParamsError
+    from pipeline.files import refuse_existing
+    from pipeline.manifest import write_manifest
+
+    refuse_existing(out)
+    section = f"ingest.{name}"
+    adapter = params.section(section).get("adapter")
+    if not isinstance(adapter, str):
+        raise ParamsError(f"{params.name}: {section} has no adapter; expected one of {', '.join(plugins.names('datasets'))}")
+    clips = params.build(section, plugins.find("datasets", adapter), without=["adapter"]).clips(root)
+    write_manifest(out, clips)
+    splits = Counter(clip.split for clip in clips)
+    return f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"

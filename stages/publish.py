@@ -1,0 +1,29 @@
+"""artifacts and scores -> artifacts that carry their scores"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
+    """Copy artifacts and add their scores; the content digest stays, so both files are the same set.
+
+    ARTIFACT is a file or a folder of seed<k>.h5; SCORES must be of these very files.
+
+    Example: avdistill publish work/generated/dm/ipc1/artifacts work/generated/dm/ipc1/scores.json artifacts/generated-dm-ipc1
+    """
+    from pipeline.artifact import Publish, artifacts_in, publish_artifact
+    from pipeline.files import new_folder, read_json
+
+    settings = params.build("publish", Publish)
+    known = read_json(scores, "evaluate")
+    lines = []
+    with new_folder(out) as part:
+        for file in artifacts_in(artifact):
+            digest = publish_artifact(file, known, settings, part / file.name)
+            lines.append(f"{out / file.name}  digest {digest[:12]}")
+    return "\n".join(lines)
