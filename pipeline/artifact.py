@@ -12,7 +12,7 @@ import torch
 import pipeline
 from pipeline import tables
 from pipeline.errors import ArtifactError, TableError
-from pipeline.records import Normalisation, SyntheticSet
+from pipeline.records import Normalisation, SyntheticSet, percent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,9 @@ def read_parts(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ArtifactError(f"{path} is no artifact of avdistill; expected what `avdistill export` writes")
     major = str(attributes.get("format_version", "")).partition(".")[0]
     if major != VERSION.partition(".")[0]:
-        raise ArtifactError(f"{path} has format version {attributes.get('format_version')}, this program reads {VERSION}; install a newer avdistill")
+        raise ArtifactError(
+            f"{path} has format version {attributes.get('format_version')}, this program reads {VERSION}; install a newer avdistill"
+        )
     return columns, {name: _read(value) for name, value in attributes.items()}
 
 
@@ -124,8 +126,7 @@ def describe(path: Path) -> str:
     for protocol, score in scores.items():
         for metric, views in score["metrics"].items():
             for view, x in views.items():
-                interval = f"[{100 * x['low']:.1f}, {100 * x['high']:.1f}]"
-                lines.append(f"{'score':<18}{protocol} {metric} {view}: {100 * x['mean']:.1f} ± {100 * x['std']:.1f} {interval} (n = {x['n']})")
+                lines.append(f"{'score':<18}{protocol} {metric} {view}: {percent(x)} (n = {x['n']})")
     return "\n".join(lines if scores else [*lines, "scores            none; `avdistill evaluate`, then `avdistill publish`"])
 
 

@@ -1,7 +1,7 @@
 """Differentiable Siamese augmentation (Zhao and Bilen, ICML 2021): one operation per call, one draw for the whole batch.
 
-The operations of pictures are those of DSA; those of log-mels keep what makes a sound that sound: shift in time, gain, masking.
-Sizes of the draws follow DSA: crop by 1/8, cut out a half, scale by 1.2, rotate by 15 degrees, brightness 1, saturation 2, contrast 0.5.
+The operations of pictures are those of DSA; those of log-mels leave a sound what it is: shift in time, gain, masking.
+Sizes of the draws follow DSA: crop 1/8, cutout 1/2, scale 1.2, rotate 15 degrees, brightness 1, saturation 2, contrast 0.5.
 """
 
 from __future__ import annotations

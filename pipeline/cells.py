@@ -9,17 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-
 from pipeline import evaluation, formation, tensors
 from pipeline.files import digest_of, new_file, new_folder, read_json, write_json
-from pipeline.records import Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.evaluation import Bench, Budget
-    from pipeline.matching import Network
-    from pipeline.records import Coreset, RealSet
+    from pipeline.records import Coreset, RealSet, SyntheticSet
+    from pipeline.training import Network
 
 LOSSES = "losses.csv"
 
@@ -66,34 +64,6 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> li
     return list(chosen["trials"])
 
 
-def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
-    """Write a synthetic set between stages, as safetensors with a JSON header."""
-    header = {
-        "classes": synthetic.classes,
-        "ipc": synthetic.ipc,
-        "formation": synthetic.formation,
-        "normalisation": {m: asdict(n) for m, n in synthetic.normalisation.items()},
-        "source_key": synthetic.source_key,
-        "provenance": synthetic.provenance,
-    }
-    tensors.save(path, {**synthetic.rows, "label": synthetic.label}, header)
-
-
-def load_synthetic(path: Path) -> SyntheticSet:
-    """Read what `save_synthetic` wrote."""
-    rows, header = tensors.load(path)
-    return SyntheticSet(
-        rows={m: values for m, values in rows.items() if m != "label"},
-        label=rows["label"],
-        classes=tuple(header["classes"]),
-        ipc=header["ipc"],
-        formation={m: (grid[0], grid[1]) for m, grid in header["formation"].items()},
-        normalisation={m: Normalisation.from_json(value) for m, value in header["normalisation"].items()},
-        source_key=tuple(header["source_key"]),
-        provenance=header["provenance"],
-    )
-
-
 def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> SyntheticSet:
     synthetic: SyntheticSet = distiller.distill(
         cell.real, cell.coresets, cell.networks, ipc=cell.ipc, seed=seed, device=cell.bench.device, report=report
@@ -129,7 +99,7 @@ def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], p
         "pieces": formation.pieces(synthetic.formation),
     }
     write_json(place / f"seed{seed}.json", losses)
-    save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
+    tensors.save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
 
 
 def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
@@ -138,5 +108,3 @@ def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
         writer.writerow(["seed", "step", "loss"])
         for seed, losses in parts:
             writer.writerows([seed, step, f"{loss:.6g}"] for step, loss in enumerate(read_json(losses, "distill"), start=1))
-
-

@@ -81,9 +81,7 @@ def counts_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def decode_all(
-    clips: list[Clip], out: Path, params: Decode, workers: int, report: Callable[..., None]
-) -> dict[str, Any]:
+def decode_all(clips: list[Clip], out: Path, params: Decode, workers: int, report: Callable[..., None]) -> dict[str, Any]:
     """Decode every clip into `out`/<split>/, keep the shards that stand, write the ledger, return its counts.
 
     Raises:

@@ -22,8 +22,8 @@ from pipeline.streams import stream
 from pipeline.training import Instances, Recipe
 
 if TYPE_CHECKING:
-    from pipeline.matching import Network
     from pipeline.records import RealSet, SyntheticSet
+    from pipeline.training import Network
 
 # How a prediction is read, by the name that tables give it.
 VIEWS = {"a": ("logmel",), "v": ("frame",), "av": ("logmel", "frame")}
@@ -173,8 +173,16 @@ def score(sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench:
             probabilities = _student(data, recipe, bench.test, bench, ("student", number, student))
             values = _per_row(probabilities, bench.test.label, bench.metrics)
             rows.append(values)
-            runs.append({"set": number, "student": student, **{m: {v: x.mean().item() for v, x in row.items()} for m, row in values.items()}})
-            bench.report(len(runs), len(sets) * bench.repeats, **{v: x.mean().item() for v, x in next(iter(values.values())).items()})
+            runs.append(
+                {
+                    "set": number,
+                    "student": student,
+                    **{m: {v: x.mean().item() for v, x in row.items()} for m, row in values.items()},
+                }
+            )
+            bench.report(
+                len(runs), len(sets) * bench.repeats, **{v: x.mean().item() for v, x in next(iter(values.values())).items()}
+            )
     return Scores(
         metrics={m: {v: _summary([row[m][v] for row in rows], bench) for v in rows[0][m]} for m in bench.metrics},
         chosen={"rates": dict(recipe.rates), "steps": recipe.steps},
@@ -232,7 +240,10 @@ def tuned(
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
     """An artifact of other classes or other preprocessing than the shards is an ArtifactError naming both."""
     if synthetic.classes != real.classes:
-        raise ArtifactError(f"{name} holds the classes {_some(synthetic.classes)}, the shards {_some(real.classes)}; take the shards it was made from")
+        raise ArtifactError(
+            f"{name} holds the classes {_some(synthetic.classes)}, the shards {_some(real.classes)}; "
+            "take the shards it was made from"
+        )
     made = str(synthetic.provenance.get("preprocessing", ""))
     if made != real.preprocessing:
         raise ArtifactError(
@@ -248,9 +259,7 @@ def _student(data: Instances, recipe: Recipe, real: RealSet, bench: Bench, name:
     return training.predict(module, real, data.normalisation, bench.device)
 
 
-def _per_row(
-    probabilities: Mapping[str, Tensor], label: Tensor, metrics: Mapping[str, Metric]
-) -> dict[str, dict[str, Tensor]]:
+def _per_row(probabilities: Mapping[str, Tensor], label: Tensor, metrics: Mapping[str, Metric]) -> dict[str, dict[str, Tensor]]:
     """metric -> view -> value of each test row."""
     views = {view: parts for view, parts in VIEWS.items() if all(m in probabilities for m in parts)}
     joint = {view: torch.stack([probabilities[m] for m in parts]).mean(0) for view, parts in views.items()}
@@ -258,7 +267,7 @@ def _per_row(
 
 
 def _summary(rows: Sequence[Tensor], bench: Bench) -> dict[str, float]:
-    """Mean and population std over runs, and a 95 % interval from resampling both the source clips of the test split and the runs."""
+    """Mean and population std over runs; a 95 % interval from resampling both the test split's source clips and the runs."""
     values = torch.stack(list(rows)).double()  # runs x test rows
     clips = sorted(set(bench.test.clips))
     number = {clip: i for i, clip in enumerate(clips)}

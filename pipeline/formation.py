@@ -42,7 +42,9 @@ def join(instances: Tensor, grid: Grid) -> Tensor:
         return instances
     high, wide = instances.shape[-2:]
     if high % grid[0] or wide % grid[1]:
-        raise CellError(f"a grid of {grid[0]} x {grid[1]} pieces does not divide {high} x {wide}; change the formation or the sizes")
+        raise CellError(
+            f"a grid of {grid[0]} x {grid[1]} pieces does not divide {high} x {wide}; change the formation or the sizes"
+        )
     cells = _resized(instances, high // grid[0], wide // grid[1]).chunk(grid[0] * grid[1])
     columns = [torch.cat(cells[i * grid[0] : (i + 1) * grid[0]], -2) for i in range(grid[1])]
     return torch.cat(columns, -1)

@@ -47,4 +47,6 @@ class LogMel:
         with warnings.catch_warnings():
             # The published setting leaves one of its 128 mel bins empty; that is the setting, so no word of it.
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
-            return MelSpectrogram(self.rate, self.n_fft, hop_length=self.hop, n_mels=self.n_mels, f_min=self.f_min, f_max=self.f_max)
+            return MelSpectrogram(
+                self.rate, self.n_fft, hop_length=self.hop, n_mels=self.n_mels, f_min=self.f_min, f_max=self.f_max
+            )

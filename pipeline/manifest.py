@@ -1,4 +1,4 @@
-"""The manifest: one CSV row per clip, in the order of the ids; paths below its own folder are relative to it, so that it travels."""
+"""The manifest: one CSV row per clip, sorted by id; paths below its own folder are relative to it, so that it travels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def write_manifest(path: Path, clips: list[Clip]) -> None:
     for split in SPLITS:
         absent = labels - {clip.label for clip in clips if clip.split == split}
         if absent:
-            raise SourceError(f"the {split} split has no clip of {', '.join(sorted(absent))}; add clips, or carve a larger fraction")
+            raise SourceError(
+                f"the {split} split has no clip of {', '.join(sorted(absent))}; add clips, or carve a larger fraction"
+            )
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,17 +17,12 @@ from pipeline.streams import stream
 if TYPE_CHECKING:
     from pipeline.networks._towers import AudioVisual
     from pipeline.records import RealSet, SyntheticSet
+    from pipeline.training import Network
 
 # Class means, [classes, D] per modality.
 Means = dict[str, Tensor]
 # Pixels per forward pass; classes are taken together up to this many, so memory is bounded and no result changes.
 PASS_PIXELS = 2**19
-
-
-class Network(Protocol):
-    """A network plugin: shapes and classes -> a module with towers."""
-
-    def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +75,9 @@ def match(
             value.backward()  # type: ignore[no-untyped-call]
             total += value.item()
         if not torch.tensor(total).isfinite():
-            raise CellError(f"the loss is {total} at step {step}; check the real set for NaN, or lower the rates ({dict(plan.rates)})")
+            raise CellError(
+                f"the loss is {total} at step {step}; check the real set for NaN, or lower the rates ({dict(plan.rates)})"
+            )
         optimiser.step()
         report(step + 1, plan.steps, loss=total)
     return replace(start, rows={m: values.detach().cpu() for m, values in rows.items()})
@@ -106,7 +103,7 @@ def _real_means(
     rows = real.normalised(torch.cat(draws))
     seen = {m: _augmented(values.to(device), m, real, plan, seed, step) for m, values in rows.items()}
     sizes = [len(draw) for draw in draws]
-    return {m: torch.stack([part.mean(0) for part in f.split(sizes)]) for m, f in module.embed(seen).items()}
+    return {m: torch.stack([part.mean(0) for part in torch.split(f, sizes)]) for m, f in module.embed(seen).items()}
 
 
 def _synthetic_means(
@@ -115,7 +112,7 @@ def _synthetic_means(
     first, last = labels[0] * start.ipc, (labels[-1] + 1) * start.ipc
     instances = {m: formation.split(values[first:last], start.formation[m]) for m, values in rows.items()}
     seen = {m: _augmented(values, m, start, plan, seed, step) for m, values in instances.items()}
-    return {m: f.unflatten(0, (-1, len(labels), start.ipc)).mean((0, 2)) for m, f in module.embed(seen).items()}
+    return {m: f.reshape(-1, len(labels), start.ipc, f.shape[1]).mean((0, 2)) for m, f in module.embed(seen).items()}
 
 
 def _augmented(values: Tensor, modality: str, data: RealSet | SyntheticSet, plan: Plan, seed: int, step: int) -> Tensor:

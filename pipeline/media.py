@@ -2,7 +2,7 @@
 
 Time zero is the container's first presentation time. decord rebases every stream to its own zero, so it is asked only where
 the streams start together; PyAV keeps the time stamps and answers for the rest, and gives the second opinion when decord fails.
-decord is imported where it is used, in a worker: a torch that is imported after it takes its matrix products from NVBLAS and crashes.
+decord is imported where it is used, in a worker: torch, imported after it, takes its matrix products from NVBLAS and crashes.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ class Sound:
         piece = track[first : first + self.rate]
         missing = self.rate - len(piece)
         if missing > SLACK_S * self.rate:
-            return Reading(array=None, reason="truncated_audio", detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s")
+            return Reading(
+                array=None, reason="truncated_audio", detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s"
+            )
         return Reading(array=np.pad(piece, (0, missing)), pts=(first / self.rate,))
 
 
@@ -258,7 +260,9 @@ def write_clip(path: Path, frames: Iterable[np.ndarray], fps: int, waveform: np.
             frame.pts, frame.time_base = index, Fraction(1, fps)
             container.mux(video.encode(frame))
         for first in range(0, len(waveform), 1024):
-            piece = av.AudioFrame.from_ndarray(waveform[None, first : first + 1024].astype(np.float32), format="fltp", layout="mono")
+            piece = av.AudioFrame.from_ndarray(
+                waveform[None, first : first + 1024].astype(np.float32), format="fltp", layout="mono"
+            )
             piece.rate, piece.pts, piece.time_base = rate, first, Fraction(1, rate)
             container.mux(audio.encode(piece))
         container.mux(video.encode(None))
@@ -276,9 +280,7 @@ def png(rgb: np.ndarray) -> bytes:
     return target.getvalue()
 
 
-def _first_answer(
-    track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]
-) -> list[Reading]:
+def _first_answer(track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
     refusal = MediaError("decode_error", "no decoder was asked")
     for name in backends:
         try:
@@ -332,7 +334,7 @@ def _scaled(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
     wide, high = (max(round(side * cover), least) for side, least in zip(native, (width, height), strict=True))
     target = (wide, high) if crop else (width, height)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    scaled = frame.reformat(*target, format="rgb24", interpolation="BICUBIC").to_ndarray()
+    scaled = frame.reformat(width=target[0], height=target[1], format="rgb24", interpolation="BICUBIC").to_ndarray()
     top, left = (target[1] - height) // 2, (target[0] - width) // 2
     return np.ascontiguousarray(scaled[top : top + height, left : left + width])
 

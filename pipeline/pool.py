@@ -1,4 +1,4 @@
-"""Torch-free worker processes: one task at a time each, with a deadline; a hang, a crash or a leak costs one task, never the run."""
+"""Torch-free worker processes, one task at a time each: a hang, a crash or a leak costs one task, never the run."""
 
 from __future__ import annotations
 

@@ -244,6 +244,12 @@ class Scores:
         }
 
 
+def percent(summary: Mapping[str, float]) -> str:
+    """A score's mean, spread and interval, in percent."""
+    mean, std, low, high = (100 * summary[name] for name in ("mean", "std", "low", "high"))
+    return f"{mean:.1f} ± {std:.1f} [{low:.1f}, {high:.1f}]"
+
+
 def _same_length(columns: Mapping[str, Sequence[Any] | Tensor | np.ndarray]) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:

@@ -163,7 +163,7 @@ class _Moments:
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:
-    """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F]: pictures carry their channels last on disk, mels have none."""
+    """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F]: on disk pictures end in channels, mels have none."""
     return np.moveaxis(array, -1, -3) if array.ndim > 2 else array[None]
 
 

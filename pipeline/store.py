@@ -20,7 +20,9 @@ _ROWS = ("key", "label")
 def write_features(path: Path, features: Features) -> str:
     """Write key, label and one float32 [N, D] per modality; return the table's digest."""
     columns = {"key": np.array(features.keys), "label": features.label, **features.vectors}
-    return tables.write_table(path, columns, {**features.attributes, "format": "avdistill-features", "classes": list(features.classes)})
+    return tables.write_table(
+        path, columns, {**features.attributes, "format": "avdistill-features", "classes": list(features.classes)}
+    )
 
 
 def read_features(path: Path) -> tuple[Features, str]:

@@ -50,7 +50,9 @@ def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             columns = {name: _column(dataset) for name, dataset in file.items()}
             attributes = {name: _attribute(value) for name, value in file.attrs.items()}
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise TableError(f"{path} is no HDF5 file of ours, or is damaged ({str(error).splitlines()[0]}); write or fetch it again") from error
+        raise TableError(
+            f"{path} is no HDF5 file of ours, or is damaged ({str(error).splitlines()[0]}); write or fetch it again"
+        ) from error
     if DIGEST not in attributes:
         raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
     if _digest(columns, attributes) != attributes[DIGEST]:

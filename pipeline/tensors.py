@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from pipeline.errors import TensorError
 from pipeline.files import new_file
+from pipeline.records import Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,4 +32,34 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header = json.loads((file.metadata() or {})["header"])
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a dict
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise TensorError(f"{path} is no tensor file of ours ({error}); remove it and run the stage that writes it again") from error
+        raise TensorError(
+            f"{path} is no tensor file of ours ({error}); remove it and run the stage that writes it again"
+        ) from error
+
+
+def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
+    """Write a synthetic set between stages, as safetensors with a JSON header."""
+    header = {
+        "classes": synthetic.classes,
+        "ipc": synthetic.ipc,
+        "formation": synthetic.formation,
+        "normalisation": {m: asdict(n) for m, n in synthetic.normalisation.items()},
+        "source_key": synthetic.source_key,
+        "provenance": synthetic.provenance,
+    }
+    save(path, {**synthetic.rows, "label": synthetic.label}, header)
+
+
+def load_synthetic(path: Path) -> SyntheticSet:
+    """Read what `save_synthetic` wrote."""
+    rows, header = load(path)
+    return SyntheticSet(
+        rows={m: values for m, values in rows.items() if m != "label"},
+        label=rows["label"],
+        classes=tuple(header["classes"]),
+        ipc=header["ipc"],
+        formation={m: (grid[0], grid[1]) for m, grid in header["formation"].items()},
+        normalisation={m: Normalisation.from_json(value) for m, value in header["normalisation"].items()},
+        source_key=tuple(header["source_key"]),
+        provenance=header["provenance"],
+    )

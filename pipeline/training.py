@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 # Rows per forward pass without gradients; bounds memory, changes no result.
 PASS = 64
+
+
+class Network(Protocol):
+    """A network plugin: shapes and classes -> a module with towers."""
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,18 @@ def decoded(synthetic: SyntheticSet) -> Instances:
     )
 
 
-def fit(module: AudioVisual, data: Instances, recipe: Recipe, generator: torch.Generator, device: torch.device) -> None:
+def silent(done: int, total: int, **figures: float) -> None:
+    """A report that says nothing."""
+
+
+def fit(
+    module: AudioVisual,
+    data: Instances,
+    recipe: Recipe,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Callable[..., None] = silent,
+) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
     groups = [
         {"params": list(part[modality].parameters()), "lr": rate, "peak": rate}
@@ -96,8 +113,9 @@ def fit(module: AudioVisual, data: Instances, recipe: Recipe, generator: torch.G
         }
         loss = sum((F.cross_entropy(logits, label) for logits in module(rows).values()), start=torch.zeros((), device=device))
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        report(step + 1, recipe.steps, loss=loss.item())
 
 
 def predict(module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device) -> dict[str, Tensor]:
@@ -134,4 +152,4 @@ def _applied(
 def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Epochs of shuffled batches without end; the last batch of an epoch may be smaller."""
     while True:
-        yield from torch.randperm(count, generator=generator).split(batch)
+        yield from torch.split(torch.randperm(count, generator=generator), batch)

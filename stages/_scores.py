@@ -24,9 +24,11 @@ def scored(sets: Sequence[Instances], protocols: Protocols, spent: int, params: 
 
 def lines_of(scores: Mapping[str, Any]) -> list[str]:
     """One line per protocol and metric: each view's mean, spread and interval, in percent."""
+    from pipeline.records import percent
+
     lines = []
     for protocol, score in scores.items():
         for metric, views in score["metrics"].items():
-            cells = [f"{v} {100 * x['mean']:.1f} ± {100 * x['std']:.1f} [{100 * x['low']:.1f}, {100 * x['high']:.1f}]" for v, x in views.items()]
+            cells = [f"{view} {percent(x)}" for view, x in views.items()]
             lines.append(f"{protocol} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})")
     return lines

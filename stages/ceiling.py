@@ -28,5 +28,7 @@ def ceiling(shards: Path, out: Path, *, params: Params, device: str, report: Any
     train = read_shards(shards / "train")
     protocols, bench = bench_of(shards, params, device, report)
     scores = scored([training.whole(train)], protocols, 0, params, replace(bench, repeats=repeats))
-    write_json(out, {"classes": len(train.classes), "train_windows": len(train), "test_windows": len(bench.test), "protocols": scores})
+    write_json(
+        out, {"classes": len(train.classes), "train_windows": len(train), "test_windows": len(bench.test), "protocols": scores}
+    )
     return "\n".join([*lines_of(scores), f"-> {out}"])

@@ -27,8 +27,17 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
 }
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"avdistill {pipeline.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -37,7 +46,9 @@ def options(
     params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path("params.yaml"),
     change: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, instead of the file's; repeatable.")] = None,
     show_traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
 ) -> None:
     """From labelled videos to a tiny synthetic audio-visual set, as one HDF5 file.
 
@@ -82,7 +93,9 @@ def main() -> None:
     except PipelineError as error:
         sys.exit(_said(str(error), 1))
     except Exception as error:  # the last resort: a user gets one line, and the way to the rest
-        sys.exit(_said(f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it", 1))
+        sys.exit(
+            _said(f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it", 1)
+        )
 
 
 def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -102,8 +115,10 @@ def _params(given: dict[str, Any]) -> Any:
 
 
 def _paragraphs(stage: Any) -> str:
-    """The docstring, with its example kept on one line."""
-    return str(inspect.getdoc(stage)).replace("Example: ", "Example:\n\n\b\n  ")
+    """The docstring with each paragraph on one line, for the terminal to wrap, and its example as it stands."""
+    text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
+    lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
 
 
 def _said(message: str, code: int) -> int:

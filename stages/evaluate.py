@@ -30,6 +30,9 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
         evaluation.refuse_other_data(synthetic, bench.test, name)
     spent = len(next(iter(sets.values())).provenance.get("tuning", ()))
     scores = scored([training.decoded(synthetic) for synthetic in sets.values()], protocols, spent, params, bench)
-    about = {"artifacts": {file.name: sets[file.name].provenance["content_digest"] for file in files}, "bytes": files[0].stat().st_size}
+    about = {
+        "artifacts": {file.name: sets[file.name].provenance["content_digest"] for file in files},
+        "bytes": files[0].stat().st_size,
+    }
     write_json(out, {**about, "classes": len(bench.test.classes), "test_windows": len(bench.test), "protocols": scores})
     return "\n".join([*lines_of(scores), f"-> {out}"])

@@ -15,9 +15,9 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     Example: avdistill export work/generated/dm/ipc1/synthetic work/generated/dm/ipc1/artifacts
     """
     from pipeline.artifact import Export, write_artifact
-    from pipeline.cells import load_synthetic
     from pipeline.errors import SourceError
     from pipeline.files import new_folder
+    from pipeline.tensors import load_synthetic
 
     settings = params.build("export", Export)
     files = sorted(synthetic.glob("seed*.safetensors"))
@@ -27,5 +27,7 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     with new_folder(out) as part:
         for file in files:
             digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file), settings)
-            lines.append(f"{out / file.stem}.h5  {(part / file.stem).with_suffix('.h5').stat().st_size} bytes  digest {digest[:12]}")
+            lines.append(
+                f"{out / file.stem}.h5  {(part / file.stem).with_suffix('.h5').stat().st_size} bytes  digest {digest[:12]}"
+            )
     return "\n".join(lines)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.params import Params
 
 
-def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: str) -> str:
+def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: str, report: Any) -> str:
     """Embed every sample of one split: a table of features keyed like the samples.
 
     SHARDS is one split's folder, as a rule the training split; EXTRACTOR names a section of `extract`.
@@ -25,6 +25,7 @@ def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: 
 
     refuse_existing(out)
     plugin = params.build(f"extract.{extractor}", plugins.find("extractors", extractor))
-    features = plugin.embed(read_shards(shards), every("networks", params), device_of(device))
+    features = plugin.embed(read_shards(shards), every("networks", params), device_of(device), report)
     digest = write_features(out, features)
-    return f"{len(features.keys)} rows, {', '.join(f'{m} {v.shape[1]}' for m, v in features.vectors.items())}, digest {digest[:12]} -> {out}"
+    widths = ", ".join(f"{modality} {vectors.shape[1]}" for modality, vectors in features.vectors.items())
+    return f"{len(features.keys)} rows, {widths}, digest {digest[:12]} -> {out}"

@@ -11,14 +11,14 @@ import pytest
 
 from pipeline.datasets.generated import EVENTS, Dataset
 from pipeline.errors import ParamsError
-from pipeline.media import Picture, Sound, decode, probe
+from pipeline.media import Picture, Sound, Track, decode, probe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.records import Clip
 
-TRACKS = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "sound": Sound(rate=16000)}
+TRACKS: dict[str, Track] = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "sound": Sound(rate=16000)}
 TOY = Dataset(train=2, val=0, test=1, seconds=1.0, pixels=32, fps=12, rate=16000, seed=0, noise=0.3)
 
 
@@ -105,7 +105,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("wrong", [{"pixels": 33}, {"noise": 1.5}])
+@pytest.mark.parametrize("wrong", [{"pixels": 33}, {"seconds": 0.5}, {"seed": -1}, {"noise": 1.5}])
 def test_what_cannot_be_drawn_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ParamsError, match="even pixels and noise from 0 to 1"):
+    with pytest.raises(ParamsError, match="expected even pixels"):
         Dataset(**{**vars(TOY), **wrong})

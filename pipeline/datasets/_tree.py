@@ -26,7 +26,9 @@ def media_under(root: Path) -> list[Path]:
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] != ".")
     if not files:
         held = "is empty" if not any(root.iterdir()) else "holds no video"
-        raise SourceError(f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(SUFFIXES))})")
+        raise SourceError(
+            f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(SUFFIXES))})"
+        )
     return files
 
 

@@ -1,4 +1,4 @@
-"""Any folder of clips, or any table of them: `split/label/*.mp4`, `label/*.mp4`, or a CSV with path,label,split[,start,end][,group]."""
+"""Any folder of clips (`split/label/*.mp4`, `label/*.mp4`) or any table: a CSV with path,label,split[,start,end][,group]."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Array = Any  # numpy's stubs lose an array's type at every ufunc
 
-
 # Shapes: points (x, y), in radii from the centre -> distance to the outline, negative inside.
 
 
@@ -129,8 +128,8 @@ class Dataset:
     noise: float
 
     def __post_init__(self) -> None:
-        if self.pixels % 2 or not 0 <= self.noise <= 1:
-            raise ParamsError(f"generated: pixels {self.pixels}, noise {self.noise}; expected even pixels and noise from 0 to 1")
+        if self.pixels % 2 or self.seconds < 1 or self.seed < 0 or not 0 <= self.noise <= 1:
+            raise ParamsError(f"{self}: expected even pixels, seconds from 1, seed from 0 and noise from 0 to 1")
 
     def clips(self, root: Path) -> list[Clip]:
         """The clips under `root`, written first if it is absent; a folder that exists is listed as it is."""
@@ -158,7 +157,7 @@ class Dataset:
         texture = 0.2 * rng.standard_normal(cover.shape, dtype=np.float32)
         for across, up, drift, phase in rng.normal(0, 6, (3, 4)).astype(np.float32):
             texture += np.sin(across * x + up * y + drift * time + phase)
-        # Background and figure stay on two sides of grey, either way round, so that they never fade into each other.
+        # Background and figure start on two sides of grey, either way round, so that some contrast is left.
         low, high, tint = (rng.uniform(*span, 3).astype(np.float32) for span in ((0.05, 0.4), (0.6, 0.95), (0.0, 0.3)))
         rgb = low + cover[..., None] * (high - low) + self.noise * texture[..., None] * tint
         return np.uint8(255 * np.clip(rgb if rng.uniform() < 0.5 else 1 - rgb, 0, 1))

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.matching import Means, Network
+    from pipeline.matching import Means
     from pipeline.records import Coreset, RealSet, SyntheticSet
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)

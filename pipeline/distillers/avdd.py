@@ -33,5 +33,7 @@ class Distiller(Matched):
             raise CellError(f"avdd couples two modalities, found {', '.join(real)}; use dm for one")
         a, v = (real[m] - synthetic[m] for m in sorted(real, reverse=True))
         if a.shape != v.shape:
-            raise CellError(f"avdd adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid")
+            raise CellError(
+                f"avdd adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"
+            )
         return squared(a) + squared(v) + self.weight_joint * squared(a + v) + self.weight_gap * squared(a - v)

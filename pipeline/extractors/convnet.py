@@ -14,10 +14,10 @@ from pipeline.records import Features
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from pipeline.matching import Network
     from pipeline.records import RealSet
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,11 @@ class Extractor:
     augment: dict[str, tuple[str, ...]]
     seed: int
 
-    def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device) -> Features:
+    def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device, report: Callable[..., None]) -> Features:
         """One float32 [N, D] per modality."""
-        module = pick(networks, self.network, "network").build(real.shapes, len(real.classes), stream("extractor", self.seed)).to(device)
+        module = (
+            pick(networks, self.network, "network").build(real.shapes, len(real.classes), stream("extractor", self.seed)).to(device)
+        )
         rates = dict.fromkeys(real.rows, self.rate)
         recipe = training.Recipe(
             steps=self.steps,
@@ -50,7 +52,7 @@ class Extractor:
             schedule=training.cosine,
             operations=self.augment,
         )
-        training.fit(module, training.whole(real), recipe, stream("extractor", self.seed, "fit"), device)
+        training.fit(module, training.whole(real), recipe, stream("extractor", self.seed, "fit"), device, report)
         vectors = training.embed(module, real, device)
         weights = {name: tensor.double().sum().item() for name, tensor in module.state_dict().items()}
         return Features(

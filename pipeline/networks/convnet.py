@@ -1,4 +1,4 @@
-"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): instance-normalised convolution blocks, one tower and one head per modality."""
+"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): instance-normalised blocks, one tower and one head per modality."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Network:
     """Blocks of [3 x 3 convolution, GroupNorm with one group per channel, ReLU, average pool 2], the last pool adaptive.
 
     Args:
-        width: channels; depth: blocks per modality; grid: side of the last pool, so features have width * grid^2 dimensions.
-        padding: of the first convolution per modality; published: 1 for frames, 3 for log-mels (a quirk of DC, for 1-channel input).
+        width: channels; depth: blocks per modality; grid: side of the last pool, so there are width * grid^2 features.
+        padding: of the first convolution per modality; published: 1 for frames, 3 for log-mels (a quirk of DC).
     """
 
     width: int
@@ -35,7 +35,9 @@ class Network:
         Args:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
-        towers = {modality: self._tower(shape[-3], self.depth[modality], self.padding[modality]) for modality, shape in shapes.items()}
+        towers = {
+            modality: self._tower(shape[-3], self.depth[modality], self.padding[modality]) for modality, shape in shapes.items()
+        }
         module = AudioVisual(towers, self.width * self.grid**2, classes)
         module.initialise(generator)
         return module
@@ -61,5 +63,3 @@ class Halved(nn.Module):
         rows = pairs[..., 0, :] + pairs[..., 1, :]
         pairs = rows[..., : 2 * wide].reshape(*rows.shape[:-1], wide, 2)
         return (pairs[..., 0] + pairs[..., 1]) * 0.25
-
-

@@ -29,7 +29,9 @@ class Selector:
     def rank(self, features: Features) -> dict[str, tuple[str, ...]]:
         """label -> keys, best first; a smaller class is ranked whole."""
         order = np.argsort(np.array(features.keys))  # the result is a matter of the samples, not of the order they came in
-        joint = np.concatenate([_unit(vectors[order].astype(np.float64)) for _, vectors in sorted(features.vectors.items())], axis=1)
+        joint = np.concatenate(
+            [_unit(vectors[order].astype(np.float64)) for _, vectors in sorted(features.vectors.items())], axis=1
+        )
         keys, label = np.array(features.keys)[order], features.label[order]
         return {
             name: tuple(keys[label == number][_herded(joint[label == number], self.most)].tolist())
@@ -51,4 +53,5 @@ def _herded(x: np.ndarray, most: int) -> list[int]:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    norms: np.ndarray = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / norms)

@@ -1,0 +1,33 @@
+# make env | demo | test | check | bench; each sets up .venv by itself where it is missing.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+READY := .venv/.ready
+
+export PATH := $(BIN):$(PATH)
+# Waiting threads sleep instead of spinning: on a shared machine spinning costs more than waking.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: env demo test check bench
+
+env: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)
+	dvc repro
+	@cat report/index.txt
+
+test: $(READY)
+	pytest
+
+check: $(READY)
+	ruff check
+	ruff format --check
+	mypy
+
+bench: $(READY)
+	python benchmarks/decode.py generated
+	python benchmarks/distill_step.py
