@@ -74,19 +74,17 @@ def floor(module: str) -> int:
 def imports(module: str, at_run_time: bool = False) -> frozenset[str]:
     """Modules that a module imports; at run time only, if asked: then without what stands under TYPE_CHECKING."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    idle = {
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    idle = {node for block in blocks for node in ast.walk(block)}
     found: set[str] = set()
     for node in ast.walk(tree):
         if at_run_time and node in idle:
             continue
         if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
             named = (f"{node.module}.{alias.name}" for alias in node.names)
-            found.update(name if name in MODULES else str(node.module) for name in named)
+            found.update(name if name in MODULES else node.module for name in named)
     return frozenset(found)
 
 
