@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import webdataset
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.errors import OutputError, ShardError
 from pipeline.files import digest_of, file_digest, new_file, read_json, write_json
@@ -183,13 +184,14 @@ def _rows(folder: Path, shard: Shard) -> Iterator[tuple[str, dict[str, Any], dic
     path = folder / f"{shard.name}.tar"
     if not _whole(folder, shard):
         raise ShardError(f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew")
-    for member in webdataset.WebDataset([str(path)], shardshuffle=False, empty_check=False):
-        arrays = {
-            name.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False)
-            for name, content in member.items()
-            if name.endswith(".npy")
-        }
-        yield member["__key__"], json.loads(member["json"]), arrays
+    with path.open("rb") as stream:  # webdataset's own loader would leave the file open
+        for member in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
+            arrays = {
+                name.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False)
+                for name, content in member.items()
+                if name.endswith(".npy")
+            }
+            yield member["__key__"], json.loads(member["json"]), arrays
 
 
 def _listed(folder: Path) -> tuple[Shard, ...]:

@@ -10,8 +10,15 @@ if TYPE_CHECKING:
 
 
 def report(results: Path, out: Path, *, params: Params) -> str:
-    """Gather the scores of the grid's cells into one page and one table.
+    """Gather the scores of the grid's cells into one page that needs nothing else, and tables beside it.
+
+    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json,
+    .md and .losses.csv carry the same numbers.
 
     Example: avdistill report work report/index.html
     """
-    return ""
+    from pipeline import reporting
+    from pipeline.params import Grid
+
+    settings = params.build("report", reporting.Report)
+    return reporting.write(results, out, params.build("grid", Grid), settings, params.section("evaluate.protocols"))

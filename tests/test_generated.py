@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.records import Clip
 
 TRACKS: dict[str, Track] = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "sound": Sound(rate=16000)}
-TOY = Dataset(train=2, val=0, test=1, seconds=1.0, pixels=32, fps=12, rate=16000, seed=0, noise=0.3)
+TOY = Dataset(train=2, val=0, test=1, seconds=1.0, pixels=64, fps=12, rate=16000, seed=0, noise=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,83 @@
+"""The page's one style sheet: system fonts, light and dark, no wider than the screen; data scroll inside their own boxes."""
+
+from __future__ import annotations
+
+CSS = """
+:root {
+  color-scheme: light dark;
+  --ink: #1d2126; --soft: #5b646e; --line: #e2e5e9; --ground: #fdfdfc; --raised: #f4f5f6; --accent: #0f6674;
+  --s0: #6a737d; --s1: #0f7c8b; --s2: #b4570a; --s3: #6d4bc3; --s4: #b52a53; --s5: #3d7d2b; --s6: #2a62c0; --s7: #8a6d0b;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #e6e8ea; --soft: #9aa4ae; --line: #2d333a; --ground: #14171a; --raised: #1c2024; --accent: #6cc5d2;
+    --s0: #a0a9b2; --s1: #4fbccb; --s2: #eb9a55; --s3: #ab94f0; --s4: #ee7d9d; --s5: #86c573; --s6: #7fabf2; --s7: #d3b44c;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; scroll-padding-top: 1rem; }
+body {
+  margin: 0; color: var(--ink); background: var(--ground);
+  font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif;
+}
+header, main, footer { max-width: 68rem; margin: 0 auto; padding: 0 1.25rem; }
+header { padding-top: clamp(2rem, 7vw, 5rem); }
+footer { padding-bottom: 4rem; color: var(--soft); font-size: .875rem; }
+h1 { font-size: clamp(1.75rem, 5vw, 2.5rem); line-height: 1.15; letter-spacing: -.02em; font-weight: 650; margin: 0 0 1rem; }
+h2 { font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; font-weight: 650; margin: 0 0 .5rem; overflow-wrap: anywhere; }
+h3 { font-size: 1rem; font-weight: 650; margin: 3rem 0 .75rem; }
+p, dd { max-width: 42rem; }
+p { margin: 0 0 1rem; }
+.lead { font-size: 1.125rem; color: var(--soft); }
+a { color: var(--accent); text-underline-offset: .2em; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
+.skip { position: absolute; left: -99rem; }
+.skip:focus { left: 1rem; top: 1rem; background: var(--ground); padding: .5rem; }
+nav ul { list-style: none; padding: 0; margin: 1.5rem 0 0; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
+section { border-top: 1px solid var(--line); margin-top: 4rem; padding-top: 2.5rem; }
+code { font: .9em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+dt { font-weight: 650; margin-top: 1.25rem; }
+dd { margin: .25rem 0 0; color: var(--soft); }
+.pair { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: flex-start; }
+.pair > .wide { flex: 1 1 26rem; min-width: 0; }
+.pair > figure { flex: 1 1 22rem; max-width: 32rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .75rem; }
+caption span { display: block; max-width: 42rem; }
+th, td { padding: .4rem 1.25rem .4rem 0; text-align: left; vertical-align: top; white-space: nowrap; font-weight: 400; }
+thead th { color: var(--soft); font-size: .875rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
+tbody th[scope="rowgroup"] { padding-top: 1.25rem; font-weight: 650; }
+tbody th[scope="row"] { color: var(--soft); }
+tbody tr.whole > * { border-bottom: 1px solid var(--line); padding-bottom: .75rem; }
+td strong { font-weight: 700; }
+small { display: block; font-size: .75rem; line-height: 1.35; color: var(--soft); font-weight: 400; white-space: nowrap; }
+figure { margin: 0; }
+figcaption { color: var(--soft); font-size: .875rem; }
+.chart { display: block; width: 100%; max-width: 32rem; height: auto; }
+.chart text { fill: var(--ink); font-size: 12.5px; font-variant-numeric: tabular-nums; }
+.chart .note { fill: var(--soft); }
+.chart path, .key path { fill: none; stroke: currentColor; stroke-width: 1.6; }
+.chart .grid { stroke: var(--line); stroke-width: 1; }
+.chart .axis { stroke: var(--soft); stroke-width: 1; }
+.chart .whole, .key.whole path { stroke: var(--ink); stroke-dasharray: 5 4; stroke-width: 1.2; }
+.chart .thin path { stroke-width: 1.2; stroke-linejoin: round; }
+.mark > * { fill: var(--ground) !important; stroke: currentColor; stroke-width: 1.8 !important; }
+.s0 { color: var(--s0); } .s1 { color: var(--s1); } .s2 { color: var(--s2); } .s3 { color: var(--s3); }
+.s4 { color: var(--s4); } .s5 { color: var(--s5); } .s6 { color: var(--s6); } .s7 { color: var(--s7); }
+.d1 path { stroke-dasharray: 6 3; } .d2 path { stroke-dasharray: 2 2.5; } .d3 path { stroke-dasharray: 9 3 2 3; }
+.key { width: 28px; height: 14px; margin-right: .5rem; flex: none; }
+.legend { list-style: none; margin: .5rem 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
+.legend li { display: flex; align-items: center; color: var(--ink); }
+.gallery th[scope="row"] { position: sticky; left: 0; background: var(--ground); padding-right: 1rem; vertical-align: middle; max-width: 9rem;
+  overflow-wrap: anywhere; white-space: normal; color: var(--ink); }
+.gallery td { padding: .3rem 1.5rem .3rem 0; }
+.gallery .shown { display: flex; gap: .75rem; }
+.gallery .shown > span { display: flex; gap: 2px; }
+.gallery img { height: 4rem; width: auto; display: block; image-rendering: pixelated; background: var(--raised); }
+@media (max-width: 40rem) {
+  section { margin-top: 3rem; padding-top: 2rem; }
+  .gallery th[scope="row"] { max-width: 5.5rem; font-size: .875rem; }
+}
+@media print { .wide { overflow: visible; } section { break-inside: auto; } }
+"""

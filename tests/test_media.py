@@ -1,0 +1,153 @@
+"""Media: the frame on display and the sound of that very second, the same from both decoders."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REAL_DATA
+
+from pipeline import media
+from pipeline.errors import MediaError
+from pipeline.media import Picture, Sound
+from pipeline.records import Clip
+
+FPS, RATE = 25, 16000
+FLASH, BEEP = 35, 1.4  # the frame at 1.4 s turns bright as the tone begins
+
+
+def clip_of(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Clip:
+    return Clip(clip_id="x", path=str(path), label="a", split="train", start_s=start_s, end_s=end_s, group="x", bytes=0, sha256="")
+
+
+@pytest.fixture(scope="module")
+def flash_and_beep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("flash") / "flash.mp4"
+    tone = np.zeros(3 * RATE, np.float32)
+    on = int(BEEP * RATE)
+    tone[on : on + 1600] = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(1600) / RATE)
+    frames = (np.full((128, 128, 3), 220 if i >= FLASH else 30, np.uint8) for i in range(3 * FPS))
+    media.write_clip(path, frames, FPS, tone, RATE)
+    return path
+
+
+@pytest.mark.parametrize("backend", sorted(media.BACKENDS))
+def test_the_frame_is_the_one_on_display(flash_and_beep: Path, backend: str) -> None:
+    picture = Picture(width=8, height=8, crop=True, offsets=(0.39, 0.4, 0.41))
+    second = media.decode(clip_of(flash_and_beep), {"frame": picture}, [backend])[1]
+    assert second.readings["frame"].pts == (1.36, 1.4, 1.4)
+    assert second.readings["frame"].array.mean((1, 2, 3)).round(-1).tolist() == [30, 220, 220]
+
+
+@pytest.mark.parametrize("backend", sorted(media.BACKENDS))
+def test_the_beep_begins_where_it_was_written(flash_and_beep: Path, backend: str) -> None:
+    seconds = media.decode(clip_of(flash_and_beep), {"logmel": Sound(rate=RATE)}, [backend])
+    track = np.concatenate([second.readings["logmel"].array for second in seconds])
+    assert np.argmax(np.abs(track) > 0.1) / RATE == pytest.approx(BEEP, abs=0.002)
+
+
+def test_a_span_shifts_picture_and_sound_alike(flash_and_beep: Path) -> None:
+    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.0,)), "logmel": Sound(rate=RATE)}
+    (second,) = media.decode(clip_of(flash_and_beep, 1.4, 2.4), tracks, ["decord"])
+    assert second.readings["frame"].array.mean() > 200
+    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(0, abs=0.002)
+
+
+def test_a_late_stream_keeps_its_place(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "late.mkv"
+    tone = (20000 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)).astype(np.int16)
+    tone[: int(BEEP * RATE)] = 0
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=FPS), container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        video.width = video.height = 64
+        for index in range(2 * FPS):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 220 if index >= 10 else 30, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index + 15, Fraction(1, FPS)  # the first frame comes at 0.6 s, the bright one at 1.0 s
+            container.mux(video.encode(frame))
+        sound = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        sound.rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
+        container.mux([*audio.encode(sound), *video.encode(None), *audio.encode(None)])
+    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.9,)), "logmel": Sound(rate=RATE)}
+    first, second = media.decode(clip_of(path), tracks, ["decord", "pyav"])[:2]
+    assert first.readings["frame"].array.mean() < 50 and second.readings["frame"].array.mean() > 200
+    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(BEEP - 1, abs=0.002)
+
+
+def test_crop_keeps_the_aspect_and_squash_does_not(tmp_path: Path) -> None:
+    frame = np.zeros((64, 128, 3), np.uint8)
+    frame[:, 32:96] = 255  # the middle square is white
+    path = tmp_path / "wide.mp4"
+    media.write_clip(path, [frame] * FPS, FPS, np.zeros(RATE, np.float32), RATE)
+
+    def mean(crop: bool) -> float:
+        (second,) = media.decode(clip_of(path), {"frame": Picture(width=16, height=16, crop=crop, offsets=(0.5,))}, ["pyav"])
+        return second.readings["frame"].array.mean()
+
+    assert mean(crop=True) > 240
+    assert mean(crop=False) == pytest.approx(128, abs=10)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"not a video at all", "decode_error"), (None, "missing_file"), (b"", "decode_error")]
+)
+def test_what_is_no_video_has_a_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "clip.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MediaError) as caught:
+        media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, ["decord", "pyav"])
+    assert caught.value.reason == reason
+
+
+def test_a_silent_film_has_no_audio(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "silent.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width = stream.height = 64
+        for _ in range(FPS):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(MediaError) as caught:
+        media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, ["decord", "pyav"])
+    assert caught.value.reason == "no_audio"
+
+
+def test_less_than_a_second_is_short(flash_and_beep: Path) -> None:
+    with pytest.raises(MediaError) as caught:
+        media.decode(clip_of(flash_and_beep, 2.5), {"logmel": Sound(rate=RATE)}, ["pyav"])
+    assert caught.value.reason == "short"
+
+
+def test_a_window_beyond_the_end_is_truncated(flash_and_beep: Path) -> None:
+    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.5,)), "logmel": Sound(rate=RATE)}
+    last = media.decode(clip_of(flash_and_beep, 0.0, 4.0), tracks, ["pyav"])[3]
+    assert {m: reading.reason for m, reading in last.readings.items()} == {"frame": "truncated_video", "logmel": "truncated_audio"}
+
+
+def test_media_never_imports_torch() -> None:
+    code = "import sys, pipeline.media, pipeline.pool; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
+
+
+def test_png_is_a_png() -> None:
+    assert media.png(np.zeros((4, 6, 3), np.uint8)).startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not REAL_DATA.exists(), reason="the real clips are not here")
+@pytest.mark.parametrize("name", ["avmnist_fsdd", "grid_digits", "esc_photo"])
+def test_both_decoders_agree_on_real_clips(name: str) -> None:
+    tracks = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "logmel": Sound(rate=RATE)}
+    for path in sorted((REAL_DATA / name / "test").rglob("*.mp4"))[:6]:
+        one, other = (media.decode(clip_of(path), tracks, [backend]) for backend in ("decord", "pyav"))
+        assert len(one) == len(other) >= 1
+        for first, second in zip(one, other, strict=True):
+            assert first.readings["frame"].pts == second.readings["frame"].pts
+            assert all(np.array_equal(first.readings[m].array, second.readings[m].array) for m in tracks)

@@ -1,0 +1,137 @@
+"""One contract for every plugin: it builds from params, is frozen, leaves its inputs alone, and repeats itself."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import CPU, ROOT, toy_real, values
+
+from pipeline import params, plugins
+from pipeline.errors import PluginError
+from pipeline.networks.convnet import Network
+from pipeline.records import Coreset, Features
+from pipeline.training import silent
+
+SECTIONS = {
+    "datasets": "ingest",
+    "distillers": "distill",
+    "extractors": "extract",
+    "metrics": "metrics",
+    "networks": "networks",
+    "selectors": "coreset",
+}
+FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+EVERY = [(kind, name) for kind in SECTIONS for name in plugins.names(kind)]
+NETWORKS = {
+    "convnet": Network(width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}),
+}
+
+
+def built(kind: str, name: str) -> Any:
+    """The plugin with values from the first params file that has some; steps cut to what a toy needs."""
+    for file in FILES:
+        given = params.load(file)
+        for section, plugin in given.section(SECTIONS[kind]).items():
+            if (plugin or {}).get("adapter", section) == name:
+                made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
+                return dataclasses.replace(made, steps=2) if hasattr(made, "steps") else made
+    raise AssertionError(f"no params file gives values to {kind}/{name}")
+
+
+def toy_features() -> Features:
+    real = toy_real()
+    vectors = {m: rows.flatten(1).float().numpy() for m, rows in real.rows.items()}
+    return Features(keys=real.keys, label=real.label.numpy(), vectors=vectors, classes=real.classes, attributes={})
+
+
+def rankings() -> dict[str, Coreset]:
+    return {
+        name: Coreset(selector=name, seed=0, table="toy", ranking=built("selectors", name).rank(toy_features()))
+        for name in plugins.names("selectors")
+    }
+
+
+def distilled(name: str) -> dict[str, torch.Tensor]:
+    return built("distillers", name).distill(toy_real(), rankings(), NETWORKS, ipc=2, seed=3, device=CPU, report=silent).rows
+
+
+# kind -> what a plugin of that kind makes of a toy, as arrays
+ACTS = {
+    "datasets": lambda name: {"ids": np.array([clip.clip_id for clip in built("datasets", name).clips(toy_media())])},
+    "distillers": distilled,
+    "extractors": lambda name: built("extractors", name).embed(toy_real(), NETWORKS, CPU, silent).vectors,
+    "metrics": lambda name: {"m": built("metrics", name).per_row(torch.eye(3), torch.tensor([0, 1, 1]))},
+    "networks": lambda name: (
+        built("networks", name).build({"frame": (1, 3, 32, 32)}, 3, torch.Generator().manual_seed(0)).state_dict()
+    ),
+    "selectors": lambda name: {"keys": np.array(list(built("selectors", name).rank(toy_features()).values()))},
+}
+_media: list[Path] = []
+
+
+def toy_media() -> Path:
+    return _media[0]
+
+
+@pytest.fixture(autouse=True)
+def _keep_media(media: Path) -> None:
+    _media[:] = [media]
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_builds_from_params_and_is_frozen(kind: str, name: str) -> None:
+    plugin = built(kind, name)
+    assert type(plugin).__name__ == plugins.CLASSES[kind]
+    assert all(field.default is dataclasses.MISSING and field.kw_only for field in dataclasses.fields(plugin))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plugin.anything = 1
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_does_the_same_twice(kind: str, name: str) -> None:
+    first, second = (ACTS[kind](name) for _ in range(2))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(np.asarray(first[key]), np.asarray(second[key])) for key in first)
+
+
+@pytest.mark.parametrize("name", plugins.names("distillers"))
+def test_distillers_leave_their_inputs_alone(name: str) -> None:
+    real, ranked = toy_real(), rankings()
+    before = copy.deepcopy((real.rows, ranked))
+    built("distillers", name).distill(real, ranked, NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
+    assert all(torch.equal(real.rows[m], before[0][m]) for m in real.rows)
+    assert ranked == before[1]
+
+
+@pytest.mark.parametrize("name", plugins.names("distillers"))
+def test_distillers_mix_their_variants(name: str) -> None:
+    distiller = built("distillers", name)
+    variants = distiller.variants()
+    assert variants
+    assert distiller.mixed({"frame": 0, "logmel": 0}) == variants[0]
+
+
+@pytest.mark.parametrize("name", plugins.names("selectors"))
+def test_selectors_rank_each_key_once(name: str) -> None:
+    features = toy_features()
+    for number, (label, keys) in enumerate(built("selectors", name).rank(features).items()):
+        assert label == features.classes[number]
+        assert len(set(keys)) == len(keys)
+        assert set(keys) <= {key for key, own in zip(features.keys, features.label, strict=True) if own == number}
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_an_unknown_name_lists_the_known_ones(kind: str) -> None:
+    with pytest.raises(PluginError, match=f"no {kind[:-1]} named 'dmm'; there are {plugins.names(kind)[0]}"):
+        plugins.find(kind, "dmm")
+
+
+def test_params_names_each_method_of_its_grid() -> None:
+    given = values()
+    assert set(given.section("grid")["methods"]) <= set(given.section("distill"))

@@ -1,0 +1,56 @@
+"""The pool: every task gets an answer, whatever it does to its worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from pipeline import pool
+from pipeline.errors import MediaError
+
+
+def act(task: str) -> Any:
+    """What a worker does with a task, by the task's name."""
+    return {
+        "double": lambda: "doubledouble",
+        "hang": lambda: time.sleep(60),
+        "die": lambda: os._exit(11),
+        "modules": lambda: sorted(name for name in ("torch", "torchaudio") if name in sys.modules),
+        "refuse": lambda: (_ for _ in ()).throw(MediaError("no_audio", "none")),
+        "surprise": lambda: 1 // 0,
+        "pid": os.getpid,
+    }[task.rstrip("0123456789")]()
+
+
+def answers(*tasks: str, workers: int = 2, deadline_s: float = 20.0, recycle: int = 100) -> dict[str, Any]:
+    return dict(pool.work(act, tasks, workers=workers, deadline_s=deadline_s, recycle=recycle))
+
+
+def test_a_crash_costs_one_task() -> None:
+    result = answers("double1", "die", "double2", "double3", workers=1)
+    assert result["die"].reason == "crash"
+    assert "exit code 11" in result["die"].detail
+    assert [result[f"double{i}"] for i in (1, 2, 3)] == ["doubledouble"] * 3
+
+
+def test_a_hang_ends_at_its_deadline() -> None:
+    result = answers("hang", "double", workers=1, deadline_s=3.0)
+    assert result["hang"].reason == "timeout"
+    assert result["double"] == "doubledouble"
+
+
+def test_a_refusal_and_a_surprise_have_reasons() -> None:
+    result = answers("refuse", "surprise")
+    assert (result["refuse"].reason, result["surprise"].reason) == ("no_audio", "decode_error")
+    assert "ZeroDivisionError" in result["surprise"].detail
+
+
+def test_a_worker_is_recycled() -> None:
+    result = answers(*(f"pid{i}" for i in range(4)), workers=1, recycle=2)
+    assert len(set(result.values())) == 2
+
+
+def test_no_task_no_worker() -> None:
+    assert answers() == {}
