@@ -7,7 +7,6 @@ prediction is the mean of their softmaxes. So one training gives the sound's, th
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
@@ -163,7 +162,6 @@ def score(sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench:
     Args:
         spent: validation trials that were spent before, on the distiller's step size.
     """
-    began = time.monotonic()
     recipes = protocol.recipes(len(sets[0].label), spent)
     trials = [] if len(recipes) == 1 else [validate(sets[0], recipe, protocol, bench) for recipe in recipes]
     recipe = mixed(recipes, best(trials)) if trials else recipes[0]
@@ -188,7 +186,6 @@ def score(sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench:
         chosen={"rates": dict(recipe.rates), "steps": recipe.steps},
         trials=trials,
         runs=runs,
-        seconds=round(time.monotonic() - began, 1),
     )
 
 

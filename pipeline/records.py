@@ -232,16 +232,9 @@ class Scores:
     chosen: dict[str, Any]
     trials: list[dict[str, Any]]
     runs: list[dict[str, Any]]
-    seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "metrics": self.metrics,
-            "chosen": self.chosen,
-            "trials": self.trials,
-            "runs": self.runs,
-            "seconds": self.seconds,
-        }
+        return {"metrics": self.metrics, "chosen": self.chosen, "trials": self.trials, "runs": self.runs}
 
 
 def percent(summary: Mapping[str, float]) -> str:

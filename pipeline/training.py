@@ -95,9 +95,9 @@ def fit(
 ) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
     groups = [
-        {"params": list(part[modality].parameters()), "lr": rate, "peak": rate}
-        for part, rates in ((module.towers, recipe.rates), (module.heads, recipe.head_rates))
-        for modality, rate in rates.items()
+        {"params": list(parts[modality].parameters()), "lr": rates[modality], "peak": rates[modality]}
+        for parts, rates in ((module.towers, recipe.rates), (module.heads, recipe.head_rates))
+        for modality in parts
     ]
     optimiser = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
     batches = _batches(len(data.label), recipe.batch, generator)

@@ -53,9 +53,7 @@ def write(results: Path, out: Path, grid: Grid, settings: Report, recipes: Mappi
     found = gather(results, grid, settings.headline)
     missing = [name for name in found.protocols if name not in recipes]
     if missing:
-        raise ParamsError(
-            f"the scores are of the protocol {missing[0]}, which evaluate.protocols lacks; take the params they were made with"
-        )
+        raise ParamsError(f"evaluate.protocols lacks {missing[0]}, of which there are scores; take the params they were made with")
     ipc = found.ipcs[0]
     galleries = [{m: gallery(board.cells[m, ipc].published, settings.gallery) for m in found.methods} for board in found.boards]
     texts = {
@@ -82,20 +80,11 @@ def _csv(found: Results) -> str:
     """One row per cell x protocol x view, and the ceilings; mean, std, low and high are fractions."""
     numbers = ("mean", "std", "low", "high")
     rows = [
-        [
-            board.dataset,
-            method,
-            ipc,
-            protocol,
-            view,
-            *(f"{scores[protocol][view][x]:.6f}" for x in numbers),
-            scores[protocol][view]["n"],
-            size,
-        ]
+        [board.dataset, method, ipc, protocol, view, *(f"{score[x]:.6f}" for x in numbers), score["n"], size]
         for board in found.boards
         for method, ipc, size, scores in _rows(board)
         for protocol in found.protocols
-        for view in board.views
+        for view, score in ((view, scores[protocol][view]) for view in board.views)
     ]
     return _joined(("dataset", "method", "ipc", "protocol", "view", *numbers, "n", "bytes"), rows)
 

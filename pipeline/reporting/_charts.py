@@ -54,16 +54,16 @@ def accuracy(name: str, title: str, series: Mapping[str, Sequence[tuple[int, Map
     """Accuracy against IPC: for each method (ipc, summary), bars for the intervals, and the whole data as a dashed line."""
     points = [point for values in series.values() for point in values]
     ipcs = sorted({ipc for ipc, _ in points})
-    low = max(10 * math.floor(10 * min(x["low"] for _, x in points)), 0)
-    high = min(10 * math.ceil(10 * max(whole, *(x["high"] for _, x in points))), 100)
+    low = 20 * math.floor(5 * min(x["low"] for _, x in points))
+    high = 20 * math.ceil(5 * max(whole, *(x["high"] for _, x in points)))
     across = Axis(low=ipcs[0], high=ipcs[-1], start=LEFT + 46, end=WIDTH - RIGHT - 46, log=True)
-    up = Axis(low=low, high=max(high, low + 10), start=HEIGHT - BOTTOM, end=TOP, log=False)
+    up = Axis(low=low, high=max(high, low + 20), start=HEIGHT - BOTTOM, end=TOP, log=False)
     parts = [_axes(across, ipcs, "instances per class (IPC)", up, "accuracy, %")]
     ceiling = up.at(100 * whole)
-    # The label stands where there is room: below the line if that runs along the top.
+    # The label stands where there is room: on the left, where sets are smallest, and below the line if that runs along the top.
     label = ceiling + 14 if ceiling < TOP + 16 else ceiling - 6
     parts.append(f'<path class="whole" d="M{LEFT} {ceiling}H{WIDTH - RIGHT}"/>')
-    parts.append(f'<text class="note" x="{WIDTH - RIGHT}" y="{label}" text-anchor="end">whole data {100 * whole:.1f}</text>')
+    parts.append(f'<text class="note" x="{LEFT + 2}" y="{label}">whole data {100 * whole:.1f}</text>')
     for i, (method, values) in enumerate(series.items()):
         aside = 8 * (i - (len(series) - 1) / 2)  # side by side, so that the bars of equal methods stay readable
         places = [(across.at(ipc) + aside, ipc, x) for ipc, x in values]
@@ -74,7 +74,7 @@ def accuracy(name: str, title: str, series: Mapping[str, Sequence[tuple[int, Map
             parts.append(f'<g><title>{escape(says)}</title><path d="M{x} {up.at(bottom)}V{up.at(top)}"/>')
             parts.append(f'<g class="mark" transform="translate({x} {up.at(mean)})">{SHAPES[i % len(SHAPES)]}</g></g>')
         parts.append("</g>")
-    says = f"Accuracy of {', '.join(series)} at {_list(ipcs)} instances per class; whole data {100 * whole:.1f} %. The table holds the numbers."
+    says = f"Accuracy of {', '.join(series)} at IPC {_list(ipcs)}; whole data {100 * whole:.1f} %. The table holds the numbers."
     return _svg(name, title, says, parts)
 
 
@@ -104,6 +104,11 @@ def key_of_line(colour: int, dash: int) -> str:
     """The short line of a loss curve in a legend."""
     classes = f"key s{colour % COLOURS} d{dash % DASHES}"
     return f'<svg class="{classes}" viewBox="-14 -7 28 14" aria-hidden="true"><path d="M-14 0H14"/></svg>'
+
+
+def key_of_whole() -> str:
+    """The dashed line of the whole data in a legend."""
+    return '<svg class="key whole" viewBox="-14 -7 28 14" aria-hidden="true"><path d="M-14 0H14"/></svg>'
 
 
 def _axes(across: Axis, marked: Sequence[float], below: str, up: Axis, beside: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pipeline
 from pipeline.reporting import _charts
+from pipeline.reporting._measured import measured
 from pipeline.reporting._results import best
 from pipeline.reporting._style import CSS
 
@@ -16,21 +17,6 @@ if TYPE_CHECKING:
     from pipeline.reporting._results import Board, Results
 
 VIEWS = {"av": "audio-visual", "a": "audio", "v": "visual"}
-# What a protocol does, in two sentences; {names} are its values in the params file.
-PROTOCOLS = {
-    "avdd": (
-        "As published (AVDD, TMLR 2024): every student is trained for a fixed {epochs} epochs at fixed learning rates. "
-        "A smaller set therefore gets fewer optimiser steps, and rows differ in training time as well as in data."
-    ),
-    "budget": (
-        "Every row gets the same {steps} optimiser steps and the same {trials} validation trials; trials that a method spends on its "
-        "own step size are taken off its students' choice of a learning rate. All choices are made on the validation split, never on test."
-    ),
-}
-INTERVAL = (
-    "A bootstrap over the test split's source clips and over the runs: both are drawn anew with replacement, the mean is taken each "
-    "time, and the interval spans the middle 95 % of these means. Rows whose intervals overlap widely are not told apart by this test."
-)
 # No network, no script: the page could not fetch anything if it wanted to.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -62,9 +48,10 @@ set and tested on real clips that neither they nor the method has seen.</p>
 </header>
 <main id="main">
 {"".join(sections)}
-{_measured(found, recipes)}
+{measured(found.protocols, recipes)}
 </main>
-<footer><p>Written by avdistill {escape(pipeline.__version__)}. The numbers lie beside this page as CSV, JSON and Markdown.</p></footer>
+<footer><p>Written by avdistill {escape(pipeline.__version__)}. The numbers lie beside this page in CSV, JSON and Markdown.</p>
+</footer>
 </body>
 </html>
 """
@@ -88,11 +75,12 @@ def _summary(board: Board, found: Results) -> str:
     protocol, view, ipc = found.protocols[0], board.views[0], found.ipcs[0]
     leaders = best(board, protocol, view, found.methods, ipc)
     score, whole = board.cells[leaders[0], ipc].scores[protocol][view], board.whole[protocol][view]
+    stored = f"{ipc} stored {'instances' if ipc > 1 else 'instance'} per class"
     return (
-        f"<p>{board.classes} classes, {_count(board.train_windows)} training windows and {_count(board.test_windows)} test windows of one "
-        f"second. From {ipc * board.classes} stored instances, {ipc} per class, the highest mean is {escape(' and '.join(leaders))}’s "
-        f"{_name(view)} accuracy of {100 * score['mean']:.1f} % (95 % interval {_interval(score)}); students trained on all "
-        f"{_count(board.train_windows)} windows reach {100 * whole['mean']:.1f} %.</p>"
+        f"<p>{board.classes} classes, {_count(board.train_windows)} training windows and {_count(board.test_windows)} test windows "
+        f"of one second. With {stored}, the highest {_name(view)} accuracy is that of {escape(' and '.join(leaders))}: "
+        f"{100 * score['mean']:.1f} % (95 % interval {_interval(score)}). Students trained on all {_count(board.train_windows)} "
+        f"windows reach {100 * whole['mean']:.1f} %.</p>"
     )
 
 
@@ -104,11 +92,11 @@ def _score_table(board: Board, protocol: str, found: Results) -> str:
     for view in board.views:
         label = f'<tr><th scope="rowgroup" colspan="{len(found.methods) + 1}">{_name(view).capitalize()} ({escape(view)})</th></tr>'
         rows = [_score_row(board, protocol, view, found.methods, ipc) for ipc in found.ipcs]
-        whole = _score(board.whole[protocol][view], f'colspan="{len(found.methods)}"', leads=False)
+        whole = _score(board.whole[protocol][view], f' colspan="{len(found.methods)}"', leads=False)
         bodies.append(f'<tbody>{label}{"".join(rows)}<tr class="whole"><th scope="row">whole data</th>{whole}</tr></tbody>')
     caption = (
-        f"<span>Accuracy in %: mean ± standard deviation over n = {' or '.join(map(str, counts))} students per cell, the 95 % interval "
-        "below. Bold: the highest mean of a row.</span>"
+        f"<span>Accuracy in %: mean ± standard deviation over n = {' or '.join(map(str, counts))} students per cell, and below it "
+        "the 95 % interval. Bold: the highest mean of a row.</span>"
     )
     table = f'<table><caption>{caption}</caption><thead><tr><th scope="col">IPC</th>{heads}</tr></thead>{"".join(bodies)}</table>'
     return _scrolling(table, f"Accuracy on {board.dataset}, protocol {protocol}")
@@ -125,7 +113,7 @@ def _score(score: Mapping[str, float], attributes: str, *, leads: bool) -> str:
     title = f"95 % interval {_interval(score)}, n = {score['n']}"
     low, high = 100 * score["low"], 100 * score["high"]
     shown = f"<strong>{text}</strong>" if leads else text
-    return f'<td {attributes} title="{title}">{shown}<small>{low:.1f}–{high:.1f}</small></td>'
+    return f'<td{attributes} title="{title}">{shown}<small>{low:.1f}–{high:.1f}</small></td>'
 
 
 def _accuracy_figure(board: Board, protocol: str, found: Results, name: str) -> str:
@@ -134,7 +122,8 @@ def _accuracy_figure(board: Board, protocol: str, found: Results, name: str) -> 
     title = f"{_name(view).capitalize()} accuracy against IPC on {board.dataset}, protocol {protocol}"
     chart = _charts.accuracy(name, title, series, board.whole[protocol][view]["mean"])
     items = [f"<li>{_charts.key_of_mark(i)}{escape(method)}</li>" for i, method in enumerate(found.methods)]
-    caption = f"{_name(view).capitalize()} accuracy; bars are 95 % intervals, the dashed line is the whole data."
+    items.append(f"<li>{_charts.key_of_whole()}whole data</li>")
+    caption = f"{_name(view).capitalize()} accuracy; bars are 95 % intervals."
     return f'<figure>{chart}<figcaption>{caption}<ul class="legend">{"".join(items)}</ul></figcaption></figure>'
 
 
@@ -142,14 +131,13 @@ def _byte_table(board: Board, found: Results) -> str:
     heads = "".join(f'<th scope="col">{escape(method)}</th>' for method in found.methods)
     rows = []
     for ipc in found.ipcs:
-        cells = [board.cells[method, ipc] for method in found.methods]
-        row = "".join(f'<td title="{_count(c.bytes)} bytes in {escape(c.folder)}">{c.bytes / 1000:,.1f}</td>' for c in cells)
+        sizes = [board.cells[method, ipc].bytes for method in found.methods]
+        row = "".join(f'<td title="{_count(size)} bytes">{_count(round(size / 1000, 1))}</td>' for size in sizes)
         rows.append(f'<tr><th scope="row">{ipc}</th>{row}</tr>')
     place = f"<code>{escape(board.dataset)}/&lt;method&gt;/ipc&lt;IPC&gt;/published/</code>"
-    caption = (
-        f"<span>Size of one artifact in kB (1000 bytes), as evaluated. The published files lie in {place} of the results.</span>"
-    )
-    table = f'<table><caption>{caption}</caption><thead><tr><th scope="col">IPC</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    caption = f"<span>Size of one artifact in kB (1000 bytes), as evaluated. The published ones lie in {place}.</span>"
+    body = f'<thead><tr><th scope="col">IPC</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
+    table = f"<table><caption>{caption}</caption>{body}</table>"
     return _scrolling(table, f"Artifact sizes on {board.dataset}")
 
 
@@ -177,7 +165,7 @@ def _gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery]) -
     if not classes:
         return ""
     heads = [
-        f'<th scope="col">{escape(method)}<small>{"whole instances" if g.pieces == 1 else f"{g.pieces} pieces in each"}</small></th>'
+        f'<th scope="col">{escape(method)}<small>{g.pieces} {"piece" if g.pieces == 1 else "pieces"} each</small></th>'
         for method, g in shown.items()
     ]
     rows = [
@@ -185,8 +173,8 @@ def _gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery]) -
         for name in classes
     ]
     caption = (
-        f"<span>The first stored instances of each class at IPC {ipc}, first seed: the frame, and beside it the log-mel, low frequencies at "
-        "the bottom, from two standard deviations below the training mean (dark) to two above (bright).</span>"
+        f"<span>The first stored instances of each class at IPC {ipc}, first seed: the frame, and beside it the log-mel with low "
+        "frequencies at the bottom, from two standard deviations below the training mean (dark) to two above (bright).</span>"
     )
     body = f'<thead><tr><th scope="col">class</th>{"".join(heads)}</tr></thead><tbody>{"".join(rows)}</tbody>'
     table = f'<table class="gallery"><caption>{caption}</caption>{body}</table>'
@@ -204,25 +192,6 @@ def _gallery_cell(name: str, method: str, ipc: int, gallery: Gallery) -> str:
     return f'<td><div class="shown">{"".join(groups)}</div></td>'
 
 
-def _measured(found: Results, recipes: Mapping[str, Mapping[str, Any]]) -> str:
-    about = [
-        (f"Protocol <code>{escape(name)}</code>", escape(PROTOCOLS[name].format_map(recipes[name])))
-        for name in found.protocols
-        if name in PROTOCOLS
-    ]
-    about += [
-        ("Views", "An audio-visual student has one tower and one classifier per modality; its joint prediction is the mean of both. "
-                  "So one student gives the audio, the visual and the audio-visual accuracy."),
-        ("n and ±", "n counts students: every cell is distilled with several seeds, and several students are trained on each set. "
-                    "± is the standard deviation of their accuracies."),
-        ("95 % interval", INTERVAL),
-        ("Whole data", "The same students trained on all training windows: the bound that the other rows are read against."),
-        ("IPC", "Stored instances per class. An instance may hold several smaller pieces, each of them one training instance."),
-    ]  # fmt: skip
-    items = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in about)
-    return f'<section id="measured" aria-labelledby="measured-name"><h2 id="measured-name">How it was measured</h2><dl>{items}</dl></section>'
-
-
 def _scrolling(table: str, label: str) -> str:
     """A box that scrolls sideways on a narrow screen, by keyboard too."""
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
@@ -236,5 +205,5 @@ def _interval(score: Mapping[str, float]) -> str:
     return f"{100 * score['low']:.1f} to {100 * score['high']:.1f}"
 
 
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")  # a narrow no-break space
+def _count(number: float) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -44,11 +44,12 @@ dd { margin: .25rem 0 0; color: var(--soft); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .75rem; }
-caption span { display: block; max-width: 42rem; }
+/* A caption is no wider than the screen, whatever its table is, and stays while the table scrolls. */
+caption span { display: block; max-width: min(42rem, 100vw - 2.5rem); position: sticky; left: 0; white-space: normal; }
 th, td { padding: .4rem 1.25rem .4rem 0; text-align: left; vertical-align: top; white-space: nowrap; font-weight: 400; }
 thead th { color: var(--soft); font-size: .875rem; border-bottom: 1px solid var(--line); vertical-align: bottom; }
 tbody th[scope="rowgroup"] { padding-top: 1.25rem; font-weight: 650; }
-tbody th[scope="row"] { color: var(--soft); }
+tbody th[scope="row"] { color: var(--soft); position: sticky; left: 0; background: var(--ground); }
 tbody tr.whole > * { border-bottom: 1px solid var(--line); padding-bottom: .75rem; }
 td strong { font-weight: 700; }
 small { display: block; font-size: .75rem; line-height: 1.35; color: var(--soft); font-weight: 400; white-space: nowrap; }
@@ -69,14 +70,17 @@ figcaption { color: var(--soft); font-size: .875rem; }
 .key { width: 28px; height: 14px; margin-right: .5rem; flex: none; }
 .legend { list-style: none; margin: .5rem 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .legend li { display: flex; align-items: center; color: var(--ink); }
-.gallery th[scope="row"] { position: sticky; left: 0; background: var(--ground); padding-right: 1rem; vertical-align: middle; max-width: 9rem;
-  overflow-wrap: anywhere; white-space: normal; color: var(--ink); }
+.gallery th[scope="row"] {
+  color: var(--ink); padding-right: 1rem; vertical-align: middle; max-width: 9rem; overflow-wrap: break-word; white-space: normal;
+}
 .gallery td { padding: .3rem 1.5rem .3rem 0; }
 .gallery .shown { display: flex; gap: .75rem; }
 .gallery .shown > span { display: flex; gap: 2px; }
 .gallery img { height: 4rem; width: auto; display: block; image-rendering: pixelated; background: var(--raised); }
 @media (max-width: 40rem) {
   section { margin-top: 3rem; padding-top: 2rem; }
+  th, td { padding-right: .9rem; }
+  tr.whole th { white-space: normal; max-width: 4rem; }
   .gallery th[scope="row"] { max-width: 5.5rem; font-size: .875rem; }
 }
 @media print { .wide { overflow: visible; } section { break-inside: auto; } }

@@ -1,0 +1,387 @@
+"""Seconds per distillation step of dm and avdd, beside a plain loop: `python benchmarks/distill_step.py [--pixels 32 56 112]
+[--ipc 1 10] [--methods dm avdd] [--steps N] [--rounds R] [--threads T]`.
+
+The plain loop is the published one of AVDD (TMLR 2024), written down here: float32 rows normalised beforehand; class by class
+draw, decode by bilinear upsampling, augment, embed, loss, backward, one SGD step on the tensor that holds all classes; the
+default allocator. Its networks are AvgPool2d blocks; the layer that the authors sample and never use is left out. Our engine runs
+as `avdistill distill` runs it. Both take the same data, draws, augmentations and threads, each in a process of its own, in turn.
+"""
+
+# No import of torch at the top: the measuring process stays small, and each side has its own.
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor, nn
+
+    from pipeline.records import RealSet, SyntheticSet
+
+CLASSES, SAMPLES, BATCH_REAL, MOMENTUM = 10, 60, 16, 0.5
+PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
+GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
+# The published one; a step takes as long with any other.
+RATE = 0.2
+TOLERANCE = 1e-4
+COLUMNS = ("pixels", "ipc", "method", "ours s", "plain s", "plain / ours", "in CPU s", "ours MiB", "plain MiB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table: the published ConvNet and shapes, or, at 32 pixels, the small ones of params.yaml."""
+
+    pixels: int
+    ipc: int
+    method: str
+    steps: int
+    threads: int
+    augment: bool = True
+
+    @property
+    def small(self) -> bool:
+        return self.pixels <= 32
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"frame": (1, 3, self.pixels, self.pixels), "logmel": (1, 32, 32) if self.small else (1, 128, 56)}
+
+    @property
+    def network(self) -> dict[str, Any]:
+        depth = {"frame": 5 if self.pixels >= 224 else 4 if self.pixels >= 112 else 3, "logmel": 3}
+        return {
+            "width": 32 if self.small else 128,
+            "grid": 4 if self.small else 7,
+            "depth": depth,
+            "padding": {"frame": 1, "logmel": 3},
+        }
+
+    @property
+    def operations(self) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(GRIDS, PUBLISHED if self.augment else ())
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of joint and of gap matching."""
+        return (10.0, 10.0) if self.method == "avdd" else (0.0, 0.0)
+
+
+def main() -> None:
+    """Check, then measure each row in pairs and print the table."""
+    given = arguments()
+    if given.side:
+        print(json.dumps(SIDES[given.side](Setting(**json.loads(given.setting)))))
+        return
+    rows = [
+        Setting(pixels=pixels, ipc=ipc, method=method, steps=given.steps, threads=given.threads)
+        for pixels in given.pixels
+        for ipc in given.ipc
+        for method in given.methods
+    ]
+    print(f"{machine()}, {given.threads} threads; seconds per step, mean of {given.steps} steps, medians of {given.rounds} pairs")
+    print(
+        f"{CLASSES} classes x {SAMPLES} samples, batch_real {BATCH_REAL}, 4 pieces; log-mel 128 x 56, ConvNet of width 128, grid 7,"
+    )
+    print(
+        "depth 3 for log-mels and 5, 4, 3 for frames of 224, 112, fewer pixels; at 32: log-mel 32 x 32, width 32, grid 4, depth 3"
+    )
+    print("MiB is the peak of the whole process, its libraries included")
+    for method in given.methods:
+        print(checked(method, given.threads))
+    print(f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+    for row in rows:
+        print(line(row, [(run("ours", row), run("plain", row)) for _ in range(given.rounds)]), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pixels", type=int, nargs="+", default=[32, 56, 112])
+    parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--methods", nargs="+", choices=["dm", "avdd"], default=["dm", "avdd"])
+    parser.add_argument("--steps", type=int, default=3, help="timed steps per run, after one that is not")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--side", choices=["ours", "plain", "check"], help=argparse.SUPPRESS)
+    parser.add_argument("--setting", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def machine() -> str:
+    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")]
+    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
+
+
+def run(side: str, setting: Setting) -> dict[str, float]:
+    """What one side prints, from a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--setting", json.dumps(asdict(setting))]
+    # Waiting threads sleep, as in the Makefile: spinning would be counted as work.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(setting.threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode:
+        sys.exit(f"{side}, {setting}: {result.stderr.strip()}")
+    answer: dict[str, float] = json.loads(result.stdout)
+    return answer
+
+
+def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """One row of the table: medians over the pairs."""
+    ours, plain = ({key: statistics.median(run[key] for run in runs) for key in runs[0]} for runs in zip(*pairs, strict=True))
+    wall, cpu = (statistics.median(b[key] / a[key] for a, b in pairs) for key in ("wall", "cpu"))
+    times = f"{ours['wall']:.3g} | {plain['wall']:.3g} | {wall:.2f} | {cpu:.2f}"
+    return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {ours['mib']:.0f} | {plain['mib']:.0f} |"
+
+
+def checked(method: str, threads: int) -> str:
+    """A sentence that both sides compute one loss; ends the program if they do not."""
+    both = run("check", Setting(pixels=56, ipc=2, method=method, steps=1, threads=threads, augment=False))
+    apart = abs(both["ours"] / both["plain"] - 1)
+    if not apart <= TOLERANCE:
+        sys.exit(f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; nothing was measured")
+    return f"checked, {method}: same network, same draws, no augmentation: loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
+
+
+# In a process of its own: one side
+
+
+class Stopwatch:
+    """Called after each step; the first step warms up and starts the clock."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def __call__(self, done: int, total: int, *, loss: float) -> None:
+        self.losses.append(loss)
+        self.last = time.perf_counter(), time.process_time()
+        if done == 1:
+            self.first = self.last
+
+    def result(self) -> dict[str, float]:
+        """Mean seconds per step, and the process's peak of memory."""
+        wall, cpu = ((b - a) / (len(self.losses) - 1) for a, b in zip(self.first, self.last, strict=True))
+        return {"wall": wall, "cpu": cpu, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def ours(setting: Setting) -> dict[str, float]:
+    """Our engine, with the memory policy of the command line."""
+    import torch
+
+    from stages._machine import device_of
+
+    torch.set_num_threads(setting.threads)
+    device, watch = device_of("cpu"), Stopwatch()
+    distil(setting, random_real(setting), setting.steps + 1, device, watch)
+    return watch.result()
+
+
+def plain(setting: Setting) -> dict[str, float]:
+    """The published loop, with the default allocator."""
+    import torch
+
+    torch.set_num_threads(setting.threads)
+    watch = Stopwatch()
+    real = random_real(setting)
+    published(setting, real, start_of(setting, real), setting.steps + 1, watch)
+    return watch.result()
+
+
+def check(setting: Setting) -> dict[str, float]:
+    """The first loss on each side; the plain one's network takes the weights of ours."""
+    import torch
+
+    from pipeline.networks.convnet import Network
+    from pipeline.streams import stream
+
+    torch.set_num_threads(setting.threads)
+    real, watches = random_real(setting), (Stopwatch(), Stopwatch())
+    distil(setting, real, 1, torch.device("cpu"), watches[0])
+    module = Network(**setting.network).build(setting.shapes, CLASSES, stream("network", 0, 0))
+    weights = {m: tower.state_dict() for m, tower in module.towers.items()}
+    published(setting, real, start_of(setting, real), 1, watches[1], weights)
+    return {"ours": watches[0].losses[0], "plain": watches[1].losses[0]}
+
+
+SIDES: dict[str, Callable[[Setting], dict[str, float]]] = {"ours": ours, "plain": plain, "check": check}
+
+
+def random_real(setting: Setting) -> RealSet:
+    """Noise in the stored types, normalised to about unit scale."""
+    import torch
+
+    from pipeline.records import Normalisation, RealSet
+    from pipeline.streams import stream
+
+    count, generator, shapes = CLASSES * SAMPLES, stream("benchmark"), setting.shapes
+    return RealSet(
+        rows={
+            "frame": torch.randint(256, (count, *shapes["frame"]), generator=generator, dtype=torch.uint8),
+            "logmel": torch.randn(count, *shapes["logmel"], generator=generator).mul(15).sub(30).half(),
+        },
+        label=torch.arange(CLASSES).repeat_interleave(SAMPLES),
+        keys=tuple(f"{i:04d}" for i in range(count)),
+        clips=tuple(f"{i:04d}" for i in range(count)),
+        classes=tuple(f"{i}" for i in range(CLASSES)),
+        normalisation={
+            "frame": Normalisation(scale=1 / 255, mean=(0.5,) * 3, std=(0.29,) * 3, fill=0.0),
+            "logmel": Normalisation(scale=1.0, mean=(-30.0,), std=(15.0,), fill=0.0),
+        },
+        preprocessing="",
+        digest="",
+    )
+
+
+def ranking(real: RealSet) -> dict[str, tuple[str, ...]]:
+    return {name: real.keys[i * SAMPLES : (i + 1) * SAMPLES] for i, name in enumerate(real.classes)}
+
+
+def start_of(setting: Setting, real: RealSet) -> SyntheticSet:
+    from pipeline.distillers._chosen import form
+
+    return form(real, ranking(real), setting.ipc, GRIDS)
+
+
+def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, watch: Stopwatch) -> None:
+    """The method's plugin on the engine."""
+    from pipeline import plugins
+    from pipeline.networks.convnet import Network
+    from pipeline.records import Coreset
+
+    weights = dict(zip(("weight_joint", "weight_gap"), setting.weights, strict=True)) if setting.method == "avdd" else {}
+    distiller = plugins.find("distillers", setting.method)(
+        network="convnet",
+        start="given",
+        steps=steps,
+        batch_real=BATCH_REAL,
+        rates=dict.fromkeys(GRIDS, (RATE,)),
+        momentum=MOMENTUM,
+        formation=GRIDS,
+        augment=setting.operations,
+        **weights,
+    )
+    given = Coreset(selector="given", seed=0, table="", ranking=ranking(real))
+    networks = {"convnet": Network(**setting.network)}
+    distiller.distill(real, {"given": given}, networks, ipc=setting.ipc, seed=0, device=device, report=watch)
+
+
+# The published loop
+
+
+def published(
+    setting: Setting, real: RealSet, start: SyntheticSet, steps: int, watch: Stopwatch, weights: dict[str, Any] | None = None
+) -> None:
+    """Class by class, as published; `weights` are taken instead of fresh ones."""
+    import torch
+
+    from pipeline.streams import stream
+
+    whole = real.normalised(slice(None))
+    members = [real.of_class(label) for label in range(CLASSES)]
+    rows = {m: values.clone().requires_grad_() for m, values in start.rows.items()}
+    optimiser = torch.optim.SGD([{"params": [values], "lr": RATE} for values in rows.values()], momentum=MOMENTUM)
+    for step in range(steps):
+        networks = {m: network(setting, m).requires_grad_(False) for m in rows}
+        for m, fresh in (weights or {}).items():
+            networks[m].load_state_dict(fresh)
+        generator, total = stream("batch", 0, step), 0.0
+        for label in range(CLASSES):
+            batch = members[label][torch.randperm(SAMPLES, generator=generator)[:BATCH_REAL]]
+            mine = slice(label * setting.ipc, (label + 1) * setting.ipc)
+            gaps = {}
+            for m in rows:
+                seen = augmented(whole[m][batch].flatten(0, -4), setting, step)
+                formed = augmented(decoded(rows[m][mine].flatten(0, -4)), setting, step)
+                gaps[m] = networks[m](seen).flatten(1).mean(0) - networks[m](formed).flatten(1).mean(0)
+            loss = loss_of(gaps["logmel"], gaps["frame"], *setting.weights)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item()
+        watch(step + 1, steps, loss=total)
+
+
+def loss_of(a: Tensor, v: Tensor, joint: float, gap: float) -> Tensor:
+    """The published loss of one class; a term of no weight is not computed."""
+    loss = (a**2).sum() + (v**2).sum()
+    loss = loss + joint * ((a + v) ** 2).sum() if joint else loss
+    return loss + gap * ((a - v) ** 2).sum() if gap else loss
+
+
+def network(setting: Setting, modality: str) -> nn.Sequential:
+    """One tower with PyTorch's own weights: blocks of convolution, instance norm, ReLU and average pool."""
+    from torch import nn
+
+    width, grid, depth = (setting.network[key] for key in ("width", "grid", "depth"))
+    layers: list[nn.Module] = []
+    for block in range(depth[modality]):
+        channels = width if block else setting.shapes[modality][-3]
+        last = block == depth[modality] - 1
+        layers += [
+            nn.Conv2d(channels, width, 3, padding=1 if block else setting.network["padding"][modality]),
+            nn.GroupNorm(width, width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(grid) if last and modality == "logmel" else nn.AvgPool2d(2),
+        ]
+    return nn.Sequential(*layers)
+
+
+def decoded(rows: Tensor) -> Tensor:
+    """The quadrants top left, bottom left, top right, bottom right, enlarged, one after another."""
+    import torch
+    import torch.nn.functional as F
+
+    high, wide = rows.shape[-2] // 2, rows.shape[-1] // 2
+    corners = [rows[..., top : top + high, left : left + wide] for left in (0, wide) for top in (0, high)]
+    return torch.cat([F.interpolate(c, scale_factor=2, mode="bilinear", align_corners=False) for c in corners])
+
+
+def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
+    """One of DSA's operations, the same for all that is seen in this step; zero stands for nothing."""
+    import torch
+    import torch.nn.functional as F
+
+    from pipeline.streams import stream
+
+    if not setting.augment:
+        return x
+    draw = torch.rand(8, generator=stream("augment", 0, step)).tolist()
+    operation, u, w, z = PUBLISHED[int(draw[0] * len(PUBLISHED))], *draw[1:4]
+    if operation == "flip":
+        return x.flip(-1) if u < 0.5 else x
+    if operation == "color":
+        x = x + (u - 0.5)
+        x = (x - x.mean(1, keepdim=True)) * (2 * w) + x.mean(1, keepdim=True)
+        return (x - x.mean((1, 2, 3), keepdim=True)) * (z + 0.5) + x.mean((1, 2, 3), keepdim=True)
+    if operation in ("scale", "rotate"):
+        wide, high = (1 / 1.2 + (1.2 - 1 / 1.2) * share for share in (u, w))
+        sine, cosine = math.sin((2 * u - 1) * math.radians(15)), math.cos((2 * u - 1) * math.radians(15))
+        turn = [[wide, 0.0, 0.0], [0.0, high, 0.0]] if operation == "scale" else [[cosine, -sine, 0.0], [sine, cosine, 0.0]]
+        grid = F.affine_grid(torch.tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, align_corners=False)
+    high, wide = x.shape[-2:]
+    if operation == "cutout":
+        top, left = int(u * high), int(w * wide)
+        mask = torch.ones(high, wide)
+        mask[max(top - high // 4, 0) : top + high // 4, max(left - wide // 4, 0) : left + wide // 4] = 0
+        return x * mask
+    edge, side = high // 8, wide // 8
+    down, right = int(u * (2 * edge + 1)), int(w * (2 * side + 1))
+    return F.pad(x, (side, side, edge, edge))[..., down : down + high, right : right + wide]
+
+
+if __name__ == "__main__":
+    main()

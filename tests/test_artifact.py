@@ -1,0 +1,124 @@
+"""The artifact: same set, same bytes; what a stranger reads is what was written; damage is one clear error."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from conftest import toy_real
+from test_plugins import rankings
+
+from pipeline.artifact import Export, Publish, artifacts_in, describe, publish_artifact, read_artifact, write_artifact
+from pipeline.distillers._chosen import form
+from pipeline.errors import ArtifactError
+from pipeline.records import SyntheticSet
+from pipeline.tensors import load_synthetic, save_synthetic
+
+FULL = Export(storage="float32")
+AV = {"mean": 0.5, "std": 0.1, "n": 3, "low": 0.4, "high": 0.6}
+SCORES = {"budget": {"metrics": {"accuracy": {"av": AV}}, "runs": [], "trials": []}}
+
+
+def toy_synthetic() -> SyntheticSet:
+    grids = {"frame": (2, 2), "logmel": (2, 2)}
+    provenance = {"method": "herding", "params": {"formation": {"frame": [2, 2]}}, "seed": 0, "preprocessing": "toy"}
+    return dataclasses.replace(form(toy_real(), rankings()["herding"].ranking, 2, grids), provenance=provenance)
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    path = tmp_path / "seed0.h5"
+    write_artifact(path, toy_synthetic(), FULL)
+    return path
+
+
+def test_comes_back_as_it_was_written(artifact: Path) -> None:
+    written, read = toy_synthetic(), read_artifact(artifact)
+    assert all(torch.equal(written.rows[m], read.rows[m]) for m in written.rows)
+    for name in ("classes", "ipc", "formation", "normalisation", "source_key"):
+        assert getattr(written, name) == getattr(read, name)
+    assert written.provenance.items() <= read.provenance.items()
+
+
+def test_the_same_set_gives_the_same_bytes(artifact: Path, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "again.h5", toy_synthetic(), FULL)
+    assert (tmp_path / "again.h5").read_bytes() == artifact.read_bytes()
+
+
+def test_float16_is_smaller_and_near(artifact: Path, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "half.h5", toy_synthetic(), Export(storage="float16"))
+    assert (tmp_path / "half.h5").stat().st_size < artifact.stat().st_size
+    assert torch.allclose(read_artifact(tmp_path / "half.h5").rows["frame"], read_artifact(artifact).rows["frame"], atol=1e-2)
+
+
+def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
+    digest = read_artifact(artifact).provenance["content_digest"]
+    known = {"artifacts": {"seed0.h5": digest}, "protocols": SCORES}
+    out = tmp_path / "published" / "seed0.h5"
+    assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
+    assert read_artifact(out).provenance["content_digest"] == digest
+    assert "budget accuracy av: 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in describe(out)
+    assert "none; `avdistill evaluate`" in describe(artifact)
+
+
+def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="the scores are not of"):
+        publish_artifact(
+            artifact, {"artifacts": {"seed0.h5": "0" * 64}, "protocols": SCORES}, Publish(runs=False), tmp_path / "x.h5"
+        )
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_rows_only_as_datasets_and_the_rest_as_root_attributes(artifact: Path) -> None:
+    with h5py.File(artifact) as file:
+        assert {len(dataset) for dataset in file.values()} == {4}
+        assert all(isinstance(dataset, h5py.Dataset) and not dataset.attrs for dataset in file.values())
+        assert all(isinstance(value, str | np.generic) for value in file.attrs.values())
+        assert file.attrs["format"] == "avdistill" and file.attrs["format_version"] == "1.0"
+
+
+def test_a_changed_number_is_noticed(artifact: Path) -> None:
+    with h5py.File(artifact, "r+") as file:
+        file["label"][0] = 1
+    with pytest.raises(ArtifactError, match="was changed since it was written"):
+        read_artifact(artifact)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 3000])
+def test_a_file_cut_short_is_one_error(artifact: Path, keep: int) -> None:
+    artifact.write_bytes(artifact.read_bytes()[:keep])
+    with pytest.raises(ArtifactError, match=r"seed0\.h5 is no HDF5 file of ours, or is damaged"):
+        read_artifact(artifact)
+
+
+def test_a_newer_major_version_says_what_to_do(artifact: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pipeline.artifact.VERSION", "2.0")
+    write_artifact(tmp_path / "new.h5", toy_synthetic(), FULL)
+    monkeypatch.undo()
+    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install a newer avdistill"):
+        read_artifact(tmp_path / "new.h5")
+
+
+def test_a_folder_without_artifacts_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds no artifact"):
+        artifacts_in(tmp_path)
+
+
+def test_an_interrupted_write_leaves_the_old_file(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = artifact.read_bytes()
+    monkeypatch.setattr("pipeline.tables._stored", lambda column: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        write_artifact(artifact, toy_synthetic(), FULL)
+    assert artifact.read_bytes() == before and [path.name for path in artifact.parent.iterdir()] == ["seed0.h5"]
+
+
+def test_synthetic_sets_between_stages_come_back(tmp_path: Path) -> None:
+    synthetic = toy_synthetic()
+    save_synthetic(tmp_path / "seed0.safetensors", synthetic)
+    read = load_synthetic(tmp_path / "seed0.safetensors")
+    assert all(torch.equal(synthetic.rows[m], read.rows[m]) for m in synthetic.rows)
+    assert (read.classes, read.formation, read.normalisation) == (synthetic.classes, synthetic.formation, synthetic.normalisation)

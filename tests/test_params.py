@@ -1,0 +1,62 @@
+"""Params: a wrong key or type is one line that says which, where and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, values
+
+from pipeline import params
+from pipeline.decoding import Decode
+from pipeline.errors import ParamsError
+from pipeline.params import Grid
+
+
+def test_a_misspelt_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text().replace("ipcs:", "ipc:")
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"p\.yaml: grid: unknown ipc; missing ipcs; expected datasets, ipcs, methods"):
+        params.load(tmp_path / "p.yaml").build("grid", Grid)
+
+
+def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text((ROOT / "params.yaml").read_text().replace("n_mels", "mels"))
+    with pytest.raises(ParamsError, match=r"decode\.logmel: unknown mels; missing n_mels"):
+        params.load(tmp_path / "p.yaml").build("decode", Decode)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("decode.frame.width=wide", "frame.width is 'wide' .*valid integer"),
+        ("decode.frame.crop=yes", "frame.crop is 'yes' .*valid boolean"),
+        ("decode.shards=2.5", "shards is 2.5 .*integer"),
+        ("decode.backends=decord", "backends is 'decord' .*array"),
+    ],
+)
+def test_a_wrong_type_is_named(change: str, told: str) -> None:
+    with pytest.raises(ParamsError, match=told):
+        values(change).build("decode", Decode)
+
+
+def test_set_changes_a_value_that_is_there() -> None:
+    assert values("decode.shards=7").build("decode", Decode).shards == 7
+    with pytest.raises(ParamsError, match=r"--set decode\.shard=7: expected section\.key=value"):
+        values("decode.shard=7")
+
+
+def test_exponents_are_numbers_as_for_dvc() -> None:
+    assert values("extract.convnet.rate=1e-3").section("extract.convnet")["rate"] == 1e-3
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [1,\n"])
+def test_a_file_without_sections_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"p\.yaml"):
+        params.load(tmp_path / "p.yaml")
+
+
+def test_a_missing_section_lists_what_is_there() -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml has no section 'ingest\.ave'; beside it: generated, mine"):
+        values().section("ingest.ave")

@@ -1,0 +1,152 @@
+"""Folders, tables and manifests: what is accepted, and what is said of the rest."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.datasets._tree import carve, clip_of, clips_under, unique
+from pipeline.datasets.folder import Dataset
+from pipeline.errors import SourceError
+from pipeline.manifest import read_manifest, write_manifest
+from pipeline.records import Clip
+
+FOLDER = Dataset(test_fraction=0.25, val_fraction=0.25, seed=0)
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def test_a_tree_of_labels_is_split_by_clip(tmp_path: Path) -> None:
+    clips = FOLDER.clips(touch(tmp_path, *(f"{label}/{i}.mp4" for label in "ab" for i in range(8))))
+    assert Counter((clip.label, clip.split) for clip in clips) == {
+        (x, s): n for x in "ab" for s, n in (("train", 4), ("val", 2), ("test", 2))
+    }
+    assert clips == FOLDER.clips(tmp_path)
+
+
+def test_a_tree_of_splits_is_kept_and_val_carved(tmp_path: Path) -> None:
+    clips = FOLDER.clips(touch(tmp_path, *(f"{s}/{x}/{i}.mp4" for s in ("train", "test") for x in "ab" for i in range(4))))
+    assert Counter(clip.split for clip in clips) == {"train": 6, "val": 2, "test": 8}
+    assert all("test" in clip.path for clip in clips if clip.split == "test")
+
+
+def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
+    touch(tmp_path, "x y.mp4", "z.mp4")
+    rows = ["path,label,split,start,end,group", "x y.mp4,a,train,1,3,g", "x y.mp4,b,train,4,,g", "z.mp4,a,test,,,h"]
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    for root in (tmp_path, tmp_path / "clips.csv"):
+        clips = Dataset(test_fraction=0, val_fraction=0.0, seed=0).clips(root)
+        assert {(c.label, c.start_s, c.end_s, c.group) for c in clips} == {
+            ("a", 1, 3, "g"),
+            ("b", 4, None, "g"),
+            ("a", 0, None, "h"),
+        }
+    assert all(set(clip.clip_id) <= set("xyz-0123456789abcdef") for clip in clips)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("path,label\nx.mp4,a", "lacks the column split"),
+        ("path,label,split\n", "has no rows"),
+        ("path,label,split\nx.mp4,a,dev", "line 2: the split is 'dev'"),
+        ("path,label,split\nx.mp4,,train", "line 2: the label is empty"),
+        ("path,label,split,start,end\nx.mp4,a,train,3,1", "line 2: the span is 3.0 to 1.0"),
+        ("path,label,split,start\nx.mp4,a,train,soon", "line 2: start and end must be seconds"),
+    ],
+)
+def test_a_bad_table_names_the_line(table: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text(table)
+    with pytest.raises(SourceError, match=told):
+        FOLDER.clips(tmp_path / "clips.csv")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), "is empty; expected files like"),
+        (("a/notes.txt",), "holds no video"),
+        (("loose.mp4",), "lies outside of any label's folder"),
+    ],
+)
+def test_a_folder_that_is_none_says_what_was_expected(names: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=told):
+        FOLDER.clips(touch(tmp_path, *names))
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere does not exist"):
+        FOLDER.clips(tmp_path / "nowhere")
+
+
+def test_names_that_clash_get_ids_of_their_own(tmp_path: Path) -> None:
+    clips = clips_under(touch(tmp_path, "a/x y.mp4", "a/x-y.mp4", "a/x_y.mp4", "b/é.mp4"))
+    assert len({clip.clip_id for clip in clips}) == 4
+
+
+labels = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=6, max_size=40, unique=True)
+
+
+@given(pairs=labels, fraction=st.floats(0.1, 0.6), seed=st.integers(0, 99))
+def test_carving_never_parts_a_group_nor_empties_a_label(pairs: list[tuple[str, int]], fraction: float, seed: int) -> None:
+    clips = unique(
+        Clip(clip_id=f"{x}{g}-{i}", path="", label=x, split="train", start_s=0, end_s=None, group=f"{x}{g}", bytes=0, sha256="")
+        for x, g in pairs
+        for i in range(2)
+    )
+    carved = carve(clips, "train", "val", fraction, seed)
+    assert len({(clip.group, clip.split) for clip in carved}) == len({clip.group for clip in carved})
+    assert {clip.label for clip in carved if clip.split == "train"} == {clip.label for clip in clips}
+
+
+def test_a_manifest_comes_back_and_travels(tmp_path: Path) -> None:
+    clips = FOLDER.clips(touch(tmp_path / "here" / "media", *(f"{label}/{i}.mp4" for label in "ab" for i in range(8))))
+    write_manifest(tmp_path / "here" / "manifest.csv", clips)
+    assert read_manifest(tmp_path / "here" / "manifest.csv") == clips
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    assert all(Path(clip.path).is_file() for clip in read_manifest(tmp_path / "there" / "manifest.csv"))
+
+
+def test_one_class_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    clips = FOLDER.clips(touch(tmp_path / "media", *(f"a/{i}.mp4" for i in range(8))))
+    with pytest.raises(SourceError, match="found one class only, a"):
+        write_manifest(tmp_path / "manifest.csv", clips)
+    assert not (tmp_path / "manifest.csv").exists()
+
+
+def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
+    clips = FOLDER.clips(touch(tmp_path, "train/a/1.mp4", "train/a/2.mp4", "train/b/1.mp4", "train/b/2.mp4", "test/a/1.mp4"))
+    with pytest.raises(SourceError, match="the test split has no clip of b"):
+        write_manifest(tmp_path / "manifest.csv", clips)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("a-1,", "a.1,", "may hold letters, digits"),
+        ("a-1,", "a-2,", "stands there twice"),
+        ("train", "dev", "the split is 'dev'"),
+        (",0.0,", ",x,", "line"),
+    ],
+)
+def test_a_bad_manifest_names_the_line(old: str, new: str, told: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a-1.mp4", "a-2.mp4")
+    splits = [
+        clip_of(tmp_path / f"a-{i}.mp4", f"{x}-{s}-{i}", x, s) for s in ("train", "val", "test") for x in "ab" for i in (1, 2)
+    ]
+    write_manifest(tmp_path / "m.csv", splits)
+    lines = (tmp_path / "m.csv").read_text().replace("a-train-1,", "a-1,").replace("a-train-2,", "a-2,")
+    (tmp_path / "m.csv").write_text(lines.replace(old, new, 1) if old != "train" else lines.replace(",train,", f",{new},", 1))
+    with pytest.raises(SourceError, match=told):
+        read_manifest(tmp_path / "m.csv")
