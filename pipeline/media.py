@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 
 # Encoders round a track's end to whole packets and frames: up to this much may be missing at a window's end.
 SLACK_S = 0.05
-# A seek for a single late window starts this far before it.
+# Windows that begin later than this are sought, to the key frame before them; earlier ones are reached by decoding from the start.
 SEEK_BEYOND_S = 5.0
+
+# One thread, and no macroblock tree, which lets x264's output depend on what fresh memory happens to hold.
+X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """One track: start and end in seconds from time zero, `tick` seconds per unit of its time stamps."""
+    """One track: its place among the container's streams, start and end in seconds from time zero, `tick` seconds per time stamp."""
 
+    index: int
     start: float
     end: float
     tick: Fraction
@@ -175,7 +179,7 @@ class PyAV:
         order = sorted(range(len(times)), key=times.__getitem__)
         found: list[tuple[np.ndarray, float] | None] = [None] * len(times)
         with av.open(path) as container:
-            stream = container.streams.video[0]
+            stream = container.streams[probe.video.index]
             if times[order[0]] > SEEK_BEYOND_S:
                 container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
             pending = iter(order)
@@ -195,7 +199,7 @@ class PyAV:
         pieces = []
         first: float | None = None
         with av.open(path) as container:
-            for frame in container.decode(audio=0):
+            for frame in container.decode(container.streams[probe.audio.index]):
                 first = (frame.time or 0.0) - probe.zero if first is None else first
                 pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
         pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
@@ -254,7 +258,7 @@ def write_clip(path: Path, frames: Iterable[np.ndarray], fps: int, waveform: np.
         audio: Any = container.add_stream("aac", rate=rate, layout="mono")
         for index, rgb in enumerate(frames):
             if video is None:
-                video = container.add_stream("libx264", rate=fps, options={"crf": "23", "preset": "veryfast", "threads": "1"})
+                video = container.add_stream("libx264", rate=fps, options=X264)
                 video.height, video.width, video.pix_fmt = rgb.shape[0], rgb.shape[1], "yuv420p"
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, fps)
@@ -298,7 +302,7 @@ def _stream(stream: Any, zero: float, container_end: float) -> Stream:
     tick = Fraction(stream.time_base)
     start = float((stream.start_time or 0) * tick) - zero
     end = start + float(stream.duration * tick) if stream.duration else container_end
-    return Stream(start=start, end=end, tick=tick)
+    return Stream(index=stream.index, start=start, end=end, tick=tick)
 
 
 def _on_display(starts: np.ndarray, end: float, time: float, probe: Probe) -> int | None:

@@ -43,7 +43,7 @@ def test_every_split_and_class_has_its_number_of_clips(clips: list[Clip]) -> Non
 
 def test_every_clip_is_h264_and_aac(clips: list[Clip]) -> None:
     for clip in clips:
-        with open(clip.path, "rb") as stream:
+        with Path(clip.path).open("rb") as stream:
             boxes = stream.read()
         assert b"avc1" in boxes and b"mp4a" in boxes, clip.clip_id
 

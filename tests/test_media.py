@@ -137,6 +137,18 @@ def test_media_never_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
 
 
+def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from pipeline import media; n = np.random.default_rng(0);"
+        "f = [n.integers(0, 256, (64, 64, 3), dtype=np.uint8) // 4 + 8 * i for i in range(12)];"
+        "media.write_clip(Path(sys.argv[1]), f, 12, n.normal(size=16000).astype('f4') / 9, 16000)"
+    )
+    for fill in ("0", "85", "170"):
+        environment = {"MALLOC_PERTURB_": fill, "PATH": ""}
+        subprocess.run([sys.executable, "-c", code, tmp_path / fill], check=True, cwd=Path(__file__).parent.parent, env=environment)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_png_is_a_png() -> None:
     assert media.png(np.zeros((4, 6, 3), np.uint8)).startswith(b"\x89PNG")
 

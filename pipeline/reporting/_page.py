@@ -86,7 +86,8 @@ def _summary(board: Board, found: Results) -> str:
 
 def _score_table(board: Board, protocol: str, found: Results) -> str:
     """The published layout, once per view: rows are IPCs, columns methods, the whole data come last."""
-    counts = sorted({int(c.scores[protocol][v]["n"]) for c in board.cells.values() for v in board.views})
+    counts = sorted({str(c.scores[protocol][v]["n"]) for c in board.cells.values() for v in board.views})
+    whole_counts = sorted({str(x["n"]) for x in board.whole[protocol].values()})
     heads = "".join(f'<th scope="col">{escape(method)}</th>' for method in found.methods)
     bodies = []
     for view in board.views:
@@ -95,8 +96,9 @@ def _score_table(board: Board, protocol: str, found: Results) -> str:
         whole = _score(board.whole[protocol][view], f' colspan="{len(found.methods)}"', leads=False)
         bodies.append(f'<tbody>{label}{"".join(rows)}<tr class="whole"><th scope="row">whole data</th>{whole}</tr></tbody>')
     caption = (
-        f"<span>Accuracy in %: mean ± standard deviation over n = {' or '.join(map(str, counts))} students per cell, and below it "
-        "the 95 % interval. Bold: the highest mean of a row.</span>"
+        f"<span>Accuracy in %: mean ± standard deviation over n&nbsp;=&nbsp;{' or '.join(counts)} students per cell "
+        f"({' or '.join(whole_counts)} for the whole data), and below it the 95&nbsp;% interval. "
+        "Bold: the highest mean of a row.</span>"
     )
     table = f'<table><caption>{caption}</caption><thead><tr><th scope="col">IPC</th>{heads}</tr></thead>{"".join(bodies)}</table>'
     return _scrolling(table, f"Accuracy on {board.dataset}, protocol {protocol}")
@@ -113,7 +115,7 @@ def _score(score: Mapping[str, float], attributes: str, *, leads: bool) -> str:
     title = f"95 % interval {_interval(score)}, n = {score['n']}"
     low, high = 100 * score["low"], 100 * score["high"]
     shown = f"<strong>{text}</strong>" if leads else text
-    return f'<td{attributes} title="{title}">{shown}<small>{low:.1f}–{high:.1f}</small></td>'
+    return f'<td{attributes} title="{title}">{shown}<small>{low:.1f}&ndash;{high:.1f}</small></td>'
 
 
 def _accuracy_figure(board: Board, protocol: str, found: Results, name: str) -> str:

@@ -39,7 +39,7 @@ code { font: .9em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", 
 dt { font-weight: 650; margin-top: 1.25rem; }
 dd { margin: .25rem 0 0; color: var(--soft); }
 .pair { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: flex-start; }
-.pair > .wide { flex: 1 1 26rem; min-width: 0; }
+.pair > .wide { flex: 0 1 auto; min-width: min(27rem, 100%); }
 .pair > figure { flex: 1 1 22rem; max-width: 32rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
