@@ -36,7 +36,7 @@ X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtre
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """One track: its place among the container's streams, start and end in seconds from time zero, `tick` seconds per time stamp."""
+    """One track: its index in the container, start and end in seconds from time zero, `tick` seconds per time stamp."""
 
     index: int
     start: float
@@ -199,7 +199,7 @@ class PyAV:
         pieces = []
         first: float | None = None
         with av.open(path) as container:
-            for frame in container.decode(container.streams[probe.audio.index]):
+            for frame in container.decode(audio=0):
                 first = (frame.time or 0.0) - probe.zero if first is None else first
                 pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
         pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]

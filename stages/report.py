@@ -13,7 +13,7 @@ def report(results: Path, out: Path, *, params: Params) -> str:
     """Gather the scores of the grid's cells into one page that needs nothing else, and tables beside it.
 
     RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json,
-    .md and .losses.csv carry the same numbers.
+    .md, .txt and .losses.csv carry the same numbers.
 
     Example: avdistill report work report/index.html
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,6 @@ from pipeline.errors import ParamsError
 from pipeline.media import Picture, Sound, Track, decode, probe
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.records import Clip
 
 TRACKS: dict[str, Track] = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "sound": Sound(rate=16000)}

@@ -45,7 +45,7 @@ def write(results: Path, out: Path, grid: Grid, settings: Report, recipes: Mappi
     Args:
         recipes: protocol -> its values, for the page to say what was done.
     """
-    places = {suffix: out.with_suffix(suffix) for suffix in (".html", ".csv", ".json", ".md", ".losses.csv")}
+    places = {suffix: out.with_suffix(suffix) for suffix in (".html", ".csv", ".json", ".md", ".txt", ".losses.csv")}
     if out != places[".html"]:
         raise OutputError(f"{out} does not end in .html; its siblings are named after it, so name the page <something>.html")
     for place in places.values():
@@ -60,13 +60,14 @@ def write(results: Path, out: Path, grid: Grid, settings: Report, recipes: Mappi
         ".csv": _csv(found),
         ".json": json.dumps(_percents(found), indent=1) + "\n",
         ".md": _markdown(found),
+        ".txt": _terminal(found, results, out) + "\n",
         ".losses.csv": _losses(found),
         ".html": page(found, galleries, recipes),  # last: where the page is, everything is
     }
     for suffix, text in texts.items():
         with new_file(places[suffix]) as part:
             part.write_text(text, encoding="utf-8")
-    return _terminal(found, results, out)
+    return texts[".txt"].rstrip()
 
 
 def _rows(board: Board) -> Iterator[tuple[str, int | None, int | None, Scores]]:
