@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import NETWORKS, built, rankings
 
+from pipeline import matching
 from pipeline.distillers._chosen import form
 from pipeline.errors import CellError
 from pipeline.formation import split
@@ -129,6 +130,6 @@ def test_classes_taken_together_or_apart_give_the_same_step(monkeypatch: pytest.
         return built("distillers", "dm").distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent).rows
 
     together = rows()
-    monkeypatch.setattr("pipeline.matching.PASS_PIXELS", 1)
+    monkeypatch.setitem(matching.PASS_PIXELS, "cpu", 1)
     apart = rows()
     assert all(torch.allclose(together[m], apart[m], atol=1e-5) for m in together)

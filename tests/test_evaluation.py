@@ -56,8 +56,9 @@ def test_no_choice_looks_at_the_test_split() -> None:
     blind = bench(test=forbidden(toy_real(6, seed=2)))
     trials = [evaluation.validate(data, recipe, BUDGET, blind) for recipe in BUDGET.recipes(len(data.label), 0)]
     assert set(evaluation.best(trials)) == {"frame", "logmel"}
-    picks, spent = evaluation.tuned(built("distillers", "dm").variants(), lambda variant: toy_synthetic(), BUDGET, blind)
-    assert len(spent) == 3 and set(picks) == {"frame", "logmel"}
+    variants = built("distillers", "dm").variants()
+    picks, spent = evaluation.tuned(variants, lambda variant: toy_synthetic(), BUDGET, blind)
+    assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 
 
 def test_other_test_labels_change_the_score_and_no_choice() -> None:

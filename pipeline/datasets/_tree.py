@@ -92,4 +92,4 @@ def _draw(seed: int, text: str) -> str:
 
 
 def _mark(clip: Clip) -> str:
-    return hashlib.sha256(f"{clip.path} {clip.label} {clip.start_s} {clip.end_s}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{clip.path} {clip.label} {clip.split} {clip.start_s} {clip.end_s}".encode()).hexdigest()[:8]

@@ -57,5 +57,5 @@ def _row(table: Path, number: int, row: dict[str, str]) -> Clip:
         raise SourceError(f"{where}: start and end must be seconds, {error}") from error
     if start < 0 or (end is not None and end <= start):
         raise SourceError(f"{where}: the span is {start} to {end}; start must be 0 or more and end after it")
-    name = Path(row["path"]).with_suffix("").as_posix()
+    name = path.stem if Path(row["path"]).is_absolute() else Path(row["path"]).with_suffix("").as_posix()
     return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=row.get("group"))

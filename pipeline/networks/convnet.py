@@ -48,7 +48,7 @@ class Network:
             layers += [
                 nn.Conv2d(channels if block == 0 else self.width, self.width, 3, padding=padding if block == 0 else 1),
                 nn.GroupNorm(self.width, self.width),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.AdaptiveAvgPool2d(self.grid) if block == depth - 1 else Halved(),
             ]
         return nn.Sequential(*layers)
