@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -107,10 +108,11 @@ def _hire(function: Callable[[T], R]) -> _Worker:
 
 def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
     """The worker's life: take a task, send a result; a MediaError is a result, any other error one too, as decode_error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends its workers
     while True:
         try:
             task = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         try:
             result: R | MediaError = function(task)
@@ -120,6 +122,4 @@ def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
             result = MediaError("memory", "the clip does not fit into memory")
         except Exception as error:  # one clip's surprise must not end the run; the ledger shows it
             result = MediaError("decode_error", f"{type(error).__name__}: {error}"[:200])
-        except KeyboardInterrupt:
-            return
         pipe.send(result)

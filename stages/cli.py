@@ -70,6 +70,8 @@ def command(name: str) -> None:
             if "params" in wanted:
                 given["params"] = _params(context.obj)
             typer.echo(stage(**given))
+        except KeyboardInterrupt:
+            raise typer.Exit(_said("interrupted; run the same command again, what was finished is kept", 130)) from None
         finally:
             if "report" in wanted:
                 given["report"].close()
@@ -86,8 +88,6 @@ def main() -> None:
     """Run the command line; see DESIGN section 3 for the exit codes."""
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(_said("interrupted; run the same command again, what was finished is kept", 130))
     except RejectError as error:
         sys.exit(_said(str(error), 3))
     except PipelineError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,6 +183,19 @@ def test_a_traceback_is_shown_when_asked(tmp_path: Path) -> None:
     result = run("--traceback", "inspect", tmp_path / "none.h5")
     assert result.returncode == 1
     assert "Traceback" in result.stderr and result.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_an_interrupted_decode_says_how_to_go_on_and_does(manifest: Path, shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    command = [sys.executable, "-m", "stages", "decode", str(manifest), str(out), "--quiet"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(out.rglob("shard-*.tar")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "error: interrupted; run the same command again, what was finished is kept\n")
+    assert run("decode", manifest, out, "--quiet").returncode == 0
+    assert {path.name: path.read_bytes() for path in out.rglob("*.tar")} == {p.name: p.read_bytes() for p in shards.rglob("*.tar")}
 
 
 def test_the_whole_line_twice_gives_the_same_files(params_file: Path, media: Path, tmp_path: Path) -> None:

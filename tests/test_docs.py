@@ -1,0 +1,50 @@
+"""What the README says is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_artifact import FULL, toy_synthetic
+
+from pipeline.artifact import write_artifact
+from stages import cli
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_reading_example_gives_raw_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthetic = toy_synthetic()
+    write_artifact(tmp_path / "seed0.h5", synthetic, FULL)
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    read: dict[str, object] = {}
+    exec(example, read)
+    for modality, rows in synthetic.rows.items():
+        expected = synthetic.normalisation[modality].undo(rows).numpy()
+        assert np.allclose(read["raw"][modality], expected, atol=1e-3)  # type: ignore[index]
+    assert read["classes"] == list(synthetic.classes)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    assert set(re.findall(r"^avdistill (\w+) +[A-Z]", README, re.MULTILINE)) == set(cli.STAGES)
+
+
+def test_every_module_is_in_the_readme() -> None:
+    for path in (ROOT / "pipeline").glob("[!_]*.py"):
+        assert f"  {path.name} " in README, path.name
+    for kind in ("datasets", "distillers", "extractors", "metrics", "networks", "selectors"):
+        line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
+        assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md"]
+)
+def test_links_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / path).parent / target).exists(), target
