@@ -13,6 +13,7 @@ from pipeline.errors import MediaError, OutputError, RejectError, ShardError
 from pipeline.files import digest_of, new_file, write_json
 from pipeline.logmel import LogMel
 from pipeline.media import Picture, Second, Sound
+from pipeline.params import Count, Positive, Share
 from pipeline.records import SPLITS, Clip, Normalisation, Sample
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ class Decode:
     frame: Picture
     logmel: LogMel
     normalise: dict[str, Fixed]
-    shards: int
-    deadline_s: float
-    recycle: int
-    max_reject_fraction: float
+    shards: Count
+    deadline_s: Positive
+    recycle: Count
+    max_reject_fraction: Share
 
     @property
     def tracks(self) -> dict[str, media.Track]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pipeline import training
 from pipeline.errors import ArtifactError
+from pipeline.params import Count, Positive
 from pipeline.records import Scores
 from pipeline.streams import stream
 from pipeline.training import Instances, Recipe
@@ -42,8 +43,8 @@ class Avdd:
         rates: per modality's tower; `head_rate`: of the classifiers; `milestones`: epochs from which rates fall by `decay`.
     """
 
-    epochs: int
-    batch: int
+    epochs: Count
+    batch: Count
     rates: dict[str, float]
     head_rate: float
     weight_decay: float
@@ -81,12 +82,12 @@ class Budget:
         students: networks per trial.
     """
 
-    steps: int
-    batch: int
-    trials: int
-    students: int
-    lowest: float
-    highest: float
+    steps: Count
+    batch: Count
+    trials: Count
+    students: Count
+    lowest: Positive
+    highest: Positive
     weight_decay: float
     augment: dict[str, tuple[str, ...]]
 
@@ -128,8 +129,8 @@ class Evaluate:
     """
 
     network: str
-    repeats: int
-    bootstrap: int
+    repeats: Count
+    bootstrap: Count
     metrics: tuple[str, ...]
     run: tuple[str, ...]
     protocols: Protocols
@@ -139,7 +140,7 @@ class Evaluate:
 class Ceiling:
     """Section `ceiling`: students trained on the whole training split, under the protocols of `evaluate`."""
 
-    repeats: int
+    repeats: Count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import MelSpectrogram
 
+from pipeline.params import Count
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -24,10 +26,10 @@ class LogMel:
         floor_db: quieter than this is this; torchaudio's own floor, which AVDD keeps, is -100 dB.
     """
 
-    rate: int
-    n_fft: int
-    hop: int
-    n_mels: int
+    rate: Count
+    n_fft: Count
+    hop: Count
+    n_mels: Count
     f_min: float
     f_max: float
     floor_db: float

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Types of parameters that say what they take.
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
@@ -26,8 +31,14 @@ class Grid:
     datasets: tuple[str, ...]
     selectors: tuple[str, ...]
     methods: tuple[str, ...]
-    ipcs: tuple[int, ...]
+    ipcs: tuple[Count, ...]
     seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            axis = getattr(self, field.name)
+            if not axis or len(set(axis)) < len(axis):
+                raise ParamsError(f"grid.{field.name} is {list(axis)}; expected one value or more, each of them once")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,11 @@ def test_too_high_an_ipc_names_the_largest_that_fits() -> None:
         built("distillers", "dm").distill(toy_real(), rankings(), NETWORKS, ipc=4, seed=0, device=CPU, report=silent)
 
 
+def test_no_instance_is_no_set() -> None:
+    with pytest.raises(CellError, match="ipc is 0; expected 1 or more"):
+        built("distillers", "random").distill(toy_real(), rankings(), NETWORKS, ipc=0, seed=0, device=CPU, report=silent)
+
+
 def test_a_start_that_was_not_given_is_named() -> None:
     dm = dataclasses.replace(built("distillers", "dm"), start="kcenter")
     with pytest.raises(Exception, match="no coreset named 'kcenter' was given; there are herding, random"):

@@ -32,12 +32,20 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
         ("decode.frame.width=wide", "frame.width is 'wide' .*valid integer"),
         ("decode.frame.crop=yes", "frame.crop is 'yes' .*valid boolean"),
         ("decode.shards=2.5", "shards is 2.5 .*integer"),
+        ("decode.shards=0", "shards is 0 .*greater than or equal to 1"),
+        ("decode.max_reject_fraction=2", "max_reject_fraction is 2 .*less than or equal to 1"),
         ("decode.backends=decord", "backends is 'decord' .*array"),
     ],
 )
 def test_a_wrong_type_is_named(change: str, told: str) -> None:
     with pytest.raises(ParamsError, match=told):
         values(change).build("decode", Decode)
+
+
+@pytest.mark.parametrize("change", ["grid.seeds=[]", "grid.methods=[dm, dm]"])
+def test_an_axis_without_values_or_with_one_twice_is_refused(change: str) -> None:
+    with pytest.raises(ParamsError, match="expected one value or more, each of them once"):
+        values(change).build("grid", Grid)
 
 
 def test_set_changes_a_value_that_is_there() -> None:

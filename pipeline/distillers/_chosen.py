@@ -78,6 +78,8 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
 
 def refuse_infeasible(real: RealSet, ipc: int, count: int) -> None:
     """A cell that asks a class for more samples than it has is a CellError naming the largest ipc that fits."""
+    if ipc < 1:
+        raise CellError(f"ipc is {ipc}; expected 1 or more instances per class")
     held = {name: len(real.of_class(label)) for label, name in enumerate(real.classes)}
     name, least = min(held.items(), key=lambda item: item[1])
     if ipc * count > least:

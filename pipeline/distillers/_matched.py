@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline import matching
 from pipeline.distillers._chosen import form
+from pipeline.params import Count
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Matched:
 
     network: str
     start: str
-    steps: int
-    batch_real: int
+    steps: Count
+    batch_real: Count
     rates: dict[str, tuple[float, ...]]
     momentum: float
     formation: dict[str, tuple[int, int]]

@@ -9,6 +9,7 @@ import torch
 
 from pipeline import training
 from pipeline.files import digest_of
+from pipeline.params import Count, Positive
 from pipeline.plugins import pick
 from pipeline.records import Features
 from pipeline.streams import stream
@@ -30,9 +31,9 @@ class Extractor:
     """
 
     network: str
-    steps: int
-    batch: int
-    rate: float
+    steps: Count
+    batch: Count
+    rate: Positive
     weight_decay: float
     augment: dict[str, tuple[str, ...]]
     seed: int

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pipeline.networks._towers import AudioVisual
+from pipeline.params import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,9 @@ class Network:
         padding: of the first convolution per modality; published: 1 for frames, 3 for log-mels (a quirk of DC).
     """
 
-    width: int
+    width: Count
     depth: dict[str, int]
-    grid: int
+    grid: Count
     padding: dict[str, int]
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual:

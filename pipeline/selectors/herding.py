@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.params import Count
+
 if TYPE_CHECKING:
     from pipeline.records import Features
 
@@ -24,7 +26,7 @@ class Selector:
         most: samples ranked per class; the largest ipc x pieces of the grid, or more.
     """
 
-    most: int
+    most: Count
 
     def rank(self, features: Features) -> dict[str, tuple[str, ...]]:
         """label -> keys, best first; a smaller class is ranked whole."""
