@@ -24,9 +24,9 @@ class Report:
             return
         if done <= 1:
             self._began = time.monotonic()
+        rate = (done - 1) / max(time.monotonic() - self._began, 1e-3)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        rate = done / max(time.monotonic() - self._began, 1e-3)
-        (self._draw if sys.stderr.isatty() else self._say)(done, total, f"{text}  {rate:.3g}/s")
+        (self._draw if sys.stderr.isatty() else self._say)(done, total, f"{text}  {rate:.3g}/s" if rate else text)
 
     def close(self) -> None:
         """Take the bar off the terminal."""
@@ -54,5 +54,5 @@ class Report:
     def _say(self, done: int, total: int, text: str) -> None:
         if time.monotonic() - self._said >= EVERY_S:
             self._said = time.monotonic()
-            left = (total - done) * (self._said - self._began) / max(done, 1)
-            print(f"{self._stage}: {done}/{total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)
+            left = f"  {(total - done) * (self._said - self._began) / (done - 1):.0f} s left" if done > 1 else ""
+            print(f"{self._stage}: {done}/{total}  {text}{left}", file=sys.stderr, flush=True)

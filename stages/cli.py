@@ -69,12 +69,13 @@ def command(name: str) -> None:
         try:
             if "params" in wanted:
                 given["params"] = _params(context.obj)
-            typer.echo(stage(**given))
+            told = stage(**given)
         except KeyboardInterrupt:
             raise typer.Exit(_said("interrupted; run the same command again, what was finished is kept", 130)) from None
         finally:
             if "report" in wanted:
                 given["report"].close()
+        typer.echo(told)
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
     own += [_parameter(parameter) for parameter in wanted.values() if parameter.name != "params"]
