@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from pipeline import params
 from pipeline.datasets.generated import Dataset as Generated
@@ -22,6 +23,9 @@ REAL_DATA = ROOT.parent / "shared" / "data"
 CPU = torch.device("cpu")
 
 torch.set_num_threads(1)
+# The same examples everywhere, and no deadline: a busy machine is no failure.
+settings.register_profile("project", deadline=None, derandomize=True, database=None)
+settings.load_profile("project")
 
 
 def values(*changes: str) -> params.Params:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.augment import OPERATIONS, augment
@@ -12,7 +12,6 @@ from pipeline.errors import PluginError
 from pipeline.streams import stream
 
 
-@settings(deadline=None)
 @given(operation=st.sampled_from(sorted(OPERATIONS)), seed=st.integers(0, 1000))
 def test_every_row_gets_the_same_draw(operation: str, seed: int) -> None:
     rows = torch.rand(1, 1, 3, 16, 16).expand(4, 1, 3, 16, 16)
@@ -21,7 +20,6 @@ def test_every_row_gets_the_same_draw(operation: str, seed: int) -> None:
     assert torch.allclose(seen, seen[:1].expand_as(seen), atol=1e-5)
 
 
-@settings(deadline=None)
 @given(operation=st.sampled_from(sorted(OPERATIONS)), seed=st.integers(0, 1000))
 def test_equal_streams_do_the_same_to_two_batches(operation: str, seed: int) -> None:
     one, other = torch.rand(2, 1, 12, 10), torch.rand(3, 1, 12, 10)
@@ -30,7 +28,6 @@ def test_equal_streams_do_the_same_to_two_batches(operation: str, seed: int) -> 
     assert torch.allclose(together, apart, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(operation=st.sampled_from(sorted(OPERATIONS)), seed=st.integers(0, 200))
 def test_every_operation_is_differentiable(operation: str, seed: int) -> None:
     rows = torch.rand(2, 1, 8, 8, requires_grad=True)

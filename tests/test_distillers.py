@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 from conftest import CPU, toy_real
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_plugins import NETWORKS, built, rankings
 
@@ -69,7 +69,6 @@ def test_avdd_refuses_unequal_widths() -> None:
         built("distillers", "avdd").loss(means(0, (7, 5)), means(1, (7, 5)))
 
 
-@settings(deadline=None, max_examples=20)
 @given(order=st.permutations(range(3)))
 def test_the_loss_does_not_depend_on_the_order_of_classes(order: list[int]) -> None:
     real, synthetic = means(0), means(1)
