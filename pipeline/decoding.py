@@ -6,7 +6,7 @@ import csv
 import functools
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import media, pool, shards
 from pipeline.errors import MediaError, OutputError, RejectError, ShardError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline.shards import Shard
 
 LEDGER = "ledger.csv"
+# modality -> factor from what is stored, 8-bit values and decibels, to what mean and std are given in
+UNIT: dict[str, float] = {"frame": 1 / 255, "logmel": 1.0}
 COLUMNS = ("clip_id", "second", "split", "label", "shard", "verdict", "reason", "detail")
 
 
@@ -49,8 +51,8 @@ class Decode:
         max_reject_fraction: of clips and of windows; more than that ends with exit code 3.
     """
 
-    modalities: tuple[str, ...]
-    backends: tuple[str, ...]
+    modalities: tuple[Literal["frame", "logmel"], ...]
+    backends: tuple[Literal["decord", "pyav"], ...]
     frame: Picture
     logmel: LogMel
     normalise: dict[str, Fixed]
@@ -187,11 +189,12 @@ def _normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisatio
     if not sum(shard.samples for shard in train):
         reasons = shards.counts(row for shard in train for row in shard.ledger)["reasons"]
         raise ShardError(f"no window of the train split could be decoded ({_listed(reasons)}); every clip of it was rejected")
-    scale = {modality: {"frame": 1 / 255, "logmel": 1.0}[modality] for modality in params.modalities}
+    scale = {modality: UNIT[modality] for modality in params.modalities}
     result = {}
     for modality, (mean, std) in shards.moments_of(train, scale).items():
-        floor = {"frame": 0.0, "logmel": (params.logmel.floor_db - mean[0]) / std[0]}[modality]
-        fixed = params.normalise.get(modality, Fixed(mean=mean, std=std, fill=floor))
+        # What stands for nothing: the mean colour of a picture, the floor of a log-mel.
+        nothing = {"frame": mean[0], "logmel": params.logmel.floor_db}[modality]
+        fixed = params.normalise.get(modality, Fixed(mean=mean, std=std, fill=(nothing - mean[0]) / std[0]))
         result[modality] = Normalisation(scale=scale[modality], mean=fixed.mean, std=fixed.std, fill=fixed.fill)
     return result
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline import formation
 from pipeline.augment import augment
 from pipeline.errors import CellError
+from pipeline.plugins import pick
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def match(
     move a class by about twice the step size times its gradient.
     """
     rows = {m: values.to(device).clone().requires_grad_() for m, values in start.rows.items()}
-    groups = [{"params": [values], "lr": plan.rates[m]} for m, values in rows.items()]
+    groups = [{"params": [values], "lr": pick(plan.rates, m, "rate")} for m, values in rows.items()]
     optimiser = torch.optim.SGD(groups, momentum=plan.momentum)
     module = network.build(real.shapes, len(real.classes), stream("network", seed)).to(device).requires_grad_(False)
     members = [real.of_class(label) for label in range(len(real.classes))]
@@ -119,4 +120,4 @@ def _synthetic_means(
 def _augmented(values: Tensor, modality: str, data: RealSet | SyntheticSet, plan: Plan, seed: int, step: int) -> Tensor:
     # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.
     generator = stream("augment", seed, step)
-    return augment(values, plan.operations[modality], data.normalisation[modality].fill, generator)
+    return augment(values, pick(plan.operations, modality, "list of augmentations"), data.normalisation[modality].fill, generator)

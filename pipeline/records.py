@@ -188,8 +188,11 @@ class Coreset:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Coreset:
-        ranking = {label: tuple(keys) for label, keys in value["ranking"].items()}
-        return cls(selector=value["selector"], seed=value["seed"], table=value["table"], ranking=ranking)
+        try:
+            ranking = {label: tuple(keys) for label, keys in value["ranking"].items()}
+            return cls(selector=value["selector"], seed=value["seed"], table=value["table"], ranking=ranking)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CellError(f"a coreset file holds no ranking ({error}); run `avdistill coreset` again") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline import formation
 from pipeline.augment import augment
+from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from pipeline.networks._towers import AudioVisual
@@ -95,9 +96,9 @@ def fit(
 ) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
     groups = [
-        {"params": list(parts[modality].parameters()), "lr": rates[modality], "peak": rates[modality]}
+        {"params": list(part.parameters()), "lr": rate, "peak": rate}
         for parts, rates in ((module.towers, recipe.rates), (module.heads, recipe.head_rates))
-        for modality in parts
+        for part, rate in ((parts[modality], pick(rates, modality, "learning rate")) for modality in parts)
     ]
     optimiser = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
     batches = _batches(len(data.label), recipe.batch, generator)
@@ -108,7 +109,9 @@ def fit(
         index = next(batches)
         label = data.label[index].to(device)
         rows = {
-            modality: augment(values, recipe.operations[modality], data.normalisation[modality].fill, generator).to(device)
+            modality: augment(
+                values, pick(recipe.operations, modality, "list of augmentations"), data.normalisation[modality].fill, generator
+            ).to(device)
             for modality, values in data.take(index).items()
         }
         loss = sum((F.cross_entropy(logits, label) for logits in module(rows).values()), start=torch.zeros((), device=device))

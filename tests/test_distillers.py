@@ -13,7 +13,7 @@ from test_plugins import NETWORKS, built, rankings
 
 from pipeline import matching
 from pipeline.distillers._chosen import form
-from pipeline.errors import CellError
+from pipeline.errors import CellError, PluginError
 from pipeline.formation import split
 from pipeline.training import silent
 
@@ -83,6 +83,18 @@ def test_too_high_an_ipc_names_the_largest_that_fits() -> None:
         CellError, match="ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; the largest ipc that fits is 3"
     ):
         built("distillers", "dm").distill(toy_real(), rankings(), NETWORKS, ipc=4, seed=0, device=CPU, report=silent)
+
+
+def test_a_ranking_of_other_samples_is_refused() -> None:
+    other = dataclasses.replace(toy_real(), keys=tuple(f"other_{i:04d}" for i in range(24)))
+    with pytest.raises(CellError, match="the ranking is of other samples"):
+        built("distillers", "dm").distill(other, rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
+
+
+def test_a_modality_without_a_value_is_named() -> None:
+    dm = dataclasses.replace(built("distillers", "dm"), augment={"frame": ()})
+    with pytest.raises(PluginError, match="no list of augmentations named 'logmel' was given; there are frame"):
+        dm.distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
 
 
 def test_no_instance_is_no_set() -> None:

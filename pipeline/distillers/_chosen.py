@@ -9,6 +9,7 @@ import torch
 
 from pipeline import formation
 from pipeline.errors import CellError
+from pipeline.plugins import pick
 from pipeline.records import RealSet, SyntheticSet
 
 if TYPE_CHECKING:
@@ -58,9 +59,14 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
     Raises:
         CellError: a class has too few samples, or a grid does not divide its picture.
     """
-    count = formation.pieces({m: grids[m] for m in real.rows})
+    grids = {m: pick(grids, m, "formation") for m in real.rows}
+    count = formation.pieces(grids)
     refuse_infeasible(real, ipc, count)
     place = {key: row for row, key in enumerate(real.keys)}
+    if set(ranking) != set(real.classes) or not all(key in place for keys in ranking.values() for key in keys):
+        raise CellError(
+            "the ranking is of other samples than the shards hold; run `avdistill extract` and `avdistill coreset` again"
+        )
     chosen = [list(ranking[label][: ipc * count]) for label in real.classes]
     by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
     instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
@@ -70,7 +76,7 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
         label=torch.arange(len(real.classes)).repeat_interleave(ipc),
         classes=real.classes,
         ipc=ipc,
-        formation={m: grids[m] for m in real.rows},
+        formation=grids,
         normalisation=real.normalisation,
         source_key=tuple(sources),
     )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.networks._towers import AudioVisual
 from pipeline.params import Count
+from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,8 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         towers = {
-            modality: self._tower(shape[-3], self.depth[modality], self.padding[modality]) for modality, shape in shapes.items()
+            modality: self._tower(shape[-3], pick(self.depth, modality, "depth"), pick(self.padding, modality, "padding"))
+            for modality, shape in shapes.items()
         }
         module = AudioVisual(towers, self.width * self.grid**2, classes)
         module.initialise(generator)
