@@ -189,7 +189,7 @@ def _normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisatio
     if not sum(shard.samples for shard in train):
         reasons = shards.counts(row for shard in train for row in shard.ledger)["reasons"]
         raise ShardError(f"no window of the train split could be decoded ({_listed(reasons)}); every clip of it was rejected")
-    scale = {modality: UNIT[modality] for modality in params.modalities}
+    scale: dict[str, float] = {modality: UNIT[modality] for modality in params.modalities}
     result = {}
     for modality, (mean, std) in shards.moments_of(train, scale).items():
         # What stands for nothing: the mean colour of a picture, the floor of a log-mel.

@@ -101,6 +101,7 @@ def fit(
         for part, rate in ((parts[modality], pick(rates, modality, "learning rate")) for modality in parts)
     ]
     optimiser = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
+    operations = {modality: pick(recipe.operations, modality, "list of augmentations") for modality in module.towers}
     batches = _batches(len(data.label), recipe.batch, generator)
     module.train()
     for step in range(recipe.steps):
@@ -109,9 +110,7 @@ def fit(
         index = next(batches)
         label = data.label[index].to(device)
         rows = {
-            modality: augment(
-                values, pick(recipe.operations, modality, "list of augmentations"), data.normalisation[modality].fill, generator
-            ).to(device)
+            modality: augment(values, operations[modality], data.normalisation[modality].fill, generator).to(device)
             for modality, values in data.take(index).items()
         }
         loss = sum((F.cross_entropy(logits, label) for logits in module(rows).values()), start=torch.zeros((), device=device))

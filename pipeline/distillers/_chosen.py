@@ -64,9 +64,7 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
     refuse_infeasible(real, ipc, count)
     place = {key: row for row, key in enumerate(real.keys)}
     if set(ranking) != set(real.classes) or not all(key in place for keys in ranking.values() for key in keys):
-        raise CellError(
-            "the ranking is of other samples than the shards hold; run `avdistill extract` and `avdistill coreset` again"
-        )
+        raise CellError("the ranking is of other samples than the shards hold; run `avdistill extract` and `coreset` again")
     chosen = [list(ranking[label][: ipc * count]) for label in real.classes]
     by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
     instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
