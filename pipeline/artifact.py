@@ -85,7 +85,8 @@ def read_parts(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     major = str(attributes.get("format_version", "")).partition(".")[0]
     if major != VERSION.partition(".")[0]:
         raise ArtifactError(
-            f"{path} has format version {attributes.get('format_version')}, this program reads {VERSION}; install a newer avdistill"
+            f"{path} has format version {attributes.get('format_version')}, this program reads {VERSION}; "
+            f"install the avdistill that reads it"
         )
     return columns, {name: _read(value) for name, value in attributes.items()}
 
@@ -102,7 +103,9 @@ def publish_artifact(path: Path, known: dict[str, Any], settings: Publish, out: 
     """Copy an artifact to `out` with the scores that `known`, an evaluation of this very file, holds; return the digest."""
     columns, about = read_parts(path)
     digest = about[tables.DIGEST]
-    if known.get("artifacts", {}).get(path.name) != digest:
+    if not isinstance(known, dict) or not {"artifacts", "protocols"} <= known.keys():
+        raise ArtifactError(f"the scores given for {path} are none; expected the JSON that `avdistill evaluate` writes")
+    if known["artifacts"].get(path.name) != digest:
         raise ArtifactError(f"the scores are not of {path} (digest {digest[:12]}); evaluate it, then publish with those scores")
     left_out = () if settings.runs else ("runs", "trials")
     scores = {

@@ -41,8 +41,9 @@ class Cell:
         """SHA-256 of the inputs that decide the cell's bytes."""
         chosen = {name: coreset.to_json() for name, coreset in self.coresets.items()}
         networks = {name: asdict(network) for name, network in self.networks.items()}  # type: ignore[call-overload]
-        tuning = [asdict(self.budget), self.bench.val.digest]
-        return digest_of([self.method, asdict(self.distiller), self.ipc, self.real.digest, chosen, networks, tuning])
+        tuning = [asdict(self.budget), asdict(self.bench.network), self.bench.val.digest]  # type: ignore[call-overload]
+        units = {modality: asdict(normalisation) for modality, normalisation in self.real.normalisation.items()}
+        return digest_of([self.method, asdict(self.distiller), self.ipc, self.real.digest, units, chosen, networks, tuning])
 
 
 def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> li
 
     Finished seeds and the choice lie under `checkpoints`/<digest of the inputs> until the cell is whole.
     """
-    place = checkpoints / cell.digest[:16]
+    place = checkpoints / digest_of([cell.digest, seeds[0]])[:16]  # the first seed is the one that is tuned on
     chosen = _chosen(cell, place / "tuning.json", seeds[0])
     distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
     for seed in seeds:

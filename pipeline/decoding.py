@@ -6,15 +6,16 @@ import csv
 import functools
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import media, pool, shards
-from pipeline.errors import MediaError, OutputError, RejectError, ShardError
+from pipeline.errors import MediaError, OutputError, ParamsError, RejectError, ShardError
 from pipeline.files import digest_of, new_file, write_json
 from pipeline.logmel import LogMel
 from pipeline.media import Picture, Second, Sound
 from pipeline.params import Count, Positive, Share
-from pipeline.records import SPLITS, Clip, Normalisation, Sample
+from pipeline.records import REASONS, SPLITS, Clip, Normalisation, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
     from pipeline.shards import Shard
 
 LEDGER = "ledger.csv"
+# Raise this number when the code that makes samples changes their bytes: shards of another number are decoded anew.
+DECODER = 1
+LIBRARIES = ("av", "decord2", "torchaudio")
+# Reasons that say more of the machine than of the clip: such clips are tried again by the next run.
+PASSING = {"missing_file", "timeout", "crash", "memory"}
 # modality -> factor from what is stored, 8-bit values and decibels, to what mean and std are given in
 UNIT: dict[str, float] = {"frame": 1 / 255, "logmel": 1.0}
+VERDICTS = ("ok", "failed", "filtered")
 COLUMNS = ("clip_id", "second", "split", "label", "shard", "verdict", "reason", "detail")
+
+Modality = Literal["frame", "logmel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +44,7 @@ class Fixed:
     """A published normalisation, instead of the one measured on the training split."""
 
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Positive, ...]
     fill: float
 
 
@@ -51,15 +60,28 @@ class Decode:
         max_reject_fraction: of clips and of windows; more than that ends with exit code 3.
     """
 
-    modalities: tuple[Literal["frame", "logmel"], ...]
+    modalities: tuple[Modality, ...]
     backends: tuple[Literal["decord", "pyav"], ...]
     frame: Picture
     logmel: LogMel
-    normalise: dict[str, Fixed]
+    normalise: dict[Modality, Fixed]
     shards: Count
     deadline_s: Positive
     recycle: Count
     max_reject_fraction: Share
+
+    def __post_init__(self) -> None:
+        mel, offsets = self.logmel, self.frame.offsets
+        wrong = {
+            "modalities and backends name one or more each": not (self.modalities and self.backends),
+            "frame.offsets are one or more seconds from 0 to below 1": not offsets or not all(0 <= t < 1 for t in offsets),
+            "frame.width and frame.height are 1 or more": min(self.frame.width, self.frame.height) < 1,
+            "logmel.n_fft is at most logmel.rate": mel.n_fft > mel.rate,
+            "logmel.f_min is below f_max, and f_max at most half of the rate": not mel.f_min < mel.f_max <= mel.rate / 2,
+        }
+        for expected, violated in wrong.items():
+            if violated:
+                raise ParamsError(f"decode does not fit: expected that {expected}")
 
     @property
     def tracks(self) -> dict[str, media.Track]:
@@ -89,9 +111,11 @@ def decode_all(clips: list[Clip], out: Path, params: Decode, workers: int, repor
 
     Raises:
         RejectError: more clips or windows were rejected than `max_reject_fraction`; everything is written all the same.
-        ShardError: no window of some split could be written.
+        ShardError: a class has no sample in some split.
     """
-    foreign = [path for path in out.glob("*") if path.name not in (*SPLITS, LEDGER)]
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; name a folder for the shards")
+    foreign = [path for path in out.glob("*") if path.name not in (*SPLITS, LEDGER) and path.suffix != ".part"]
     if foreign:
         raise OutputError(f"{out} holds {foreign[0].name}, which `avdistill decode` did not write; name another output folder")
     plan = _plan(clips, params)
@@ -101,6 +125,9 @@ def decode_all(clips: list[Clip], out: Path, params: Decode, workers: int, repor
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
     done |= dict(_decoded(todo, out, params, workers, report))
+    ledger = [row for key in sorted(done) for row in done[key].ledger]
+    counts = _write_ledger(ledger, clips, out)
+    _refuse_empty(ledger, clips, out)
     normalisation = _normalisation([done[key] for key in sorted(done) if key[0] == "train"], params)
     for split in SPLITS:
         index = shards.Index(
@@ -110,8 +137,8 @@ def decode_all(clips: list[Clip], out: Path, params: Decode, workers: int, repor
             shards=tuple(done[key] for key in sorted(done) if key[0] == split),
         )
         shards.write_index(out / split, index)
-    ledger = [row for key in sorted(done) for row in done[key].ledger]
-    return _close(ledger, clips, out, params)
+    _refuse_rejects(counts, out, params)
+    return counts
 
 
 def _plan(clips: list[Clip], params: Decode) -> dict[tuple[str, str], list[Clip]]:
@@ -123,11 +150,13 @@ def _plan(clips: list[Clip], params: Decode) -> dict[tuple[str, str], list[Clip]
 
 def _source(clips: list[Clip], params: Decode) -> str:
     rows = [[c.clip_id, c.label, c.start_s, c.end_s, c.sha256] for c in clips]
-    return digest_of([rows, params.preprocessing, params.backends])
+    return digest_of([rows, params.preprocessing, params.backends, DECODER, [version(name) for name in LIBRARIES]])
 
 
 def _stands(shard: Shard | None, clips: list[Clip], params: Decode) -> bool:
-    return shard is not None and shard.source == _source(clips, params)
+    return (
+        shard is not None and shard.source == _source(clips, params) and not any(row["reason"] in PASSING for row in shard.ledger)
+    )
 
 
 def _decoded(
@@ -185,43 +214,53 @@ def _sample(clip: Clip, second: Second, params: Decode) -> Sample:
     )
 
 
+def _refuse_empty(ledger: list[dict[str, Any]], clips: list[Clip], out: Path) -> None:
+    written = {(row["split"], row["label"]) for row in ledger if row["verdict"] == "ok"}
+    for split, label in sorted({(clip.split, clip.label) for clip in clips} - written):
+        reasons = shards.counts(row for row in ledger if (row["split"], row["label"]) == (split, label))["reasons"]
+        found = f"no window of class {label!r} in the {split} split could be decoded ({_listed(reasons)})"
+        raise ShardError(f"{found}; mend or add clips, {out / LEDGER} names them")
+
+
 def _normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisation]:
-    if not sum(shard.samples for shard in train):
-        reasons = shards.counts(row for shard in train for row in shard.ledger)["reasons"]
-        raise ShardError(f"no window of the train split could be decoded ({_listed(reasons)}); every clip of it was rejected")
-    scale: dict[str, float] = {modality: UNIT[modality] for modality in params.modalities}
-    result = {}
-    for modality, (mean, std) in shards.moments_of(train, scale).items():
+    moments = shards.moments_of(train, {modality: UNIT[modality] for modality in params.modalities})
+    result: dict[str, Normalisation] = {}
+    for modality in params.modalities:
+        mean, std = moments[modality]
         # What stands for nothing: the mean colour of a picture, the floor of a log-mel.
         nothing = {"frame": mean[0], "logmel": params.logmel.floor_db}[modality]
         fixed = params.normalise.get(modality, Fixed(mean=mean, std=std, fill=(nothing - mean[0]) / std[0]))
-        result[modality] = Normalisation(scale=scale[modality], mean=fixed.mean, std=fixed.std, fill=fixed.fill)
+        result[modality] = Normalisation(scale=UNIT[modality], mean=fixed.mean, std=fixed.std, fill=fixed.fill)
     return result
 
 
-def _close(ledger: list[dict[str, Any]], clips: list[Clip], out: Path, params: Decode) -> dict[str, Any]:
-    """Write ledger and counts, check the two equations, and say if too much was rejected."""
+def _write_ledger(ledger: list[dict[str, Any]], clips: list[Clip], out: Path) -> dict[str, Any]:
+    """Write ledger and counts; the two equations of the design hold by construction and are checked all the same."""
+    assert {row["reason"] for row in ledger} <= {"", *REASONS}, "the ledger knows these reasons and no others"
     with new_file(out / LEDGER) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(ledger)
     tally = shards.counts(ledger)
-    assert len(clips) == tally["clips"].total(), "rows = ok + failed + filtered"
-    windows = {verdict: tally["windows"][verdict] for verdict in ("ok", "failed", "filtered")}
     counts = {
-        "clips": {"rows": len(clips), **{verdict: tally["clips"][verdict] for verdict in ("ok", "failed", "filtered")}},
-        "windows": {"seconds": tally["windows"].total(), **windows},
+        "clips": {"rows": len(clips), **{verdict: tally["clips"][verdict] for verdict in VERDICTS}},
+        "windows": {"seconds": tally["windows"].total(), **{verdict: tally["windows"][verdict] for verdict in VERDICTS}},
         "reasons": dict(sorted(tally["reasons"].items())),
     }
+    for noun, total in (("clips", "rows"), ("windows", "seconds")):
+        assert counts[noun][total] == sum(counts[noun][verdict] for verdict in VERDICTS), f"{total} = ok + failed + filtered"
     write_json(counts_of(out), counts)
+    return counts
+
+
+def _refuse_rejects(counts: dict[str, Any], out: Path, params: Decode) -> None:
     for noun, total in (("clips", "rows"), ("windows", "seconds")):
         row = counts[noun]
         if row["failed"] > params.max_reject_fraction * row[total]:
             raise RejectError(
-                f"{row['failed']} of {row[total]} {noun} were rejected ({_listed(tally['reasons'])}), more than "
+                f"{row['failed']} of {row[total]} {noun} were rejected ({_listed(counts['reasons'])}), more than "
                 f"decode.max_reject_fraction = {params.max_reject_fraction:g}; the shards are written, see {out / LEDGER}"
             )
-    return counts
 
 
 def _listed(reasons: dict[str, int]) -> str:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from pipeline import training
-from pipeline.errors import ArtifactError
-from pipeline.params import Count, Positive
+from pipeline.errors import ArtifactError, CellError
+from pipeline.params import Count, Least, Names, Positive
 from pipeline.records import Scores
 from pipeline.streams import stream
 from pipeline.training import Instances, Recipe
@@ -45,9 +45,9 @@ class Avdd:
 
     epochs: Count
     batch: Count
-    rates: dict[str, float]
-    head_rate: float
-    weight_decay: float
+    rates: dict[str, Positive]
+    head_rate: Positive
+    weight_decay: Least
     milestones: tuple[int, ...]
     decay: float
     augment: dict[str, tuple[str, ...]]
@@ -88,7 +88,7 @@ class Budget:
     students: Count
     lowest: Positive
     highest: Positive
-    weight_decay: float
+    weight_decay: Least
     augment: dict[str, tuple[str, ...]]
 
     def recipes(self, instances: int, spent: int) -> list[Recipe]:
@@ -131,8 +131,8 @@ class Evaluate:
     network: str
     repeats: Count
     bootstrap: Count
-    metrics: tuple[str, ...]
-    run: tuple[str, ...]
+    metrics: Names
+    run: Names
     protocols: Protocols
 
 
@@ -203,7 +203,8 @@ def validate(data: Instances, recipe: Recipe, protocol: Any, bench: Bench) -> di
 def best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """The one selection rule: for each modality the trial with the highest validation accuracy, the first of equals.
 
-    Towers share nothing, so each modality may choose its own trial.
+    Towers share nothing, so each modality may choose its own trial; where a method's loss couples the modalities (avdd at
+    unequal weights) the mixed choice is a heuristic, the same for every row.
     """
     return {m: max(range(len(trials)), key=lambda i: (trials[i]["accuracy"][m], -i)) for m in trials[0]["accuracy"]}
 
@@ -227,6 +228,8 @@ def tuned(
     """
     if len(variants) == 1:
         return {}, []
+    if len(variants) > budget.trials:
+        raise CellError(f"{len(variants)} candidate step sizes are more than the {budget.trials} trials of the budget; give fewer")
     recipe = budget.recipe(math.sqrt(budget.lowest * budget.highest))
     trials = []
     for variant in variants:

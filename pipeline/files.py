@@ -17,20 +17,24 @@ if TYPE_CHECKING:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise an OutputError if something lies at `path` already."""
+    """Raise an OutputError if something lies at `path` already, or if nothing can be written there: before any work is done."""
     if path.exists():
         raise OutputError(f"{path} exists already; remove it or name another output")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise OutputError(f"{path} cannot be written, {nearest} is no folder that may be written to; name another output")
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a `.part` name to write to; it becomes `path` if the block ends well, and is removed if it does not."""
-    part = _part(path)
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _writing(path):
+        part = _part(path)
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,9 +78,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _part(path: Path) -> Path:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise OutputError(f"the folder {path.parent} cannot be made ({error.strerror}); name another output") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); name another output or make room") from error
+
+
+def _part(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(path.name + ".part")

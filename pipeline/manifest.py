@@ -36,8 +36,11 @@ def read_manifest(path: Path) -> list[Clip]:
     """Read the rows; a missing column, a bad id or a number that is none is a SourceError naming the line."""
     if not path.is_file():
         raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = [{name: cell or "" for name, cell in row.items()} for row in csv.DictReader(stream)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path} is no CSV in UTF-8 ({error}); expected what `avdistill ingest` writes") from error
     if not rows or set(COLUMNS) - rows[0].keys():
         raise SourceError(f"{path} is not a manifest; expected the columns {','.join(COLUMNS)} and at least one row")
     clips = [_clip(path, number, row) for number, row in enumerate(rows, start=2)]

@@ -30,6 +30,8 @@ SLACK_S = 0.05
 # Windows that begin later than this are sought, to the key frame before them; earlier ones are reached by decoding from the start.
 SEEK_BEYOND_S = 5.0
 
+# A span may end this far behind its file, second by second in the ledger as truncated; farther is a mistake in the table.
+BEYOND_S = 60.0
 # One thread, and no macroblock tree, which lets x264's output depend on what fresh memory happens to hold.
 X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 
@@ -239,10 +241,12 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
         backends: names in BACKENDS, the first that succeeds decides.
 
     Raises:
-        MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second.
+        MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
     """
     header = probe(clip.path)
     end = header.end if clip.end_s is None else clip.end_s
+    if end > header.end + BEYOND_S:
+        raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
     count = math.floor(end - clip.start_s + SLACK_S)
     if count < 1:
         raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")

@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 # Types of parameters that say what they take.
 Count = Annotated[int, Field(ge=1)]
+Least = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Positives = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -70,6 +73,8 @@ def load(path: Path, changes: Sequence[str] = ()) -> Params:
     """Read a params file and apply `a.b=value` changes, each value in YAML; a change must name an existing key."""
     try:
         values = _yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path} is no text in UTF-8 ({error.reason}); name a params file with --params-file") from error
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; name a params file with --params-file, or copy one from presets/") from error
     except YAMLError as error:
@@ -86,8 +91,10 @@ def build(kind: type[T], values: dict[str, Any], where: str) -> T:
     _check_keys(kind, values, where)
     try:
         # Strict, so that 'yes' is no boolean and 0.5 no count; by way of JSON, where a list may become a tuple.
-        return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
-    except ValidationError as error:
+        return TypeAdapter(kind).validate_json(json.dumps(values, allow_nan=False), strict=True)
+    except (TypeError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            raise ParamsError(f"{where}: {error}; expected plain numbers, words and lists") from error
         lines = [f"{'.'.join(str(part) for part in e['loc'])} is {e['input']!r} ({e['msg'].lower()})" for e in error.errors()]
         raise ParamsError(f"{where}: {'; '.join(lines)}") from error
 
@@ -116,4 +123,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
         place = place.get(key) if isinstance(place, dict) else None
     if not equals or not isinstance(place, dict) or last not in place:
         raise ParamsError(f"--set {change}: expected section.key=value with a key that the params file has")
-    place[last] = _yaml(text)
+    try:
+        place[last] = _yaml(text)
+    except YAMLError as error:
+        raise ParamsError(f"--set {change}: {' '.join(str(error).split())}") from error

@@ -176,13 +176,6 @@ class Coreset:
     table: str
     ranking: dict[str, tuple[str, ...]]
 
-    def first(self, count: int) -> dict[str, tuple[str, ...]]:
-        """The first `count` keys of each class; a class that has fewer is a CellError."""
-        for label, keys in self.ranking.items():
-            if len(keys) < count:
-                raise CellError(f"class {label!r} has {len(keys)} ranked samples, {count} are needed; lower the ipc or add clips")
-        return {label: keys[:count] for label, keys in self.ranking.items()}
-
     def to_json(self) -> dict[str, Any]:
         return {"selector": self.selector, "seed": self.seed, "table": self.table, "ranking": self.ranking}
 

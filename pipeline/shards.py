@@ -82,7 +82,7 @@ def standing(folder: Path) -> dict[str, Shard]:
     """The whole shards of an earlier or interrupted run, by name; a folder that holds something else is refused."""
     if not folder.exists():
         return {}
-    foreign = [p for p in folder.iterdir() if p.name != INDEX and not p.name.startswith("shard-")]
+    foreign = [p for p in folder.iterdir() if p.name != INDEX and not p.name.startswith("shard-") and p.suffix != ".part"]
     if foreign:
         raise OutputError(f"{folder} holds {foreign[0].name}, which is no shard; name another output folder")
     records = [*_listed(folder), *(Shard(**read_json(path, "decode")) for path in sorted(folder.glob("shard-*.json")))]

@@ -44,7 +44,7 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mappi
 def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns and attributes as they were written; TableError if the file is missing, damaged or changed since."""
     if not path.is_file():
-        raise TableError(f"{path} does not exist")
+        raise TableError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
     try:
         with h5py.File(path, "r") as file:
             columns = {name: _column(dataset) for name, dataset in file.items()}

@@ -19,7 +19,8 @@ def scored(sets: Sequence[Instances], protocols: Protocols, spent: int, params: 
 
     known = {name: getattr(protocols, name) for name in protocols.__dataclass_fields__}
     chosen = params.section("evaluate")["run"]
-    return {name: score(sets, pick(known, name, "protocol"), spent, bench).to_json() for name in chosen}
+    protocols_by_name = {name: pick(known, name, "protocol") for name in chosen}  # all are known before one is run
+    return {name: score(sets, protocol, spent, bench).to_json() for name, protocol in protocols_by_name.items()}
 
 
 def lines_of(scores: Mapping[str, Any]) -> list[str]:

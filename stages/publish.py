@@ -12,16 +12,19 @@ if TYPE_CHECKING:
 def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
     """Copy artifacts and add their scores; the content digest stays, so both files are the same set.
 
-    ARTIFACT is a file or a folder of seed<k>.h5; SCORES must be of these very files.
+    ARTIFACT is a file or a folder of seed<k>.h5, and OUT what it is; SCORES must be of these very files.
 
     Example: avdistill publish work/generated/dm/ipc1/artifacts work/generated/dm/ipc1/scores.json artifacts/generated-dm-ipc1
     """
     from pipeline.artifact import Publish, artifacts_in, publish_artifact
-    from pipeline.files import new_folder, read_json
+    from pipeline.files import new_folder, read_json, refuse_existing
 
     settings = params.build("publish", Publish)
     known = read_json(scores, "evaluate")
     lines = []
+    if artifact.is_file():
+        refuse_existing(out)
+        return f"{out}  digest {publish_artifact(artifact, known, settings, out)[:12]}"
     with new_folder(out) as part:
         for file in artifacts_in(artifact):
             digest = publish_artifact(file, known, settings, part / file.name)

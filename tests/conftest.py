@@ -11,6 +11,7 @@ import torch
 from hypothesis import settings
 
 from pipeline import params
+from pipeline.datasets.generated import STAMP
 from pipeline.datasets.generated import Dataset as Generated
 from pipeline.decoding import Decode, decode_all
 from pipeline.manifest import write_manifest
@@ -76,6 +77,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("media") / "clips"
     few = ("ingest.generated.train=3", "ingest.generated.val=1", "ingest.generated.test=1")
     values(*few).build("ingest.generated", Generated, without=["adapter"]).clips(root)
+    (root / STAMP).unlink()  # from here on it is anybody's folder
     return root
 
 

@@ -99,7 +99,7 @@ def test_a_newer_major_version_says_what_to_do(artifact: Path, monkeypatch: pyte
     monkeypatch.setattr("pipeline.artifact.VERSION", "2.0")
     write_artifact(tmp_path / "new.h5", toy_synthetic(), FULL)
     monkeypatch.undo()
-    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install a newer avdistill"):
+    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill that reads it"):
         read_artifact(tmp_path / "new.h5")
 
 

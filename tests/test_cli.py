@@ -20,7 +20,7 @@ from stages import cli
 SMALL = (
     "grid.ipcs=[1]",
     "grid.seeds=[0]",
-    "ingest.generated.train=4",
+    "ingest.generated.train=3",
     "ingest.generated.val=1",
     "ingest.generated.test=1",
     "networks.convnet.width=4",
@@ -193,7 +193,10 @@ def test_an_interrupted_decode_says_how_to_go_on_and_does(manifest: Path, shards
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (130, "error: interrupted; run the same command again, what was finished is kept\n")
+    assert (process.returncode, told) == (
+        130,
+        "error: interrupted; run the same command again, finished shards and seeds are kept\n",
+    )
     assert run("decode", manifest, out, "--quiet").returncode == 0
     assert {path.name: path.read_bytes() for path in out.rglob("*.tar")} == {p.name: p.read_bytes() for p in shards.rglob("*.tar")}
 

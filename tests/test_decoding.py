@@ -127,8 +127,27 @@ def test_too_many_rejects_are_said_after_everything_is_written(clips: list[Clip]
 
 def test_nothing_but_rejects_is_an_error(clips: list[Clip], tmp_path: Path) -> None:
     bad = [dataclasses.replace(clip, path="gone.mp4") for clip in clips]
-    with pytest.raises(ShardError, match="no window of the train split could be decoded"):
+    with pytest.raises(ShardError, match="no window of class 'ball_bounce' in the test split could be decoded"):
         decode_all(bad, tmp_path / "shards", DECODE, 1, silent)
+
+
+def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    gone = [dataclasses.replace(clip, path="gone.mp4") if clip == clips[0] else clip for clip in clips]
+    params = dataclasses.replace(DECODE, max_reject_fraction=1.0)
+    with pytest.raises(ShardError):  # that was the only clip of its class in its split
+        decode_all(gone, out, params, 1, silent)
+    decode_all(clips, out, DECODE, 1, silent)
+    assert digests(out) == digests(shards)
+
+
+def test_what_an_interruption_left_does_not_stand_in_the_way(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    shutil.copytree(shards, out)
+    for name in ("ledger.csv.part", "val/index.json.part", "train/shard-00000.tar.part"):
+        (out / name).touch()
+    decode_all(clips, out, DECODE, 1, silent)
+    assert all((out / split / store.INDEX).is_file() for split in SPLITS)
 
 
 def test_a_foreign_folder_is_left_alone(clips: list[Clip], tmp_path: Path) -> None:

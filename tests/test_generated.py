@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.generated import EVENTS, Dataset
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, SourceError
 from pipeline.media import Picture, Sound, Track, decode, probe
 
 if TYPE_CHECKING:
@@ -86,10 +86,16 @@ def test_looks_and_sounds_are_shared_by_different_classes() -> None:
 
 def test_a_folder_that_exists_is_listed_as_it_is(clips: list[Clip], tmp_path: Path) -> None:
     root = tmp_path / "media"
-    first = replace(TOY, train=1, test=0).clips(root)
-    before = files(root)
-    assert replace(TOY, train=3, seed=7).clips(root) == first
+    toy = replace(TOY, train=1, test=0)
+    first, before = toy.clips(root), files(root)
+    assert toy.clips(root) == first
     assert files(root) == before
+
+
+def test_a_folder_made_with_other_parameters_is_refused(tmp_path: Path) -> None:
+    replace(TOY, train=1, test=0).clips(tmp_path / "media")
+    with pytest.raises(SourceError, match="remove the folder to generate it anew"):
+        replace(TOY, train=1, test=0, seed=7).clips(tmp_path / "media")
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:

@@ -90,6 +90,34 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         FOLDER.clips(tmp_path / "nowhere")
 
 
+def test_a_split_by_another_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="Train looks like a split and is none; rename it to one of train, val, test"):
+        FOLDER.clips(touch(tmp_path, "Train/a/1.mp4", "Train/b/1.mp4"))
+
+
+def test_links_are_followed_and_hidden_folders_are_not(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere", "1.mp4")
+    touch(tmp_path / "media", "a/1.mp4", ".trash/1.mp4")
+    (tmp_path / "media" / "b").symlink_to(tmp_path / "elsewhere")
+    assert {clip.label for clip in FOLDER.clips(tmp_path / "media")} == {"a", "b"}
+
+
+def test_files_of_one_name_in_a_table_are_groups_of_their_own(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{i}/video.mp4" for i in range(8)))
+    rows = [f"{tmp_path / str(i)}/video.mp4,{'ab'[i % 2]},train" for i in range(8)]
+    (tmp_path / "clips.csv").write_text("\n".join(["path,label,split", *rows]))
+    assert len({clip.group for clip in FOLDER.clips(tmp_path / "clips.csv")}) == 8
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00p", b"path,label,split\nx.mp4", b"path,label,split\nx.mp4,a,train\nx.mp4,a,train\n"]
+)
+def test_a_broken_table_is_one_error(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_bytes(content)
+    with pytest.raises(SourceError):
+        FOLDER.clips(tmp_path / "clips.csv")
+
+
 def test_names_that_clash_get_ids_of_their_own(tmp_path: Path) -> None:
     clips = clips_under(touch(tmp_path, "a/x y.mp4", "a/x-y.mp4", "a/x_y.mp4", "b/é.mp4"))
     assert len({clip.clip_id for clip in clips}) == 4

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
@@ -14,16 +16,19 @@ from pipeline.records import SPLITS, Clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
+LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}
 SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
 
 
 def media_under(root: Path) -> list[Path]:
-    """Every media file below a folder, by its suffix, sorted; what starts with a dot is passed over."""
-    if not root.exists():
-        raise SourceError(f"{root} does not exist; expected a folder of videos, or a CSV with path,label,split")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] != ".")
+    """Every media file below a folder, by its suffix, sorted; links are followed, what starts with a dot is passed over."""
+    if not root.is_dir():
+        found = "is a file" if root.exists() else "does not exist"
+        raise SourceError(f"{root} {found}; expected a folder of videos, or a CSV with path,label,split")
+    below = [Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names]
+    shown = [path for path in below if not any(part[0] == "." for part in path.relative_to(root).parts)]
+    files = sorted(path for path in shown if path.suffix.lower() in SUFFIXES)
     if not files:
         held = "is empty" if not any(root.iterdir()) else "holds no video"
         raise SourceError(
@@ -38,6 +43,8 @@ def clips_under(root: Path) -> list[Clip]:
     for path in media_under(root):
         folders = path.relative_to(root).parts[:-1]
         split, labels = (folders[0], folders[1:]) if folders and folders[0] in SPLITS else ("train", folders)
+        if folders and folders[0] not in SPLITS and folders[0].lower() in LOOKALIKES:
+            raise SourceError(f"{root / folders[0]} looks like a split and is none; rename it to one of {', '.join(SPLITS)}")
         if not labels:
             raise SourceError(f"{path} lies outside of any label's folder; move it to {root}/<label>/ or {root}/<split>/<label>/")
         clips.append(clip_of(path, path.relative_to(root).with_suffix("").as_posix(), "/".join(labels), split))
@@ -70,15 +77,18 @@ def unique(clips: Iterable[Clip]) -> list[Clip]:
     rows = list(clips)
     seen = Counter(clip.clip_id for clip in rows)
     renamed = [replace(clip, clip_id=f"{clip.clip_id}-{_mark(clip)}") if seen[clip.clip_id] > 1 else clip for clip in rows]
+    twice = [clip_id for clip_id, count in Counter(clip.clip_id for clip in renamed).items() if count > 1]
+    if twice:
+        raise SourceError(f"the clip {twice[0]} is listed twice with one path, label, split and span; remove one of the rows")
     return sorted(renamed, key=lambda clip: clip.clip_id)
 
 
 def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: int) -> list[Clip]:
     """Move about `fraction` of each label's groups from one split to another, chosen by a seeded hash of the group.
 
-    A split that has clips already is left alone. Each label keeps at least one group where it was.
+    A split that has clips already is left alone, and so is everything at fraction 0. Each label keeps a group where it was.
     """
-    if any(clip.split == target for clip in clips):
+    if fraction == 0 or any(clip.split == target for clip in clips):
         return clips
     moved = set()
     for label in sorted({clip.label for clip in clips}):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets._tree import carve, clip_of, clips_under, unique
 from pipeline.errors import SourceError
+from pipeline.params import Share
 from pipeline.records import SPLITS, Clip
 
 TABLE = "clips.csv"
@@ -22,8 +24,8 @@ class Dataset:
         seed: which clips are carved; a group is never parted.
     """
 
-    test_fraction: float
-    val_fraction: float
+    test_fraction: Share
+    val_fraction: Share
     seed: int
 
     def clips(self, root: Path) -> list[Clip]:
@@ -34,8 +36,11 @@ class Dataset:
 
 
 def _tabled(table: Path) -> list[Clip]:
-    with table.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [{name: cell or "" for name, cell in row.items()} for row in csv.DictReader(stream)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{table} is no CSV in UTF-8 ({error}); expected path,label,split[,start,end][,group]") from error
     if not rows:
         raise SourceError(f"{table} has no rows; expected the columns path,label,split[,start,end][,group] and one row per clip")
     missing = {"path", "label", "split"} - rows[0].keys()
@@ -49,13 +54,13 @@ def _row(table: Path, number: int, row: dict[str, str]) -> Clip:
     where = f"{table}, line {number}"
     if row["split"] not in SPLITS:
         raise SourceError(f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}")
-    if not row["label"]:
-        raise SourceError(f"{where}: the label is empty")
+    if not row["label"] or not row["path"]:
+        raise SourceError(f"{where}: the {'path' if row['label'] else 'label'} is empty")
     try:
         start, end = float(row.get("start") or 0), float(row["end"]) if row.get("end") else None
     except ValueError as error:
         raise SourceError(f"{where}: start and end must be seconds, {error}") from error
-    if start < 0 or (end is not None and end <= start):
+    if not math.isfinite(start) or start < 0 or (end is not None and not start < end < math.inf):
         raise SourceError(f"{where}: the span is {start} to {end}; start must be 0 or more and end after it")
     name = path.stem if Path(row["path"]).is_absolute() else Path(row["path"]).with_suffix("").as_posix()
-    return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=row.get("group"))
+    return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=row.get("group") or row["path"])

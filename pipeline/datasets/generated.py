@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 
 from pipeline.datasets._tree import clips_under
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, SourceError
 from pipeline.files import new_folder
 from pipeline.media import write_clip
 from pipeline.records import SPLITS, Clip
@@ -18,6 +19,7 @@ from pipeline.records import SPLITS, Clip
 if TYPE_CHECKING:
     from pathlib import Path
 
+STAMP = ".generated.json"  # the parameters that a folder was generated with
 Array = Any  # numpy's stubs lose an array's type at every ufunc
 
 # Shapes: points (x, y), in radii from the centre -> distance to the outline, negative inside.
@@ -132,14 +134,19 @@ class Dataset:
             raise ParamsError(f"{self}: expected even pixels, seconds from 1, seed from 0 and noise from 0 to 1")
 
     def clips(self, root: Path) -> list[Clip]:
-        """The clips under `root`, written first if it is absent; a folder that exists is listed as it is."""
+        """The clips under `root`, written first if it is absent; a folder made with other parameters is a SourceError."""
+        stamp = json.dumps(asdict(self), sort_keys=True)
         if not root.exists():
             with new_folder(root) as part:
+                (part / STAMP).write_text(stamp, encoding="utf-8")
                 for split, count in zip(SPLITS, (self.train, self.val, self.test), strict=True):
                     for label in EVENTS:
                         (part / split / label).mkdir(parents=True)
                         for index in range(count):
                             self.write(part / split / label / f"{index:04d}.mp4", split, label, index)
+        made = (root / STAMP).read_text(encoding="utf-8") if (root / STAMP).is_file() else stamp
+        if made != stamp:
+            raise SourceError(f"{root} was generated with {made}, now asked for {stamp}; remove the folder to generate it anew")
         return clips_under(root)
 
     def write(self, path: Path, split: str, label: str, index: int) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from pipeline import formation
 from pipeline.errors import CellError
+from pipeline.params import Count
 from pipeline.plugins import pick
 from pipeline.records import RealSet, SyntheticSet
 
@@ -29,7 +30,7 @@ class Chosen:
         formation: modality -> (rows, columns) of the grid of pieces in a stored instance; (1, 1) keeps samples whole.
     """
 
-    formation: dict[str, tuple[int, int]]
+    formation: dict[str, tuple[Count, Count]]
 
     def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
         """label -> keys, best first; each method has its own."""
@@ -65,6 +66,10 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
     place = {key: row for row, key in enumerate(real.keys)}
     if set(ranking) != set(real.classes) or not all(key in place for keys in ranking.values() for key in keys):
         raise CellError("the ranking is of other samples than the shards hold; run `avdistill extract` and `coreset` again")
+    short = min(ranking, key=lambda label: len(ranking[label]))
+    if len(ranking[short]) < ipc * count:
+        have = f"class {short!r} has {len(ranking[short])} ranked samples"
+        raise CellError(f"{have}, {ipc * count} are needed; raise coreset.herding.most")
     chosen = [list(ranking[label][: ipc * count]) for label in real.classes]
     by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
     instances = real.normalised(torch.tensor([place[key] for key in by_piece]))

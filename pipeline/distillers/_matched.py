@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline import matching
 from pipeline.distillers._chosen import form
-from pipeline.params import Count
+from pipeline.params import Count, Positives, Share
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Matched:
     start: str
     steps: Count
     batch_real: Count
-    rates: dict[str, tuple[float, ...]]
-    momentum: float
-    formation: dict[str, tuple[int, int]]
+    rates: dict[str, Positives]
+    momentum: Share
+    formation: dict[str, tuple[Count, Count]]
     augment: dict[str, tuple[str, ...]]
 
     def loss(self, real: Means, synthetic: Means) -> Tensor:
@@ -47,7 +47,7 @@ class Matched:
 
     def variants(self) -> list[Self]:
         """One distiller per candidate step size."""
-        count = max(len(rates) for rates in self.rates.values())
+        count = max((len(rates) for rates in self.rates.values()), default=1)
         return [self.mixed(dict.fromkeys(self.rates, i)) for i in range(count)]
 
     def mixed(self, picks: Mapping[str, int]) -> Self:

@@ -9,7 +9,7 @@ import torch
 
 from pipeline import training
 from pipeline.files import digest_of
-from pipeline.params import Count, Positive
+from pipeline.params import Count, Least, Positive
 from pipeline.plugins import pick
 from pipeline.records import Features
 from pipeline.streams import stream
@@ -34,7 +34,7 @@ class Extractor:
     steps: Count
     batch: Count
     rate: Positive
-    weight_decay: float
+    weight_decay: Least
     augment: dict[str, tuple[str, ...]]
     seed: int
 

@@ -27,9 +27,9 @@ class Network:
     """
 
     width: Count
-    depth: dict[str, int]
+    depth: dict[str, Count]
     grid: Count
-    padding: dict[str, int]
+    padding: dict[str, Count]
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual:
         """A module with fresh weights drawn from the generator.
