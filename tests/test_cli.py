@@ -123,16 +123,13 @@ def test_an_output_that_exists_is_left_alone(tmp_path: Path, media: Path, manife
 
 def test_a_text_file_named_mp4_is_in_the_ledger(tmp_path: Path, media: Path) -> None:
     shutil.copytree(media, tmp_path / "media")
-    (tmp_path / "media" / "train" / "text").mkdir()
-    for split in ("train", "val", "test"):
-        target = tmp_path / "media" / split / "text" / "clip.mp4"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text("no video at all")
+    for index, split in enumerate(("train", "train", "train", "val")):
+        (tmp_path / "media" / split / "sonar" / f"text{index}.mp4").write_text("no video at all")
     run("ingest", "mine", "--root", tmp_path / "media", "--out", tmp_path / "manifest.csv")
     told = refused("decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet", code=3)
-    assert "3 of 43 clips were rejected (3 decode_error), more than decode.max_reject_fraction = 0.05" in told
+    assert "4 of 44 clips were rejected (4 decode_error), more than decode.max_reject_fraction = 0.05" in told
     ledger = (tmp_path / "shards" / "ledger.csv").read_text()
-    assert ledger.count("decode_error") == 3
+    assert ledger.count("decode_error") == 4
 
 
 def test_an_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
