@@ -4,9 +4,6 @@ BIN := $(CURDIR)/.venv/bin
 READY := .venv/.ready
 
 export PATH := $(BIN):$(PATH)
-# Waiting threads sleep instead of spinning: on a shared machine spinning costs more than waking.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 .PHONY: env demo test check bench
 
 env: $(READY)
