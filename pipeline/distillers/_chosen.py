@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class Chosen(ABC):
     """A method that chooses and optimises nothing.
 
     Args:
@@ -32,9 +33,9 @@ class Chosen:
 
     formation: dict[str, tuple[Count, Count]]
 
+    @abstractmethod
     def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
         """label -> keys, best first; each method has its own."""
-        raise NotImplementedError
 
     def variants(self) -> list[Self]:
         """Nothing to choose between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched:
+class Matched(ABC):
     """Parameters of a mean-matching method.
 
     Args:
@@ -41,9 +42,9 @@ class Matched:
     formation: dict[str, tuple[Count, Count]]
     augment: dict[str, tuple[str, ...]]
 
+    @abstractmethod
     def loss(self, real: Means, synthetic: Means) -> Tensor:
         """The distance that the rows go down, summed over classes; each method has its own."""
-        raise NotImplementedError
 
     def variants(self) -> list[Self]:
         """One distiller per candidate step size."""
