@@ -210,7 +210,7 @@ def check(setting: Setting) -> dict[str, float]:
     torch.set_num_threads(setting.threads)
     real, watches = random_real(setting), (Stopwatch(), Stopwatch())
     distil(setting, real, 1, torch.device("cpu"), watches[0])
-    module = Network(**setting.network).build(setting.shapes, CLASSES, stream("network", 0, 0))
+    module = Network(**setting.network).build(setting.shapes, stream("network", 0, 0))
     weights = {m: tower.state_dict() for m, tower in module.towers.items()}
     published(setting, real, start_of(setting, real), 1, watches[1], weights)
     return {"ours": watches[0].losses[0], "plain": watches[1].losses[0]}

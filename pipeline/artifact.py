@@ -12,7 +12,7 @@ import torch
 import pipeline
 from pipeline import tables
 from pipeline.errors import ArtifactError, TableError
-from pipeline.records import Normalisation, SyntheticSet, percent
+from pipeline.records import Normalisation, SyntheticSet, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FORMAT = "avdistill"
 VERSION = "1.0"
 _ROWS = ("label", "source_key")
+# What scores hold of every single student or clip.
+_SINGLE = ("runs", "trials", "right", "windows", "confusion")
 # What a stored number means, per modality; undo: (stored * std + mean) / scale.
 UNITS = "(raw * scale - mean) / std per channel; raw is 0..255 for frame, decibels for logmel"
 
@@ -103,15 +105,12 @@ def publish_artifact(path: Path, known: dict[str, Any], settings: Publish, out: 
     """Copy an artifact to `out` with the scores that `known`, an evaluation of this very file, holds; return the digest."""
     columns, about = read_parts(path)
     digest = about[tables.DIGEST]
-    if not isinstance(known, dict) or not {"artifacts", "protocols"} <= known.keys():
+    if not isinstance(known, dict) or not {"artifacts", "scores"} <= known.keys():
         raise ArtifactError(f"the scores given for {path} are none; expected the JSON that `avdistill evaluate` writes")
     if known["artifacts"].get(path.name) != digest:
         raise ArtifactError(f"the scores are not of {path} (digest {digest[:12]}); evaluate it, then publish with those scores")
-    left_out = () if settings.runs else ("runs", "trials")
-    scores = {
-        protocol: {name: value for name, value in score.items() if name not in left_out}
-        for protocol, score in known["protocols"].items()
-    }
+    left_out = () if settings.runs else _SINGLE
+    scores = [{name: value for name, value in entry.items() if name not in left_out} for entry in known["scores"]]
     written = tables.write_table(out, columns, {**about, "scores": scores})
     assert written == digest, "scores are outside of the digest"
     return written
@@ -120,16 +119,16 @@ def publish_artifact(path: Path, known: dict[str, Any], settings: Publish, out: 
 def describe(path: Path) -> str:
     """A page of text: what, from what, how, normalisation, and the scores of a published file."""
     columns, about = read_parts(path)
-    scores = about.pop("scores", {})
+    scores = about.pop("scores", [])
     lines = [f"{path}  {path.stat().st_size} bytes", ""]
     lines += [f"{name:<18}{column.dtype} {list(column.shape)}" for name, column in columns.items()] + [""]
     for name, value in about.items():
         shown = "\n".join(f"{'':<18}{key}: {item}" for key, item in value.items()).lstrip() if isinstance(value, dict) else value
         lines.append(f"{name:<18}{', '.join(map(str, value)) if isinstance(value, list) else shown}")
-    for protocol, score in scores.items():
-        for metric, views in score["metrics"].items():
-            for view, x in views.items():
-                lines.append(f"{'score':<18}{protocol} {metric} {view}: {percent(x)} (n = {x['n']})")
+    for entry in scores:
+        name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
+        for metric, views in entry["metrics"].items():
+            lines += [f"{'score':<18}{name} {metric} {view}: {told(metric, x)} (n = {x['n']})" for view, x in views.items()]
     return "\n".join(lines if scores else [*lines, "scores            none; `avdistill evaluate`, then `avdistill publish`"])
 
 

@@ -15,11 +15,13 @@ from pipeline.files import digest_of, new_file, new_folder, read_json, write_jso
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.evaluation import Bench, Budget
+    from pipeline.crowd import Crew
+    from pipeline.evaluation import Budget
     from pipeline.records import Coreset, RealSet, SyntheticSet
     from pipeline.training import Network
 
 LOSSES = "losses.csv"
+START = "start.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class Cell:
     coresets: Mapping[str, Coreset]
     networks: Mapping[str, Network]
     budget: Budget
-    bench: Bench
+    crew: Crew
+    val: RealSet
     report: Callable[..., None]
 
     @property
@@ -41,13 +44,16 @@ class Cell:
         """SHA-256 of the inputs that decide the cell's bytes."""
         chosen = {name: coreset.to_json() for name, coreset in self.coresets.items()}
         networks = {name: asdict(network) for name, network in self.networks.items()}  # type: ignore[call-overload]
-        tuning = [asdict(self.budget), asdict(self.bench.network), self.bench.val.digest]  # type: ignore[call-overload]
+        students = [asdict(self.crew.network), asdict(self.crew.head)]  # type: ignore[call-overload]
+        tuning = [asdict(self.budget), students, self.val.digest]
         units = {modality: asdict(normalisation) for modality, normalisation in self.real.normalisation.items()}
         return digest_of([self.method, asdict(self.distiller), self.ipc, self.real.digest, units, chosen, networks, tuning])
 
 
 def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> list[dict[str, Any]]:
     """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the chosen step size.
+
+    Where rows moved, `out`/start.safetensors holds what the first seed started from.
 
     Finished seeds and the choice lie under `checkpoints`/<digest of the inputs> until the cell is whole.
     """
@@ -60,6 +66,7 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> li
     with new_folder(out) as part:
         for seed in seeds:
             shutil.copy(place / f"seed{seed}.safetensors", part)
+        _keep_start(cell, seeds[0], part)
         _join_losses([(seed, place / f"seed{seed}.json") for seed in seeds], part / LOSSES)
     shutil.rmtree(place)
     return list(chosen["trials"])
@@ -67,7 +74,7 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> li
 
 def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> SyntheticSet:
     synthetic: SyntheticSet = distiller.distill(
-        cell.real, cell.coresets, cell.networks, ipc=cell.ipc, seed=seed, device=cell.bench.device, report=report
+        cell.real, cell.coresets, cell.networks, ipc=cell.ipc, seed=seed, device=cell.crew.device, report=report
     )
     return synthetic
 
@@ -75,7 +82,7 @@ def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> 
 def _chosen(cell: Cell, path: Path, seed: int) -> dict[str, Any]:
     if not path.exists():
         picks, trials = evaluation.tuned(
-            cell.distiller.variants(), lambda variant: _run(cell, variant, seed, cell.report), cell.budget, cell.bench
+            cell.distiller.variants(), lambda variant: _run(cell, variant, seed, cell.report), cell.budget, cell.crew, cell.val
         )
         write_json(path, {"picks": picks, "trials": trials})
     chosen: dict[str, Any] = read_json(path, "distill")
@@ -101,6 +108,13 @@ def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], p
     }
     write_json(place / f"seed{seed}.json", losses)
     tensors.save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
+
+
+def _keep_start(cell: Cell, seed: int, part: Path) -> None:
+    start: SyntheticSet = cell.distiller.begin(cell.real, cell.coresets, ipc=cell.ipc, seed=seed)
+    end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
+    if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
+        tensors.save_synthetic(part / START, start)
 
 
 def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:

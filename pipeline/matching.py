@@ -16,7 +16,7 @@ from pipeline.plugins import pick
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
-    from pipeline.networks._towers import AudioVisual
+    from pipeline.networks._towers import Towers
     from pipeline.records import RealSet, SyntheticSet
     from pipeline.training import Network
 
@@ -64,7 +64,7 @@ def match(
     rows = {m: values.to(device).clone().requires_grad_() for m, values in start.rows.items()}
     groups = [{"params": [values], "lr": pick(plan.rates, m, "rate")} for m, values in rows.items()]
     optimiser = torch.optim.SGD(groups, momentum=plan.momentum)
-    module = network.build(real.shapes, len(real.classes), stream("network", seed)).to(device).requires_grad_(False)
+    module = network.build(real.shapes, stream("network", seed)).to(device).requires_grad_(False)
     members = [real.of_class(label) for label in range(len(real.classes))]
     for step in range(plan.steps):
         module.initialise(stream("network", seed, step))
@@ -100,7 +100,7 @@ def _passes(draws: list[Tensor], real: RealSet, start: SyntheticSet, most: int) 
 
 @torch.no_grad()
 def _real_means(
-    module: AudioVisual, real: RealSet, draws: list[Tensor], plan: Plan, seed: int, step: int, device: torch.device
+    module: Towers, real: RealSet, draws: list[Tensor], plan: Plan, seed: int, step: int, device: torch.device
 ) -> Means:
     rows = real.normalised(torch.cat(draws))
     seen = {m: _augmented(values.to(device), m, real, plan, seed, step) for m, values in rows.items()}
@@ -109,7 +109,7 @@ def _real_means(
 
 
 def _synthetic_means(
-    module: AudioVisual, rows: Mapping[str, Tensor], start: SyntheticSet, labels: list[int], plan: Plan, seed: int, step: int
+    module: Towers, rows: Mapping[str, Tensor], start: SyntheticSet, labels: list[int], plan: Plan, seed: int, step: int
 ) -> Means:
     first, last = labels[0] * start.ipc, (labels[-1] + 1) * start.ipc
     instances = {m: formation.split(values[first:last], start.formation[m]) for m, values in rows.items()}

@@ -18,9 +18,11 @@ CLASSES = {
     "datasets": "Dataset",
     "distillers": "Distiller",
     "extractors": "Extractor",
+    "heads": "Head",
     "metrics": "Metric",
     "networks": "Network",
     "selectors": "Selector",
+    "tasks": "Task",
 }
 
 

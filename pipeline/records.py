@@ -216,27 +216,43 @@ class SyntheticSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What students reached on the test split under one protocol.
+    """What students reached on the test split, under one protocol and on one task.
 
     Args:
-        metrics: metric -> view (a, v, av) -> mean, std (population), n, low, high: fractions, the interval a 95 % bootstrap.
+        metrics: metric -> view (a, v, av, a->v, ...) -> mean, std (population), n, low, high: the interval is a 95 % bootstrap,
+            None where there is none.
         chosen: what the validation split decided; `trials`: every validation run behind that choice.
-        runs: one entry per (set, student): seed, student, and each metric of each view.
+        runs: one entry per (set, student): each metric of each view.
+        details: more that only some tasks have: right windows per clip, confusions.
     """
 
-    metrics: dict[str, dict[str, dict[str, float]]]
+    metrics: dict[str, dict[str, dict[str, float | None]]]
     chosen: dict[str, Any]
     trials: list[dict[str, Any]]
     runs: list[dict[str, Any]]
+    details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"metrics": self.metrics, "chosen": self.chosen, "trials": self.trials, "runs": self.runs}
+        parts = {"metrics": self.metrics, "chosen": self.chosen, "trials": self.trials, "runs": self.runs}
+        return {**parts, **self.details}
 
 
-def percent(summary: Mapping[str, float]) -> str:
-    """A score's mean, spread and interval, in percent."""
-    mean, std, low, high = (100 * summary[name] for name in ("mean", "std", "low", "high"))
-    return f"{mean:.1f} ± {std:.1f} [{low:.1f}, {high:.1f}]"
+# Metrics that are numbers of their own, not shares.
+NUMBERS = ("median rank", "gallery")
+
+
+def told(metric: str, summary: Mapping[str, float | None]) -> str:
+    """A score's mean, spread and, if there is one, its interval; in percent, unless the metric is a number of its own."""
+    scale = 1 if metric in NUMBERS else 100
+    mean, std, low, high = (
+        scale * value if (value := summary[name]) is not None else None for name in ("mean", "std", "low", "high")
+    )
+    return f"{mean:.1f} ± {std:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low is not None else "")
+
+
+def percent(summary: Mapping[str, float | None]) -> str:
+    """A share's mean, spread and interval, in percent."""
+    return told("", summary)
 
 
 def _same_length(columns: Mapping[str, Sequence[Any] | Tensor | np.ndarray]) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline import formation
 from pipeline.augment import augment
+from pipeline.heads import modalities
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from pipeline.networks._towers import AudioVisual
+    from pipeline.networks._towers import Towers
     from pipeline.records import Normalisation, RealSet, SyntheticSet
 
 # Rows per forward pass without gradients; bounds memory, changes no result.
@@ -24,17 +25,37 @@ PASS = 64
 
 
 class Network(Protocol):
-    """A network plugin: shapes and classes -> a module with towers."""
+    """A network plugin: shapes -> towers with fresh weights."""
 
-    def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual: ...
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers: ...
+
+
+class Head(Protocol):
+    """A head plugin: numbers of features -> a module with fresh weights, from features to outputs, with a loss."""
+
+    def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> nn.Module: ...
+
+
+class AudioVisual(nn.Module):
+    """Towers and a head on them."""
+
+    def __init__(self, towers: Towers, head: nn.Module) -> None:
+        super().__init__()
+        self.towers = towers
+        self.head = head
+
+    def forward(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Normalised rows -> outputs of the head."""
+        outputs: dict[str, Tensor] = self.head(self.towers.embed(rows))
+        return outputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one network is trained: Adam on the sum of the modalities' cross-entropies.
+    """How one network is trained: Adam on its head's loss.
 
     Args:
-        rates: learning rate of each modality's tower; `head_rates`: of its head.
+        rates: learning rate of each modality's tower; `head_rates`: of the outputs that see it.
         schedule: fraction of the steps done, 0..1 -> factor on every rate.
         operations: modality -> augmentations, one of them drawn per batch and modality.
     """
@@ -58,9 +79,14 @@ class Instances:
     shapes: Mapping[str, tuple[int, ...]]
     normalisation: Mapping[str, Normalisation]
 
+    def at(self, index: Tensor, classes: int) -> Instances:
+        """The instances at an index, all of the first `classes` classes."""
+        return replace(self, take=lambda inner: self.take(index[inner]), label=self.label[index], classes=classes)
 
-def whole(real: RealSet) -> Instances:
-    """Every sample of a real set."""
+
+def whole(real: RealSet, device: torch.device) -> Instances:
+    """Every sample of a real set, as it is stored, on the device."""
+    real = replace(real, rows={m: values.to(device) for m, values in real.rows.items()})
     return Instances(
         take=real.normalised,
         label=real.label,
@@ -70,9 +96,9 @@ def whole(real: RealSet) -> Instances:
     )
 
 
-def decoded(synthetic: SyntheticSet) -> Instances:
-    """The training instances that a synthetic set's formation holds."""
-    rows = {m: formation.split(values, synthetic.formation[m]) for m, values in synthetic.rows.items()}
+def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
+    """The training instances that a synthetic set's formation holds, on the device."""
+    rows = {m: formation.split(values, synthetic.formation[m]).to(device) for m, values in synthetic.rows.items()}
     return Instances(
         take=lambda index: {m: values[index] for m, values in rows.items()},
         label=synthetic.label.repeat(formation.pieces(synthetic.formation)),
@@ -86,6 +112,12 @@ def silent(done: int, total: int, **figures: float) -> None:
     """A report that says nothing."""
 
 
+def build(network: Network, head: Head, data: Instances, generator: torch.Generator) -> AudioVisual:
+    """A network for these instances, its weights drawn from the generator."""
+    towers = network.build(data.shapes, generator)
+    return AudioVisual(towers, head.build(towers.features, data.classes, generator))
+
+
 def fit(
     module: AudioVisual,
     data: Instances,
@@ -95,39 +127,73 @@ def fit(
     report: Callable[..., None] = silent,
 ) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
-    groups = [
-        {"params": list(part.parameters()), "lr": rate, "peak": rate}
-        for parts, rates in ((module.towers, recipe.rates), (module.heads, recipe.head_rates))
-        for part, rate in ((parts[modality], pick(rates, modality, "learning rate")) for modality in parts)
-    ]
-    optimiser = torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
-    operations = {modality: pick(recipe.operations, modality, "list of augmentations") for modality in module.towers}
-    batches = _batches(len(data.label), recipe.batch, generator)
+    optimiser = _optimiser(dict(module.named_parameters()), recipe)
+    batches = _batches(data, recipe, generator, device)
     module.train()
     for step in range(recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps)
-        index = next(batches)
-        label = data.label[index].to(device)
-        rows = {
-            modality: augment(values, operations[modality], data.normalisation[modality].fill, generator).to(device)
-            for modality, values in data.take(index).items()
-        }
-        loss = sum((F.cross_entropy(logits, label) for logits in module(rows).values()), start=torch.zeros((), device=device))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        rows, label = next(batches)
+        loss = module.head.loss(module(rows), label)  # type: ignore[operator]
+        _descend(optimiser, loss, recipe, step)
         report(step + 1, recipe.steps, loss=loss.item())
 
 
+def fit_stacked(
+    modules: Sequence[AudioVisual],
+    data: Sequence[Instances],
+    recipe: Recipe,
+    generators: Sequence[torch.Generator],
+    device: torch.device,
+    report: Callable[..., None] = silent,
+) -> None:
+    """`fit` for several modules of one form at once, their weights stacked: what keeps a GPU busy with small networks.
+
+    Each module has its own instances, as many as the others, and its own generator; it ends where `fit` would have taken it, up
+    to float noise.
+    """
+    base = modules[0].train()
+    parameters, _ = stack_module_state(list(modules))
+    optimiser = _optimiser(parameters, recipe)
+    batches = [_batches(own, recipe, generator, device) for own, generator in zip(data, generators, strict=True)]
+
+    def loss_of(weights: dict[str, Tensor], rows: dict[str, Tensor], label: Tensor) -> Tensor:
+        loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label)  # type: ignore[operator]
+        return loss
+
+    for step in range(recipe.steps):
+        drawn = [next(batch) for batch in batches]
+        rows = {m: torch.stack([own[m] for own, _ in drawn]) for m in drawn[0][0]}
+        losses = vmap(loss_of)(parameters, rows, torch.stack([label for _, label in drawn]))
+        _descend(optimiser, losses.sum(), recipe, step)
+        report(step + 1, recipe.steps, loss=losses.mean().item())
+    for number, module in enumerate(modules):
+        module.load_state_dict({name: values[number].detach() for name, values in parameters.items()})
+
+
 def predict(module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device) -> dict[str, Tensor]:
-    """Class probabilities [N, C] per modality on every sample of a real set, normalised as the training data were."""
-    return {m: logits.softmax(1) for m, logits in _applied(module, module, real, using, device).items()}
+    """Class probabilities [N, C] per output on every sample of a real set, normalised as the training data were."""
+    return {name: logits.softmax(1) for name, logits in applied(module, module, real, using, device).items()}
 
 
 def embed(module: AudioVisual, real: RealSet, device: torch.device) -> dict[str, Tensor]:
     """Features [N, D] per modality of every sample of a real set."""
-    return _applied(module, module.embed, real, real.normalisation, device)
+    return applied(module, module.towers.embed, real, real.normalisation, device)
+
+
+@torch.no_grad()
+def applied(
+    module: nn.Module,
+    function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    real: RealSet,
+    using: Mapping[str, Normalisation],
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """What the function, a part of the module, makes of every sample of a real set."""
+    module.eval()
+    passes = []
+    for first in range(0, len(real), PASS):
+        rows = {m: values.to(device) for m, values in real.normalised(slice(first, first + PASS), using).items()}
+        passes.append({name: values.cpu() for name, values in function(rows).items()})
+    return {name: torch.cat([part[name] for part in passes]) for name in passes[0]}
 
 
 def cosine(done: float) -> float:
@@ -135,23 +201,34 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-@torch.no_grad()
-def _applied(
-    module: AudioVisual,
-    function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
-    real: RealSet,
-    using: Mapping[str, Normalisation],
-    device: torch.device,
-) -> dict[str, Tensor]:
-    module.eval()
-    passes = []
-    for first in range(0, len(real), PASS):
-        rows = {m: values.to(device) for m, values in real.normalised(slice(first, first + PASS), using).items()}
-        passes.append({m: values.cpu() for m, values in function(rows).items()})
-    return {modality: torch.cat([part[modality] for part in passes]) for modality in real.rows}
+def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Adam:
+    """Adam with one group per parameter: towers.towers.<modality>... or head.parts.<output>..."""
+    groups = []
+    for name, values in parameters.items():
+        place, _, seen, *_ = name.split(".")
+        rates = recipe.rates if place == "towers" else recipe.head_rates
+        rate = pick(rates, modalities(seen)[0], "learning rate")
+        groups.append({"params": [values], "lr": rate, "peak": rate})
+    return torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
 
 
-def _batches(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Epochs of shuffled batches without end; the last batch of an epoch may be smaller."""
+def _descend(optimiser: torch.optim.Adam, loss: Tensor, recipe: Recipe, step: int) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps)
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def _batches(
+    data: Instances, recipe: Recipe, generator: torch.Generator, device: torch.device
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Augmented rows and labels without end, in epochs of shuffled batches; the last batch of an epoch may be smaller."""
+    operations = {modality: pick(recipe.operations, modality, "list of augmentations") for modality in data.shapes}
     while True:
-        yield from torch.split(torch.randperm(count, generator=generator), batch)
+        for index in torch.split(torch.randperm(len(data.label), generator=generator), recipe.batch):
+            rows = {
+                modality: augment(values.to(device), operations[modality], data.normalisation[modality].fill, generator)
+                for modality, values in data.take(index).items()
+            }
+            yield rows, data.label[index].to(device)

@@ -1,34 +1,66 @@
-"""The bench that students are scored on, from the params file and a folder of shards."""
+"""What students are measured with, from the params file and a folder of shards."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.evaluation import Bench, Protocols
+    from pipeline.crowd import Crew
+    from pipeline.evaluation import Bench, Evaluate, Measure
     from pipeline.params import Params
 
 
-def bench_of(shards: Path, params: Params, device: str, report: Any, *, test: str = "test") -> tuple[Protocols, Bench]:
-    """The protocols and the bench; distillation passes `val` as the test split and so never sees test."""
-    from pipeline.evaluation import Bench, Evaluate
-    from pipeline.plugins import pick
-    from pipeline.shards import read_shards
-    from stages._machine import device_of
-    from stages._plugins import every
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """The section `evaluate`, with every name in it found."""
 
-    settings = params.build("evaluate", Evaluate)
-    metrics = every("metrics", params)
-    bench = Bench(
-        val=read_shards(shards / "val"),
-        test=read_shards(shards / test),
-        network=pick(every("networks", params), settings.network, "network"),
-        metrics={name: pick(metrics, name, "metric") for name in settings.metrics},
-        repeats=settings.repeats,
-        bootstrap=settings.bootstrap,
-        device=device_of(device),
-        report=report,
-    )
-    return settings.protocols, bench
+    settings: Evaluate
+    networks: dict[str, Any]
+    heads: dict[str, Any]
+    tasks: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @classmethod
+    def of(cls, params: Params) -> Means:
+        """Each name that `evaluate` uses is known, or nothing is begun."""
+        from pipeline.evaluation import Evaluate
+        from pipeline.plugins import pick
+        from stages._plugins import every
+
+        settings = params.build("evaluate", Evaluate)
+        plugins = {kind: every(kind, params) for kind in ("networks", "heads", "tasks", "metrics")}
+        plugins["metrics"] = {name: pick(plugins["metrics"], name, "metric") for name in settings.metrics}
+        for measure in settings.run:
+            for kind in ("network", "head", "task"):
+                pick(plugins[f"{kind}s"], getattr(measure, kind), kind)
+            pick(vars(settings.protocols), measure.protocol, "protocol")
+        return cls(settings=settings, **plugins)
+
+    def crew(self, measure: Measure, device: str, workers: int, report: Any) -> Crew:
+        """The students of one measure."""
+        from pipeline.crowd import Crew
+        from stages._machine import device_of
+
+        network, head = self.networks[measure.network], self.heads[measure.head]
+        return Crew(network=network, head=head, device=device_of(device), threads=workers, report=report)
+
+    def bench(self, shards: Path, repeats: int, crew: Crew) -> Bench:
+        """The real splits, and the rest of what tasks need."""
+        from pipeline.evaluation import Bench, refuse_absent_classes
+        from pipeline.shards import read_shards
+
+        val, test = (read_shards(shards / split) for split in ("val", "test"))
+        for split, real in (("val", val), ("test", test)):
+            refuse_absent_classes(real, split)
+        return Bench(
+            crew=crew,
+            val=val,
+            test=test,
+            metrics=self.metrics,
+            networks=self.networks,
+            repeats=repeats,
+            bootstrap=self.settings.bootstrap,
+        )

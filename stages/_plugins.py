@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def every(kind: str, params: Params) -> dict[str, Any]:
-    """name -> plugin, for each name in the section `kind` (networks, metrics)."""
+    """name -> plugin, for each name in the section `kind` (networks, heads, tasks, metrics)."""
     from pipeline import plugins
 
     return {name: params.build(f"{kind}.{name}", plugins.find(kind, name)) for name in params.section(kind)}

@@ -1,35 +1,66 @@
-"""Scores under each protocol that the params ask for, and their lines on a terminal."""
+"""Scores of all that `evaluate.run` asks for; what was measured before, on the same inputs by the same code, is found again."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.evaluation import Bench, Protocols
-    from pipeline.params import Params
+    from pipeline.evaluation import Bench
     from pipeline.training import Instances
+    from stages._bench import Means
 
 
-def scored(sets: Sequence[Instances], protocols: Protocols, spent: int, params: Params, bench: Bench) -> dict[str, Any]:
-    """protocol -> scores in JSON form, for each of evaluate.run."""
-    from pipeline.evaluation import score
-    from pipeline.plugins import pick
+def scored(
+    sets: Sequence[Instances], made_from: list[str], spent: int, means: Means, bench: Bench, kept: Path
+) -> tuple[list[dict[str, Any]], float]:
+    """One entry per measure, in their order, and the seconds that all of them took.
 
-    known = {name: getattr(protocols, name) for name in protocols.__dataclass_fields__}
-    chosen = params.section("evaluate")["run"]
-    protocols_by_name = {name: pick(known, name, "protocol") for name in chosen}  # all are known before one is run
-    return {name: score(sets, protocol, spent, bench).to_json() for name, protocol in protocols_by_name.items()}
+    Args:
+        made_from: digests of the sets; `kept`: the folder of the scores that are found again.
+    """
+    from pipeline.files import digest_of, read_json, write_json
+
+    entries, seconds = [], 0.0
+    for measure in means.settings.run:
+        protocol = getattr(means.settings.protocols, measure.protocol)
+        crew = replace(bench.crew, network=means.networks[measure.network], head=means.heads[measure.head])
+        values = [
+            {name: asdict(x) for name, x in kind.items()} for kind in (means.networks, means.heads, means.tasks, means.metrics)
+        ]
+        inputs = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap]
+        path = kept / f"{digest_of([_code(), inputs, values, asdict(measure), asdict(protocol)])[:32]}.json"
+        if not path.exists():
+            began = time.monotonic()
+            scores = means.tasks[measure.task].score(sets, protocol, spent, replace(bench, crew=crew))
+            write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
+        found = read_json(path, "evaluate")
+        entries.append({**asdict(measure), **found["scores"]})
+        seconds += found["seconds"]
+    return entries, seconds
 
 
-def lines_of(scores: Mapping[str, Any]) -> list[str]:
-    """One line per protocol and metric: each view's mean, spread and interval, in percent."""
-    from pipeline.records import percent
+def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per entry and metric: each view's mean, spread and interval."""
+    from pipeline.records import told
 
     lines = []
-    for protocol, score in scores.items():
-        for metric, views in score["metrics"].items():
-            cells = [f"{view} {percent(x)}" for view, x in views.items()]
-            lines.append(f"{protocol} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})")
+    for entry in entries:
+        name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
+        for metric, views in entry["metrics"].items():
+            cells = [f"{view} {told(metric, x)}" for view, x in views.items()]
+            lines.append(f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})")
     return lines
+
+
+def _code() -> str:
+    """Digest of the library's code: scores of another version are not found again."""
+    import pipeline
+    from pipeline.files import digest_of, file_digest
+
+    folder = Path(str(pipeline.__file__)).parent
+    return digest_of([[path.relative_to(folder).as_posix(), file_digest(path)] for path in sorted(folder.rglob("*.py"))])

@@ -5,30 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages._bench import Means
+from stages._machine import checkpoints_beside
+from stages._scores import lines_of, scored
+from stages._seconds import write_seconds
+
 if TYPE_CHECKING:
     from pipeline.params import Params
 
 
-def ceiling(shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
+def ceiling(shards: Path, out: Path, *, params: Params, device: str, workers: int, report: Any) -> str:
     """Train the same students on the whole training split: the bound that every row of a table is read against.
+
+    It is computed once for the same splits, protocol, network, head and task, and found again by their digest under .work.
 
     Example: avdistill ceiling data/generated/shards work/generated/ceiling.json
     """
-    from dataclasses import replace
-
     from pipeline import training
-    from pipeline.evaluation import Ceiling
+    from pipeline.evaluation import Ceiling, Plane
     from pipeline.files import refuse_existing, write_json
     from pipeline.shards import read_shards
-    from stages._bench import bench_of
-    from stages._scores import lines_of, scored
 
     refuse_existing(out)
-    repeats = params.build("ceiling", Ceiling).repeats
+    means, repeats = Means.of(params), params.build("ceiling", Ceiling).repeats
     train = read_shards(shards / "train")
-    protocols, bench = bench_of(shards, params, device, report)
-    scores = scored([training.whole(train)], protocols, 0, params, replace(bench, repeats=repeats))
-    write_json(
-        out, {"classes": len(train.classes), "train_windows": len(train), "test_windows": len(bench.test), "protocols": scores}
-    )
-    return "\n".join([*lines_of(scores), f"-> {out}"])
+    crew = means.crew(means.settings.run[0], device, workers, report)
+    bench = means.bench(shards, repeats, crew)
+    sets = [training.whole(train, crew.device)]
+    entries, seconds = scored(sets, [train.digest], 0, means, bench, checkpoints_beside(out) / "scores")
+    about = {
+        "classes": train.classes,
+        "train_windows": len(train),
+        "test_windows": len(bench.test),
+        "test_clips": len(set(bench.test.clips)),
+        "projection": Plane.through(bench.test, crew.network).points(training.whole(bench.test, crew.device)),
+    }
+    write_json(out, {**about, "scores": entries})
+    write_seconds(out, seconds, crew)
+    return "\n".join([*lines_of(entries), f"-> {out}"])

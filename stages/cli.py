@@ -21,7 +21,11 @@ POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter
 
 # Machine knobs: options or environment, never params, so that no machine changes a result.
 KNOBS: dict[str, tuple[type, Any, Any]] = {
-    "workers": (int, len(os.sched_getaffinity(0)), typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Decoding processes.")),
+    "workers": (
+        int,
+        len(os.sched_getaffinity(0)),
+        typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Processes that decode, students taught at once."),
+    ),
     "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
 }

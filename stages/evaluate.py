@@ -5,34 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages._bench import Means
+from stages._machine import checkpoints_beside
+from stages._scores import lines_of, scored
+from stages._seconds import write_seconds
+
 if TYPE_CHECKING:
     from pipeline.params import Params
 
 
-def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
-    """Train students from scratch on exported artifacts and test them on real windows, under each protocol of evaluate.run.
+def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device: str, workers: int, report: Any) -> str:
+    """Train students from scratch on exported artifacts and measure them on real windows, as evaluate.run says.
 
-    ARTIFACT is a file or a folder of seed<k>.h5, SHARDS the folder above train, val and test. Every choice is made on val.
+    ARTIFACT is a file or a folder of seed<k>.h5, SHARDS the folder above train, val and test. Every choice is made on val. What
+    was measured already is found again under .work; the time that it took goes to OUT's sibling .seconds.json.
 
     Example: avdistill evaluate work/generated/dm/ipc1/artifacts data/generated/shards work/generated/dm/ipc1/scores.json
     """
-    from pipeline import evaluation, training
+    from pipeline import training
     from pipeline.artifact import artifacts_in, read_artifact
+    from pipeline.evaluation import Plane, refuse_other_data
     from pipeline.files import refuse_existing, write_json
-    from stages._bench import bench_of
-    from stages._scores import lines_of, scored
 
     refuse_existing(out)
     files = artifacts_in(artifact)
-    sets = {file.name: read_artifact(file) for file in files}
-    protocols, bench = bench_of(shards, params, device, report)
-    for name, synthetic in sets.items():
-        evaluation.refuse_other_data(synthetic, bench.test, name)
-    spent = len(next(iter(sets.values())).provenance.get("tuning", ()))
-    scores = scored([training.decoded(synthetic) for synthetic in sets.values()], protocols, spent, params, bench)
+    synthetic = {file.name: read_artifact(file) for file in files}
+    means = Means.of(params)
+    crew = means.crew(means.settings.run[0], device, workers, report)
+    bench = means.bench(shards, means.settings.repeats, crew)
+    for name, one in synthetic.items():
+        refuse_other_data(one, bench.test, name)
+    digests = {name: one.provenance["content_digest"] for name, one in synthetic.items()}
+    sets = [training.decoded(one, crew.device) for one in synthetic.values()]
+    spent = len(next(iter(synthetic.values())).provenance.get("tuning", ()))
+    entries, seconds = scored(sets, list(digests.values()), spent, means, bench, checkpoints_beside(out) / "scores")
     about = {
-        "artifacts": {file.name: sets[file.name].provenance["content_digest"] for file in files},
+        "artifacts": digests,
         "bytes": files[0].stat().st_size,
+        "classes": bench.test.classes,
+        "test_windows": len(bench.test),
+        "projection": Plane.through(bench.test, crew.network).points(sets[0]),
     }
-    write_json(out, {**about, "classes": len(bench.test.classes), "test_windows": len(bench.test), "protocols": scores})
-    return "\n".join([*lines_of(scores), f"-> {out}"])
+    write_json(out, {**about, "scores": entries})
+    write_seconds(out, seconds, crew)
+    return "\n".join([*lines_of(entries), f"-> {out}"])

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 def report(results: Path, out: Path, *, params: Params) -> str:
     """Gather the scores of the grid's cells into one page that needs nothing else, and tables beside it.
 
-    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json,
-    .md, .txt and .losses.csv carry the same numbers.
+    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json, .md,
+    .tex, .txt, .accuracy.csv and .losses.csv carry the same numbers.
 
     Example: avdistill report work report/index.html
     """
     from pipeline import reporting
+    from pipeline.logmel import LogMel
     from pipeline.params import Grid
 
-    settings = params.build("report", reporting.Report)
-    return reporting.write(results, out, params.build("grid", Grid), settings, params.section("evaluate.protocols"))
+    settings, grid = params.build("report", reporting.Report), params.build("grid", Grid)
+    heard = "logmel" in params.section("decode").get("modalities", ())
+    logmel = params.build("decode.logmel", LogMel) if heard else None
+    return reporting.write(results, out, grid, settings, params.section("evaluate.protocols"), logmel)

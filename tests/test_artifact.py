@@ -20,7 +20,8 @@ from pipeline.tensors import load_synthetic, save_synthetic
 
 FULL = Export(storage="float32")
 AV = {"mean": 0.5, "std": 0.1, "n": 3, "low": 0.4, "high": 0.6}
-SCORES = {"budget": {"metrics": {"accuracy": {"av": AV}}, "runs": [], "trials": []}}
+MEASURE = {"protocol": "budget", "network": "convnet", "head": "ensemble", "task": "recognition"}
+SCORES = [{**MEASURE, "metrics": {"accuracy": {"av": AV}}, "chosen": {}, "runs": [], "trials": []}]
 
 
 def toy_synthetic() -> SyntheticSet:
@@ -57,19 +58,17 @@ def test_float16_is_smaller_and_near(artifact: Path, tmp_path: Path) -> None:
 
 def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
     digest = read_artifact(artifact).provenance["content_digest"]
-    known = {"artifacts": {"seed0.h5": digest}, "protocols": SCORES}
+    known = {"artifacts": {"seed0.h5": digest}, "scores": SCORES}
     out = tmp_path / "published" / "seed0.h5"
     assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
     assert read_artifact(out).provenance["content_digest"] == digest
-    assert "budget accuracy av: 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in describe(out)
+    assert "budget convnet ensemble recognition accuracy av: 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in describe(out)
     assert "none; `avdistill evaluate`" in describe(artifact)
 
 
 def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="the scores are not of"):
-        publish_artifact(
-            artifact, {"artifacts": {"seed0.h5": "0" * 64}, "protocols": SCORES}, Publish(runs=False), tmp_path / "x.h5"
-        )
+        publish_artifact(artifact, {"artifacts": {"seed0.h5": "0" * 64}, "scores": SCORES}, Publish(runs=False), tmp_path / "x.h5")
     assert not (tmp_path / "x.h5").exists()
 
 

@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 import torch
 from conftest import CPU, toy_real, values
+from hypothesis import given
+from hypothesis import strategies as st
 from test_artifact import toy_synthetic
-from test_plugins import NETWORKS, built
+from test_plugins import built, toy_bench
 
 from pipeline import evaluation, training
-from pipeline.errors import ArtifactError
-from pipeline.evaluation import Bench, Budget, Evaluate, Protocols
+from pipeline.errors import ArtifactError, CellError, ShardError
+from pipeline.evaluation import Budget, Evaluate, Plane, Protocols
 from pipeline.records import RealSet
-from pipeline.training import silent
 
 SETTINGS = values().build("evaluate", Evaluate)
 BUDGET = dataclasses.replace(SETTINGS.protocols.budget, steps=4, trials=3)
+RECOGNITION = built("tasks", "recognition")
+TOY = training.decoded(toy_synthetic(), CPU)
 
 
 class Forbidden(RealSet):
@@ -37,41 +40,45 @@ def forbidden(real: RealSet) -> RealSet:
     return split
 
 
-def bench(**changes: Any) -> Bench:
-    base = Bench(
-        val=toy_real(4, seed=1),
-        test=toy_real(6, seed=2),
-        network=NETWORKS["convnet"],
-        metrics={"accuracy": built("metrics", "accuracy")},
-        repeats=2,
-        bootstrap=50,
-        device=CPU,
-        report=silent,
-    )
-    return dataclasses.replace(base, **changes)
+def recognised(**changes: Any) -> Any:
+    return RECOGNITION.score([TOY], BUDGET, 0, toy_bench(**changes))
 
 
-def test_no_choice_looks_at_the_test_split() -> None:
-    data = training.decoded(toy_synthetic())
-    blind = bench(test=forbidden(toy_real(6, seed=2)))
-    trials = [evaluation.validate(data, recipe, BUDGET, blind) for recipe in BUDGET.recipes(len(data.label), 0)]
-    assert set(evaluation.best(trials)) == {"frame", "logmel"}
+def test_a_look_at_the_test_split_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="of the test split"):
+        recognised(test=forbidden(toy_real(6, seed=2)))
+
+
+def test_choices_take_no_test_split() -> None:
+    bench = toy_bench()
+    _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
+    assert len(trials) == 3
     variants = built("distillers", "dm").variants()
-    picks, spent = evaluation.tuned(variants, lambda variant: toy_synthetic(), BUDGET, blind)
+    picks, spent = evaluation.tuned(variants, lambda variant: toy_synthetic(), BUDGET, bench.crew, bench.val)
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 
 
-def test_other_test_labels_change_the_score_and_no_choice() -> None:
-    data = [training.decoded(toy_synthetic())]
+@pytest.mark.parametrize("task", ["recognition", "retrieval", "continual", "shuffle", "dropout"])
+def test_other_test_rows_and_labels_change_no_choice(task: str) -> None:
+    heads = {"retrieval": "contrastive", "shuffle": "contrastive", "dropout": "concat"}
     test = toy_real(6, seed=2)
-    turned = dataclasses.replace(test, label=1 - test.label)
-    one, other = (evaluation.score(data, BUDGET, 0, bench(test=split)) for split in (test, turned))
-    assert (one.chosen, one.trials) == (other.chosen, other.trials)
+    other = toy_real(6, seed=7)
+    other = dataclasses.replace(other, label=1 - other.label)
+    one, two = (
+        built("tasks", task).score([TOY], BUDGET, 0, toy_bench(test=split, head=heads.get(task, "ensemble")))
+        for split in (test, other)
+    )
+    assert len(one.trials) == 3 and (one.chosen, one.trials) == (two.chosen, two.trials)
+
+
+def test_turned_test_labels_turn_the_score() -> None:
+    test = toy_real(6, seed=2)
+    one, other = (recognised(test=split) for split in (test, dataclasses.replace(test, label=1 - test.label)))
     assert one.runs[0]["accuracy"]["a"] == pytest.approx(1 - other.runs[0]["accuracy"]["a"])
 
 
 def test_each_modality_takes_its_best_trial_and_the_first_of_equals() -> None:
-    trials = [{"accuracy": {"frame": 0.5, "logmel": 0.1}}, {"accuracy": {"frame": 0.5, "logmel": 0.9}}]
+    trials = [{"score": {"frame": 0.5, "logmel": 0.1}}, {"score": {"frame": 0.5, "logmel": 0.9}}]
     assert evaluation.best(trials) == {"frame": 0, "logmel": 1}
 
 
@@ -91,37 +98,125 @@ def test_the_published_protocol_has_the_published_steps() -> None:
 
 
 def test_scores_repeat_and_count_their_runs() -> None:
-    data = [training.decoded(toy_synthetic())] * 2
-    one, other = (evaluation.score(data, BUDGET, 0, bench()) for _ in range(2))
-    assert one.metrics == other.metrics and one.runs == other.runs
+    one, other = (RECOGNITION.score([TOY, TOY], BUDGET, 0, toy_bench()) for _ in range(2))
+    assert one == other
     av = one.metrics["accuracy"]["av"]
     assert av["n"] == 4
     assert av["mean"] == pytest.approx(sum(run["accuracy"]["av"] for run in one.runs) / 4)
     assert av["low"] <= av["mean"] <= av["high"]
 
 
+def test_the_number_of_threads_changes_no_score() -> None:
+    bench = toy_bench()
+    alone = dataclasses.replace(bench, crew=dataclasses.replace(bench.crew, threads=1))
+    assert RECOGNITION.score([TOY], BUDGET, 0, bench) == RECOGNITION.score([TOY], BUDGET, 0, alone)
+
+
+def test_confusions_and_right_windows_add_up_to_the_accuracy() -> None:
+    scores = recognised()
+    test, view = toy_real(6, seed=2), "av"
+    confusion = torch.tensor(scores.details["confusion"][view])
+    assert confusion.sum(1).tolist() == [2 * 6, 2 * 6]  # two runs
+    right = [sum(run) for run in scores.details["right"][view]]
+    assert [share / len(test) for share in right] == pytest.approx([run["accuracy"][view] for run in scores.runs])
+    assert confusion.diagonal().sum().item() == sum(right)
+
+
 def test_the_interval_resamples_source_clips() -> None:
     """Two rows of one clip are one observation: an interval over clips is wider than one over rows."""
-    rows = [torch.tensor([1.0, 1.0, 0.0, 0.0] * 3)]
-    split = toy_real(6, seed=2)
-    paired = evaluation._summary(rows, bench(test=split, bootstrap=2000))
-    single = evaluation._summary(rows, bench(test=dataclasses.replace(split, clips=split.keys), bootstrap=2000))
+    right = torch.tensor([1.0, 1.0, 0.0, 0.0] * 3)
+    paired = evaluation.summarised([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 2000)
+    single = evaluation.summarised([(right, torch.ones(12))], 2000)
     assert paired["high"] - paired["low"] > 1.2 * (single["high"] - single["low"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=8))
+def test_the_mean_is_of_windows_and_inside_its_interval_when_all_clips_agree(clips: list[tuple[int, int]]) -> None:
+    right, windows = (torch.tensor(column, dtype=torch.float64) for column in zip(*clips, strict=True))
+    summary = evaluation.summarised([(right.minimum(windows), windows)], 50)
+    assert summary["mean"] == pytest.approx((right.minimum(windows).sum() / windows.sum()).item())
+    certain = evaluation.summarised([(windows, windows)], 50)
+    assert (certain["low"], certain["mean"], certain["high"]) == (1, 1, 1)
+
+
+def test_a_vote_counts_clips_and_accuracy_windows() -> None:
+    """A clip of three windows, two of them right, and one of a single wrong window."""
+    probabilities = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
+    label, clip = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 1])
+    assert [x.tolist() for x in built("metrics", "accuracy").per_clip(probabilities, label, clip)] == [[2, 0], [3, 1]]
+    assert [x.tolist() for x in built("metrics", "vote").per_clip(probabilities, label, clip)] == [[1, 0], [1, 1]]
+
+
+def test_top5_is_the_five_best() -> None:
+    probabilities = torch.arange(8.0).repeat(2, 1)
+    sums, _ = built("metrics", "top5").per_clip(probabilities, torch.tensor([3, 2]), torch.tensor([0, 1]))
+    assert sums.tolist() == [1, 0]
 
 
 def test_one_modality_has_one_view() -> None:
     real = toy_real()
     deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
-    scores = evaluation.score([training.whole(deaf)], BUDGET, 0, bench(val=deaf, test=deaf))
+    scores = RECOGNITION.score([training.whole(deaf, CPU)], BUDGET, 0, toy_bench(val=deaf, test=deaf))
     assert set(scores.metrics["accuracy"]) == {"v"}
 
 
-def test_other_classes_and_other_preprocessing_are_refused() -> None:
-    real = toy_real()
+@pytest.mark.parametrize("head", ["concat", "sum", "attention"])
+def test_a_head_that_joins_has_the_joint_view_and_one_choice(head: str) -> None:
+    scores = recognised(head=head)
+    assert set(scores.metrics["accuracy"]) == {"av"}
+    assert len(set(scores.chosen["rates"].values())) == 1
+
+
+def test_retrieval_asks_for_vectors() -> None:
+    with pytest.raises(CellError, match=r"the head gives frame\+logmel; use contrastive"):
+        built("tasks", "retrieval").score([TOY], BUDGET, 0, toy_bench(head="concat"))
+
+
+def test_ranking_is_refused_where_rates_are_fixed() -> None:
+    with pytest.raises(CellError, match="measure it under protocol budget"):
+        built("tasks", "ranking").score([TOY], SETTINGS.protocols.avdd, 0, toy_bench())
+
+
+def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:
+    real, synthetic = toy_real(), toy_synthetic()
     with pytest.raises(ArtifactError, match="holds the classes class0, class1, the shards x, y"):
-        evaluation.refuse_other_data(toy_synthetic(), dataclasses.replace(real, classes=("x", "y")), "seed0.h5")
+        evaluation.refuse_other_data(synthetic, dataclasses.replace(real, classes=("x", "y")), "seed0.h5")
     with pytest.raises(ArtifactError, match="preprocessing toy, the shards have other"):
-        evaluation.refuse_other_data(toy_synthetic(), dataclasses.replace(real, preprocessing="other"), "seed0.h5")
+        evaluation.refuse_other_data(synthetic, dataclasses.replace(real, preprocessing="other"), "seed0.h5")
+    spoilt = dataclasses.replace(synthetic, rows={**synthetic.rows, "frame": synthetic.rows["frame"] / 0})
+    with pytest.raises(ArtifactError, match=r"seed0.h5 holds frame rows with NaN"):
+        evaluation.refuse_other_data(spoilt, real, "seed0.h5")
+
+
+def test_a_split_that_lacks_a_class_is_refused() -> None:
+    real = toy_real()
+    with pytest.raises(ShardError, match="the test split holds no window of class1"):
+        evaluation.refuse_absent_classes(dataclasses.replace(real, label=torch.zeros_like(real.label)), "test")
+
+
+def test_a_class_of_one_window_is_measured() -> None:
+    test = toy_real(6, seed=2)
+    rows = torch.tensor([0, 1, 2, 6])
+    few = dataclasses.replace(
+        test,
+        rows={m: x[rows] for m, x in test.rows.items()},
+        label=test.label[rows],
+        keys=tuple(test.keys[i] for i in rows),
+        clips=tuple(test.clips[i] for i in rows),
+    )
+    for task, head in (("recognition", "ensemble"), ("retrieval", "contrastive"), ("shuffle", "contrastive")):
+        scores = built("tasks", task).score([TOY], BUDGET, 0, toy_bench(test=few, head=head))
+        assert next(iter(next(iter(scores.metrics.values())).values()))["n"] == 2
+
+
+def test_the_plane_has_two_points_for_two_instances_and_repeats() -> None:
+    bench = toy_bench()
+    plane = Plane.through(bench.test, bench.crew.network)
+    points = plane.points(TOY)
+    assert [label for _, _, label in points] == TOY.label.tolist()
+    assert points == Plane.through(bench.test, bench.crew.network).points(TOY)
+    centre = torch.tensor(plane.points(training.whole(bench.test, CPU)))[:, :2].mean(0)
+    assert centre.abs().max() < 1e-3
 
 
 def test_protocols_are_the_two_of_the_design() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 import torch
 from conftest import CPU, ROOT, toy_real, values
 
-from pipeline import params, plugins
+from pipeline import params, plugins, training
+from pipeline.crowd import Crew
 from pipeline.errors import PluginError
+from pipeline.evaluation import Bench, Evaluate
 from pipeline.networks.convnet import Network
 from pipeline.records import Coreset, Features
 from pipeline.training import silent
@@ -22,9 +25,11 @@ SECTIONS = {
     "datasets": "ingest",
     "distillers": "distill",
     "extractors": "extract",
+    "heads": "heads",
     "metrics": "metrics",
     "networks": "networks",
     "selectors": "coreset",
+    "tasks": "tasks",
 }
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 EVERY = [(kind, name) for kind in SECTIONS for name in plugins.names(kind)]
@@ -66,12 +71,35 @@ ACTS = {
     "datasets": lambda name: {"ids": np.array([clip.clip_id for clip in built("datasets", name).clips(toy_media())])},
     "distillers": distilled,
     "extractors": lambda name: built("extractors", name).embed(toy_real(), NETWORKS, CPU, silent).vectors,
-    "metrics": lambda name: {"m": built("metrics", name).per_row(torch.eye(3), torch.tensor([0, 1, 1]))},
+    "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
+    "metrics": lambda name: dict(
+        zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
+    ),
     "networks": lambda name: (
-        built("networks", name).build({"frame": (1, 3, 32, 32)}, 3, torch.Generator().manual_seed(0)).state_dict()
+        built("networks", name).build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0)).state_dict()
     ),
     "selectors": lambda name: {"keys": np.array(list(built("selectors", name).rank(toy_features()).values()))},
+    "tasks": lambda name: {"json": np.array(json.dumps(scored(name)))},
 }
+# What a task's students have on their towers, where it is not an ensemble.
+TASK_HEADS = {"retrieval": "contrastive", "shuffle": "contrastive", "dropout": "concat"}
+
+
+def toy_bench(**changes: Any) -> Bench:
+    """A bench of toys; `network` and `head` name the crew's."""
+    head = built("heads", changes.pop("head", "ensemble"))
+    crew = Crew(network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=silent)
+    metrics = {name: built("metrics", name) for name in plugins.names("metrics")}
+    given = {"crew": crew, "val": toy_real(4, seed=1), "test": toy_real(6, seed=2), "metrics": metrics, "networks": NETWORKS}
+    return Bench(**{**given, "repeats": 2, "bootstrap": 50, **changes})
+
+
+def scored(name: str) -> dict[str, Any]:
+    budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=4, trials=2)
+    sets = [training.whole(toy_real(), CPU)]
+    return built("tasks", name).score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble"))).to_json()
+
+
 _media: list[Path] = []
 
 

@@ -45,11 +45,15 @@ class Chosen(ABC):
         """Nothing to mix."""
         return self
 
+    def begin(self, real: RealSet, coresets: Mapping[str, Coreset], *, ipc: int, seed: int) -> SyntheticSet:
+        """The best `ipc` x pieces samples of each class."""
+        return form(real, self.ranking(real, coresets, seed), ipc, self.formation)
+
     def distill(
         self, real: RealSet, coresets: Mapping[str, Coreset], networks: Mapping[str, Any], *, ipc: int, seed: int, **machine: Any
     ) -> SyntheticSet:
-        """The best `ipc` x pieces samples of each class."""
-        return form(real, self.ranking(real, coresets, seed), ipc, self.formation)
+        """What it begins with; nothing moves."""
+        return self.begin(real, coresets, ipc=ipc, seed=seed)
 
 
 def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -> SyntheticSet:

@@ -55,6 +55,10 @@ class Matched(ABC):
         """The distiller that takes candidate `picks[modality]` of each modality."""
         return replace(self, rates={m: (rates[min(picks[m], len(rates) - 1)],) for m, rates in self.rates.items()})
 
+    def begin(self, real: RealSet, coresets: Mapping[str, Coreset], *, ipc: int, seed: int) -> SyntheticSet:
+        """The coreset's best samples, formed."""
+        return form(real, pick(coresets, self.start, "coreset").ranking, ipc, self.formation)
+
     def distill(
         self,
         real: RealSet,
@@ -67,7 +71,7 @@ class Matched(ABC):
         report: Callable[..., None],
     ) -> SyntheticSet:
         """Move the start's rows; the first candidate of each rate counts."""
-        start = form(real, pick(coresets, self.start, "coreset").ranking, ipc, self.formation)
+        start = self.begin(real, coresets, ipc=ipc, seed=seed)
         plan = matching.Plan(
             steps=self.steps,
             batch_real=self.batch_real,

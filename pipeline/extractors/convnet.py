@@ -9,6 +9,7 @@ import torch
 
 from pipeline import training
 from pipeline.files import digest_of
+from pipeline.heads.ensemble import Head as Ensemble
 from pipeline.params import Count, Least, Positive
 from pipeline.plugins import pick
 from pipeline.records import Features
@@ -40,9 +41,8 @@ class Extractor:
 
     def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device, report: Callable[..., None]) -> Features:
         """One float32 [N, D] per modality."""
-        module = (
-            pick(networks, self.network, "network").build(real.shapes, len(real.classes), stream("extractor", self.seed)).to(device)
-        )
+        data, network = training.whole(real, device), pick(networks, self.network, "network")
+        module = training.build(network, Ensemble(), data, stream("extractor", self.seed)).to(device)
         rates = dict.fromkeys(real.rows, self.rate)
         recipe = training.Recipe(
             steps=self.steps,
@@ -53,7 +53,7 @@ class Extractor:
             schedule=training.cosine,
             operations=self.augment,
         )
-        training.fit(module, training.whole(real), recipe, stream("extractor", self.seed, "fit"), device, report)
+        training.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
         vectors = training.embed(module, real, device)
         weights = {name: tensor.double().sum().item() for name, tensor in module.state_dict().items()}
         return Features(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.metrics import per_clip
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -13,6 +15,6 @@ if TYPE_CHECKING:
 class Metric:
     """No parameters."""
 
-    def per_row(self, probabilities: Tensor, label: Tensor) -> Tensor:
-        """Probabilities [N, C] and labels [N] -> float32 [N], 1 where right; the mean is the metric."""
-        return (probabilities.argmax(1) == label).float()
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
+        return per_clip(probabilities.argmax(1) == label, clip)

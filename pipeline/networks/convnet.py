@@ -1,4 +1,4 @@
-"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): instance-normalised blocks, one tower and one head per modality."""
+"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): instance-normalised blocks, one tower per modality."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pipeline.networks._towers import AudioVisual
+from pipeline.networks._towers import Towers
 from pipeline.params import Count
 from pipeline.plugins import pick
 
@@ -31,8 +31,8 @@ class Network:
     grid: Count
     padding: dict[str, Count]
 
-    def build(self, shapes: Mapping[str, tuple[int, ...]], classes: int, generator: torch.Generator) -> AudioVisual:
-        """A module with fresh weights drawn from the generator.
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of width * grid^2 features each.
 
         Args:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
@@ -41,9 +41,7 @@ class Network:
             modality: self._tower(shape[-3], pick(self.depth, modality, "depth"), pick(self.padding, modality, "padding"))
             for modality, shape in shapes.items()
         }
-        module = AudioVisual(towers, self.width * self.grid**2, classes)
-        module.initialise(generator)
-        return module
+        return Towers(towers, shapes, generator)
 
     def _tower(self, channels: int, depth: int, padding: int) -> nn.Sequential:
         layers: list[nn.Module] = []

@@ -1,0 +1,48 @@
+"""Mean, spread and a bootstrap interval of what was counted per source clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pipeline.streams import stream
+
+if TYPE_CHECKING:
+    from pipeline.records import RealSet
+
+# Of one run: what was scored, and out of how much, both float64 [clips].
+Counted = tuple[Tensor, Tensor]
+Summary = dict[str, float | None]
+
+
+def clip_numbers(real: RealSet) -> Tensor:
+    """int64 [N]: the number of each row's source clip, in the order of the clips' names."""
+    number = {clip: i for i, clip in enumerate(sorted(set(real.clips)))}
+    return torch.tensor([number[clip] for clip in real.clips])
+
+
+def summarised(runs: Sequence[Counted], times: int) -> Summary:
+    """Mean and population std over runs; a 95 % interval from resampling both the source clips and the runs (`times` times)."""
+    sums, counts = (torch.stack([run[i] for run in runs]).double() for i in (0, 1))
+    per_run = sums.sum(1) / counts.sum(1)
+    generator = stream("bootstrap", *sums.shape)
+    clip_weights = _resampled(times, sums.shape[1], generator)
+    run_weights = _resampled(times, sums.shape[0], generator)
+    means = ((run_weights @ sums) * clip_weights).sum(1) / ((run_weights @ counts) * clip_weights).sum(1)
+    low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return {"mean": per_run.mean().item(), "std": per_run.std(correction=0).item(), "n": len(runs), "low": low, "high": high}
+
+
+def plain(values: Sequence[float]) -> Summary:
+    """Mean and population std of one number per run, which has no interval over clips."""
+    numbers = torch.tensor(values, dtype=torch.float64)
+    return {"mean": numbers.mean().item(), "std": numbers.std(correction=0).item(), "n": len(values), "low": None, "high": None}
+
+
+def _resampled(times: int, count: int, generator: torch.Generator) -> Tensor:
+    """[times, count] of how often each of `count` things is drawn when `count` are drawn with replacement."""
+    draws = torch.randint(count, (times, count), generator=generator)
+    return torch.zeros(times, count, dtype=torch.float64).scatter_add_(1, draws, torch.ones(times, count, dtype=torch.float64))

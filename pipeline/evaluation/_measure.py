@@ -1,0 +1,116 @@
+"""What is measured, and with what: one entry of `evaluate.run`, and the bench it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.crowd import Crew, Lesson
+from pipeline.evaluation._intervals import Counted, summarised
+from pipeline.evaluation._protocols import Avdd, Budget
+from pipeline.params import Count, Names
+from pipeline.records import Scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.records import RealSet
+    from pipeline.training import Instances, Network, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One row of a report: students of a network and a head, trained under a protocol, do a task."""
+
+    protocol: str
+    network: str
+    head: str
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocols:
+    """The protocols by name."""
+
+    avdd: Avdd
+    budget: Budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Section `evaluate`.
+
+    Args:
+        repeats: students per set; `bootstrap`: resamples behind an interval; `metrics`: those of recognition.
+        run: what is measured; the first is the headline, and what a distiller's step size is chosen with.
+    """
+
+    repeats: Count
+    bootstrap: Count
+    metrics: Names
+    run: tuple[Measure, ...]
+    protocols: Protocols
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """Section `ceiling`: students trained on the whole training split, measured as `evaluate.run` says."""
+
+    repeats: Count
+
+
+class Metric(Protocol):
+    """A metric plugin: what was scored and out of how much, per source clip; their quotient is the metric."""
+
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted: ...
+
+
+class Task(Protocol):
+    """A task plugin: sets -> what students trained on them reach on the test split."""
+
+    def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What a task needs besides the sets: students, real splits, metrics; networks by name for tasks that try several."""
+
+    crew: Crew
+    val: RealSet
+    test: RealSet
+    metrics: Mapping[str, Metric]
+    networks: Mapping[str, Network]
+    repeats: int
+    bootstrap: int
+
+    def lessons(self, sets: Sequence[Instances], recipe: Recipe) -> list[Lesson]:
+        """`repeats` students of each set; their weights and batches are the same in every row of a table."""
+        return [
+            Lesson(data=data, recipe=recipe, name=("student", number, student))
+            for number, data in enumerate(sets)
+            for student in range(self.repeats)
+        ]
+
+    def scores(
+        self,
+        sets: Sequence[Instances],
+        recipe: Recipe,
+        trials: list[dict[str, Any]],
+        runs: Sequence[Mapping[str, Mapping[str, Counted]]],
+    ) -> Scores:
+        """Scores from what each run counted, metric -> view -> (sums, counts) per clip; runs in the order of `lessons`."""
+        shares = [
+            {metric: {view: (s.sum() / n.sum()).item() for view, (s, n) in views.items()} for metric, views in run.items()}
+            for run in runs
+        ]
+        names = [{"set": number, "student": student} for number in range(len(sets)) for student in range(self.repeats)]
+        return Scores(
+            metrics={
+                metric: {view: summarised([run[metric][view] for run in runs], self.bootstrap) for view in views}
+                for metric, views in runs[0].items()
+            },
+            chosen={"rates": dict(recipe.rates), "steps": recipe.steps},
+            trials=trials,
+            runs=[{**name, **share} for name, share in zip(names, shares, strict=True)],
+        )

@@ -1,0 +1,60 @@
+"""Cross-modal retrieval: which picture goes with this sound, and which sound with this picture?
+
+Compared are the unit vectors of a head that projects both modalities into one space and is trained on the set's pairs by
+contrast (heads/contrastive.py). The published figures (AVDD, TMLR 2024) fit galleries of about ten: their random row is what chance
+gives among ten. So the headline gallery holds one test window of each class, drawn many times over; the other one holds all
+test windows. Right is the query's own window, nothing else. Median rank is the mean over students of each one's median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline import evaluation
+from pipeline.tasks import _embeddings
+from pipeline.tasks._embeddings import DIRECTIONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.records import RealSet, Scores
+    from pipeline.training import AudioVisual, Instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """`recalls`: the k of each R@k."""
+
+    recalls: tuple[int, ...]
+
+    def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
+        """Recalls and median ranks, chosen for R@1 in the galleries of one window per class of the validation split."""
+        criterion = _embeddings.nearest(_embeddings.one_per_class)
+        recipe, trials = evaluation.choose(sets[0], protocol, spent, bench.crew, bench.val, criterion)
+        everything = [torch.arange(len(bench.test))]
+        galleries = {"": _embeddings.one_per_class(bench.test), ", all": everything}
+
+        def read(module: AudioVisual) -> dict[str, tuple[Tensor, Tensor]]:
+            found = _embeddings.vectors(module, bench.test, sets[0].normalisation, bench.crew.device)
+            return {d + kind: _embeddings.ranks(found, own, d) for kind, own in galleries.items() for d in DIRECTIONS}
+
+        ranked = bench.crew.taught(bench.lessons(sets, recipe), read)
+        scores = bench.scores(sets, recipe, trials, [self._counted(run, bench.test) for run in ranked])
+        sizes = {d + kind: len(own[0]) for kind, own in galleries.items() for d in DIRECTIONS}
+        medians = {view: [run[view][0].double().quantile(0.5).item() for run in ranked] for view in sizes}
+        more = {
+            "median rank": {view: evaluation.plain(values) for view, values in medians.items()},
+            "gallery": {view: evaluation.plain([float(count)] * len(ranked)) for view, count in sizes.items()},
+        }
+        return replace(scores, metrics={**scores.metrics, **more})
+
+    def _counted(self, run: dict[str, tuple[Tensor, Tensor]], test: RealSet) -> dict[str, dict[str, Counted]]:
+        return {
+            f"R@{most}": {view: _embeddings.recalled(rank, row, most, test) for view, (rank, row) in run.items()}
+            for most in self.recalls
+        }

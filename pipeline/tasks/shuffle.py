@@ -1,0 +1,70 @@
+"""A probe: does the set carry alignment, or only classes? Students see its pairs as they are, or mixed within their class.
+
+What they learn is measured as retrieval in two galleries: one test window of each class, which asks for the class alone, and
+the test windows of the query's own class, which asks for the pair. Where shuffling costs nothing in the second, the set's pairs
+say no more than its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline import evaluation
+from pipeline.streams import stream
+from pipeline.tasks import _embeddings
+from pipeline.tasks._embeddings import DIRECTIONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.records import RealSet, Scores
+    from pipeline.training import AudioVisual, Instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """`moved`: the modality whose rows change places within their class."""
+
+    moved: str
+
+    def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
+        """R@1, the mean of both directions, of students of the set as it is and of the shuffled one; one recipe for both."""
+        criterion = _embeddings.nearest(_embeddings.one_per_class)
+        recipe, trials = evaluation.choose(sets[0], protocol, spent, bench.crew, bench.val, criterion)
+        galleries = {"one per class": _embeddings.one_per_class(bench.test), "same class": _embeddings.same_class(bench.test)}
+
+        def read(module: AudioVisual) -> dict[str, Counted]:
+            found = _embeddings.vectors(module, bench.test, sets[0].normalisation, bench.crew.device)
+            return {kind: _both_ways(found, own, bench.test) for kind, own in galleries.items() if own}
+
+        shuffled = [_shuffled(data, self.moved, stream("shuffle", number)) for number, data in enumerate(sets)]
+        paired = bench.crew.taught(bench.lessons(sets, recipe), read)
+        parted = bench.crew.taught(bench.lessons(shuffled, recipe), read)
+        counted = [
+            {"R@1": {f"{kind}, {state}": run[kind] for kind in one for state, run in (("paired", one), ("shuffled", other))}}
+            for one, other in zip(paired, parted, strict=True)
+        ]
+        return bench.scores(sets, recipe, trials, counted)
+
+
+def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
+    ranked = [_embeddings.ranks(found, galleries, direction) for direction in DIRECTIONS]
+    return _embeddings.recalled(torch.cat([rank for rank, _ in ranked]), torch.cat([row for _, row in ranked]), 1, real)
+
+
+def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instances:
+    """The instances, one modality of them with another partner of the same class."""
+    partner = torch.arange(len(data.label))
+    for label in range(data.classes):
+        own = (data.label == label).nonzero().flatten()
+        partner[own] = own[torch.randperm(len(own), generator=generator)]
+
+    def take(index: Tensor) -> dict[str, Tensor]:
+        return {**data.take(index), moved: data.take(partner[index])[moved]}
+
+    return replace(data, take=take)

@@ -1,0 +1,18 @@
+"""What the work took, in a file of its own: no clock is part of a result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.crowd import Crew
+
+
+def write_seconds(out: Path, seconds: float, crew: Crew) -> None:
+    """Write OUT's sibling .seconds.json: seconds, the device, and the students taught at once."""
+    from pipeline.files import write_json
+
+    about = {"seconds": round(seconds, 2), "device": str(crew.device), "threads": crew.threads}
+    write_json(out.with_suffix(".seconds.json"), about)

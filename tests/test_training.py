@@ -1,0 +1,83 @@
+"""Training: students of a crew, alone, side by side and stacked, learn the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import pytest
+import torch
+from conftest import CPU, toy_real, values
+from test_plugins import NETWORKS, built, toy_bench
+
+from pipeline import training
+from pipeline.crowd import Lesson
+from pipeline.evaluation import Evaluate
+from pipeline.streams import stream
+from pipeline.training import AudioVisual, Instances
+
+BUDGET = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=6, batch=16)
+RECIPE = BUDGET.recipe(0.003)
+TOY = training.whole(toy_real(), CPU)
+
+
+def student(number: int, head: str, data: Instances = TOY) -> AudioVisual:
+    return training.build(NETWORKS["convnet"], built("heads", head), data, stream("w", number)).double()
+
+
+def doubled(data: Instances) -> Instances:
+    return dataclasses.replace(data, take=lambda index: {m: rows.double() for m, rows in data.take(index).items()})
+
+
+@pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive"])
+def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
+    """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
+    sets = [doubled(training.whole(toy_real(seed=seed), CPU)) for seed in (0, 3)]
+    alone, together = ([student(i, head) for i in range(2)] for _ in range(2))
+    for i, module in enumerate(alone):
+        training.fit(module, sets[i], RECIPE, stream("b", i), CPU)
+    training.fit_stacked(together, sets, RECIPE, [stream("b", i) for i in range(2)], CPU)
+    for one, other in zip(alone, together, strict=True):
+        for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
+    crew = toy_bench().crew
+    lessons = [Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i)) for i in range(6)]
+    found = crew.taught(lessons, lambda module: next(module.parameters()).sum().item())
+    each = [crew.taught([lesson], lambda module: next(module.parameters()).sum().item())[0] for lesson in lessons]
+    assert found == each
+
+
+def test_stacks_are_made_of_what_is_alike() -> None:
+    """The GPU's way, on a CPU: lessons of two recipes are two stacks, and give what side by side gives, up to noise."""
+    crew = toy_bench().crew
+    recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
+    lessons = [Lesson(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)]
+
+    def read(module: AudioVisual) -> torch.Tensor:
+        return training.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
+
+    for one, other in zip(crew._stacked(lessons, read), crew._side_by_side(lessons, read), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
+
+
+def test_an_error_in_one_student_stops_the_others() -> None:
+    crew = toy_bench().crew
+    lessons = [Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))]
+    short = Lesson(data=TOY, recipe=RECIPE, name=("s", 1))
+
+    def fail(module: AudioVisual) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        crew.taught([short, *lessons], fail)
+    assert threading.active_count() == 1
+
+
+def test_the_first_classes_alone_are_instances() -> None:
+    own = (TOY.label < 1).nonzero().flatten()
+    part = TOY.at(own, 1)
+    assert (len(part.label), part.classes) == (12, 1)
+    assert torch.equal(part.take(torch.tensor([1]))["frame"], TOY.take(own[[1]])["frame"])
