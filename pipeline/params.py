@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -95,8 +95,13 @@ def build(kind: type[T], values: dict[str, Any], where: str) -> T:
     except (TypeError, ValueError) as error:
         if not isinstance(error, ValidationError):
             raise ParamsError(f"{where}: {error}; expected plain numbers, words and lists") from error
-        lines = [f"{'.'.join(str(part) for part in e['loc'])} is {e['input']!r} ({e['msg'].lower()})" for e in error.errors()]
-        raise ParamsError(f"{where}: {'; '.join(lines)}") from error
+        raise ParamsError(f"{where}: {'; '.join(map(_told, error.errors()))}") from error
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """One wrong value, or what a section's own check says of it."""
+    place = ".".join(str(part) for part in error["loc"])
+    return f"{place} is {error['input']!r} ({error['msg'].lower()})" if place else error["msg"].removeprefix("Value error, ")
 
 
 def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
@@ -108,6 +113,11 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
     for name, hint in get_type_hints(kind).items():
         if is_dataclass(hint) and isinstance(values.get(name), dict):
             _check_keys(hint, values[name], f"{where}.{name}")
+        each = next(iter(get_args(hint)), None)  # the items of a tuple
+        if is_dataclass(each) and isinstance(values.get(name), list):
+            for number, item in enumerate(values[name]):
+                if isinstance(item, dict):
+                    _check_keys(each, item, f"{where}.{name}.{number}")
 
 
 def _yaml(text: str) -> Any:

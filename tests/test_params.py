@@ -10,6 +10,7 @@ from conftest import ROOT, values
 from pipeline import params
 from pipeline.decoding import Decode
 from pipeline.errors import ParamsError
+from pipeline.evaluation import Evaluate
 from pipeline.params import Grid
 
 
@@ -70,3 +71,16 @@ def test_a_file_without_sections_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_missing_section_lists_what_is_there() -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml has no section 'ingest\.ave'; beside it: generated, mine"):
         values().section("ingest.ave")
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("[{protocol: budget, network: convnet, head: ensemble, tsk: recognition}]", r"evaluate\.run\.0: unknown tsk; missing task"),
+        ("[]", "evaluate: run names each measure once, and the headline at least"),
+        ("recognition", "run is 'recognition'"),
+    ],
+)
+def test_a_list_of_measures_is_checked_item_by_item(run: str, told: str) -> None:
+    with pytest.raises(ParamsError, match=told):
+        values(f"evaluate.run={run}").build("evaluate", Evaluate)

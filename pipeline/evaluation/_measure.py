@@ -52,6 +52,10 @@ class Evaluate:
     run: tuple[Measure, ...]
     protocols: Protocols
 
+    def __post_init__(self) -> None:
+        if not self.run or len(set(self.run)) < len(self.run):
+            raise ValueError("run names each measure once, and the headline at least")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
