@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeline.crowd import Crew
     from pipeline.evaluation import Bench
     from pipeline.training import Instances
     from stages._bench import Means
@@ -26,22 +27,26 @@ def scored(
     from pipeline.files import digest_of, read_json, write_json
 
     entries, seconds = [], 0.0
+    shared = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap]
     for measure in means.settings.run:
-        protocol = getattr(means.settings.protocols, measure.protocol)
+        protocol, task = getattr(means.settings.protocols, measure.protocol), means.tasks[measure.task]
         crew = replace(bench.crew, network=means.networks[measure.network], head=means.heads[measure.head])
-        values = [
-            {name: asdict(x) for name, x in kind.items()} for kind in (means.networks, means.heads, means.tasks, means.metrics)
-        ]
-        inputs = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap]
-        path = kept / f"{digest_of([_code(), inputs, values, asdict(measure), asdict(protocol)])[:32]}.json"
+        path = kept / f"{digest_of([_code(), shared, asdict(measure), asdict(protocol), _values(crew, task, means)])[:32]}.json"
         if not path.exists():
             began = time.monotonic()
-            scores = means.tasks[measure.task].score(sets, protocol, spent, replace(bench, crew=crew))
+            scores = task.score(sets, protocol, spent, replace(bench, crew=crew))
             write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
         found = read_json(path, "evaluate")
         entries.append({**asdict(measure), **found["scores"]})
         seconds += found["seconds"]
     return entries, seconds
+
+
+def _values(crew: Crew, task: Any, means: Means) -> list[Any]:
+    """The parameters of every plugin that a measure uses; a task that tries several networks names them."""
+    tried = {name: means.networks[name] for name in getattr(task, "networks", ())}
+    network, head = crew.network, crew.head
+    return [asdict(x) for x in (network, head, task, *tried.values(), *means.metrics.values())]
 
 
 def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:

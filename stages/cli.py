@@ -75,7 +75,7 @@ def command(name: str) -> None:
                 given["params"] = _params(context.obj)
             told = stage(**given)
         except KeyboardInterrupt:
-            raise typer.Exit(_said("interrupted; run the same command again, finished shards and seeds are kept", 130)) from None
+            raise typer.Exit(_said("interrupted; run the same command again, finished shards, seeds and measures are kept", 130)) from None
         finally:
             if "report" in wanted:
                 given["report"].close()

@@ -1,0 +1,70 @@
+"""Scores are found again while their inputs, parameters and the code stand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from conftest import CPU, toy_real, values
+from test_plugins import NETWORKS, built, toy_bench
+
+from pipeline import training
+from pipeline.records import Scores
+from stages import _scores
+from stages._bench import Means
+
+SUMMARY = {"mean": 0.5, "std": 0.0, "n": 1, "low": 0.4, "high": 0.6}
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting:
+    """A task that is cheap and remembers how often it was done."""
+
+    done: ClassVar[list[int]] = []
+
+    def score(self, *_: Any) -> Scores:
+        self.done.append(1)
+        return Scores(metrics={"accuracy": {"av": SUMMARY}}, chosen={}, trials=[], runs=[])
+
+
+@pytest.fixture
+def means() -> Means:
+    Counting.done.clear()
+    run = "[{protocol: budget, network: convnet, head: ensemble, task: recognition}]"
+    means = Means.of(values(f"evaluate.run={run}"))
+    return dataclasses.replace(means, networks=NETWORKS, tasks={"recognition": Counting()})
+
+
+def measured(means: Means, kept: Path, digest: str = "a", **changes: Any) -> int:
+    """How often the task has been done after one more call."""
+    _, seconds = _scores.scored([training.whole(toy_real(), CPU)], [digest], 0, means, toy_bench(**changes), kept)
+    assert seconds >= 0
+    return len(Counting.done)
+
+
+def test_the_same_is_measured_once(means: Means, tmp_path: Path) -> None:
+    assert [measured(means, tmp_path) for _ in range(3)] == [1, 1, 1]
+
+
+def test_another_set_split_repeat_or_value_is_measured(means: Means, tmp_path: Path) -> None:
+    assert measured(means, tmp_path) == 1
+    assert measured(means, tmp_path, digest="b") == 2
+    assert measured(means, tmp_path, test=toy_real(6, seed=9)) == 3
+    assert measured(means, tmp_path, repeats=3) == 4
+    budget = dataclasses.replace(means.settings.protocols.budget, steps=99)
+    protocols = dataclasses.replace(means.settings.protocols, budget=budget)
+    assert measured(dataclasses.replace(means, settings=dataclasses.replace(means.settings, protocols=protocols)), tmp_path) == 5
+
+
+def test_another_network_or_head_does_not_measure_the_first_anew(means: Means, tmp_path: Path) -> None:
+    assert measured(means, tmp_path) == 1
+    more = dataclasses.replace(means, networks={**NETWORKS, "vit": built("networks", "vit")}, heads={**means.heads, "other": 1})
+    assert measured(more, tmp_path) == 1
+
+
+def test_other_code_measures_anew(means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measured(means, tmp_path) == 1
+    monkeypatch.setattr(_scores, "_code", lambda: "changed")
+    assert measured(means, tmp_path) == 2
