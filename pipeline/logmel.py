@@ -1,4 +1,4 @@
-"""Door to torchaudio: waveform -> log-mel in decibels, one clip at a time on one thread."""
+"""Door to torchaudio: waveform -> log-mel in decibels, one clip at a time on one thread; and back, for ears."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchaudio.transforms import MelSpectrogram
+from torchaudio.transforms import GriffinLim, InverseMelScale, MelSpectrogram
 
 from pipeline.params import Count
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Of a waveform made from a log-mel: rounds of phase estimation, the loudest decibels believed, the highest peak.
+ROUNDS, LOUDEST_DB, PEAK = 32, 80.0, 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +55,43 @@ class LogMel:
             return MelSpectrogram(
                 self.rate, self.n_fft, hop_length=self.hop, n_mels=self.n_mels, f_min=self.f_min, f_max=self.f_max
             )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_mels, columns) of one second."""
+        return self.n_mels, 1 + self.rate // self.hop
+
+    @property
+    def invertible(self) -> bool:
+        """Whether the windows overlap, without which no waveform can be made from them."""
+        return self.hop < self.n_fft
+
+    def waveforms(self, decibels: Tensor) -> Tensor:
+        """Log-mels in dB [N, n_mels, columns] -> float32 [N, rate]: one second each, finite, within PEAK; an estimate for ears.
+
+        The power spectrum is the least-squares one of the mel bins, cut off at 0; its phase is found by Griffin and Lim, Signal
+        estimation from modified short-time Fourier transform (IEEE TASSP 1984), from zero phase: the same input, the same sound.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            heard = decibels.float().nan_to_num(self.floor_db).clamp(self.floor_db, LOUDEST_DB)
+            # The floor stands for nothing at all.
+            power = 10 ** (heard / 10) * (heard > self.floor_db)
+            beside = power.transpose(0, 1).flatten(1)  # one least-squares problem, every column a right side
+            spectra = self._unmel(beside).unflatten(1, (len(power), -1)).transpose(0, 1)
+            sound: Tensor = self._phased(spectra)
+        finally:
+            torch.set_num_threads(threads)
+        return sound * (PEAK / sound.abs().amax(1, keepdim=True).clamp_min(PEAK))
+
+    @cached_property
+    def _unmel(self) -> InverseMelScale:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
+            # gelsd, because an empty bin leaves the bank short of full rank.
+            return InverseMelScale(self.n_fft // 2 + 1, self.n_mels, self.rate, self.f_min, self.f_max, driver="gelsd")
+
+    @cached_property
+    def _phased(self) -> GriffinLim:
+        return GriffinLim(self.n_fft, ROUNDS, hop_length=self.hop, momentum=0.0, length=self.rate, rand_init=False)

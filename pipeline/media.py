@@ -32,6 +32,8 @@ SEEK_BEYOND_S = 5.0
 
 # A span may end this far behind its file, second by second in the ledger as truncated; farther is a mistake in the table.
 BEYOND_S = 60.0
+# What every browser plays of MP3: sample rates in Hz, and the bits per second that speech-like sound needs there.
+MP3_RATES = {16000: 24000, 22050: 32000, 24000: 32000, 32000: 48000, 44100: 64000, 48000: 64000}
 # One thread, and no macroblock tree, which lets x264's output depend on what fresh memory happens to hold.
 X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 
@@ -284,6 +286,20 @@ def png(rgb: np.ndarray) -> bytes:
         stream: Any = container.add_stream("png", rate=1)
         stream.height, stream.width, stream.pix_fmt = rgb.shape[0], rgb.shape[1], "rgb24"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
+        container.mux(stream.encode(None))
+    return target.getvalue()
+
+
+def mp3(waveform: np.ndarray, rate: int) -> bytes:
+    """Encode a mono waveform float32 [n] in -1..1 as MP3, at the next rate that MP3 has; its header keeps the duration exact."""
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp3", options={"fflags": "+bitexact"}) as container:
+        played = min((known for known in MP3_RATES if known >= rate), default=max(MP3_RATES))
+        stream: Any = container.add_stream("libmp3lame", rate=played, layout="mono")
+        stream.bit_rate = MP3_RATES[played]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform[None], dtype=np.float32), format="flt", layout="mono")
+        frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return target.getvalue()
 

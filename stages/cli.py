@@ -75,7 +75,9 @@ def command(name: str) -> None:
                 given["params"] = _params(context.obj)
             told = stage(**given)
         except KeyboardInterrupt:
-            raise typer.Exit(_said("interrupted; run the same command again, finished shards, seeds and measures are kept", 130)) from None
+            raise typer.Exit(
+                _said("interrupted; run the same command again, finished shards, seeds and measures are kept", 130)
+            ) from None
         finally:
             if "report" in wanted:
                 given["report"].close()

@@ -95,7 +95,9 @@ def first_party(module: str, at_run_time: bool = False) -> set[str]:
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"pipeline", "stages"}))
 def test_imports_run_down(module: str) -> None:
     for target in first_party(module) - {"pipeline", "stages"}:
-        same_kind = room(target) == room(module) and (target.rpartition(".")[2].startswith("_") or target == module.rpartition(".")[0])
+        same_kind = room(target) == room(module) and (
+            target.rpartition(".")[2].startswith("_") or target == module.rpartition(".")[0]
+        )
         assert floor(target) > floor(module) or same_kind, f"{module} imports {target}"
 
 

@@ -76,7 +76,10 @@ def test_a_missing_section_lists_what_is_there() -> None:
 @pytest.mark.parametrize(
     ("run", "told"),
     [
-        ("[{protocol: budget, network: convnet, head: ensemble, tsk: recognition}]", r"evaluate\.run\.0: unknown tsk; missing task"),
+        (
+            "[{protocol: budget, network: convnet, head: ensemble, tsk: recognition}]",
+            r"evaluate\.run\.0: unknown tsk; missing task",
+        ),
         ("[]", "evaluate: run names each measure once, and the headline at least"),
         ("recognition", "run is 'recognition'"),
     ],

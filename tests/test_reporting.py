@@ -5,67 +5,235 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
 from pipeline.artifact import Export, write_artifact
 from pipeline.errors import OutputError, ParamsError, SourceError
+from pipeline.logmel import LogMel
 from pipeline.params import Grid
 from pipeline.records import Normalisation, SyntheticSet
-from pipeline.reporting import Report, write
+from pipeline.reporting import SUFFIXES, Report, write
+from pipeline.reporting._compare import difference, spearman
+from pipeline.reporting._scores import read_scores
+from pipeline.tensors import save_synthetic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLASSES = ("cat & <dog>", "bell")
-GRID = Grid(datasets=("toy",), selectors=("herding",), methods=("random", "dm"), ipcs=(1, 2), seeds=(0,))
-SETTINGS = Report(headline="budget", gallery=2)
+LOGMEL = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=16, f_min=20.0, f_max=4000.0, floor_db=-60.0)
 RECIPES = {"avdd": {"epochs": 30}, "budget": {"steps": 20, "trials": 2}}
-MEANS = {("random", 1): 0.31, ("dm", 1): 0.52, ("random", 2): 0.44, ("dm", 2): 0.43, ("whole", None): 0.9}
+SETTINGS = Report(gallery=2, baseline="random")
+HEADLINE = ("budget", "convnet", "ensemble", "recognition")
+MEASURES = (HEADLINE, ("avdd", "convnet", "ensemble", "recognition"))
+# Everything that params.yaml can ask for, and a task that nobody has described.
+EVERYTHING = (
+    *MEASURES,
+    ("budget", "resnet", "ensemble", "recognition"),
+    ("budget", "convnet", "attention", "recognition"),
+    ("budget", "convnet", "ensemble", "retrieval"),
+    ("budget", "convnet", "ensemble", "continual"),
+    ("budget", "convnet", "ensemble", "ranking"),
+    ("budget", "convnet", "attention", "probes"),
+    ("budget", "convnet", "ensemble", "juggling"),
+)
 
 
-def scores(mean: float, protocols: tuple[str, ...] = ("avdd", "budget")) -> dict[str, Any]:
-    summary = {"mean": mean, "std": 0.02, "low": mean - 0.05, "high": mean + 0.04, "n": 9}
-    return {name: {"metrics": {"accuracy": dict.fromkeys(("a", "av", "v"), summary)}} for name in protocols}
+@dataclass(frozen=True, kw_only=True)
+class Toys:
+    """Results of a made-up grid: accuracies by (method, ipc), everything else follows from them and the counts.
+
+    Args:
+        formation: pieces of stored instances of `moves`, the methods that optimise; others store whole ones.
+    """
+
+    means: dict[tuple[str, int], float]
+    datasets: tuple[str, ...] = ("toy",)
+    classes: tuple[str, ...] = ("cat & <dog>", "bell")
+    measures: tuple[tuple[str, ...], ...] = MEASURES
+    moves: tuple[str, ...] = ("dm",)
+    side: int = 16
+    formation: tuple[int, int] = (2, 2)
+    clips: int = 10
+    runs: int = 4
+    whole: float = 0.9
+    seconds: bool = True
+
+    @property
+    def grid(self) -> Grid:
+        methods, ipcs = (tuple(dict.fromkeys(key[i] for key in self.means)) for i in (0, 1))
+        return Grid(datasets=self.datasets, selectors=("herding",), methods=methods, ipcs=ipcs, seeds=(0,))
+
+    def write(self, results: Path) -> Path:
+        for dataset in self.datasets:
+            counts = {"train_windows": 4000, "test_windows": 2 * self.clips, "test_clips": self.clips}
+            about = {"classes": self.classes, **counts, "projection": self.points(60, 0.0)}
+            save(results / dataset / "ceiling.json", {**about, "scores": self.scores(self.whole)})
+            self.clock(results / dataset / "ceiling", 4000.0)
+            for (method, ipc), mean in self.means.items():
+                self.cell(results / dataset / method / f"ipc{ipc}", method, ipc, mean)
+        return results
+
+    def cell(self, place: Path, method: str, ipc: int, mean: float) -> None:
+        synthetic, optimised = place / "synthetic", method in self.moves
+        about = {"artifacts": {"seed0.h5": "1"}, "bytes": 12345 * ipc, "classes": self.classes, "test_windows": 2 * self.clips}
+        points = self.points(ipc * len(self.classes), 0.3)
+        save(place / "scores.json", {**about, "projection": points, "scores": self.scores(mean)})
+        losses = [f"{seed},{step},{100 / step + seed}" for seed in (0, 2) for step in range(1, 501)] if optimised else []
+        save(synthetic / "losses.csv", "\n".join(["seed,step,loss", *losses]) + "\n")
+        self.clock(place / "scores", 30.0 * ipc)
+        self.clock(synthetic, 40.0 if optimised else 0.4)
+        (place / "published").mkdir()
+        write_artifact(place / "published" / "seed0.h5", self.stored(ipc, optimised, method), Export(storage="float32"))
+        if optimised:
+            save_synthetic(synthetic / "start.safetensors", self.stored(ipc, optimised, "start"))
+
+    def stored(self, ipc: int, optimised: bool, name: str) -> SyntheticSet:
+        """Colour ramps, and tones that rise with the class."""
+        rows, noise = ipc * len(self.classes), torch.Generator().manual_seed(len(name))
+        label = torch.arange(len(self.classes)).repeat_interleave(ipc)
+        ramp = torch.linspace(-1.5, 1.5, self.side).expand(self.side, -1)
+        frame = torch.stack([ramp, ramp.T, -ramp]).expand(rows, 1, 3, -1, -1) + 0.3 * label.reshape(-1, 1, 1, 1, 1)
+        bins = torch.arange(LOGMEL.shape[0], dtype=torch.float32).reshape(1, 1, -1, 1)
+        pitch = (2 + label.float() * (LOGMEL.shape[0] - 4) / len(self.classes)).reshape(-1, 1, 1, 1)
+        logmel = (2.5 - (bins - pitch).abs()).clamp(-2.5).expand(-1, -1, -1, LOGMEL.shape[1])
+        made = {"frame": frame, "logmel": logmel}
+        formation = dict.fromkeys(made, self.formation if optimised else (1, 1))
+        return SyntheticSet(
+            rows={m: x + 0.2 * torch.randn(x.shape, generator=noise) for m, x in made.items()},
+            label=label,
+            classes=self.classes,
+            ipc=ipc,
+            formation=formation,
+            normalisation={
+                "frame": Normalisation(scale=1 / 255, mean=(0.5,) * 3, std=(0.2,) * 3, fill=0.0),
+                "logmel": Normalisation(scale=1.0, mean=(-30.0,), std=(10.0,), fill=-3.0),
+            },
+            source_key=("",) * rows,
+        )
+
+    def points(self, count: int, aside: float) -> list[list[float]]:
+        numbers = np.random.default_rng(count)
+        labels = [i % len(self.classes) for i in range(count)]
+        return [
+            [round(float(np.cos(c) * 4 + x + aside), 4), round(float(np.sin(c) * 4 + y), 4), c]
+            for c, (x, y) in zip(labels, numbers.normal(size=(count, 2)), strict=True)
+        ]
+
+    def clock(self, result: Path, seconds: float) -> None:
+        if self.seconds:
+            save(result.with_suffix(".seconds.json"), {"seconds": seconds, "device": "cpu", "threads": 2})
+
+    def scores(self, mean: float) -> list[dict[str, Any]]:
+        return [self.entry(measure, mean) for measure in self.measures]
+
+    def entry(self, measure: tuple[str, ...], mean: float) -> dict[str, Any]:
+        protocol, network, head, task = measure
+        about = {"protocol": protocol, "network": network, "head": head, "task": task, "chosen": {}, "trials": []}
+        if task != "recognition":
+            return {**about, "metrics": METRICS[task](mean), "runs": []}
+        views = ("a", "v", "av") if head == "ensemble" else ("av",)
+        confusion = [[int(50 * mean) if i == j else 3 for j in range(len(self.classes))] for i in range(len(self.classes))]
+        metrics = {"accuracy": dict.fromkeys(views, summary(mean))}
+        if measure == HEADLINE and len(self.measures) > 2:
+            metrics["vote"] = dict.fromkeys(views, summary(mean))
+        return {
+            **about,
+            "metrics": metrics,
+            "runs": [{"set": 0, "student": i, "accuracy": dict.fromkeys(views, mean)} for i in range(self.runs)],
+            "right": {view: self.right(mean) for view in views},
+            "windows": [2] * self.clips,
+            "confusion": dict.fromkeys(views, confusion),
+        }
+
+    def right(self, mean: float) -> list[list[int]]:
+        """Two windows a clip, the first clips right: accuracies are met as well as whole windows can."""
+        return [
+            [max(0, min(2, round(2 * self.clips * mean) + run % 2 - 2 * clip)) for clip in range(self.clips)]
+            for run in range(self.runs)
+        ]
 
 
-def synthetic(ipc: int) -> SyntheticSet:
-    rows = {"frame": torch.zeros(2 * ipc, 1, 3, 8, 8), "logmel": torch.linspace(-3, 3, 8).expand(2 * ipc, 1, 8, 8).contiguous()}
-    return SyntheticSet(
-        rows=rows,
-        label=torch.arange(2).repeat_interleave(ipc),
-        classes=CLASSES,
-        ipc=ipc,
-        formation=dict.fromkeys(rows, (1, 1)),
-        normalisation={
-            "frame": Normalisation(scale=1 / 255, mean=(0.5,) * 3, std=(0.2,) * 3, fill=0.0),
-            "logmel": Normalisation(scale=1.0, mean=(-30.0,), std=(10.0,), fill=-3.0),
+def summary(mean: float) -> dict[str, Any]:
+    return {"mean": mean, "std": 0.02, "low": mean - 0.05, "high": mean + 0.04, "n": 4}
+
+
+def plain(value: float) -> dict[str, Any]:
+    return {"mean": value, "std": 0.5, "low": None, "high": None, "n": 4}
+
+
+METRICS: dict[str, Any] = {
+    "retrieval": lambda mean: {
+        **{
+            f"R@{k}": {"a->v": summary(mean * share), "v->a": summary(mean * share)} for k, share in ((1, 0.3), (5, 0.6), (10, 0.9))
         },
-        source_key=("",) * (2 * ipc),
-    )
+        "median rank": {"a->v": plain(7.5), "v->a": plain(8.0)},
+        "gallery": {"a->v": {"mean": 20.0}, "v->a": {"mean": 20.0}},
+    },
+    "continual": lambda mean: {"accuracy": {"av after 1": summary(1.0), "av after 2": summary(mean), "average": summary(mean)}},
+    # Below 0.5 the order is turned around.
+    "ranking": lambda mean: {
+        "accuracy": {f"convnet {0.001 * (i + 1):g}": summary(mean + (0.05 if mean > 0.5 else -0.05) * i) for i in range(3)}
+    },
+    "probes": lambda mean: {
+        "accuracy": {"av": summary(mean), "av without a": summary(mean / 2), "av without v": summary(mean / 3)},
+        "R@1": {"paired": summary(mean), "shuffled": summary(mean / 2)},
+    },
+    "juggling": lambda mean: {"balls": {"both hands": summary(mean)}},
+}
 
 
-def add_cell(results: Path, method: str, ipc: int, losses: list[tuple[int, int, float]]) -> None:
-    place = results / "toy" / method / f"ipc{ipc}"
-    (place / "synthetic").mkdir(parents=True)
-    (place / "published").mkdir()
-    (place / "scores.json").write_text(json.dumps({"bytes": 1234 * ipc, "protocols": scores(MEANS[method, ipc])}))
-    lines = ["seed,step,loss", *(f"{seed},{step},{loss}" for seed, step, loss in losses)]
-    (place / "synthetic" / "losses.csv").write_text("\n".join(lines) + "\n")
-    write_artifact(place / "published" / "seed0.h5", synthetic(ipc), Export(storage="float32"))
+def save(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+
+
+def edit(path: Path, change: Any) -> None:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    save(path, value)
+
+
+TOYS = Toys(means={("random", 1): 0.31, ("dm", 1): 0.52, ("random", 2): 0.44, ("dm", 2): 0.43})
+GRID = TOYS.grid
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results that nobody changes."""
+    return TOYS.write(tmp_path_factory.mktemp("toys") / "work")
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
-    place = tmp_path / "work"
-    for ipc in GRID.ipcs:
-        add_cell(place, "random", ipc, [])
-        add_cell(place, "dm", ipc, [(seed, step, 100.0 / step + seed) for seed in (0, 2) for step in range(1, 501)])
-    about = {"classes": 2, "train_windows": 40, "test_windows": 20, "protocols": scores(MEANS["whole", None])}
-    (place / "toy" / "ceiling.json").write_text(json.dumps(about))
-    return place
+def results(written: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written, tmp_path / "work")
+
+
+@pytest.fixture(scope="session")
+def made(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of these results, and its siblings."""
+    out = tmp_path_factory.mktemp("page") / "index.html"
+    write(written, out, GRID, SETTINGS, RECIPES, LOGMEL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of results with every task, two datasets and a dozen classes."""
+    root = tmp_path_factory.mktemp("everything")
+    toys = Toys(
+        means={(m, ipc): 0.3 + 0.1 * i + 0.05 * ipc for ipc in (1, 2) for i, m in enumerate(("random", "herding", "dm"))},
+        datasets=("first", "second_set"),
+        classes=tuple(f"class {i:02d}" for i in range(12)),
+        measures=EVERYTHING,
+    )
+    write(toys.write(root / "work"), root / "index.html", toys.grid, Report(gallery=1, baseline="random"), RECIPES, LOGMEL)
+    return root / "index.html"
 
 
 @pytest.fixture
@@ -73,144 +241,333 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "report" / "index.html"
 
 
+def text_of(page: Path, suffix: str = ".html") -> str:
+    return page.with_suffix(suffix).read_text(encoding="utf-8")
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
-def test_the_best_cell_of_a_row_is_bold(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    bold = re.findall(r"<strong>(.+?)</strong>", out.read_text(encoding="utf-8"))
+def test_the_best_cell_of_a_row_is_bold(made: Path) -> None:
+    bold = re.findall(r"<strong>(\d.+?)</strong>", text_of(made))
     assert bold == ["52.0 ± 2.0", "44.0 ± 2.0"] * 3 * 2  # three views under two protocols
-    assert "| 1 | 31.0 ± 2.0 [26.0, 35.0] | **52.0 ± 2.0 [47.0, 56.0]** |" in out.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| 1 | 31.0 ± 2.0 [26.0, 35.0] | **52.0 ± 2.0 [47.0, 56.0]** |" in text_of(made, ".md")
+    assert r"1 & $31.0 \pm 2.0$ & $\mathbf{52.0} \pm 2.0$ \\" in text_of(made, ".tex")
 
 
 def test_methods_that_print_alike_are_bold_together(results: Path, out: Path) -> None:
-    path = results / "toy" / "random" / "ipc1" / "scores.json"
-    path.write_text(json.dumps({"bytes": 1, "protocols": scores(MEANS["dm", 1] + 0.0001)}))
-    write(results, out, GRID, SETTINGS, RECIPES)
-    assert out.read_text(encoding="utf-8").count("<strong>52.0 ± 2.0</strong>") == 2 * 3 * 2
+    def nearly(value: Any) -> None:
+        value["scores"] = TOYS.scores(TOYS.means["dm", 1] + 0.0001)
+
+    edit(results / "toy" / "random" / "ipc1" / "scores.json", nearly)
+    write(results, out, GRID, SETTINGS, RECIPES, None)
+    assert text_of(out).count("<strong>52.0 ± 2.0</strong>") == 2 * 3 * 2
 
 
 def test_a_cell_outside_the_grid_is_not_read(results: Path, out: Path) -> None:
-    stray = results / "toy" / "stray" / "ipc1"
-    stray.mkdir(parents=True)
-    (stray / "scores.json").write_text("no JSON at all")
-    write(results, out, GRID, SETTINGS, RECIPES)
+    save(results / "toy" / "stray" / "ipc1" / "scores.json", "no JSON at all")
+    write(results, out, GRID, SETTINGS, RECIPES, None)
     assert not [path for path in out.parent.iterdir() if "stray" in path.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize(
     ("file", "command"),
     [
+        ("dm/ipc2/synthetic/losses.csv", "distill"),
         ("dm/ipc2/scores.json", "evaluate"),
         ("dm/ipc2/published/seed0.h5", "publish"),
-        ("dm/ipc2/synthetic/losses.csv", "distill"),
         ("ceiling.json", "ceiling"),
     ],
 )
 def test_a_missing_file_is_named_with_the_command_that_writes_it(results: Path, out: Path, file: str, command: str) -> None:
     (results / "toy" / file).unlink()
     with pytest.raises(SourceError, match=rf"{re.escape(file)} does not exist; it is written by `avdistill {command}`$"):
-        write(results, out, GRID, SETTINGS, RECIPES)
+        write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
     assert not out.parent.exists()
 
 
-def test_scores_of_other_protocols_than_the_ceiling_are_refused(results: Path, out: Path) -> None:
-    (results / "toy" / "dm" / "ipc1" / "scores.json").write_text(json.dumps({"bytes": 1, "protocols": scores(0.5, ("avdd",))}))
+def test_half_a_run_is_named_by_where_it_stopped(results: Path, out: Path) -> None:
+    shutil.rmtree(results / "toy" / "dm" / "ipc2")
+    with pytest.raises(SourceError, match=r"dm/ipc2/synthetic/losses\.csv does not exist; it is written by `avdistill distill`"):
+        write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
+
+
+def fewer(value: Any) -> None:
+    del value["scores"][1]
+
+
+def turned(value: Any) -> None:
+    value["scores"].reverse()
+
+
+def other_network(value: Any) -> None:
+    value["scores"][1]["network"] = "resnet"
+
+
+def without_sound(value: Any) -> None:
+    del value["scores"][0]["metrics"]["accuracy"]["a"]
+
+
+@pytest.mark.parametrize("change", [fewer, turned, other_network, without_sound])
+def test_other_entries_than_the_ceilings_are_refused(results: Path, out: Path, change: Any) -> None:
+    edit(results / "toy" / "dm" / "ipc1" / "scores.json", change)
     with pytest.raises(SourceError, match=r"dm/ipc1/scores\.json and .*ceiling\.json hold different scores"):
-        write(results, out, GRID, SETTINGS, RECIPES)
+        write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
 
 
-def test_scores_without_the_metric_are_refused(results: Path, out: Path) -> None:
-    (results / "toy" / "dm" / "ipc1" / "scores.json").write_text(json.dumps({"bytes": 1, "protocols": {"budget": {}}}))
-    with pytest.raises(SourceError, match=r"dm/ipc1/scores\.json lacks what a report is made of"):
-        write(results, out, GRID, SETTINGS, RECIPES)
+def other_clips(value: Any) -> None:
+    value["scores"][0]["windows"][0] = 3
 
 
-def test_a_headline_that_was_not_run_is_refused(results: Path, out: Path) -> None:
-    with pytest.raises(ParamsError, match=r"report\.headline is 'other'.* of avdd, budget"):
-        write(results, out, GRID, Report(headline="other", gallery=0), RECIPES)
+def a_clip_more(value: Any) -> None:
+    value["scores"][0]["windows"].append(2)
 
 
-def test_the_csv_has_a_row_per_cell_protocol_and_view_and_the_ceiling(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    rows = rows_of(out.with_suffix(".csv"))
+def no_run(value: Any) -> None:
+    value["scores"][0]["right"]["av"] = []
+
+
+def other_classes(value: Any) -> None:
+    value["classes"][0] = "dog"
+
+
+def no_square(value: Any) -> None:
+    value["scores"][0]["confusion"]["av"].pop()
+
+
+def beyond_classes(value: Any) -> None:
+    value["projection"][0][2] = 2
+
+
+def no_metric(value: Any) -> None:
+    del value["scores"][0]["metrics"]["accuracy"]
+
+
+def no_number(value: Any) -> None:
+    value["scores"][0]["metrics"]["accuracy"]["av"]["mean"] = float("nan")
+
+
+def twice(value: Any) -> None:
+    value["scores"].append(value["scores"][0])
+
+
+def no_plane(value: Any) -> None:
+    value["projection"] = [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (other_clips, r"dm/ipc1/scores\.json and .*ceiling\.json were counted on different test clips"),
+        (a_clip_more, r"dm/ipc1/scores\.json: budget convnet ensemble recognition counts right windows of another number"),
+        (no_metric, r"dm/ipc1/scores\.json lacks what a report is made of \(KeyError: 'accuracy'\); remove it and run"),
+        (
+            no_number,
+            r"dm/ipc1/scores\.json: accuracy of av \(budget convnet ensemble recognition\) has mean nan, which is no score",
+        ),
+        (twice, r"dm/ipc1/scores\.json holds 3 scores of 2 measures"),
+        (no_run, r"counts right windows of another number"),
+        (other_classes, r"dm/ipc1/scores\.json is of other classes than the ceiling of its dataset"),
+        (no_square, r"has a confusion matrix that is not 2 x 2, the number of classes"),
+        (beyond_classes, r"has a projection that is no list of x, y, label \(2 is not in range\)"),
+        (no_plane, r"dm/ipc1/scores\.json has a projection that is no list of x, y, label"),
+    ],
+)
+def test_scores_that_cannot_be_shown_are_refused(results: Path, out: Path, change: Any, says: str) -> None:
+    edit(results / "toy" / "dm" / "ipc1" / "scores.json", change)
+    with pytest.raises(SourceError, match=says):
+        write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
+    assert not out.parent.exists()
+
+
+def test_a_headline_of_another_task_is_refused(tmp_path: Path, out: Path) -> None:
+    toys = Toys(means=TOYS.means, measures=(EVERYTHING[4], HEADLINE))
+    with pytest.raises(SourceError, match=r"begins with task retrieval; the first entry of evaluate\.run is the headline"):
+        write(toys.write(tmp_path / "work"), out, GRID, SETTINGS, RECIPES, None)
+
+
+def test_a_start_of_another_set_is_refused(results: Path, out: Path) -> None:
+    save_synthetic(results / "toy" / "dm" / "ipc1" / "synthetic" / "start.safetensors", TOYS.stored(2, True, "start"))
+    with pytest.raises(SourceError, match=r"start\.safetensors is not what .*dm/ipc1/published/seed0\.h5 started from"):
+        write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
+
+
+@pytest.mark.parametrize("means", [{("dm", 3): 0.5}, {("random", 1): 0.0, ("dm", 1): 1.0}])
+def test_small_grids_have_pages_too(tmp_path: Path, out: Path, means: dict[tuple[str, int], float]) -> None:
+    toys = Toys(means=means, measures=(HEADLINE,), whole=1.0)
+    write(toys.write(tmp_path / "work"), out, toys.grid, Report(gallery=1, baseline="dm"), RECIPES, LOGMEL)
+    assert "<h3>Accuracy</h3>" in text_of(out) and ("<h3>Ablation</h3>" in text_of(out)) == (len(means) > 1)
+
+
+def test_settings_that_do_not_fit_are_refused(results: Path, out: Path) -> None:
+    with pytest.raises(ParamsError, match=r"report\.baseline is 'other', which is not in grid\.methods; name one of random, dm"):
+        write(results, out, GRID, Report(gallery=0, baseline="other"), RECIPES, LOGMEL)
+    with pytest.raises(ParamsError, match=r"evaluate\.protocols lacks avdd"):
+        write(results, out, GRID, SETTINGS, {"budget": RECIPES["budget"]}, LOGMEL)
+    with pytest.raises(ParamsError, match=r"report\.gallery is -1"):
+        Report(gallery=-1, baseline="random")
+    with pytest.raises(OutputError, match=r"index\.htm does not end in \.html"):
+        write(results, out.with_suffix(".htm"), GRID, SETTINGS, RECIPES, LOGMEL)
+
+
+def test_log_mels_of_other_settings_are_refused(results: Path, out: Path) -> None:
+    other = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=32, f_min=20.0, f_max=4000.0, floor_db=-60.0)
+    with pytest.raises(ParamsError, match=r"decode\.logmel makes log-mels of 32 x 16, .*seed0\.h5 holds 16 x 16"):
+        write(results, out, GRID, SETTINGS, RECIPES, other)
+
+
+def test_the_csv_has_a_row_per_cell_measure_metric_and_view_and_the_ceiling(made: Path) -> None:
+    rows = rows_of(made.with_suffix(".csv"))
     found = {(row["method"], row["ipc"], row["protocol"], row["view"]): row for row in rows}
     assert len(found) == len(rows) == (4 + 1) * 2 * 3
-    assert found["dm", "2", "avdd", "v"]["mean"] == "0.430000"
-    assert (found["dm", "2", "avdd", "v"]["bytes"], found["dm", "2", "avdd", "v"]["n"]) == ("2468", "9")
+    row = found["dm", "2", "avdd", "v"]
+    assert (row["network"], row["head"], row["task"], row["metric"]) == ("convnet", "ensemble", "recognition", "accuracy")
+    assert (row["mean"], row["bytes"], row["n"]) == ("0.430000", "24690", "4")
     assert (found["whole", "", "budget", "av"]["mean"], found["whole", "", "budget", "av"]["bytes"]) == ("0.900000", "")
 
 
-def test_the_json_holds_percents_by_cell(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    percents = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+def test_the_plot_of_accuracies_gets_the_headlines_joint_view(everything: Path) -> None:
+    rows = rows_of(everything.with_suffix(".accuracy.csv"))
+    assert len(rows) == 2 * (6 + 1) * 2  # datasets x (cells, whole) x protocols
+    assert len({(row["dataset"], row["method"], row["ipc"], row["protocol"]) for row in rows}) == len(rows)
+
+
+def test_the_json_holds_means_by_cell(made: Path, everything: Path) -> None:
+    percents = json.loads(text_of(made, ".json"))
     assert set(percents["toy"]) == {"random-ipc1", "dm-ipc1", "random-ipc2", "dm-ipc2", "whole"}
     assert percents["toy"]["dm-ipc1"]["budget"] == {"av": 52.0, "a": 52.0, "v": 52.0}
+    cell = json.loads(text_of(everything, ".json"))["first"]["dm-ipc1"]
+    assert {"budget", "avdd", "budget-resnet-ensemble", "budget-convnet-attention", "retrieval", "juggling"} <= set(cell)
+    assert cell["retrieval"]["median rank"]["a->v"] == 7.5 and cell["retrieval"]["R@10"]["a->v"] == 49.5
 
 
-def test_losses_are_means_over_seeds_and_few(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    rows = rows_of(out.with_suffix(".losses.csv"))
+def test_losses_are_means_over_seeds_and_few(made: Path) -> None:
+    rows = rows_of(made.with_suffix(".losses.csv"))
     first = [row for row in rows if row["cell"] == "toy/dm/ipc1"]
     assert {row["cell"] for row in rows} == {"toy/dm/ipc1", "toy/dm/ipc2"}  # random optimises nothing
     assert (len(first), first[0]["step"], first[-1]["step"]) == (200, "1", "500")
     assert first[0]["loss"] == "101"  # of 100 and 102
 
 
-def test_the_page_needs_nothing_else(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    text = out.read_text(encoding="utf-8")
-    assert not re.search(r"https?://", text.replace('xmlns="http://www.w3.org/2000/svg"', ""))
+def test_every_task_has_a_table_on_the_page_and_in_the_texts(everything: Path) -> None:
+    text, markdown = text_of(everything), text_of(everything, ".md")
+    for task in ("retrieval", "continual", "ranking", "probes", "juggling"):
+        assert f"<h3>Task: {task}</h3>" in text and f"first, task {task}, protocol budget" in markdown
+    assert '<td data-value="7.5" title="n = 4">7.5 ± 0.5</td>' in text  # a rank is no percentage
+    assert "<td>&ndash;</td>" in text  # the whole data are not correlated with themselves
+    ranking = markdown.split("task ranking")[1].split("###")[0]
+    assert re.findall(r"\| (-?1\.00) \|$", ranking, re.MULTILINE) == ["-1.00", "-1.00", "1.00", "-1.00", "-1.00", "1.00"]
+
+
+def test_networks_and_heads_have_tables_of_their_own(everything: Path) -> None:
+    text = text_of(everything)
+    assert 'aria-label="Accuracy with every network on first"' in text and 'aria-label="Accuracy with every head on first"' in text
+    assert text.count("<summary>Protocol ") == 3 * 2  # all recognition entries but the headline
+    assert text.count("<summary>vote: ") == 2
+
+
+def test_the_comparison_says_how_far_rows_are_apart(made: Path) -> None:
+    table = text_of(made, ".md").split("toy, comparison")[1]
+    assert "| random | 1 | 31.0 |  | 0.590 | 0.000 |" in table
+    assert re.search(r"\| dm \| 1 \| 52\.0 \| \+21\.0 \[\+\d+\.\d, \+\d+\.\d\] \| 0\.380 \| 0\.210 \|", table)
+
+
+def test_a_paired_difference_knows_that_the_clips_are_the_same(results: Path) -> None:
+    place = results / "toy"
+    (one, other) = (read_scores(place / m / "ipc1" / "scores.json", "evaluate", ())[1] for m in ("dm", "random"))
+    first, second = next(iter(one.values())), next(iter(other.values()))
+    found = difference(first, second)
+    assert found == difference(first, second)  # the same draws every time
+    assert found.mean == pytest.approx(0.21) and found.low < found.mean < found.high
+    assert difference(first, first).low <= 0 <= difference(first, first).high
+    unpaired = (first.joint.high or 0) - (first.joint.low or 0) + (second.joint.high or 0) - (second.joint.low or 0)
+    assert difference(second, second).high - difference(second, second).low < unpaired
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rho"),
+    [([1, 2, 3], [10, 20, 30], 1.0), ([1, 2, 3], [3, 2, 1], -1.0), ([1, 1, 2], [1, 2, 3], 0.8660254), ([1, 1], [1, 2], None)],
+)
+def test_spearman_takes_mean_ranks_of_ties(one: list[float], other: list[float], rho: float | None) -> None:
+    found = spearman(one, other)
+    assert found == (None if rho is None else pytest.approx(rho))
+
+
+def test_without_recorded_times_the_page_says_so(tmp_path: Path, out: Path) -> None:
+    toys = Toys(means=TOYS.means, seconds=False)
+    write(toys.write(tmp_path / "work"), out, GRID, Report(gallery=0, baseline="random"), RECIPES, None)
+    text = text_of(out)
+    assert "5 of 5 rows have no recorded time" in text and "<td>not known</td>" in text
+    assert "seconds</title>" not in text
+
+
+def test_the_page_needs_nothing_else(everything: Path) -> None:
+    text = text_of(everything)
+    assert not re.search(r"https?://", text)
     assert {source[:5] for source in re.findall(r'(?:src|href)="([^"#][^"]*)"', text)} == {"data:"}
-    assert "<script" not in text
-    assert str(results) not in text
+    assert text.count("<script") == 1
+    assert str(everything.parent / "work") not in text
 
 
-def test_every_picture_says_what_it_shows(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    images = re.findall(r"<img [^>]*>", out.read_text(encoding="utf-8"))
-    assert len(images) == 2 * 2 * 2  # classes x methods x modalities at the smallest IPC
+def test_every_picture_and_sound_says_what_it_is(made: Path) -> None:
+    text = text_of(made)
+    images, sounds = re.findall(r"<img [^>]*>", text), re.findall(r"<audio [^>]*>", text)
+    assert len(images) == 2 * len(sounds) == 2 * (2 * 2 + 2)  # classes x (methods, the start of dm) at the smallest IPC
     assert all(re.search(r'alt="[^"]+"', image) for image in images)
-    assert 'alt="bell, dm, 1 per class, stored instance 1: log-mel"' in " ".join(images)
+    assert all(re.search(r'src="data:audio/mpeg;base64,[^"]+" aria-label="[^"]+"', sound) for sound in sounds)
+    assert 'alt="bell, dm, 1 per class, stored instance 1: log-mel"' in text
+    assert 'aria-label="bell, dm, 1 per class, stored instance 1, start: sound"' in text
 
 
-def test_no_gallery_if_none_is_asked_for(results: Path, out: Path) -> None:
-    write(results, out, GRID, Report(headline="avdd", gallery=0), RECIPES)
-    assert "<img" not in out.read_text(encoding="utf-8")
+def test_no_gallery_if_none_is_asked_for_and_no_sound_without_settings(results: Path, out: Path, tmp_path: Path) -> None:
+    write(results, out, GRID, Report(gallery=0, baseline="dm"), RECIPES, LOGMEL)
+    assert "<img" not in text_of(out) and "<audio" not in text_of(out)
+    silent = tmp_path / "silent.html"
+    write(results, silent, GRID, SETTINGS, RECIPES, None)
+    assert "<img" in text_of(silent) and "<audio" not in text_of(silent) and "The sound is" not in text_of(silent)
 
 
-def test_class_names_are_escaped(results: Path, out: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    text = out.read_text(encoding="utf-8")
-    assert "<dog>" not in text
-    assert '<th scope="row">cat &amp; &lt;dog&gt;</th>' in text
+def test_many_classes_are_a_list_of_confused_pairs(tmp_path: Path, out: Path) -> None:
+    toys = Toys(means=TOYS.means, classes=tuple(f"class {i}" for i in range(21)))
+    write(toys.write(tmp_path / "work"), out, GRID, Report(gallery=0, baseline="random"), RECIPES, None)
+    assert "class 0 taken for class 1" in text_of(out) and 'class="confusion"' not in text_of(out)
 
 
-@pytest.mark.parametrize("suffix", [".html", ".csv", ".json", ".md", ".losses.csv"])
-def test_what_exists_is_refused_and_untouched(results: Path, out: Path, suffix: str) -> None:
-    out.parent.mkdir()
-    out.with_suffix(suffix).write_text("mine")
+def test_names_are_escaped(made: Path) -> None:
+    assert "<dog>" not in text_of(made)
+    assert '<th scope="row">cat &amp; &lt;dog&gt;</th>' in text_of(made)
+
+
+def test_latex_escapes_names_and_closes_what_it_opens(everything: Path) -> None:
+    text = text_of(everything, ".tex")
+    assert r"Accuracy in \% on second\_set" in text and r"\usepackage{booktabs}" in text
+    for part in ("table", "tabular"):
+        assert text.count(rf"\begin{{{part}}}") == text.count(rf"\end{{{part}}}") == 2
+    assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_exists_is_refused_and_untouched(written: Path, out: Path, suffix: str) -> None:
+    save(out.with_suffix(suffix), "mine")
     with pytest.raises(OutputError, match="exists already"):
-        write(results, out, GRID, SETTINGS, RECIPES)
+        write(written, out, GRID, SETTINGS, RECIPES, LOGMEL)
     assert [path.read_text() for path in out.parent.iterdir()] == ["mine"]
 
 
-def test_same_results_same_bytes(results: Path, out: Path, tmp_path: Path) -> None:
-    write(results, out, GRID, SETTINGS, RECIPES)
-    first = out.parent.rename(tmp_path / "first")
-    write(results, out, GRID, SETTINGS, RECIPES)
-    for path in first.iterdir():
-        assert path.read_bytes() == (out.parent / path.name).read_bytes()
+def test_same_results_same_bytes(written: Path, made: Path, out: Path) -> None:
+    write(written, out, GRID, SETTINGS, RECIPES, LOGMEL)
+    for path in out.parent.iterdir():
+        if path.suffix != ".txt":  # which names the page
+            assert path.read_bytes() == (made.parent / path.name).read_bytes()
+    assert {path.name.removeprefix("index") for path in out.parent.iterdir()} == set(SUFFIXES)
 
 
-def test_the_terminal_gets_the_headline_within_a_hundred_columns(results: Path, out: Path) -> None:
-    text = write(results, out, GRID, SETTINGS, RECIPES)
+def test_the_terminal_gets_the_headline_within_a_hundred_columns(written: Path, out: Path) -> None:
+    text = write(written, out, GRID, SETTINGS, RECIPES, LOGMEL)
     table, _, paths = text.partition("\n\n")
-    assert "protocol budget" in table
-    assert "protocol avdd" not in table
+    assert "protocol budget" in table and "protocol avdd" not in table
     assert max(map(len, table.splitlines())) <= 100
     assert re.search(r"dm +1 +52\.0 ± 2\.0 +47\.0 - 56\.0", table)
-    assert str(out) in paths
-    assert str(results / "toy" / "dm" / "ipc2" / "published") in paths
+    assert str(out) in paths and str(written / "toy" / "dm" / "ipc2" / "published") in paths

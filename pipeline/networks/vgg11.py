@@ -1,4 +1,4 @@
-"""The VGG-11 pair (Simonyan & Zisserman, ICLR 2015): instance-normalised 3 x 3 convolutions, one tower per modality."""
+"""The VGG-11 pair (Simonyan & Zisserman, ICLR 2015): normalised 3 x 3 convolutions, one tower per modality."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.networks._residual import normalised
 from pipeline.networks._towers import Towers
 from pipeline.params import Count
 
@@ -22,10 +23,10 @@ BLOCKS = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Eight blocks of [3 x 3 convolution, GroupNorm with one group per channel, ReLU], max pools between, a global average last.
+    """Eight blocks of [3 x 3 convolution, group norm, ReLU], max pools between, a global average last.
 
     The average takes the place of the fifth pool and of the hidden linear layers, as in the small-picture variant of DC (Zhao et
-    al., ICLR 2021). Instance norm has no running statistics: a batch may be small, and many networks train under torch.func.vmap.
+    al., ICLR 2021).
 
     Args:
         width: channels of the first convolution; published: 64. There are 8 x width features.
@@ -46,14 +47,14 @@ class Network:
         for block in BLOCKS:
             for width in (units * self.width for units in block):
                 # No bias: the norm would take it away.
-                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.GroupNorm(width, width), nn.ReLU(inplace=True)]
+                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), normalised(width), nn.ReLU(inplace=True)]
                 channels = width
             layers.append(Pool())
         return nn.Sequential(*layers[:-1], nn.AdaptiveAvgPool2d(1))
 
 
 class Pool(nn.Module):
-    """Max pool 2 x 2, rounded up; a side of two stays two, since of one single value an instance norm leaves nothing."""
+    """Max pool 2 x 2, rounded up; a side of two stays two, since of two single values a norm leaves nothing but their order."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H / 2, W / 2], each side two or more."""

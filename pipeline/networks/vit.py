@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
 from pipeline.networks._towers import Towers
-from pipeline.weights import Position
 from pipeline.params import Count
 from pipeline.plugins import pick
+from pipeline.weights import Position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Stored instances as pictures: frames in their colours, log-mels through a colour map, as PNG data URIs."""
+"""Stored instances for eyes and ears: frames in their colours, log-mels through a colour map, and what a log-mel sounds like."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from pipeline import formation, media
 from pipeline.artifact import read_artifact
+from pipeline.errors import SourceError
+from pipeline.reporting._sounds import MODALITY, sounds
+from pipeline.tensors import load_synthetic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from pipeline.records import Normalisation
+    from pipeline.logmel import LogMel
+    from pipeline.records import Normalisation, SyntheticSet
+    from pipeline.reporting._results import Cell
 
 # Five stops of viridis, dark to bright.
 VIRIDIS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64)
 # Log-mels are drawn over this many standard deviations to either side of the training split's mean: one scale for a whole dataset.
 SPREAD = 2.0
+# Pictures are shown 64 pixels high, so none is stored higher: this bounds the page, whatever the frames are.
+HIGHEST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One modality of one stored instance: what it is called, its PNG as a data URI, and its size in pixels."""
+class Picture:
+    """One modality of one stored instance: what it is called, its PNG as a data URI, and its pixels."""
 
     name: str
     uri: str
@@ -36,32 +44,75 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One stored instance: its pictures, its sound as a data URI if it has one, and what the method started it from."""
+
+    pictures: list[Picture]
+    sound: str | None
+    start: Shown | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gallery:
     """The first instances of each class of one artifact; `pieces`: training instances that a stored one is split into."""
 
-    instances: dict[str, list[list[Shown]]]
+    instances: dict[str, list[Shown]]
     pieces: int
 
+    @property
+    def sounds(self) -> int:
+        """How many there are, those of the starts included."""
+        shown = [one for own in self.instances.values() for one in own]
+        return sum(s.sound is not None for one in shown for s in (one, one.start) if s)
 
-def gallery(artifact: Path, most: int) -> Gallery:
-    """Class -> its first `most` stored instances -> one picture per modality."""
-    synthetic = read_artifact(artifact)
-    shown = {modality: rows for modality, rows in synthetic.rows.items() if modality in PICTURES}
-    instances = {
-        name: [
-            [_shown(modality, rows[i], synthetic.normalisation[modality]) for modality, rows in shown.items()]
-            for i in (synthetic.label == label).nonzero().flatten()[:most].tolist()
-        ]
-        for label, name in enumerate(synthetic.classes)
-    }
+
+def gallery(cell: Cell, most: int, settings: LogMel | None) -> Gallery:
+    """Class -> its first `most` stored instances; `settings` are those of the log-mels, None for no sound."""
+    synthetic = read_artifact(cell.published)
+    of = {c: (synthetic.label == c).nonzero().flatten()[:most].tolist() for c in range(len(synthetic.classes))}
+    index = [i for own in of.values() for i in own]
+    starts: list[Shown | None] = [None] * len(index)
+    if cell.start is not None and index:
+        start = load_synthetic(cell.start)
+        shapes = [{m: rows.shape for m, rows in one.rows.items()} for one in (start, synthetic)]
+        if shapes[0] != shapes[1] or not torch.equal(start.label, synthetic.label):
+            raise SourceError(
+                f"{cell.start} is not what {cell.published} started from; remove {cell.folder} and run the cell again"
+            )
+        starts = [*_shown(start, index, settings, str(cell.start), starts)]
+    shown = iter(_shown(synthetic, index, settings, str(cell.published), starts))
+    instances = {synthetic.classes[c]: [next(shown) for _ in own] for c, own in of.items()}
     return Gallery(instances=instances, pieces=formation.pieces(synthetic.formation))
 
 
-def _shown(modality: str, stored: Tensor, normalisation: Normalisation) -> Shown:
+def _shown(
+    synthetic: SyntheticSet, index: list[int], settings: LogMel | None, where: str, starts: list[Shown | None]
+) -> list[Shown]:
+    modalities = [modality for modality in synthetic.rows if modality in PICTURES]
+    heard: Sequence[str | None] = [None] * len(index)
+    if settings is not None and settings.invertible and MODALITY in synthetic.rows:
+        heard = sounds(synthetic, index, settings, where)
+    pictures = [
+        [_picture(modality, synthetic.rows[modality][i], synthetic.normalisation[modality]) for modality in modalities]
+        for i in index
+    ]
+    return [Shown(pictures=p, sound=s, start=start) for p, s, start in zip(pictures, heard, starts, strict=True)]
+
+
+def _picture(modality: str, stored: Tensor, normalisation: Normalisation) -> Picture:
     name, drawn = PICTURES[modality]
-    rgb = drawn(stored, normalisation)
+    rgb = drawn(_small(stored), normalisation)
     uri = f"data:image/png;base64,{base64.b64encode(media.png(rgb)).decode()}"
-    return Shown(name=name, uri=uri, width=rgb.shape[1], height=rgb.shape[0])
+    return Picture(name=name, uri=uri, width=rgb.shape[1], height=rgb.shape[0])
+
+
+def _small(stored: Tensor) -> Tensor:
+    """[..., H, W], averaged down to HIGHEST rows where it has more."""
+    high, wide = stored.shape[-2:]
+    if high <= HIGHEST:
+        return stored
+    lower = (HIGHEST, max(round(wide * HIGHEST / high), 1))
+    return F.interpolate(stored.flatten(0, -3)[None], lower, mode="area")[0].reshape(*stored.shape[:-2], *lower)
 
 
 def _frames(stored: Tensor, normalisation: Normalisation) -> np.ndarray:

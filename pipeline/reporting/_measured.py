@@ -23,8 +23,13 @@ PROTOCOLS = {
 TERMS = (
     (
         "Views",
-        "An audio-visual student has one tower and one classifier per modality, and its joint prediction is the mean of both. "
+        "A student with head ensemble has one tower and one classifier per modality, and its joint prediction is the mean of both. "
         "So one student gives the audio, the visual and the audio-visual accuracy.",
+    ),
+    (
+        "Networks and heads",
+        "The architecture that students have, and how they join sound and picture: ensemble averages two classifiers, the others "
+        "join features and so have the audio-visual view only.",
     ),
     (
         "n and ±",
@@ -35,6 +40,16 @@ TERMS = (
         "95 % interval",
         "A bootstrap over the test split's source clips and over the runs: both are drawn anew with replacement, the mean is taken "
         "each time, and the interval spans the middle 95 % of these means. It says nothing about other data or other networks.",
+    ),
+    (
+        "Paired difference",
+        "The same bootstrap for the difference of two rows: every draw takes the same test clips for both. It is in bold where the "
+        "interval leaves out zero; with many comparisons on one page, one in twenty of equal methods does so by chance.",
+    ),
+    (
+        "Seconds",
+        "Taken on the machine that the run had, and so no part of a result. Scores that an earlier run had measured are found "
+        "again with the time they took then.",
     ),
     ("Whole data", "The same students, trained on all training windows: the bound that the other rows are read against."),
     ("IPC", "Stored instances per class. An instance may hold several smaller pieces, each of them one training instance."),

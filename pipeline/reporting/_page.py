@@ -1,24 +1,33 @@
-"""The report as one static HTML page: tables, charts, gallery and how it was measured; nothing is fetched, nothing is run."""
+"""The report as one static HTML page: tables, charts, gallery and how it was measured; nothing is fetched."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pipeline
-from pipeline.reporting import _charts
+from pipeline.reporting._compare import standings
+from pipeline.reporting._confusion import confusion
+from pipeline.reporting._figures import accuracy_figure, cost_figures, loss_figure, plane_figure
+from pipeline.reporting._html import more
 from pipeline.reporting._measured import measured
 from pipeline.reporting._results import best
+from pipeline.reporting._scores import ACCURACY
+from pipeline.reporting._script import SCRIPT, SOURCE
+from pipeline.reporting._shows import gallery_table
 from pipeline.reporting._style import CSS
+from pipeline.reporting._tables import ablation_table, choice_table, cost_table, score_table, standing_table, task_table
+from pipeline.reporting._words import count, interval, measure_name, view_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pipeline.reporting._gallery import Gallery
     from pipeline.reporting._results import Board, Results
+    from pipeline.reporting._scores import Measure
 
-VIEWS = {"av": "audio-visual", "a": "audio", "v": "visual"}
-# No network, no script: the page could not fetch anything if it wanted to.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# No network, and no script but the one: the page could not fetch anything if it wanted to.
+_POLICY = f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src {SOURCE}"
 
 
 def page(found: Results, galleries: Sequence[Mapping[str, Gallery]], recipes: Mapping[str, Mapping[str, Any]]) -> str:
@@ -26,7 +35,8 @@ def page(found: Results, galleries: Sequence[Mapping[str, Gallery]], recipes: Ma
     title = "Distilled audio-visual sets"
     links = [f'<li><a href="#set{i}">{escape(board.dataset)}</a></li>' for i, board in enumerate(found.boards)]
     links.append('<li><a href="#measured">How it was measured</a></li>')
-    sections = [_dataset(found, i, shown) for i, shown in enumerate(galleries)]
+    sounds = sum(gallery.sounds for shown in galleries for gallery in shown.values())
+    sections = [_dataset(found, i, shown, sounds) for i, shown in enumerate(galleries)]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -48,164 +58,98 @@ set and tested on real clips that neither they nor the method has seen.</p>
 </header>
 <main id="main">
 {"".join(sections)}
-{measured(found.protocols, recipes)}
+{measured(list(dict.fromkeys(measure.protocol for measure in found.measures)), recipes)}
 </main>
-<footer><p>Written by avdistill {escape(pipeline.__version__)}. The numbers lie beside this page in CSV, JSON and Markdown.</p>
+<footer><p>Written by avdistill {escape(pipeline.__version__)}. The numbers lie beside this page in CSV, JSON, Markdown and
+LaTeX.</p>
 </footer>
+<script>{SCRIPT}</script>
 </body>
 </html>
 """
 
 
-def _dataset(found: Results, i: int, shown: Mapping[str, Gallery]) -> str:
-    board = found.boards[i]
-    parts = [f'<h2 id="set{i}-name">{escape(board.dataset)}</h2>', _summary(board, found)]
-    for j, protocol in enumerate(found.protocols):
-        chart = _accuracy_figure(board, protocol, found, f"set{i}-chart{j}")
-        parts.append(f'<h3>Accuracy, protocol <code>{escape(protocol)}</code></h3><div class="pair">')
-        parts.append(f"{_score_table(board, protocol, found)}{chart}</div>")
-    parts.append(f"<h3>Artifacts</h3>{_byte_table(board, found)}")
-    parts.append(_loss_figure(board, found, f"set{i}-losses"))
-    parts.append(_gallery_table(board, found, shown))
+def _dataset(found: Results, i: int, shown: Mapping[str, Gallery], sounds: int) -> str:
+    board, rows = found.boards[i], standings(found.boards[i], found)
+    parts = [
+        f'<h2 id="set{i}-name">{escape(board.dataset)}</h2>',
+        _summary(board, found),
+        _titled("Accuracy", f"<p>{_named(found.headline)}</p>{_scores(board, found.headline, found, f'set{i}-chart0')}"),
+        _titled("Comparison", standing_table(board, found, rows)),
+        _titled("What it costs", cost_figures(board, found, f"set{i}-cost") + cost_table(board)),
+        _titled("Ablation", ablation_table(board, found, rows) if len(found.methods) > 1 else ""),
+        _titled("Other networks and heads", _choices(board, found)),
+        _titled("Other scores of recognition", _others(board, found, i)),
+        *(_titled(f"Task: {measure.task}", task_table(board, measure)) for measure in found.others),
+        _titled("What is taken for what", _confusions(board, found)),
+        _titled("Where the sets lie among real windows", plane_figure(board, found, f"set{i}-plane")),
+        _titled("Loss while distilling", loss_figure(board, found, f"set{i}-losses")),
+        _titled("What is in the sets", gallery_table(board, found, shown, sounds)),
+    ]
     return f'<section id="set{i}" aria-labelledby="set{i}-name">{"".join(parts)}</section>'
+
+
+def _titled(title: str, content: str) -> str:
+    """A part of a section; nothing, if it has nothing to show."""
+    return f"<h3>{escape(title)}</h3>{content}" if content else ""
 
 
 def _summary(board: Board, found: Results) -> str:
     """What the smallest sets reach, beside the whole data, in two sentences."""
-    protocol, view, ipc = found.protocols[0], board.views[0], found.ipcs[0]
-    leaders = best(board, protocol, view, found.methods, ipc)
-    score, whole = board.cells[leaders[0], ipc].scores[protocol][view], board.whole[protocol][view]
+    measure, ipc = found.headline, found.ipcs[0]
+    view = board.whole[measure].views[0]
+    leaders = best(board, measure, ACCURACY, view, found.methods, ipc)
+    score, whole = board.row(leaders[0], ipc, measure).joint, board.whole[measure].joint
     stored = f"{ipc} stored {'instances' if ipc > 1 else 'instance'} per class"
+    ends = interval(ACCURACY, score, " to ")
+    bracket = f" (95 % interval {ends})" if ends else ""
     return (
-        f"<p>{board.classes} classes, {_count(board.train_windows)} training windows and {_count(board.test_windows)} test windows "
-        f"of one second. With {stored}, the highest {_name(view)} accuracy is that of {escape(' and '.join(leaders))}: "
-        f"{100 * score['mean']:.1f} % (95 % interval {_interval(score)}). Students trained on all {_count(board.train_windows)} "
-        f"windows reach {100 * whole['mean']:.1f} %.</p>"
+        f"<p>{len(board.classes)} classes, {count(board.train_windows)} training windows and {count(board.test_windows)} test "
+        f"windows of one second, from {count(board.test_clips)} test clips. With {stored}, the highest {escape(view_name(view))} "
+        f"accuracy is that of {escape(' and '.join(leaders))}: {100 * score.mean:.1f} %{bracket}. "
+        f"Students trained on all {count(board.train_windows)} windows reach {100 * whole.mean:.1f} %.</p>"
     )
 
 
-def _score_table(board: Board, protocol: str, found: Results) -> str:
-    """The published layout, once per view: rows are IPCs, columns methods, the whole data come last."""
-    counts = sorted({str(c.scores[protocol][v]["n"]) for c in board.cells.values() for v in board.views})
-    whole_counts = sorted({str(x["n"]) for x in board.whole[protocol].values()})
-    heads = "".join(f'<th scope="col">{escape(method)}</th>' for method in found.methods)
-    bodies = []
-    for view in board.views:
-        label = f'<tr><th scope="rowgroup" colspan="{len(found.methods) + 1}">{_name(view).capitalize()} ({escape(view)})</th></tr>'
-        rows = [_score_row(board, protocol, view, found.methods, ipc) for ipc in found.ipcs]
-        whole = _score(board.whole[protocol][view], f' colspan="{len(found.methods)}"', leads=False)
-        bodies.append(f'<tbody>{label}{"".join(rows)}<tr class="whole"><th scope="row">whole data</th>{whole}</tr></tbody>')
-    caption = (
-        f"<span>Accuracy in %: mean ± standard deviation over n&nbsp;=&nbsp;{' or '.join(counts)} students per cell "
-        f"({' or '.join(whole_counts)} for the whole data), and below it the 95&nbsp;% interval. "
-        "Bold: the highest mean of a row.</span>"
-    )
-    table = f'<table><caption>{caption}</caption><thead><tr><th scope="col">IPC</th>{heads}</tr></thead>{"".join(bodies)}</table>'
-    return _scrolling(table, f"Accuracy on {board.dataset}, protocol {protocol}")
+def _scores(board: Board, measure: Measure, found: Results, name: str) -> str:
+    chart = accuracy_figure(board, measure, found, name)
+    return f'<div class="pair">{score_table(board, measure, ACCURACY, found)}{chart}</div>'
 
 
-def _score_row(board: Board, protocol: str, view: str, methods: Sequence[str], ipc: int) -> str:
-    leaders = best(board, protocol, view, tuple(methods), ipc)
-    cells = [_score(board.cells[method, ipc].scores[protocol][view], "", leads=method in leaders) for method in methods]
-    return f'<tr><th scope="row">{ipc}</th>{"".join(cells)}</tr>'
+def _choices(board: Board, found: Results) -> str:
+    """A table of networks and one of heads, from the entries that differ from the headline in that alone."""
+    tables = []
+    for field, column in (("network", 1), ("head", 2)):
+        alike = [m for m in found.recognition if all(m[i] == found.headline[i] for i in (0, 1, 2) if i != column)]
+        tables += [choice_table(board, found, field, alike)] if len(alike) > 1 else []
+    return f'<div class="pair">{"".join(tables)}</div>' if tables else ""
 
 
-def _score(score: Mapping[str, float], attributes: str, *, leads: bool) -> str:
-    text = f"{100 * score['mean']:.1f} ± {100 * score['std']:.1f}"
-    title = f"95 % interval {_interval(score)}, n = {score['n']}"
-    low, high = 100 * score["low"], 100 * score["high"]
-    shown = f"<strong>{text}</strong>" if leads else text
-    return f'<td{attributes} title="{title}">{shown}<small>{low:.1f}&ndash;{high:.1f}</small></td>'
-
-
-def _accuracy_figure(board: Board, protocol: str, found: Results, name: str) -> str:
-    view = board.views[0]
-    series = {m: [(ipc, board.cells[m, ipc].scores[protocol][view]) for ipc in found.ipcs] for m in found.methods}
-    title = f"{_name(view).capitalize()} accuracy against IPC on {board.dataset}, protocol {protocol}"
-    chart = _charts.accuracy(name, title, series, board.whole[protocol][view]["mean"])
-    items = [f"<li>{_charts.key_of_mark(i)}{escape(method)}</li>" for i, method in enumerate(found.methods)]
-    items.append(f"<li>{_charts.key_of_whole()}whole data</li>")
-    caption = f"{_name(view).capitalize()} accuracy; bars are 95 % intervals."
-    return f'<figure>{chart}<figcaption>{caption}<ul class="legend">{"".join(items)}</ul></figcaption></figure>'
-
-
-def _byte_table(board: Board, found: Results) -> str:
-    heads = "".join(f'<th scope="col">{escape(method)}</th>' for method in found.methods)
-    rows = []
-    for ipc in found.ipcs:
-        sizes = [board.cells[method, ipc].bytes for method in found.methods]
-        row = "".join(f'<td title="{_count(size)} bytes">{_count(round(size / 1000, 1))}</td>' for size in sizes)
-        rows.append(f'<tr><th scope="row">{ipc}</th>{row}</tr>')
-    place = f"<code>{escape(board.dataset)}/&lt;method&gt;/ipc&lt;IPC&gt;/published/</code>"
-    caption = f"<span>Size of one artifact in kB (1000 bytes), as evaluated. The published ones lie in {place}.</span>"
-    body = f'<thead><tr><th scope="col">IPC</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
-    table = f"<table><caption>{caption}</caption>{body}</table>"
-    return _scrolling(table, f"Artifact sizes on {board.dataset}")
-
-
-def _loss_figure(board: Board, found: Results, name: str) -> str:
-    """One line per optimised cell: colours are methods, dashes IPCs; nothing, if all methods choose instead."""
-    lines = [
-        (f"{method}, IPC {ipc}", colour, dash, board.cells[method, ipc].losses)
-        for colour, method in enumerate(found.methods)
-        for dash, ipc in enumerate(found.ipcs)
-        if board.cells[method, ipc].losses
-    ]
-    if not lines:
-        return ""
-    chart = _charts.losses(name, f"Loss while distilling on {board.dataset}", lines)
-    items = [f"<li>{_charts.key_of_line(colour, dash)}{escape(label)}</li>" for label, colour, dash, _ in lines]
-    caption = "Mean over seeds. Methods minimise different quantities, so compare the shapes of curves, not their heights."
-    legend = f'<ul class="legend">{"".join(items)}</ul>'
-    return f"<h3>Loss while distilling</h3><figure>{chart}<figcaption>{caption}{legend}</figcaption></figure>"
-
-
-def _gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery]) -> str:
-    """Rows are classes, columns methods: the instances themselves, at the smallest IPC; nothing, if none is asked for."""
-    ipc = found.ipcs[0]
-    classes = [name for name, instances in next(iter(shown.values())).instances.items() if instances]
-    if not classes:
-        return ""
-    heads = [
-        f'<th scope="col">{escape(method)}<small>{g.pieces} {"piece" if g.pieces == 1 else "pieces"} each</small></th>'
-        for method, g in shown.items()
-    ]
-    rows = [
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(_gallery_cell(name, method, ipc, g) for method, g in shown.items())}</tr>'
-        for name in classes
-    ]
-    caption = (
-        f"<span>The first stored instances of each class at IPC {ipc}, first seed: the frame, and beside it the log-mel with low "
-        "frequencies at the bottom, from two standard deviations below the training mean (dark) to two above (bright).</span>"
-    )
-    body = f'<thead><tr><th scope="col">class</th>{"".join(heads)}</tr></thead><tbody>{"".join(rows)}</tbody>'
-    table = f'<table class="gallery"><caption>{caption}</caption>{body}</table>'
-    return f"<h3>What is in the sets</h3>{_scrolling(table, f'Stored instances on {board.dataset}')}"
-
-
-def _gallery_cell(name: str, method: str, ipc: int, gallery: Gallery) -> str:
-    groups = []
-    for number, pictures in enumerate(gallery.instances[name], start=1):
-        says = f"{name}, {method}, {ipc} per class, stored instance {number}"
-        images = [
-            f'<img src="{p.uri}" width="{p.width}" height="{p.height}" alt="{escape(f"{says}: {p.name}")}">' for p in pictures
+def _others(board: Board, found: Results, i: int) -> str:
+    """Every other recognition entry, and every other metric, each behind its name."""
+    parts = []
+    for j, measure in enumerate(found.recognition):
+        if j:
+            name = measure_name(measure)
+            parts.append(more(f"{name[:1].upper()}{name[1:]}", _scores(board, measure, found, f"set{i}-chart{j}")))
+        parts += [
+            more(f"{metric}: {measure_name(measure)}", score_table(board, measure, metric, found))
+            for metric in board.whole[measure].metrics
+            if metric != ACCURACY
         ]
-        groups.append(f"<span>{''.join(images)}</span>")
-    return f'<td><div class="shown">{"".join(groups)}</div></td>'
+    return "".join(parts)
 
 
-def _scrolling(table: str, label: str) -> str:
-    """A box that scrolls sideways on a narrow screen, by keyboard too."""
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+def _confusions(board: Board, found: Results) -> str:
+    """The headline's joint view: the best method at the largest IPC, and the whole data."""
+    ipc, measure = found.ipcs[-1], found.headline
+    view = board.whole[measure].views[0]
+    leader = best(board, measure, ACCURACY, view, found.methods, ipc)[0]
+    rows = {f"{leader}, IPC {ipc}": board.row(leader, ipc, measure), "whole data": board.whole[measure]}
+    grids = "".join(confusion(name, board.dataset, entry.confusion[view], board.classes) for name, entry in rows.items())
+    return f'<div class="pair">{grids}</div>'
 
 
-def _name(view: str) -> str:
-    return escape(VIEWS.get(view, view))
-
-
-def _interval(score: Mapping[str, float]) -> str:
-    return f"{100 * score['low']:.1f} to {100 * score['high']:.1f}"
-
-
-def _count(number: float) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+def _named(measure: Measure) -> str:
+    words = zip(("Protocol", "network", "head"), measure[:3], strict=True)
+    return ", ".join(f"{what} <code>{escape(name)}</code>" for what, name in words) + "."

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ParamsError, SourceError
+from pipeline.errors import SourceError
 from pipeline.files import read_json
+from pipeline.reporting._scores import RECOGNITION, Entries, Entry, Measure, read_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.params import Grid
 
-METRIC = "accuracy"
 MOST_POINTS = 200
-_SUMMARY = ("mean", "std", "low", "high", "n")
 
-# protocol -> view -> mean, std, low, high (fractions) and n
-Scores = dict[str, dict[str, dict[str, float]]]
+# (x, y, number of the class) in the plane of the distribution plot
+Points = tuple[tuple[float, float, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """How long a stage took, and on what; no result, for it differs from run to run."""
+
+    seconds: float
+    device: str
+    threads: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +37,28 @@ class Cell:
     """One method at one IPC on one dataset.
 
     Args:
-        folder: where its files lie, from the results folder on; `published`: the first seed's artifact.
+        folder: where its files lie, from the results folder on; `published`: the first seed's artifact; `start`: what the first
+            seed started from, None for methods that choose and optimise nothing.
         losses: (step, loss), the mean over seeds, thinned; empty for methods that choose instead of optimise.
+        distilling, scoring: times, where they were written down.
     """
 
     method: str
     ipc: int
     bytes: int
-    scores: Scores
+    entries: Entries
+    projection: Points
     losses: tuple[tuple[int, float], ...]
     folder: str
     published: Path
+    start: Path | None
+    distilling: Seconds | None
+    scoring: Seconds | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From real windows to scores; None if one of the two times is not known."""
+        return self.distilling.seconds + self.scoring.seconds if self.distilling and self.scoring else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,87 +66,146 @@ class Board:
     """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches."""
 
     dataset: str
-    classes: int
+    classes: tuple[str, ...]
     train_windows: int
     test_windows: int
-    whole: Scores
+    test_clips: int
+    whole: Entries
+    projection: Points
+    scoring: Seconds | None
     cells: dict[tuple[str, int], Cell]
 
-    @property
-    def views(self) -> list[str]:
-        """The joint view first, then the single ones."""
-        return sorted(next(iter(self.whole.values())), key=lambda view: (-len(view), view))
+    def row(self, method: str, ipc: int, measure: Measure) -> Entry:
+        """The entry of one cell."""
+        return self.cells[method, ipc].entries[measure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that a report shows; `protocols` begins with the headline."""
+    """Everything that a report shows; the first of `measures` is the headline."""
 
     boards: tuple[Board, ...]
     methods: tuple[str, ...]
     ipcs: tuple[int, ...]
-    protocols: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    baseline: str
+
+    @property
+    def headline(self) -> Measure:
+        return self.measures[0]
+
+    @property
+    def recognition(self) -> list[Measure]:
+        """The measures of recognition, the headline first."""
+        return [measure for measure in self.measures if measure.task == RECOGNITION]
+
+    @property
+    def others(self) -> list[Measure]:
+        """The measures of other tasks."""
+        return [measure for measure in self.measures if measure.task != RECOGNITION]
+
+    @property
+    def names(self) -> dict[Measure, str]:
+        """One word for each measure: as short as the headline's network and head allow."""
+        names: dict[Measure, str] = {}
+        for measure in self.measures:
+            usual = measure[1:3] == self.headline[1:3]
+            short = measure.protocol if measure.task == RECOGNITION else measure.task
+            words = [short] if usual or measure.task != RECOGNITION else [short, measure.network, measure.head]
+            name = "-".join(words)
+            names[measure] = name if name not in names.values() else "-".join((measure.task, *measure[:3]))
+        return names
 
 
-def gather(results: Path, grid: Grid, headline: str) -> Results:
+def gather(results: Path, grid: Grid, baseline: str) -> Results:
     """Read the cells of the grid and no others; a SourceError names the first file that is missing and who writes it."""
     ipcs = tuple(sorted(grid.ipcs))
     boards = tuple(_board(results, dataset, grid.methods, ipcs, grid.seeds[0]) for dataset in grid.datasets)
-    protocols = list(boards[0].whole)
-    if headline not in protocols:
-        raise ParamsError(
-            f"report.headline is {headline!r}, the scores under {results} are of {', '.join(protocols)}; name one of these"
-        )
+    first, path = boards[0], results / boards[0].dataset / "ceiling.json"
     for board in boards[1:]:
-        _refuse_unlike(board.whole.keys(), boards[0].whole.keys(), f"{board.dataset}'s ceiling and {boards[0].dataset}'s")
-    return Results(
-        boards=boards,
-        methods=grid.methods,
-        ipcs=ipcs,
-        protocols=(headline, *(name for name in protocols if name != headline)),
-    )
+        _refuse_unlike(board.whole, first.whole, f"{results / board.dataset / 'ceiling.json'} and {path}")
+    measures = tuple(first.whole)
+    if measures[0].task != RECOGNITION:
+        raise SourceError(
+            f"{path} begins with task {measures[0].task}; the first entry of evaluate.run is the headline, let it be {RECOGNITION}"
+        )
+    return Results(boards=boards, methods=grid.methods, ipcs=ipcs, measures=measures, baseline=baseline)
 
 
-def best(board: Board, protocol: str, view: str, methods: tuple[str, ...], ipc: int) -> list[str]:
+def best(board: Board, measure: Measure, metric: str, view: str, methods: tuple[str, ...], ipc: int) -> list[str]:
     """The methods with the highest mean of a row; what prints alike is equally good."""
-    means = {method: round(100 * board.cells[method, ipc].scores[protocol][view]["mean"], 1) for method in methods}
+    means = {method: round(100 * board.row(method, ipc, measure).metrics[metric][view].mean, 1) for method in methods}
     return [method for method, mean in means.items() if mean == max(means.values())]
 
 
 def _board(results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[int, ...], seed: int) -> Board:
     path = results / dataset / "ceiling.json"
-    about, whole = _scores(path, "ceiling", ("classes", "train_windows", "test_windows"))
-    cells = {(method, ipc): _cell(results, f"{dataset}/{method}/ipc{ipc}", method, ipc, seed) for ipc in ipcs for method in methods}
+    counts = ("train_windows", "test_windows", "test_clips")
+    about, whole = read_scores(path, "ceiling", ("projection", *counts))
+    cells = {
+        (method, ipc): _cell(results, f"{dataset}/{method}/ipc{ipc}", method, ipc, seed, about["classes"])
+        for ipc in ipcs
+        for method in methods
+    }
     for cell in cells.values():
-        where = f"{results / cell.folder / 'scores.json'} and {path}"
-        _refuse_unlike(cell.scores.keys(), whole.keys(), where)
-        for protocol, views in whole.items():
-            _refuse_unlike(cell.scores[protocol].keys(), views.keys(), where)
-    return Board(dataset=dataset, whole=whole, cells=cells, **about)
+        _refuse_unlike(cell.entries, whole, f"{results / cell.folder / 'scores.json'} and {path}")
+    return Board(
+        dataset=dataset,
+        classes=about["classes"],
+        whole=whole,
+        projection=_points(about["projection"], len(about["classes"]), path, "ceiling"),
+        scoring=_seconds(path, "ceiling"),
+        cells=cells,
+        **{name: int(about[name]) for name in counts},
+    )
 
 
-def _cell(results: Path, folder: str, method: str, ipc: int, seed: int) -> Cell:
+def _cell(results: Path, folder: str, method: str, ipc: int, seed: int, classes: tuple[str, ...]) -> Cell:
+    """The files in the order in which a run writes them, so that the first one missing is where it stopped."""
     place = results / folder
-    about, scores = _scores(place / "scores.json", "evaluate", ("bytes",))
-    published = place / "published" / f"seed{seed}.h5"
+    synthetic, scores, published = place / "synthetic", place / "scores.json", place / "published" / f"seed{seed}.h5"
+    losses = _losses(synthetic / "losses.csv")
+    about, entries = read_scores(scores, "evaluate", ("bytes", "projection"))
+    if about["classes"] != classes:
+        raise SourceError(f"{scores} is of other classes than the ceiling of its dataset; evaluate both on the same shards")
     if not published.is_file():
         raise SourceError(f"{published} does not exist; it is written by `avdistill publish`")
-    losses = _losses(place / "synthetic" / "losses.csv")
-    return Cell(method=method, ipc=ipc, scores=scores, losses=losses, folder=folder, published=published, **about)
+    start = synthetic / "start.safetensors"
+    return Cell(
+        method=method,
+        ipc=ipc,
+        bytes=int(about["bytes"]),
+        entries=entries,
+        projection=_points(about["projection"], len(classes), scores, "evaluate"),
+        losses=losses,
+        folder=folder,
+        published=published,
+        start=start if start.is_file() else None,
+        distilling=_seconds(synthetic, "distill"),
+        scoring=_seconds(scores, "evaluate"),
+    )
 
 
-def _scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[str, int], Scores]:
-    """The whole numbers in `wanted`, and the summaries of the one metric that the report is about."""
+def _points(value: Any, classes: int, path: Path, stage: str) -> Points:
+    try:
+        points = tuple((float(x), float(y), range(classes).index(int(label))) for x, y, label in value)
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"{path} has a projection that is no list of x, y, label ({error}); remove it and run `avdistill {stage}` again"
+        ) from error
+    return tuple(point for point in points if math.isfinite(point[0]) and math.isfinite(point[1]))
+
+
+def _seconds(result: Path, stage: str) -> Seconds | None:
+    """The clock of the stage that wrote `result`: its sibling .seconds.json, which a copied result may lack."""
+    path = result.with_suffix(".seconds.json")
+    if not path.is_file():
+        return None
     value = read_json(path, stage)
     try:
-        scores = {
-            protocol: {view: {name: summary[name] for name in _SUMMARY} for view, summary in score["metrics"][METRIC].items()}
-            for protocol, score in value["protocols"].items()
-        }
-        return {name: int(value[name]) for name in wanted}, scores
-    except (AttributeError, KeyError, TypeError) as error:
-        what = f"{path} lacks what a report is made of ({type(error).__name__}: {error})"
-        raise SourceError(f"{what}; remove it and run `avdistill {stage}` again") from error
+        return Seconds(seconds=float(value["seconds"]), device=str(value["device"]), threads=int(value["threads"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"{path} holds no seconds ({type(error).__name__}: {error}); remove it, it is no result") from error
 
 
 def _losses(path: Path) -> tuple[tuple[int, float], ...]:
@@ -148,9 +226,13 @@ def _losses(path: Path) -> tuple[tuple[int, float], ...]:
     return tuple(points[round(i * (len(points) - 1) / max(kept - 1, 1))] for i in range(kept))
 
 
-def _refuse_unlike(found: Any, expected: Mapping[str, Any] | Any, where: str) -> None:
-    if set(found) != set(expected):
-        one, other = ", ".join(sorted(found)), ", ".join(sorted(expected))
-        raise SourceError(
-            f"{where} hold different scores ({one}; {other}); evaluate both with the same evaluate.run and modalities"
-        )
+def _refuse_unlike(found: Entries, expected: Entries, where: str) -> None:
+    """Both must hold the same measures in one order, with the same metrics and views, counted on the same test clips."""
+    both = list(zip(found.values(), expected.values(), strict=False))
+    differing = [f"{one.measure}" for one, other in both if one.shape != other.shape]
+    if list(found) != list(expected) or differing:
+        lists = f"{'; '.join(map(str, found))} against {'; '.join(map(str, expected))}"
+        what = f"other metrics or views of {differing[0]}" if list(found) == list(expected) else lists
+        raise SourceError(f"{where} hold different scores ({what}); evaluate both with the same evaluate.run and modalities")
+    if any(one.windows != other.windows for one, other in both):
+        raise SourceError(f"{where} were counted on different test clips; evaluate both on the same shards")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-CSS = """
+from pipeline.reporting._charts import HUES
+
+# Colours of classes go once around the wheel; --tone keeps them readable on the ground. Shades of the confusion grid, 0 to 9.
+_CLASSES = "\n".join(f".c{i} {{ color: hsl({360 * i // HUES} 62% var(--tone)); }}" for i in range(HUES))
+_SHADES = "\n".join(f".h{i} {{ background: color-mix(in srgb, var(--accent) {5 * i}%, transparent); }}" for i in range(1, 10))
+
+CSS = (
+    """
 :root {
   color-scheme: light dark;
   --ink: #1d2126; --soft: #5b646e; --line: #e2e5e9; --ground: #fdfdfc; --raised: #f4f5f6; --accent: #0f6674;
   --s0: #6a737d; --s1: #0f7c8b; --s2: #b4570a; --s3: #6d4bc3; --s4: #b52a53; --s5: #3d7d2b; --s6: #2a62c0; --s7: #8a6d0b;
+  --tone: 40%;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ink: #e6e8ea; --soft: #9aa4ae; --line: #2d333a; --ground: #14171a; --raised: #1c2024; --accent: #6cc5d2;
     --s0: #a0a9b2; --s1: #4fbccb; --s2: #eb9a55; --s3: #ab94f0; --s4: #ee7d9d; --s5: #86c573; --s6: #7fabf2; --s7: #d3b44c;
+    --tone: 66%;
   }
 }
 * { box-sizing: border-box; }
@@ -34,6 +43,7 @@ a { color: var(--accent); text-underline-offset: .2em; }
 .skip { position: absolute; left: -99rem; }
 .skip:focus { left: 1rem; top: 1rem; background: var(--ground); padding: .5rem; }
 nav ul { list-style: none; padding: 0; margin: 1.5rem 0 0; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
+nav li { min-width: 0; overflow-wrap: anywhere; }
 section { border-top: 1px solid var(--line); margin-top: 4rem; padding-top: 2.5rem; }
 code { font: .9em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 dt { font-weight: 650; margin-top: 1.25rem; }
@@ -41,8 +51,10 @@ dd { margin: .25rem 0 0; color: var(--soft); }
 .pair { display: flex; flex-wrap: wrap; gap: 1.5rem 3rem; align-items: flex-start; }
 .pair > .wide { flex: 0 1 auto; min-width: min(27rem, 100%); }
 .pair > figure { flex: 1 1 22rem; max-width: 32rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; position: relative; }
+.wide + .wide, .pair + .wide, .pair + p { margin-top: 2rem; }
+.pair > .wide + .wide { margin-top: 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: min(26rem, 100%); }
 caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .75rem; }
 /* A caption is no wider than the screen, whatever its table is, and stays while the table scrolls. */
 caption span { display: block; max-width: min(42rem, 100vw - 2.5rem); position: sticky; left: 0; white-space: normal; }
@@ -70,18 +82,54 @@ figcaption { color: var(--soft); font-size: .875rem; }
 .key { width: 28px; height: 14px; margin-right: .5rem; flex: none; }
 .legend { list-style: none; margin: .5rem 0 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .legend li { display: flex; align-items: center; color: var(--ink); }
-.gallery th[scope="row"] {
-  color: var(--ink); padding-right: 1rem; vertical-align: middle; max-width: 9rem; overflow-wrap: break-word; white-space: normal;
+.chart .dots path, .key .dot { stroke: currentColor; stroke-width: 4.5; stroke-linecap: round; }
+.key .dot { stroke-width: 9; }
+.chart .dots { opacity: .42; }
+.whole-mark { color: var(--ink); }
+.sortable th button {
+  font: inherit; color: inherit; background: none; border: 0; padding: .25rem 0; margin: -.25rem 0; min-height: 1.75rem;
+  cursor: pointer; text-align: left;
 }
-.gallery td { padding: .3rem 1.5rem .3rem 0; }
-.gallery .shown { display: flex; gap: .75rem; }
-.gallery .shown > span { display: flex; gap: 2px; }
-.gallery img { height: 4rem; width: auto; display: block; image-rendering: pixelated; background: var(--raised); }
+.sortable th button::after { content: "↕"; opacity: .35; padding-left: .25rem; }
+.sortable th[aria-sort="ascending"] button::after { content: "↑"; opacity: 1; }
+.sortable th[aria-sort="descending"] button::after { content: "↓"; opacity: 1; }
+.sortable th button:hover { color: var(--ink); }
+th[scope="colgroup"] { color: var(--soft); }
+tfoot tr > * { border-top: 1px solid var(--line); padding-top: .6rem; }
+tfoot th[scope="row"] { color: var(--soft); position: sticky; left: 0; background: var(--ground); }
+details.more { border-top: 1px solid var(--line); }
+details.more:last-of-type { border-bottom: 1px solid var(--line); }
+summary { cursor: pointer; padding: .6rem 0; overflow-wrap: anywhere; }
+details.more > div { padding: .5rem 0 1.5rem; }
+.confusion th, .confusion td { padding: .25rem .4rem; text-align: right; vertical-align: middle; }
+.confusion thead th { vertical-align: bottom; }
+.confusion tbody th[scope="row"] {
+  padding-left: 0; text-align: left; max-width: 9rem; white-space: normal; overflow-wrap: anywhere;
+}
+.only { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.confusion td { min-width: 2.2rem; font-size: .8125rem; }
+.confusion .right { outline: 1px solid var(--soft); outline-offset: -2px; }
+.confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; text-align: left; }
+.gallery th[scope="row"] {
+  color: var(--ink); padding-right: 1rem; max-width: 9rem; overflow-wrap: break-word; white-space: normal;
+}
+.gallery td { padding: .4rem 1.5rem .6rem 0; }
+.shown { display: flex; gap: 1rem; }
+.one { display: flex; flex-direction: column; gap: 4px; width: max-content; min-width: 10.5rem; }
+.one > span, details.start > div > span { display: flex; gap: 4px; }
+.one img { height: 4rem; width: auto; display: block; image-rendering: pixelated; background: var(--raised); }
+audio { display: block; width: 10.5rem; height: 2.25rem; }
+details.start { font-size: .75rem; color: var(--soft); }
+details.start summary { padding: .3rem 0; }
+details.start > div { display: flex; flex-direction: column; gap: 4px; }
 @media (max-width: 40rem) {
   section { margin-top: 3rem; padding-top: 2rem; }
   th, td { padding-right: .9rem; }
   tr.whole th { white-space: normal; max-width: 4rem; }
   .gallery th[scope="row"] { max-width: 5.5rem; font-size: .875rem; }
+  .confusion tbody th[scope="row"] { max-width: 5.5rem; }
 }
 @media print { .wide { overflow: visible; } section { break-inside: auto; } }
 """
+    + f"{_CLASSES}\n{_SHADES}\n"
+)
