@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 
 import torch
+from torch import Tensor
 
 
 def stream(*counters: int | str) -> torch.Generator:
     """A CPU generator for these counters, e.g. stream("match", seed, step); streams of different counters are unrelated."""
     digest = hashlib.sha256("\x1f".join(str(counter) for counter in counters).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def resampled(times: int, count: int, generator: torch.Generator) -> Tensor:
+    """float64 [times, count]: how often each of `count` things is drawn when `count` are drawn with replacement (a bootstrap)."""
+    draws = torch.randint(count, (times, count), generator=generator)
+    return torch.zeros(times, count, dtype=torch.float64).scatter_add_(1, draws, torch.ones(times, count, dtype=torch.float64))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pipeline.streams import stream
+from pipeline.streams import resampled, stream
 
 if TYPE_CHECKING:
     from pipeline.records import RealSet
@@ -29,8 +29,8 @@ def summarised(runs: Sequence[Counted], times: int) -> Summary:
     sums, counts = (torch.stack([run[i] for run in runs]).double() for i in (0, 1))
     per_run = sums.sum(1) / counts.sum(1)
     generator = stream("bootstrap", *sums.shape)
-    clip_weights = _resampled(times, sums.shape[1], generator)
-    run_weights = _resampled(times, sums.shape[0], generator)
+    clip_weights = resampled(times, sums.shape[1], generator)
+    run_weights = resampled(times, sums.shape[0], generator)
     means = ((run_weights @ sums) * clip_weights).sum(1) / ((run_weights @ counts) * clip_weights).sum(1)
     low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return {"mean": per_run.mean().item(), "std": per_run.std(correction=0).item(), "n": len(runs), "low": low, "high": high}
@@ -40,9 +40,3 @@ def plain(values: Sequence[float]) -> Summary:
     """Mean and population std of one number per run, which has no interval over clips."""
     numbers = torch.tensor(values, dtype=torch.float64)
     return {"mean": numbers.mean().item(), "std": numbers.std(correction=0).item(), "n": len(values), "low": None, "high": None}
-
-
-def _resampled(times: int, count: int, generator: torch.Generator) -> Tensor:
-    """[times, count] of how often each of `count` things is drawn when `count` are drawn with replacement."""
-    draws = torch.randint(count, (times, count), generator=generator)
-    return torch.zeros(times, count, dtype=torch.float64).scatter_add_(1, draws, torch.ones(times, count, dtype=torch.float64))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from pipeline.streams import stream
+from pipeline.streams import resampled, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +83,8 @@ def difference(one: Entry, other: Entry) -> Difference:
     windows = torch.tensor(one.windows, dtype=torch.float64)
     rights = [torch.tensor(entry.right[view], dtype=torch.float64) for entry in (one, other)]
     generator = stream("paired", *(len(right) for right in rights), len(windows))
-    clips = _resampled(len(windows), generator)
-    means = [((_resampled(len(r), generator) / len(r)) @ r * clips).sum(1) / (clips @ windows) for r in rights]
+    clips = resampled(RESAMPLES, len(windows), generator)
+    means = [((resampled(RESAMPLES, len(r), generator) / len(r)) @ r * clips).sum(1) / (clips @ windows) for r in rights]
     low, high = torch.quantile(means[0] - means[1], torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return Difference(mean=one.joint.mean - other.joint.mean, low=low, high=high)
 
@@ -104,10 +103,3 @@ def _ranks(values: Sequence[float]) -> np.ndarray:
     equal = (numbers[None] == numbers[:, None]).sum(1)
     ranks: np.ndarray = below + (equal + 1) / 2
     return ranks
-
-
-def _resampled(count: int, generator: torch.Generator) -> Tensor:
-    """float64 [RESAMPLES, count]: how often each of `count` things is drawn when `count` are drawn with replacement."""
-    draws = torch.randint(count, (RESAMPLES, count), generator=generator)
-    ones = torch.ones(RESAMPLES, count, dtype=torch.float64)
-    return torch.zeros(RESAMPLES, count, dtype=torch.float64).scatter_add_(1, draws, ones)
