@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import re
 import shutil
@@ -52,7 +55,7 @@ def test_every_preset_is_a_graph(preset: str, project: Path) -> None:
 @pytest.mark.slow
 def test_a_change_runs_what_it_touches(project: Path) -> None:
     """The graph at toy size: nothing runs twice, an edit runs one method's cells, plots and metrics are there to look at."""
-    small = values(*SMALL, "grid.methods=[herding, dm]", "ingest.generated.train=6", "grid.ipcs=[1]")
+    small = values(*SMALL, "grid.methods=[herding, dm]", "report.baseline=herding", "ingest.generated.train=6", "grid.ipcs=[1]")
     with (project / "params.yaml").open("w") as stream:
         YAML().dump(small.values, stream)
     first = call(project, "dvc", "repro")
@@ -77,3 +80,17 @@ def test_a_change_runs_what_it_touches(project: Path) -> None:
     call(project, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")
     experiment = call(project, "dvc", "exp", "run", "-S", "distill.dm.steps=2")
     assert "distill@generated-dm-1" in experiment
+    assert_comparisons(project)
+
+
+def assert_comparisons(project: Path) -> None:
+    """What DVC shows of two runs that differ in dm's steps: the numbers that changed, two curves, and a table of experiments."""
+    changed = json.loads(call(project, "dvc", "metrics", "diff", "--json"))
+    assert changed.keys() == {"report/index.json"}
+    assert all(name.startswith("generated.dm-ipc1.") for name in changed["report/index.json"])
+    assert json.loads(call(project, "dvc", "params", "diff", "--json"))["params.yaml"]["distill.dm.steps"] == {"old": 3, "new": 2}
+    call(project, "dvc", "plots", "diff", "HEAD")
+    page = (project / "dvc_plots" / "index.html").read_text()
+    assert page.count("vega") > 1 and "workspace" in page
+    rows = list(csv.DictReader(io.StringIO(call(project, "dvc", "exp", "show", "--csv", "--only-changed"))))
+    assert any(row.get("distill.dm.steps") == "2" for row in rows)
