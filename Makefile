@@ -28,3 +28,4 @@ check: $(READY)
 bench: $(READY)
 	python benchmarks/decode.py generated
 	python benchmarks/distill_step.py --pixels 32 56 --ipc 1 10 --steps 2
+	python benchmarks/students.py

@@ -88,7 +88,7 @@ def assert_comparisons(project: Path) -> None:
     changed = json.loads(call(project, "dvc", "metrics", "diff", "--json"))
     assert changed.keys() == {"report/index.json"}
     assert all(name.startswith("generated.dm-ipc1.") for name in changed["report/index.json"])
-    assert json.loads(call(project, "dvc", "params", "diff", "--json"))["params.yaml"]["distill.dm.steps"] == {"old": 3, "new": 2}
+    assert json.loads(call(project, "dvc", "params", "diff", "--json"))["params.yaml"].keys() == {"distill.dm.steps"}
     call(project, "dvc", "plots", "diff", "HEAD")
     page = (project / "dvc_plots" / "index.html").read_text()
     assert page.count("vega") > 1 and "workspace" in page
