@@ -20,7 +20,7 @@ from pipeline.params import Grid
 from pipeline.records import Normalisation, SyntheticSet
 from pipeline.reporting import SUFFIXES, Report, write
 from pipeline.reporting._compare import difference, spearman
-from pipeline.reporting._scores import read_scores
+from pipeline.reporting._scores import _in_order, read_scores
 from pipeline.tensors import save_synthetic
 
 if TYPE_CHECKING:
@@ -571,3 +571,15 @@ def test_the_terminal_gets_the_headline_within_a_hundred_columns(written: Path, 
     assert max(map(len, table.splitlines())) <= 100
     assert re.search(r"dm +1 +52\.0 ± 2\.0 +47\.0 - 56\.0", table)
     assert str(out) in paths and str(written / "toy" / "dm" / "ipc2" / "published") in paths
+
+
+def test_numbers_in_names_are_in_their_order() -> None:
+    names = ["R@10", "R@1", "median rank", "R@5", "av after 10", "av after 2"]
+    assert [name for name, _ in _in_order(dict.fromkeys(names, 0))] == [
+        "R@1",
+        "R@5",
+        "R@10",
+        "av after 2",
+        "av after 10",
+        "median rank",
+    ]

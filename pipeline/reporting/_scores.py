@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,8 +97,8 @@ def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[s
 def _entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
     measure = Measure(*(str(value[name]) for name in Measure._fields))
     metrics = {
-        metric: {view: _summary(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in views.items()}
-        for metric, views in value["metrics"].items()
+        metric: {view: _summary(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in _in_order(views)}
+        for metric, views in _in_order(value["metrics"])
     }
     if measure.task != RECOGNITION:
         return Entry(measure=measure, metrics=metrics, right={}, windows=[], confusion={})
@@ -107,6 +108,11 @@ def _entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
     )
     windows = [int(count) for count in value["windows"]]
     return Entry(measure=measure, metrics=metrics, right=right, windows=windows, confusion=confusion)
+
+
+def _in_order(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """By name, numbers in it by their value: R@5 before R@10."""
+    return sorted(named.items(), key=lambda item: [(part.isdigit() and int(part), part) for part in re.split(r"(\d+)", item[0])])
 
 
 def _refuse_misshapen(entry: Entry, classes: int, where: str, again: str) -> None:
