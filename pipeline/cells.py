@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
-from pipeline.files import digest_of, new_file, new_folder, read_json, write_json
+from pipeline.files import code_digest, digest_of, new_file, new_folder, read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,17 +42,17 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the inputs that decide the cell's bytes."""
+        """SHA-256 of the inputs, and the code, that decide the cell's bytes."""
         chosen = {name: coreset.to_json() for name, coreset in self.coresets.items()}
         networks = {name: asdict(network) for name, network in self.networks.items()}  # type: ignore[call-overload]
         students = [asdict(self.crew.network), asdict(self.crew.head)]  # type: ignore[call-overload]
         tuning = [asdict(self.budget), students, self.val.digest]
-        units = {modality: asdict(normalisation) for modality, normalisation in self.real.normalisation.items()}
-        return digest_of([self.method, asdict(self.distiller), self.ipc, self.real.digest, units, chosen, networks, tuning])
+        about = [self.method, asdict(self.distiller), self.ipc, self.real.digest]
+        return digest_of([code_digest(), about, chosen, networks, tuning])
 
 
-def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> list[dict[str, Any]]:
-    """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the chosen step size.
+def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tuple[list[dict[str, Any]], float]:
+    """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the step size, and all seconds.
 
     Where rows moved, `out`/start.safetensors holds what the first seed started from.
 
@@ -68,8 +69,9 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> li
             shutil.copy(place / f"seed{seed}.safetensors", part)
         _keep_start(cell, seeds[0], part)
         _join_losses([(seed, place / f"seed{seed}.json") for seed in seeds], part / LOSSES)
+    seconds = chosen["seconds"] + sum(read_json(place / f"seed{seed}.json", "distill")["seconds"] for seed in seeds)
     shutil.rmtree(place)
-    return list(chosen["trials"])
+    return list(chosen["trials"]), seconds
 
 
 def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> SyntheticSet:
@@ -81,16 +83,17 @@ def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> 
 
 def _chosen(cell: Cell, path: Path, seed: int) -> dict[str, Any]:
     if not path.exists():
+        began = time.monotonic()
         picks, trials = evaluation.tuned(
             cell.distiller.variants(), lambda variant: _run(cell, variant, seed, cell.report), cell.budget, cell.crew, cell.val
         )
-        write_json(path, {"picks": picks, "trials": trials})
+        write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
     chosen: dict[str, Any] = read_json(path, "distill")
     return chosen
 
 
 def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], place: Path) -> None:
-    losses = []
+    losses, began = [], time.monotonic()
 
     def report(done: int, total: int, **figures: float) -> None:
         losses.append(figures["loss"])
@@ -106,7 +109,7 @@ def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], p
         "source_shards": cell.real.digest,
         "pieces": formation.pieces(synthetic.formation),
     }
-    write_json(place / f"seed{seed}.json", losses)
+    write_json(place / f"seed{seed}.json", {"losses": losses, "seconds": time.monotonic() - began})
     tensors.save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
 
 
@@ -122,4 +125,6 @@ def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["seed", "step", "loss"])
         for seed, losses in parts:
-            writer.writerows([seed, step, f"{loss:.6g}"] for step, loss in enumerate(read_json(losses, "distill"), start=1))
+            writer.writerows(
+                [seed, step, f"{loss:.6g}"] for step, loss in enumerate(read_json(losses, "distill")["losses"], start=1)
+            )

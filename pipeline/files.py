@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def refuse_existing(path: Path) -> None:
@@ -52,9 +52,15 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON with sorted keys, atomically."""
+    """Write `value` as indented JSON, atomically; keys keep their order, and a number that is none is an OutputError."""
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise OutputError(
+            f"{path} would hold NaN or infinite numbers, which no result is; look at the losses for a divergence"
+        ) from error
     with new_file(path) as part:
-        part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path, made_by: str) -> Any:
@@ -70,6 +76,13 @@ def read_json(path: Path, made_by: str) -> Any:
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """SHA-256 of the library's code that numbers come from: all but adapters and pages."""
+    folder = Path(__file__).parent
+    files = [path for path in sorted(folder.rglob("*.py")) if path.relative_to(folder).parts[0] not in ("datasets", "reporting")]
+    return digest_of([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
 
 
 def file_digest(path: Path) -> str:

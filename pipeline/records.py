@@ -250,11 +250,6 @@ def told(metric: str, summary: Mapping[str, float | None]) -> str:
     return f"{mean:.1f} ± {std:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low is not None else "")
 
 
-def percent(summary: Mapping[str, float | None]) -> str:
-    """A share's mean, spread and interval, in percent."""
-    return told("", summary)
-
-
 def _same_length(columns: Mapping[str, Sequence[Any] | Tensor | np.ndarray]) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:

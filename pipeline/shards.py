@@ -54,8 +54,9 @@ class Index:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the shards' digests and the class names: what is read, whatever wrote it."""
-        return digest_of([self.classes, self.preprocessing, [shard.sha256 for shard in self.shards]])
+        """SHA-256 over all that a reader gets: the shards' digests, class names and normalisation, whatever wrote them."""
+        units = {modality: asdict(normalisation) for modality, normalisation in self.normalisation.items()}
+        return digest_of([self.classes, self.preprocessing, units, [shard.sha256 for shard in self.shards]])
 
 
 def shard_of(clip_id: str, count: int) -> str:

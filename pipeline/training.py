@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,12 @@ class Network(Protocol):
 
 
 class Head(Protocol):
-    """A head plugin: numbers of features -> a module with fresh weights, from features to outputs, with a loss."""
+    """A head plugin: numbers of features -> a module with fresh weights, from features to outputs, with a loss.
+
+    `gives` says what the outputs are: heads.CLASSES or heads.VECTORS.
+    """
+
+    gives: ClassVar[str]
 
     def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> nn.Module: ...
 

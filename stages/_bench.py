@@ -26,7 +26,7 @@ class Means:
     @classmethod
     def of(cls, params: Params) -> Means:
         """Each name that `evaluate` uses is known, or nothing is begun."""
-        from pipeline.evaluation import Evaluate
+        from pipeline.evaluation import Evaluate, refuse_unfit
         from pipeline.plugins import pick
         from stages._plugins import every
 
@@ -34,9 +34,9 @@ class Means:
         plugins = {kind: every(kind, params) for kind in ("networks", "heads", "tasks", "metrics")}
         plugins["metrics"] = {name: pick(plugins["metrics"], name, "metric") for name in settings.metrics}
         for measure in settings.run:
-            for kind in ("network", "head", "task"):
-                pick(plugins[f"{kind}s"], getattr(measure, kind), kind)
-            pick(vars(settings.protocols), measure.protocol, "protocol")
+            pick(plugins["networks"], measure.network, "network")
+            head, task = pick(plugins["heads"], measure.head, "head"), pick(plugins["tasks"], measure.task, "task")
+            refuse_unfit(measure, head, task, pick(vars(settings.protocols), measure.protocol, "protocol"))
         return cls(settings=settings, **plugins)
 
     def crew(self, measure: Measure, device: str, workers: int, report: Any) -> Crew:
@@ -49,12 +49,14 @@ class Means:
 
     def bench(self, shards: Path, repeats: int, crew: Crew) -> Bench:
         """The real splits, and the rest of what tasks need."""
-        from pipeline.evaluation import Bench, refuse_absent_classes
+        from pipeline.evaluation import Bench, refuse_absent_classes, refuse_single
         from pipeline.shards import read_shards
 
         val, test = (read_shards(shards / split) for split in ("val", "test"))
         for split, real in (("val", val), ("test", test)):
             refuse_absent_classes(real, split)
+        for measure in self.settings.run:
+            refuse_single(measure, self.tasks[measure.task], test)
         return Bench(
             crew=crew,
             val=val,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from pipeline.crowd import Crew
-    from pipeline.evaluation import Bench
+    from pipeline.evaluation import Bench, Measure
     from pipeline.training import Instances
     from stages._bench import Means
 
@@ -24,14 +25,17 @@ def scored(
     Args:
         made_from: digests of the sets; `kept`: the folder of the scores that are found again.
     """
-    from pipeline.files import digest_of, read_json, write_json
+    from pipeline.files import code_digest, digest_of, read_json, write_json
 
     entries, seconds = [], 0.0
     shared = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap]
     for measure in means.settings.run:
         protocol, task = getattr(means.settings.protocols, measure.protocol), means.tasks[measure.task]
         crew = replace(bench.crew, network=means.networks[measure.network], head=means.heads[measure.head])
-        path = kept / f"{digest_of([_code(), shared, asdict(measure), asdict(protocol), _values(crew, task, means)])[:32]}.json"
+        path = (
+            kept
+            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _values(measure, task, means)])[:32]}.json"
+        )
         if not path.exists():
             began = time.monotonic()
             scores = task.score(sets, protocol, spent, replace(bench, crew=crew))
@@ -42,11 +46,16 @@ def scored(
     return entries, seconds
 
 
-def _values(crew: Crew, task: Any, means: Means) -> list[Any]:
-    """The parameters of every plugin that a measure uses; a task that tries several networks names them."""
-    tried = {name: means.networks[name] for name in getattr(task, "networks", ())}
-    network, head = crew.network, crew.head
-    return [asdict(x) for x in (network, head, task, *tried.values(), *means.metrics.values())]
+def _values(measure: Measure, task: Any, means: Means) -> dict[str, Any]:
+    """The parameters of every plugin that a measure uses, by name; a task that tries several networks names them."""
+    networks = (measure.network, *getattr(task, "networks", ()))
+    used = {
+        "networks": {name: pick(means.networks, name, "network") for name in networks},
+        "head": {measure.head: means.heads[measure.head]},
+        "task": {measure.task: task},
+        "metrics": means.metrics,
+    }
+    return {kind: {name: asdict(plugin) for name, plugin in plugins.items()} for kind, plugins in used.items()}
 
 
 def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,12 +69,3 @@ def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             cells = [f"{view} {told(metric, x)}" for view, x in views.items()]
             lines.append(f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})")
     return lines
-
-
-def _code() -> str:
-    """Digest of the library's code: scores of another version are not found again."""
-    import pipeline
-    from pipeline.files import digest_of, file_digest
-
-    folder = Path(str(pipeline.__file__)).parent
-    return digest_of([[path.relative_to(folder).as_posix(), file_digest(path)] for path in sorted(folder.rglob("*.py"))])

@@ -32,13 +32,14 @@ def ceiling(shards: Path, out: Path, *, params: Params, device: str, workers: in
     crew = means.crew(means.settings.run[0], device, workers, report)
     bench = means.bench(shards, repeats, crew)
     sets = [training.whole(train, crew.device)]
+    points = Plane.through(bench.test, crew.network).points(training.whole(bench.test, crew.device))
     entries, seconds = scored(sets, [train.digest], 0, means, bench, checkpoints_beside(out) / "scores")
     about = {
         "classes": train.classes,
         "train_windows": len(train),
         "test_windows": len(bench.test),
         "test_clips": len(set(bench.test.clips)),
-        "projection": Plane.through(bench.test, crew.network).points(training.whole(bench.test, crew.device)),
+        "projection": points,
     }
     write_json(out, {**about, "scores": entries})
     write_seconds(out, seconds, crew)

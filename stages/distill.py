@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +26,15 @@ def distill(
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
     from pipeline import cells, plugins
+    from pipeline.evaluation import refuse_absent_classes
     from pipeline.files import refuse_existing
     from pipeline.params import Grid
     from pipeline.shards import read_shards
 
     refuse_existing(out)
     distiller = params.build(f"distill.{method}", plugins.find("distillers", method))
-    means, began = Means.of(params), time.monotonic()
-    real = read_shards(shards)
+    means, real, val = Means.of(params), read_shards(shards), read_shards(shards.parent / "val")
+    refuse_absent_classes(val, "val")
     cell = cells.Cell(
         method=method,
         distiller=distiller,
@@ -44,12 +44,12 @@ def distill(
         networks=means.networks,
         budget=means.settings.protocols.budget,
         crew=means.crew(means.settings.run[0], device, workers, report),
-        val=read_shards(shards.parent / "val"),
+        val=val,
         report=report,
     )
     seeds = params.build("grid", Grid).seeds
-    trials = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    write_seconds(out, time.monotonic() - began, cell.crew)
+    trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
+    write_seconds(out, seconds, cell.crew)
     chosen = f", step size chosen among {len(trials)}" if trials else ""
     return f"{method}: {len(seeds)} sets of {len(real.classes)} classes x {ipc}{chosen} -> {out}"
 

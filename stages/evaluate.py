@@ -38,13 +38,14 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
     digests = {name: one.provenance["content_digest"] for name, one in synthetic.items()}
     sets = [training.decoded(one, crew.device) for one in synthetic.values()]
     spent = len(next(iter(synthetic.values())).provenance.get("tuning", ()))
+    points = Plane.through(bench.test, crew.network).points(sets[0])
     entries, seconds = scored(sets, list(digests.values()), spent, means, bench, checkpoints_beside(out) / "scores")
     about = {
         "artifacts": digests,
         "bytes": files[0].stat().st_size,
         "classes": bench.test.classes,
         "test_windows": len(bench.test),
-        "projection": Plane.through(bench.test, crew.network).points(sets[0]),
+        "projection": points,
     }
     write_json(out, {**about, "scores": entries})
     write_seconds(out, seconds, crew)

@@ -14,9 +14,12 @@ from test_artifact import toy_synthetic
 from test_plugins import built, toy_bench
 
 from pipeline import evaluation, training
-from pipeline.errors import ArtifactError, CellError, ShardError
-from pipeline.evaluation import Budget, Evaluate, Plane, Protocols
+from pipeline.errors import ArtifactError, ParamsError, ShardError
+from pipeline.evaluation import Budget, Evaluate, Measure, Plane, Protocols
 from pipeline.records import RealSet
+from pipeline.tasks import _embeddings
+from pipeline.tasks.shuffle import _shuffled
+from stages._bench import Means
 
 SETTINGS = values().build("evaluate", Evaluate)
 BUDGET = dataclasses.replace(SETTINGS.protocols.budget, steps=4, trials=3)
@@ -125,17 +128,17 @@ def test_confusions_and_right_windows_add_up_to_the_accuracy() -> None:
 def test_the_interval_resamples_source_clips() -> None:
     """Two rows of one clip are one observation: an interval over clips is wider than one over rows."""
     right = torch.tensor([1.0, 1.0, 0.0, 0.0] * 3)
-    paired = evaluation.summarised([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 2000)
-    single = evaluation.summarised([(right, torch.ones(12))], 2000)
+    paired = evaluation.summarised([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 1, 2000)
+    single = evaluation.summarised([(right, torch.ones(12))], 1, 2000)
     assert paired["high"] - paired["low"] > 1.2 * (single["high"] - single["low"])
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=8))
 def test_the_mean_is_of_windows_and_inside_its_interval_when_all_clips_agree(clips: list[tuple[int, int]]) -> None:
     right, windows = (torch.tensor(column, dtype=torch.float64) for column in zip(*clips, strict=True))
-    summary = evaluation.summarised([(right.minimum(windows), windows)], 50)
+    summary = evaluation.summarised([(right.minimum(windows), windows)], 1, 50)
     assert summary["mean"] == pytest.approx((right.minimum(windows).sum() / windows.sum()).item())
-    certain = evaluation.summarised([(windows, windows)], 50)
+    certain = evaluation.summarised([(windows, windows)], 1, 50)
     assert (certain["low"], certain["mean"], certain["high"]) == (1, 1, 1)
 
 
@@ -167,14 +170,74 @@ def test_a_head_that_joins_has_the_joint_view_and_one_choice(head: str) -> None:
     assert len(set(scores.chosen["rates"].values())) == 1
 
 
-def test_retrieval_asks_for_vectors() -> None:
-    with pytest.raises(CellError, match=r"the head gives frame\+logmel; use contrastive"):
-        built("tasks", "retrieval").score([TOY], BUDGET, 0, toy_bench(head="concat"))
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [
+        ("protocol: budget, network: convnet, head: ensemble, task: retrieval", "takes vectors, the head gives classes"),
+        ("protocol: budget, network: convnet, head: contrastive, task: dropout", "takes classes, the head gives vectors"),
+        (
+            "protocol: avdd, network: convnet, head: ensemble, task: ranking",
+            "the task tries learning rates, which that protocol fixes",
+        ),
+    ],
+)
+def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(measure: str, told: str) -> None:
+    headline = "{protocol: budget, network: convnet, head: ensemble, task: recognition}"
+    with pytest.raises(ParamsError, match=told):
+        Means.of(values(f"evaluate.run=[{headline}, {{{measure}}}]"))
 
 
-def test_ranking_is_refused_where_rates_are_fixed() -> None:
-    with pytest.raises(CellError, match="measure it under protocol budget"):
-        built("tasks", "ranking").score([TOY], SETTINGS.protocols.avdd, 0, toy_bench())
+def test_a_headline_is_recognition_and_has_accuracy() -> None:
+    with pytest.raises(ParamsError, match="run begins with task retrieval"):
+        Means.of(values("evaluate.run=[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"))
+    with pytest.raises(ParamsError, match="metrics are top5; accuracy is always one of them"):
+        Means.of(values("evaluate.metrics=[top5]"))
+
+
+def test_a_task_of_two_modalities_is_refused_where_there_is_one() -> None:
+    real = toy_real()
+    deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
+    measure = Measure(protocol="budget", network="convnet", head="concat", task="dropout")
+    with pytest.raises(ParamsError, match="task dropout needs 2 modalities, the shards hold frame"):
+        evaluation.refuse_single(measure, built("tasks", "dropout"), deaf)
+
+
+def test_vectors_that_are_no_numbers_find_nothing() -> None:
+    blank = torch.full((6, 3), float("nan"))
+    rank, _ = _embeddings.ranks({"frame": blank, "logmel": blank}, [torch.arange(6)], "a->v")
+    assert rank.tolist() == [6] * 6
+
+
+@given(st.integers(2, 9), st.integers(0, 99))
+def test_ranks_are_those_of_sorting(count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    found = {m: torch.randn(count, 4, generator=generator) for m in ("logmel", "frame")}
+    rank, _ = _embeddings.ranks(found, [torch.arange(count)], "a->v")
+    order = (found["logmel"] @ found["frame"].T).argsort(1, descending=True)
+    assert rank.tolist() == [order[i].tolist().index(i) + 1 for i in range(count)]
+
+
+def test_shuffled_instances_have_another_partner_of_their_class() -> None:
+    real = toy_real(per_class=2)
+    index = torch.arange(len(real))
+    mixed = _shuffled(training.whole(real, CPU), "logmel", torch.Generator().manual_seed(0)).take(index)
+    whole = training.whole(real, CPU).take(index)
+    assert torch.equal(mixed["frame"], whole["frame"])
+    assert torch.equal(mixed["logmel"], whole["logmel"][[1, 0, 3, 2]])
+
+
+def test_sets_are_drawn_before_their_students() -> None:
+    """Two sets, one always right and one always wrong: with any number of students the interval spans both."""
+    right, wrong, windows = torch.ones(40), torch.zeros(40), torch.ones(40)
+    runs = [(right, windows)] * 5 + [(wrong, windows)] * 5
+    summary = evaluation.summarised(runs, 5, 500)
+    assert (summary["low"], summary["mean"], summary["high"]) == (0, 0.5, 1)
+
+
+def test_clips_that_count_nothing_leave_the_interval_finite() -> None:
+    few = torch.tensor([1.0] + [0.0] * 9)
+    summary = evaluation.summarised([(few, few)], 1, 200)
+    assert (summary["low"], summary["high"]) == (1, 1)
 
 
 def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:

@@ -66,5 +66,11 @@ def test_another_network_or_head_does_not_measure_the_first_anew(means: Means, t
 
 def test_other_code_measures_anew(means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured(means, tmp_path) == 1
-    monkeypatch.setattr(_scores, "_code", lambda: "changed")
+    monkeypatch.setattr("pipeline.files.code_digest", lambda: "changed")
     assert measured(means, tmp_path) == 2
+
+
+def test_other_metrics_of_the_same_number_measure_anew(means: Means, tmp_path: Path) -> None:
+    for count, names in enumerate((("accuracy", "top5"), ("accuracy", "vote")), start=1):
+        chosen = dataclasses.replace(means, metrics={name: built("metrics", name) for name in names})
+        assert measured(chosen, tmp_path) == count

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pipeline.evaluation._choice import Criterion, accuracy, best, choose, tried, tuned
-from pipeline.evaluation._data import refuse_absent_classes, refuse_other_data
+from pipeline.evaluation._data import refuse_absent_classes, refuse_other_data, refuse_single, refuse_unfit
 from pipeline.evaluation._intervals import Counted, Summary, clip_numbers, plain, summarised
-from pipeline.evaluation._measure import Bench, Ceiling, Evaluate, Measure, Metric, Protocols, Task
+from pipeline.evaluation._measure import Bench, Ceiling, Evaluate, Measure, Metric, Task
 from pipeline.evaluation._plane import Plane
-from pipeline.evaluation._protocols import Avdd, Budget
-from pipeline.evaluation._views import VIEWS, viewed
+from pipeline.evaluation._protocols import Avdd, Budget, Protocols
+from pipeline.evaluation._views import VIEWS, joint, viewed
 
 __all__ = [
     "VIEWS",
@@ -29,9 +29,12 @@ __all__ = [
     "best",
     "choose",
     "clip_numbers",
+    "joint",
     "plain",
     "refuse_absent_classes",
     "refuse_other_data",
+    "refuse_single",
+    "refuse_unfit",
     "summarised",
     "tried",
     "tuned",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ArtifactError, ShardError
+from pipeline.errors import ArtifactError, ParamsError, ShardError
 
 if TYPE_CHECKING:
+    from pipeline.evaluation._measure import Measure, Task
+    from pipeline.evaluation._protocols import Avdd, Budget
     from pipeline.records import RealSet, SyntheticSet
+    from pipeline.training import Head
 
 
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
@@ -37,6 +40,24 @@ def refuse_absent_classes(real: RealSet, split: str) -> None:
         raise ShardError(
             f"the {split} split holds no window of {_some(absent)} ({len(real.classes)} classes are in training); "
             "the ledger says why clips are missing; decode some, or ingest without the class"
+        )
+
+
+def refuse_unfit(measure: Measure, head: Head, task: Task, protocol: Avdd | Budget) -> None:
+    """A measure whose parts do not go together is a ParamsError: before anything is computed."""
+    asked = f"evaluate.run asks for task {measure.task} with head {measure.head} under protocol {measure.protocol}"
+    if head.gives != task.takes:
+        raise ParamsError(f"{asked}: the task takes {task.takes}, the head gives {head.gives}; name another head")
+    if not isinstance(protocol, task.protocols):
+        raise ParamsError(f"{asked}: the task tries learning rates, which that protocol fixes; name another protocol")
+
+
+def refuse_single(measure: Measure, task: Task, real: RealSet) -> None:
+    """A task that compares modalities, on data that have one, is a ParamsError."""
+    if len(real.rows) < task.modalities:
+        held = ", ".join(real.rows)
+        raise ParamsError(
+            f"task {measure.task} needs {task.modalities} modalities, the shards hold {held}; take it out of evaluate.run"
         )
 
 

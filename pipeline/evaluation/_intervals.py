@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pipeline.streams import resampled, stream
+from pipeline.streams import nested, resampled, stream
 
 if TYPE_CHECKING:
     from pipeline.records import RealSet
@@ -24,15 +24,21 @@ def clip_numbers(real: RealSet) -> Tensor:
     return torch.tensor([number[clip] for clip in real.clips])
 
 
-def summarised(runs: Sequence[Counted], times: int) -> Summary:
-    """Mean and population std over runs; a 95 % interval from resampling both the source clips and the runs (`times` times)."""
+def summarised(runs: Sequence[Counted], students: int, times: int) -> Summary:
+    """Mean and population std over runs; a 95 % interval from resampling source clips, sets and their students.
+
+    Args:
+        times: resamples.
+        runs: set by set, `students` of each. Students of one set share its luck, so sets are drawn first, then students in them.
+    """
     sums, counts = (torch.stack([run[i] for run in runs]).double() for i in (0, 1))
     per_run = sums.sum(1) / counts.sum(1)
     generator = stream("bootstrap", *sums.shape)
-    clip_weights = resampled(times, sums.shape[1], generator)
-    run_weights = resampled(times, sums.shape[0], generator)
-    means = ((run_weights @ sums) * clip_weights).sum(1) / ((run_weights @ counts) * clip_weights).sum(1)
-    low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    clips = resampled(times, sums.shape[1], generator)
+    drawn = nested(times, len(runs) // students, students, generator)
+    means = ((drawn @ sums) * clips).sum(1) / ((drawn @ counts) * clips).sum(1)
+    # Where few clips count, a resample may have none of them, and nothing to say.
+    low, high = torch.quantile(means[means.isfinite()], torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return {"mean": per_run.mean().item(), "std": per_run.std(correction=0).item(), "n": len(runs), "low": low, "high": high}
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pipeline import training
 from pipeline.crowd import Crew, Lesson
 from pipeline.evaluation._intervals import Counted, summarised
-from pipeline.evaluation._protocols import Avdd, Budget
+from pipeline.evaluation._protocols import Avdd, Budget, Protocols
+from pipeline.evaluation._views import viewed
 from pipeline.params import Count, Names
 from pipeline.records import Scores
 
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.records import RealSet
-    from pipeline.training import Instances, Network, Recipe
+    from pipeline.training import AudioVisual, Instances, Network, Recipe
+
+
+# The task that step sizes are chosen by, and that a report begins with.
+HEADLINE = "recognition"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +33,6 @@ class Measure:
     network: str
     head: str
     task: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocols:
-    """The protocols by name."""
-
-    avdd: Avdd
-    budget: Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +53,10 @@ class Evaluate:
     def __post_init__(self) -> None:
         if not self.run or len(set(self.run)) < len(self.run):
             raise ValueError("run names each measure once, and the headline at least")
+        if self.run[0].task != HEADLINE:
+            raise ValueError(f"run begins with task {self.run[0].task}; the headline, which choices are made with, is {HEADLINE}")
+        if "accuracy" not in self.metrics:
+            raise ValueError(f"metrics are {', '.join(self.metrics)}; accuracy is always one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,15 @@ class Metric(Protocol):
 
 
 class Task(Protocol):
-    """A task plugin: sets -> what students trained on them reach on the test split."""
+    """A task plugin: sets -> what students trained on them reach on the test split.
+
+    `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which protocols, and `modalities` how
+    many a sample must have.
+    """
+
+    takes: ClassVar[str]
+    protocols: ClassVar[tuple[type, ...]]
+    modalities: ClassVar[int]
 
     def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores: ...
 
@@ -87,6 +97,10 @@ class Bench:
     networks: Mapping[str, Network]
     repeats: int
     bootstrap: int
+
+    def predicted(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
+        """view -> class probabilities [N, C] on the test split, normalised as the instances are that the module learned from."""
+        return viewed(training.predict(module, self.test, data.normalisation, self.crew.device))
 
     def lessons(self, sets: Sequence[Instances], recipe: Recipe) -> list[Lesson]:
         """`repeats` students of each set; their weights and batches are the same in every row of a table."""
@@ -111,7 +125,7 @@ class Bench:
         names = [{"set": number, "student": student} for number in range(len(sets)) for student in range(self.repeats)]
         return Scores(
             metrics={
-                metric: {view: summarised([run[metric][view] for run in runs], self.bootstrap) for view in views}
+                metric: {view: summarised([run[metric][view] for run in runs], self.repeats, self.bootstrap) for view in views}
                 for metric, views in runs[0].items()
             },
             chosen={"rates": dict(recipe.rates), "steps": recipe.steps},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.streams import stream
@@ -38,7 +39,7 @@ class Plane:
         features = _features(towers, real.normalised(_spread(len(real))))
         mean = features.mean(0)
         _, _, axes = torch.linalg.svd(features - mean, full_matrices=False)
-        axes = axes[:2].T
+        axes = F.pad(axes, (0, 0, 0, 2))[:2].T  # of a single window there are fewer than two
         # The sign of a component is arbitrary; the larger side of each is made positive.
         return cls(towers=towers, mean=mean, axes=axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign())
 

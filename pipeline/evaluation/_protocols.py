@@ -46,6 +46,10 @@ class Avdd:
             )
         ]
 
+    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+        """The recipe for another number of instances: as many epochs, and so another number of steps."""
+        return self.recipes(instances, 0)[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -66,11 +70,19 @@ class Budget:
     weight_decay: Least
     augment: dict[str, tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        if self.lowest > self.highest:
+            raise ValueError(f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range")
+
     def recipes(self, instances: int, spent: int) -> list[Recipe]:
         """One recipe per learning rate that the budget still pays for; at least the middle one."""
         left = max(self.trials - spent, 1)
         span = self.highest / self.lowest
         return [self.recipe(self.lowest * span ** ((i + 0.5) / left)) for i in range(left)]
+
+    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+        """The recipe for another number of instances: the same, for steps are what is budgeted."""
+        return recipe
 
     def recipe(self, rate: float) -> Recipe:
         """The recipe with one learning rate everywhere."""

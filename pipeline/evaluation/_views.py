@@ -13,6 +13,11 @@ from pipeline.heads import modalities
 VIEWS = {"a": {"logmel"}, "v": {"frame"}, "av": {"logmel", "frame"}}
 
 
+def joint(views: Mapping[str, Tensor]) -> str:
+    """The view that sees most."""
+    return max(views, key=len)
+
+
 def viewed(probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Probabilities [N, C] per output -> per view: the mean of the outputs that see nothing else and, together, all of it.
 

@@ -9,12 +9,12 @@ The published row stands at chance; this head does not (docs/results.md has figu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.heads import AND
+from pipeline.heads import AND, CLASSES
 from pipeline.heads._head import Classifier, Fused, linear
 from pipeline.params import Count
 from pipeline.weights import draw
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class Head:
     """`width`: numbers that each modality is projected to."""
 
+    gives: ClassVar[str] = CLASSES
     width: Count
 
     def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> Classifier:

@@ -4,9 +4,9 @@ AV-Robustness, Tian and Xu, CVPR 2021)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pipeline.heads import AND
+from pipeline.heads import AND, CLASSES
 from pipeline.heads._head import Classifier, Concatenated, Fused, linear
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """No parameters."""
+
+    gives: ClassVar[str] = CLASSES
 
     def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> Classifier:
         """One output that sees all modalities: W [x_1; x_2] + b."""

@@ -7,12 +7,13 @@ the mean of -log softmax_j(a_i . v_j / t)_i and -log softmax_j(v_i . a_j / t)_i.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.heads import VECTORS
 from pipeline.params import Count, Positive
 from pipeline.weights import draw
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class Head:
     """`width`: of the common space; `temperature`: what similarities are divided by."""
 
+    gives: ClassVar[str] = VECTORS
     width: Count
     temperature: Positive
 

@@ -6,8 +6,9 @@ The audio-visual prediction is the mean of their softmaxes; so one student gives
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from pipeline.heads import CLASSES
 from pipeline.heads._head import Added, Classifier, Fused, linear
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """No parameters."""
+
+    gives: ClassVar[str] = CLASSES
 
     def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> Classifier:
         """One output per modality."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pipeline.heads import AND
+from pipeline.heads import AND, CLASSES
 from pipeline.heads._head import Added, Classifier, Fused, equal, linear
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """No parameters; towers of unequal width are a CellError."""
+
+    gives: ClassVar[str] = CLASSES
 
     def build(self, features: Mapping[str, int], classes: int, generator: torch.Generator) -> Classifier:
         """One output that sees all modalities: W (x_1 + x_2) + b."""

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def per_clip(values: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-    """Values [N] and each row's clip number -> their sums and their numbers, float64 [clips]."""
-    clips = int(clip.max()) + 1
+def per_clip(values: Tensor, clip: Tensor, clips: int = 0) -> tuple[Tensor, Tensor]:
+    """Values [N] and each row's clip number -> their sums and their numbers, float64 [clips]; at least `clips` of them."""
+    clips = max(clips, int(clip.max()) + 1)
     sums = torch.zeros(clips, dtype=torch.float64).index_add_(0, clip, values.double())
     return sums, torch.bincount(clip, minlength=clips).double()

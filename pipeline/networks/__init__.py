@@ -1,1 +1,1 @@
-"""Networks: shapes and classes -> a module with one tower and one head per modality."""
+"""Networks: shapes -> one tower per modality."""

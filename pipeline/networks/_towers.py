@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import CellError
 from pipeline.weights import draw
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ class Towers(nn.Module):
         super().__init__()
         self.towers = nn.ModuleDict(towers)
         self.initialise(generator)
-        with torch.no_grad():
-            self.features = {m: self.towers[m](torch.zeros(1, *shape[-3:])).numel() for m, shape in shapes.items()}
+        self.features = {modality: self._features(modality, shape) for modality, shape in shapes.items()}
 
     def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Normalised rows [N, ..., C, H, W] -> features [N, D] per modality, averaged over the frames of a row."""
@@ -36,6 +36,17 @@ class Towers(nn.Module):
             flat = self.towers[modality](values.flatten(0, -4)).flatten(1)
             features[modality] = flat.reshape(len(values), -1, flat.shape[1]).mean(1)
         return features
+
+    @torch.no_grad()
+    def _features(self, modality: str, shape: tuple[int, ...]) -> int:
+        """Numbers per row, by way of one blank row; a row that the tower cannot take is a CellError."""
+        try:
+            return int(self.towers[modality](torch.zeros(1, *shape[-3:])).numel())
+        except (RuntimeError, ValueError) as error:
+            raise CellError(
+                f"{modality} rows of {shape[-2]} x {shape[-1]} are too small for this network ({str(error).splitlines()[0]}); "
+                "take fewer blocks, or decode larger ones"
+            ) from error
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew, in place."""

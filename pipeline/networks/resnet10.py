@@ -1,4 +1,4 @@
-"""The ResNet-10 pair: four stages of one block each, instance norm, one tower per modality (He et al., CVPR 2016)."""
+"""The ResNet-10 pair: four stages of one block each, group norm, one tower per modality (He et al., CVPR 2016)."""
 
 from __future__ import annotations
 

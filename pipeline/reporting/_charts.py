@@ -172,8 +172,9 @@ def _percents(summaries: Sequence[Summary], whole: float) -> Axis:
     """The axis of accuracies in percent, by twenties, with room for every interval and the whole data."""
     lows = [x.mean if x.low is None else x.low for x in summaries]
     highs = [x.mean if x.high is None else x.high for x in summaries]
-    low, high = 20 * math.floor(5 * min(*lows, whole)), 20 * math.ceil(5 * max(*highs, whole))
-    return Axis(low=low, high=max(high, low + 20), start=HEIGHT - BOTTOM, end=TOP, log=False)
+    high = min(max(20 * math.ceil(5 * max(*highs, whole)), 20), 100)
+    low = min(20 * math.floor(5 * min(*lows, whole)), high - 20)
+    return Axis(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP, log=False)
 
 
 def _ceiling(up: Axis, whole: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipeline.streams import resampled, stream
+from pipeline.streams import nested, resampled, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,8 @@ def standings(board: Board, found: Results) -> list[Standing]:
 
 
 def difference(one: Entry, other: Entry) -> Difference:
-    """Of the joint accuracies: the test clips are drawn anew, the same for both rows, and the runs of each row on their own.
+    """Of the joint accuracies: the test clips are drawn anew, the same for both rows; the sets of each row on their own, and
+    students within them.
 
     A paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8).
     """
@@ -84,7 +85,8 @@ def difference(one: Entry, other: Entry) -> Difference:
     rights = [torch.tensor(entry.right[view], dtype=torch.float64) for entry in (one, other)]
     generator = stream("paired", *(len(right) for right in rights), len(windows))
     clips = resampled(RESAMPLES, len(windows), generator)
-    means = [((resampled(RESAMPLES, len(r), generator) / len(r)) @ r * clips).sum(1) / (clips @ windows) for r in rights]
+    drawn = [nested(RESAMPLES, entry.sets, len(entry.right[view]) // entry.sets, generator) for entry in (one, other)]
+    means = [((d / len(r)) @ r * clips).sum(1) / (clips @ windows) for d, r in zip(drawn, rights, strict=True)]
     low, high = torch.quantile(means[0] - means[1], torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return Difference(mean=one.joint.mean - other.joint.mean, low=low, high=high)
 

@@ -100,7 +100,7 @@ def plane_figure(board: Board, found: Results, name: str) -> str:
     ]
     rest = f" Colours repeat after {_charts.HUES} classes." if len(board.classes) > _charts.HUES else ""
     caption = (
-        "A ConvNet of random weights, the first two principal components of the real test windows' features. Dots are real "
+        "The headline's network with random weights, two principal components of the real test windows' features. Dots are real "
         f"windows, marks synthetic instances at IPC {ipc}; colours are classes, shapes methods.{rest} {sentence}"
     )
     return figure(chart, caption, keys)

@@ -156,8 +156,14 @@ def _board(results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[in
         projection=_points(about["projection"], len(about["classes"]), path, "ceiling"),
         scoring=_seconds(path, "ceiling"),
         cells=cells,
-        **{name: int(about[name]) for name in counts},
+        **{name: _count(about, name, path, "ceiling") for name in counts},
     )
+
+
+def _count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
+    if not isinstance(about[name], int):
+        raise SourceError(f"{path} has {name} {about[name]!r}, expected a number; remove it and run `avdistill {stage}` again")
+    return int(about[name])
 
 
 def _cell(results: Path, folder: str, method: str, ipc: int, seed: int, classes: tuple[str, ...]) -> Cell:
@@ -174,7 +180,7 @@ def _cell(results: Path, folder: str, method: str, ipc: int, seed: int, classes:
     return Cell(
         method=method,
         ipc=ipc,
-        bytes=int(about["bytes"]),
+        bytes=_count(about, "bytes", scores, "evaluate"),
         entries=entries,
         projection=_points(about["projection"], len(classes), scores, "evaluate"),
         losses=losses,

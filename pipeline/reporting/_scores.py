@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,6 +47,7 @@ class Entry:
         metrics: metric -> view -> summary.
         right: view -> for each run the number of rightly recognised windows of each test clip; `windows`: of each test clip.
         confusion: view -> rows of the true class, columns of the predicted, summed over runs. All three of recognition only.
+        sets: that the runs are of, as many students of each.
     """
 
     measure: Measure
@@ -55,6 +55,7 @@ class Entry:
     right: dict[str, list[list[int]]]
     windows: list[int]
     confusion: dict[str, list[list[int]]]
+    sets: int
 
     @property
     def views(self) -> list[str]:
@@ -97,22 +98,18 @@ def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[s
 def _entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
     measure = Measure(*(str(value[name]) for name in Measure._fields))
     metrics = {
-        metric: {view: _summary(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in _in_order(views)}
-        for metric, views in _in_order(value["metrics"])
+        metric: {view: _summary(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in views.items()}
+        for metric, views in value["metrics"].items()
     }
     if measure.task != RECOGNITION:
-        return Entry(measure=measure, metrics=metrics, right={}, windows=[], confusion={})
+        return Entry(measure=measure, metrics=metrics, right={}, windows=[], confusion={}, sets=1)
     right, confusion = (
         {view: [[int(count) for count in row] for row in value[name][view]] for view in metrics[ACCURACY]}
         for name in ("right", "confusion")
     )
     windows = [int(count) for count in value["windows"]]
-    return Entry(measure=measure, metrics=metrics, right=right, windows=windows, confusion=confusion)
-
-
-def _in_order(named: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """By name, numbers in it by their value: R@5 before R@10."""
-    return sorted(named.items(), key=lambda item: [(part.isdigit() and int(part), part) for part in re.split(r"(\d+)", item[0])])
+    sets = len({run["set"] for run in value["runs"]})
+    return Entry(measure=measure, metrics=metrics, right=right, windows=windows, confusion=confusion, sets=sets)
 
 
 def _refuse_misshapen(entry: Entry, classes: int, where: str, again: str) -> None:

@@ -26,20 +26,18 @@ TASKS = {
         "partner is among the first k, median rank where it is found, gallery how many there are to choose from."
     ),
     "continual": (
-        "Classes arrive in groups, and a student sees each group's set along with those before it. Accuracy is over the classes "
-        "seen so far; average is the mean over these moments."
+        "Classes arrive in groups, and after each a new student learns from the set's instances of all classes that have "
+        "come. Accuracy is over these classes; average is the mean over these moments."
     ),
     "ranking": (
         "Candidates, each a network and a learning rate, are trained on the set. What counts is whether they come in the same "
         "order as on the whole data: Spearman's rank correlation of the two rows, 1 for the same order."
     ),
-    "probes": (
-        "What a student loses without its sound or its picture, and whether the set holds pairs: shuffled ones should do worse."
-    ),
     "dropout": "What an audio-visual student still recognises when its sound, or its picture, is withheld.",
     "shuffle": (
         "Does the set hold pairs, or only classes? Students of the set's pairs as they are, and mixed within their class; where "
-        "mixing costs nothing, the pairs say no more than the labels."
+        "mixing costs nothing, the pairs say no more than the labels. Exchanged: instances that got another partner; where a class "
+        "has one instance, there is none to get."
     ),
 }
 

@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 DIRECTIONS = {"a->v": ("logmel", "frame"), "v->a": ("frame", "logmel")}
 # Galleries of one window per class that are drawn in turn; each window is a query about this often x classes / windows.
 DRAWS = 50
+# Queries that are compared with a gallery at once; bounds memory.
+ROWS = 1024
 
 
 def vectors(module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device) -> dict[str, Tensor]:
-    """Unit vectors [N, width] per modality; a head that gives something else than one per modality is a CellError."""
-    found = training.applied(module, module, real, using, device)
-    if set(found) != {"frame", "logmel"}:
-        raise CellError(f"retrieval compares a sound's and a picture's vector, the head gives {', '.join(found)}; use contrastive")
-    return found
+    """Unit vectors [N, width] per modality."""
+    return training.applied(module, module, real, using, device)
 
 
 def one_per_class(real: RealSet) -> list[Tensor]:
@@ -56,18 +55,18 @@ def ranks(found: Mapping[str, Tensor], galleries: list[Tensor], direction: str) 
     query, target = (found[m] for m in DIRECTIONS[direction])
     places = []
     for gallery in galleries:
-        similarity = query[gallery] @ target[gallery].T
-        places.append((similarity >= similarity.diagonal()[:, None]).sum(1))
+        for first in range(0, len(gallery), ROWS):
+            part = gallery[first : first + ROWS]
+            similarity = query[part] @ target[gallery].T
+            own = similarity.gather(1, torch.arange(first, first + len(part))[:, None])
+            places.append((~(similarity < own)).sum(1))  # what cannot be compared, NaN, comes before the partner too
     return torch.cat(places), torch.cat(galleries)
 
 
 def recalled(rank: Tensor, row: Tensor, most: int, real: RealSet) -> Counted:
     """R@most: queries whose partner is among the nearest `most`, per source clip."""
     clip = evaluation.clip_numbers(real)
-    rows = torch.cat([row, torch.arange(len(real))])  # so that each clip is there, with nothing to add
-    sums, _ = per_clip(torch.cat([rank <= most, torch.zeros(len(real))]), clip[rows])
-    counts, _ = per_clip(torch.cat([torch.ones(len(rank)), torch.zeros(len(real))]), clip[rows])
-    return sums, counts
+    return per_clip(rank <= most, clip[row], int(clip.max()) + 1)
 
 
 def nearest(galleries: Callable[[RealSet], list[Tensor]]) -> evaluation.Criterion:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pipeline import evaluation, training
+from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import CLASSES
 from pipeline.metrics import per_clip
 from pipeline.params import Count
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """`groups`: how many groups the classes come in."""
+
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 1
 
     groups: Count
 
@@ -35,7 +41,8 @@ class Task:
         stages = []
         for seen in self._stages(sets[0].classes):
             memory = [data.at((data.label < seen).nonzero().flatten(), seen) for data in sets]
-            stages.append((seen, bench.crew.taught(bench.lessons(memory, recipe), _Reader(bench, seen))))
+            lessons = bench.lessons(memory, protocol.resized(recipe, len(memory[0].label)))
+            stages.append((seen, bench.crew.taught(lessons, _Reader(bench, sets[0], seen))))
         counted = [
             {"accuracy": {f"{view} after {seen}": right for seen, runs in stages for view, right in runs[number].items()}}
             for number in range(len(stages[0][1]))
@@ -56,13 +63,13 @@ class _Reader:
     """Joint right answers per clip, among the windows of the first `seen` classes."""
 
     bench: Bench
+    data: Instances
     seen: int
 
     def __call__(self, module: AudioVisual) -> dict[str, Counted]:
         test = self.bench.test
-        probabilities = training.predict(module, test, test.normalisation, self.bench.crew.device)
         clip, among = evaluation.clip_numbers(test), test.label < self.seen
-        views = evaluation.viewed(probabilities)
-        joint = max(views, key=len)
+        views = self.bench.predicted(module, self.data)
+        joint = evaluation.joint(views)
         right: Tensor = (views[joint].argmax(1) == test.label) & among
         return {joint: (per_clip(right, clip)[0], per_clip(among, clip)[0])}

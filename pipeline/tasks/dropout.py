@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from pipeline import evaluation, training
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import CLASSES
 from pipeline.metrics import per_clip
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -25,6 +27,10 @@ MISSING = {"av": "", "av without a": "logmel", "av without v": "frame"}
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """No parameters."""
+
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 2
 
     def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
         """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from pipeline import evaluation, training
-from pipeline.errors import CellError
-from pipeline.evaluation import Budget
+from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import CLASSES
 from pipeline.metrics import per_clip
 from pipeline.params import Names, Positives
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import Avdd, Bench, Counted
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -27,18 +27,25 @@ if TYPE_CHECKING:
 class Task:
     """Candidates are `networks` x `rates`."""
 
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Budget,)
+    modalities: ClassVar[int] = 1
+
     networks: Names
     rates: Positives
 
+    def __post_init__(self) -> None:
+        if len(set(self.networks)) < len(self.networks) or len(set(self.rates)) < len(self.rates):
+            raise ValueError("networks and rates name each candidate once")
+
     def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
         """Joint accuracy of each candidate; nothing is chosen."""
-        if not isinstance(protocol, Budget):
-            raise CellError("task ranking tries learning rates, and this protocol fixes them; measure it under protocol budget")
+        assert isinstance(protocol, Budget), "see `protocols`"
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> Counted:
-            views = evaluation.viewed(training.predict(module, bench.test, sets[0].normalisation, bench.crew.device))
-            return per_clip(views[max(views, key=len)].argmax(1) == bench.test.label, clip)
+            views = bench.predicted(module, sets[0])
+            return per_clip(views[evaluation.joint(views)].argmax(1) == bench.test.label, clip)
 
         results = {}
         for name in self.networks:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from pipeline import evaluation, training
-from pipeline.evaluation import Avdd, Bench, Budget, Counted
+from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import CLASSES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
 class Task:
     """No parameters; the metrics are those of `evaluate.metrics`."""
 
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 1
+
     def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
         """Choose on the validation split with the first set, then train `repeats` students on each set and test each once."""
         recipe, trials = evaluation.choose(sets[0], protocol, spent, bench.crew, bench.val, evaluation.accuracy)
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> Seen:
-            probabilities = training.predict(module, bench.test, sets[0].normalisation, bench.crew.device)
-            return Seen.of(evaluation.viewed(probabilities), bench, clip)
+            return Seen.of(bench.predicted(module, sets[0]), bench, clip)
 
         seen = bench.crew.taught(bench.lessons(sets, recipe), read)
         details = {

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import VECTORS
+from pipeline.params import Count
 from pipeline.tasks import _embeddings
 from pipeline.tasks._embeddings import DIRECTIONS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import RealSet, Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
 class Task:
     """`recalls`: the k of each R@k."""
 
-    recalls: tuple[int, ...]
+    takes: ClassVar[str] = VECTORS
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 2
+
+    recalls: tuple[Count, ...]
 
     def score(self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench) -> Scores:
         """Recalls and median ranks, chosen for R@1 in the galleries of one window per class of the validation split."""

@@ -2,18 +2,21 @@
 
 What they learn is measured as retrieval in two galleries: one test window of each class, which asks for the class alone, and
 the test windows of the query's own class, which asks for the pair. Where shuffling costs nothing in the second, the set's pairs
-say no more than its labels.
+say no more than its labels. A class of one instance has nobody to change with: `exchanged` is the share of instances that have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.heads import VECTORS
+from pipeline.plugins import pick
 from pipeline.streams import stream
 from pipeline.tasks import _embeddings
 from pipeline.tasks._embeddings import DIRECTIONS
@@ -21,7 +24,7 @@ from pipeline.tasks._embeddings import DIRECTIONS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.evaluation import Avdd, Bench, Budget, Counted
+    from pipeline.evaluation import Bench, Counted
     from pipeline.records import RealSet, Scores
     from pipeline.training import AudioVisual, Instances
 
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """`moved`: the modality whose rows change places within their class."""
+
+    takes: ClassVar[str] = VECTORS
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 2
 
     moved: str
 
@@ -49,7 +56,9 @@ class Task:
             {"R@1": {f"{kind}, {state}": run[kind] for kind in one for state, run in (("paired", one), ("shuffled", other))}}
             for one, other in zip(paired, parted, strict=True)
         ]
-        return bench.scores(sets, recipe, trials, counted)
+        scores = bench.scores(sets, recipe, trials, counted)
+        shares = [(data.label.bincount()[data.label] > 1).double().mean().item() for data in sets for _ in range(bench.repeats)]
+        return replace(scores, metrics={**scores.metrics, "exchanged": {"shuffled": evaluation.plain(shares)}})
 
 
 def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
@@ -58,13 +67,14 @@ def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet)
 
 
 def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instances:
-    """The instances, one modality of them with another partner of the same class."""
+    """The instances, one modality of each that of another one of its class."""
     partner = torch.arange(len(data.label))
     for label in range(data.classes):
         own = (data.label == label).nonzero().flatten()
-        partner[own] = own[torch.randperm(len(own), generator=generator)]
+        order = own[torch.randperm(len(own), generator=generator)]
+        partner[order] = order.roll(1)
 
     def take(index: Tensor) -> dict[str, Tensor]:
-        return {**data.take(index), moved: data.take(partner[index])[moved]}
+        return {**data.take(index), moved: pick(data.take(partner[index]), moved, "modality")}
 
     return replace(data, take=take)
