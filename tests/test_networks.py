@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline import params, plugins
-from pipeline.errors import ParamsError
+from pipeline.errors import CellError, ParamsError
 from pipeline.weights import Position
 
 if TYPE_CHECKING:
@@ -192,3 +192,11 @@ def test_patch_larger_than_the_data() -> None:
 def test_heads_that_do_not_divide_the_width() -> None:
     with pytest.raises(ParamsError, match="no multiple of heads"):
         network("vit", heads=3)
+
+
+def test_rows_that_are_too_small_are_one_clear_error() -> None:
+    from pipeline.networks.convnet import Network
+
+    deep = Network(width=4, depth={"frame": 5}, grid=1, padding={"frame": 1})
+    with pytest.raises(CellError, match="frame rows of 4 x 4 are too small for this network"):
+        deep.build({"frame": (1, 3, 4, 4)}, torch.Generator().manual_seed(0))

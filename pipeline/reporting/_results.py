@@ -13,6 +13,7 @@ from pipeline.files import read_json
 from pipeline.reporting._scores import RECOGNITION, Entries, Entry, Measure, read_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.params import Grid
