@@ -1,0 +1,117 @@
+"""Why may the published attention row stand at chance? The sound head beside mistakes that are easily made, on one artifact.
+
+    python benchmarks/attention.py work/NAME/dm/ipc1/artifacts/seed0.h5 data/NAME/shards [--protocol avdd] [--students 3]
+
+Accuracy is on the validation split; networks and protocols are those of the params file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import torch
+from torch import Tensor, nn
+
+from pipeline import heads, params, training
+from pipeline.artifact import read_artifact
+from pipeline.crowd import Crew, Lesson
+from pipeline.evaluation import joint, viewed
+from pipeline.heads._head import Classifier, Fused, linear
+from pipeline.heads.attention import Attention
+from pipeline.shards import read_shards
+from pipeline.weights import draw
+from stages._bench import Means
+from stages._machine import device_of
+
+CPU = torch.device("cpu")
+
+
+class OverBatch(Attention):
+    """The softmax runs over the batch instead of the modalities."""
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        projected = torch.stack([layer(x) for layer, x in zip(self.project, features, strict=True)], 1)
+        return (self.score(torch.tanh(self.hidden(projected))).softmax(0) * projected).sum(1)
+
+
+class WeightsAlone(Attention):
+    """What is classified are the two attention weights, not what they weigh."""
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        projected = torch.stack([layer(x) for layer, x in zip(self.project, features, strict=True)], 1)
+        return self.score(torch.tanh(self.hidden(projected))).softmax(1).squeeze(-1)
+
+
+class OverFeatures(nn.Module):
+    """A softmax over the features of each modality: every feature keeps about one part in D of itself."""
+
+    def __init__(self, features: list[int], width: int) -> None:
+        super().__init__()
+        self.gates = nn.ModuleList([nn.Linear(count, count) for count in features])
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        return torch.stack([gate(x).softmax(1) * x for gate, x in zip(self.gates, features, strict=True)]).sum(0)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fusion module under one linear classifier; `tiny`: its layers are drawn from N(0, 1e-4), as published classifiers are."""
+
+    fuse: type[nn.Module]
+    width: int
+    tiny: bool
+    gives: ClassVar[str] = heads.CLASSES
+
+    def build(self, features: dict[str, int], classes: int, generator: torch.Generator) -> Classifier:
+        fuse = self.fuse(list(features.values()), 64)
+        draw(fuse, generator)
+        for layer in fuse.modules():
+            if self.tiny and isinstance(layer, nn.Linear):
+                with torch.no_grad():
+                    layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * 1e-4)
+                    layer.bias.zero_()
+        return Classifier({heads.AND.join(features): Fused(fuse, linear(self.width, classes, generator))})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("shards", type=Path)
+    parser.add_argument("--protocol", default="avdd")
+    parser.add_argument("--students", type=int, default=3)
+    parser.add_argument("--params-file", type=Path, default=Path("params.yaml"))
+    given = parser.parse_args()
+    device_of("cpu")
+    means = Means.of(params.load(given.params_file))
+    data, val = training.decoded(read_artifact(given.artifact), CPU), read_shards(given.shards / "val")
+    recipes = getattr(means.settings.protocols, given.protocol).recipes(len(data.label), 0)
+    recipe = recipes[len(recipes) // 2]
+    network = means.networks[means.settings.run[0].network]
+    wide = next(iter(network.build(data.shapes, torch.Generator()).features.values()))
+    variants: dict[str, Any] = {name: means.heads[name] for name in ("ensemble", "concat", "sum", "attention")}
+    variants |= {
+        "attention, all layers from N(0, 1e-4)": Head(Attention, 64, tiny=True),
+        "softmax over the batch": Head(OverBatch, 64, tiny=False),
+        "softmax over the features": Head(OverFeatures, wide, tiny=False),
+        "the weights alone are classified": Head(WeightsAlone, len(data.shapes), tiny=False),
+    }
+
+    def read(module: training.AudioVisual) -> float:
+        views = viewed(training.predict(module, val, data.normalisation, CPU))
+        return 100 * (views[joint(views)].argmax(1) == val.label).double().mean().item()
+
+    print(f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, chance {100 / len(val.classes):.1f} %")
+    for name, head in variants.items():
+        crew = Crew(network=network, head=head, device=CPU, threads=2, report=training.silent)
+        lessons = [Lesson(data=data, recipe=recipe, name=("student", 0, student)) for student in range(given.students)]
+        print(f"{name:<40}" + "".join(f"{x:7.1f}" for x in crew.taught(lessons, read)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
