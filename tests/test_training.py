@@ -29,7 +29,7 @@ def doubled(data: Instances) -> Instances:
     return dataclasses.replace(data, take=lambda index: {m: rows.double() for m, rows in data.take(index).items()})
 
 
-@pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive"])
+@pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive", "supcon"])
 def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
     sets = [doubled(training.whole(toy_real(seed=seed), CPU)) for seed in (0, 3)]
@@ -81,3 +81,11 @@ def test_the_first_classes_alone_are_instances() -> None:
     part = TOY.at(own, 1)
     assert (len(part.label), part.classes) == (12, 1)
     assert torch.equal(part.take(torch.tensor([1]))["frame"], TOY.take(own[[1]])["frame"])
+
+
+def test_supcon_is_infonce_where_no_two_rows_share_a_class() -> None:
+    outputs = {m: torch.nn.functional.normalize(torch.randn(5, 4, generator=stream(m)), dim=1) for m in ("frame", "logmel")}
+    heads = [built("heads", name).build({"frame": 3, "logmel": 3}, 5, stream("w")) for name in ("contrastive", "supcon")]
+    apart, alike = ([head.loss(outputs, label).item() for head in heads] for label in (torch.arange(5), torch.zeros(5).long()))
+    assert apart[0] == pytest.approx(apart[1])
+    assert alike[0] == pytest.approx(apart[0]) and alike[1] != pytest.approx(apart[1])

@@ -1,7 +1,8 @@
 """Cross-modal retrieval: which picture goes with this sound, and which sound with this picture?
 
 Compared are the unit vectors of a head that projects both modalities into one space and is trained on the set's pairs by
-contrast (heads/contrastive.py). The published figures (AVDD, TMLR 2024) fit galleries of about ten: their random row is what chance
+contrast: of a pair against all others (heads/contrastive.py), or of a class against the others (heads/supcon.py), which fits the
+headline gallery better. The published figures (AVDD, TMLR 2024) fit galleries of about ten: their random row is what chance
 gives among ten. So the headline gallery holds one test window of each class, drawn many times over; the other one holds all
 test windows. Right is the query's own window, nothing else. Median rank is the mean over students of each one's median.
 """
