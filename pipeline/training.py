@@ -73,6 +73,20 @@ class Recipe:
     schedule: Callable[[float], float]
     operations: Mapping[str, tuple[str, ...]]
 
+    @classmethod
+    def even(cls, rate: float, operations: Mapping[str, tuple[str, ...]], *, steps: int, batch: int, weight_decay: float) -> Recipe:
+        """One learning rate everywhere, falling to 0 as a cosine."""
+        rates = dict.fromkeys(operations, rate)
+        return cls(
+            steps=steps,
+            batch=batch,
+            rates=rates,
+            head_rates=rates,
+            weight_decay=weight_decay,
+            schedule=cosine,
+            operations=operations,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline import training
 from pipeline.params import Count, Least, Positive
 from pipeline.training import Recipe
 
@@ -86,16 +85,7 @@ class Budget:
 
     def recipe(self, rate: float) -> Recipe:
         """The recipe with one learning rate everywhere."""
-        rates = dict.fromkeys(self.augment, rate)
-        return Recipe(
-            steps=self.steps,
-            batch=self.batch,
-            rates=rates,
-            head_rates=rates,
-            weight_decay=self.weight_decay,
-            schedule=training.cosine,
-            operations=self.augment,
-        )
+        return Recipe.even(rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True, kw_only=True)

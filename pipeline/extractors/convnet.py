@@ -43,16 +43,7 @@ class Extractor:
         """One float32 [N, D] per modality."""
         data, network = training.whole(real, device), pick(networks, self.network, "network")
         module = training.build(network, Ensemble(), data, stream("extractor", self.seed)).to(device)
-        rates = dict.fromkeys(real.rows, self.rate)
-        recipe = training.Recipe(
-            steps=self.steps,
-            batch=self.batch,
-            rates=rates,
-            head_rates=rates,
-            weight_decay=self.weight_decay,
-            schedule=training.cosine,
-            operations=self.augment,
-        )
+        recipe = training.Recipe.even(self.rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay)
         training.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
         vectors = training.embed(module, real, device)
         weights = {name: tensor.double().sum().item() for name, tensor in module.state_dict().items()}
