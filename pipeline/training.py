@@ -221,14 +221,16 @@ def cosine(done: float) -> float:
 
 
 def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Adam:
-    """Adam with one group per parameter: towers.towers.<modality>... or head.parts.<output>..."""
-    groups = []
+    """Adam with a group per learning rate; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
+    groups: dict[float, list[Tensor]] = {}
     for name, values in parameters.items():
         place, _, seen, *_ = name.split(".")
         rates = recipe.rates if place == "towers" else recipe.head_rates
-        rate = pick(rates, modalities(seen)[0], "learning rate")
-        groups.append({"params": [values], "lr": rate, "peak": rate})
-    return torch.optim.Adam(groups, weight_decay=recipe.weight_decay)
+        groups.setdefault(pick(rates, modalities(seen)[0], "learning rate"), []).append(values)
+    # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
+    return torch.optim.Adam(
+        [{"params": values, "lr": rate, "peak": rate} for rate, values in groups.items()], weight_decay=recipe.weight_decay, fused=True
+    )
 
 
 def _descend(optimiser: torch.optim.Adam, loss: Tensor, recipe: Recipe, step: int) -> None:
