@@ -229,7 +229,9 @@ def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.
         groups.setdefault(pick(rates, modalities(seen)[0], "learning rate"), []).append(values)
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
     return torch.optim.Adam(
-        [{"params": values, "lr": rate, "peak": rate} for rate, values in groups.items()], weight_decay=recipe.weight_decay, fused=True
+        [{"params": values, "lr": rate, "peak": rate} for rate, values in groups.items()],
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
 
 

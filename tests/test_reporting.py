@@ -570,3 +570,15 @@ def test_the_terminal_gets_the_headline_within_a_hundred_columns(written: Path, 
     assert max(map(len, table.splitlines())) <= 100
     assert re.search(r"dm +1 +52\.0 ± 2\.0 +47\.0 - 56\.0", table)
     assert str(out) in paths and str(written / "toy" / "dm" / "ipc2" / "published") in paths
+
+
+def test_datasets_may_differ_in_classes_clips_and_views(tmp_path: Path) -> None:
+    """Two sets of other sizes on one page: other test clips, other classes, other moments of continual learning."""
+    means = {("herding", 1): 0.4, ("dm", 1): 0.6}
+    small = Toys(means=means, datasets=("small",))
+    large = Toys(means=means, datasets=("large",), clips=14, classes=("a", "b", "c"))
+    small.write(tmp_path / "work")
+    large.write(tmp_path / "work")
+    grid = Grid(datasets=("small", "large"), selectors=("herding",), methods=("herding", "dm"), ipcs=(1,), seeds=(0,))
+    write(tmp_path / "work", tmp_path / "index.html", grid, Report(gallery=0, baseline="herding"), RECIPES, None)
+    assert "from 14 test clips" in (tmp_path / "index.html").read_text(encoding="utf-8")

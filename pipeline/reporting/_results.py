@@ -124,7 +124,7 @@ def gather(results: Path, grid: Grid, baseline: str) -> Results:
     boards = tuple(_board(results, dataset, grid.methods, ipcs, grid.seeds[0]) for dataset in grid.datasets)
     first, path = boards[0], results / boards[0].dataset / "ceiling.json"
     for board in boards[1:]:
-        _refuse_unlike(board.whole, first.whole, f"{results / board.dataset / 'ceiling.json'} and {path}")
+        _refuse_other_measures(board.whole, first.whole, f"{results / board.dataset / 'ceiling.json'} and {path}")
     measures = tuple(first.whole)
     if measures[0].task != RECOGNITION:
         raise SourceError(
@@ -233,13 +233,20 @@ def _losses(path: Path) -> tuple[tuple[int, float], ...]:
     return tuple(points[round(i * (len(points) - 1) / max(kept - 1, 1))] for i in range(kept))
 
 
-def _refuse_unlike(found: Entries, expected: Entries, where: str) -> None:
-    """Both must hold the same measures in one order, with the same metrics and views, counted on the same test clips."""
-    both = list(zip(found.values(), expected.values(), strict=False))
-    differing = [f"{one.measure}" for one, other in both if one.shape != other.shape]
-    if list(found) != list(expected) or differing:
-        lists = f"{'; '.join(map(str, found))} against {'; '.join(map(str, expected))}"
-        what = f"other metrics or views of {differing[0]}" if list(found) == list(expected) else lists
+def _refuse_other_measures(found: Entries, expected: Entries, where: str) -> None:
+    """All datasets hold the same measures in one order; their metrics, views and clips are their own."""
+    if list(found) != list(expected):
+        what = f"{'; '.join(map(str, found))} against {'; '.join(map(str, expected))}"
         raise SourceError(f"{where} hold different scores ({what}); evaluate both with the same evaluate.run and modalities")
+
+
+def _refuse_unlike(found: Entries, expected: Entries, where: str) -> None:
+    """Within a dataset: also with the same metrics and views, counted on the same test clips."""
+    _refuse_other_measures(found, expected, where)
+    both = list(zip(found.values(), expected.values(), strict=True))
+    for one, other in both:
+        if one.shape != other.shape:
+            what = f"other metrics or views of {one.measure}"
+            raise SourceError(f"{where} hold different scores ({what}); evaluate both with the same evaluate.run and modalities")
     if any(one.windows != other.windows for one, other in both):
         raise SourceError(f"{where} were counted on different test clips; evaluate both on the same shards")
