@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
+from pipeline.networks._towers import Towers
+from pipeline.params import Count
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """Stages of width, 2, 4 and 8 x width channels, then the global average, so there are 8 x width features.
+
+    Args:
+        width: channels of the first stage; published: 64.
+    """
+
+    # How many blocks each stage has; each network has its own.
+    blocks: ClassVar[tuple[int, ...]]
+
+    width: Count
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of 8 x width features each.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+        """
+        towers = {modality: residual(shape, self.width, self.blocks) for modality, shape in shapes.items()}
+        return Towers(towers, shapes, generator)
 
 
 def residual(shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> nn.Sequential:

@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from pipeline.networks._residual import residual
-from pipeline.networks._towers import Towers
-from pipeline.params import Count
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import torch
+from pipeline.networks._residual import Residual
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
-    """Stages of width, 2, 4 and 8 x width channels, then the global average, so there are 8 x width features.
+class Network(Residual):
+    """See `Residual`."""
 
-    Args:
-        width: channels of the first stage; published: 64.
-    """
-
-    width: Count
-
-    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of 8 x width features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        towers = {modality: residual(shape, self.width, (2, 2, 2, 2)) for modality, shape in shapes.items()}
-        return Towers(towers, shapes, generator)
+    blocks: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
