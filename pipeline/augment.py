@@ -7,7 +7,7 @@ Sizes of the draws follow DSA: crop 1/8, cutout 1/2, scale 1.2, rotate 15 degree
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -88,6 +88,7 @@ def _mask_mel(x: Tensor, draw: list[float]) -> Tensor:
     return _mask_time(x.transpose(-1, -2), draw).transpose(-1, -2)
 
 
+Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate", "shift", "gain", "mask_time", "mask_mel"]
 OPERATIONS: dict[str, Callable[[Tensor, list[float]], Tensor]] = {
     "color": _color,
     "crop": _crop,

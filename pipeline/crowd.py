@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
 from pipeline import training
 from pipeline.streams import stream
-from pipeline.training import AudioVisual, Head, Instances, Network, Recipe
+from pipeline.training import AudioVisual, Head, Instances, Marks, Network, Recipe
 
 T = TypeVar("T")
 
@@ -48,20 +48,27 @@ class Crew:
 
     def taught(self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T]) -> list[T]:
         """Teach a student per lesson, and give what `read` makes of each, in the order of the lessons."""
-        return (self._side_by_side if self.device.type == "cpu" else self._stacked)(lessons, read)
+        return [reads[-1] for reads in self.watched(lessons, read, (1.0,))]
 
-    def _side_by_side(self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T]) -> list[T]:
+    def watched(self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T], fractions: Sequence[float]) -> list[list[T]]:
+        """The same, read on the way too: for each lesson, what `read` made of its student after these fractions of the steps."""
+        return (self._side_by_side if self.device.type == "cpu" else self._stacked)(lessons, read, fractions)
+
+    def _side_by_side(
+        self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T], fractions: Sequence[float]
+    ) -> list[list[T]]:
         stopped = threading.Event()
 
         def stop(*_: int, **__: float) -> None:
             if stopped.is_set():
                 raise KeyboardInterrupt
 
-        def teach(lesson: Lesson) -> T:
+        def teach(lesson: Lesson) -> list[T]:
             torch.set_num_threads(1)  # of this thread
-            module = self._fresh(lesson)
-            training.fit(module, lesson.data, lesson.recipe, stream(*lesson.name, "batches"), self.device, stop)
-            return read(module)
+            module, reads = self._fresh(lesson), _Reads(lesson.recipe, fractions, read)
+            marks = Marks(steps=reads.steps, look=lambda step: reads.look(step, [module]))
+            training.fit(module, lesson.data, lesson.recipe, stream(*lesson.name, "batches"), self.device, stop, marks)
+            return reads.of(0)
 
         before, results = torch.get_num_threads(), []
         with ThreadPoolExecutor(self.threads) as pool:
@@ -76,19 +83,40 @@ class Crew:
                 torch.set_num_threads(before)
         return results
 
-    def _stacked(self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T]) -> list[T]:
-        results: list[T] = []
+    def _stacked(self, lessons: Sequence[Lesson], read: Callable[[AudioVisual], T], fractions: Sequence[float]) -> list[list[T]]:
+        results: list[list[T]] = []
         for _, group in groupby(lessons, key=_form):
             alike = list(group)
-            modules = [self._fresh(lesson).to(self.device) for lesson in alike]
-            generators = [stream(*lesson.name, "batches") for lesson in alike]
-            training.fit_stacked(modules, [lesson.data for lesson in alike], alike[0].recipe, generators, self.device)
-            results += [read(module) for module in modules]
+            results += self._stack(alike, _Reads(alike[0].recipe, fractions, read))
             self.report(len(results), len(lessons))
         return results
 
+    def _stack(self, alike: Sequence[Lesson], reads: _Reads[T]) -> list[list[T]]:
+        modules = [self._fresh(lesson).to(self.device) for lesson in alike]
+        generators = [stream(*lesson.name, "batches") for lesson in alike]
+        marks = Marks(steps=reads.steps, look=lambda step: reads.look(step, modules))
+        data = [lesson.data for lesson in alike]
+        training.fit_stacked(modules, data, alike[0].recipe, generators, self.device, marks=marks)
+        return [reads.of(number) for number in range(len(modules))]
+
     def _fresh(self, lesson: Lesson) -> AudioVisual:
         return training.build(self.network, self.head, lesson.data, stream(*lesson.name, "weights"))
+
+
+class _Reads(Generic[T]):
+    """What is read of students that share a recipe, after some fractions of its steps."""
+
+    def __init__(self, recipe: Recipe, fractions: Sequence[float], read: Callable[[AudioVisual], T]) -> None:
+        self.steps = [recipe.until(fraction) for fraction in fractions]
+        self._read = read
+        self._found: dict[int, list[T]] = {}
+
+    def look(self, step: int, modules: Sequence[AudioVisual]) -> None:
+        self._found[step] = [self._read(module) for module in modules]
+
+    def of(self, number: int) -> list[T]:
+        """One student's reads, in the order of the fractions."""
+        return [self._found[step][number] for step in self.steps]
 
 
 def _form(lesson: Lesson) -> tuple[object, ...]:

@@ -24,6 +24,7 @@ Least = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Positives = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

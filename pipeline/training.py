@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -62,6 +62,7 @@ class Recipe:
     Args:
         rates: learning rate of each modality's tower; `head_rates`: of the outputs that see it.
         schedule: fraction of the steps done, 0..1 -> factor on every rate.
+        stops: fraction of the steps after which a modality's rates are 0 (early stopping).
         operations: modality -> augmentations, one of them drawn per batch and modality.
     """
 
@@ -71,7 +72,16 @@ class Recipe:
     head_rates: Mapping[str, float]
     weight_decay: float
     schedule: Callable[[float], float]
+    stops: Mapping[str, float]
     operations: Mapping[str, tuple[str, ...]]
+
+    def until(self, fraction: float) -> int:
+        """Steps after which that fraction is done, at least one."""
+        return max(round(fraction * self.steps), 1)
+
+    def stopped(self, fraction: float) -> Recipe:
+        """The same, ended after that fraction of the steps."""
+        return replace(self, stops=dict.fromkeys(self.rates, fraction))
 
     @classmethod
     def even(cls, rate: float, operations: Mapping[str, tuple[str, ...]], *, steps: int, batch: int, weight_decay: float) -> Recipe:
@@ -84,6 +94,7 @@ class Recipe:
             head_rates=rates,
             weight_decay=weight_decay,
             schedule=cosine,
+            stops=dict.fromkeys(operations, 1.0),
             operations=operations,
         )
 
@@ -127,6 +138,14 @@ def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """Steps at which a training course is looked at, and who looks."""
+
+    steps: Collection[int] = ()
+    look: Callable[[int], None] = lambda step: None
+
+
 def silent(done: int, total: int, **figures: float) -> None:
     """A report that says nothing."""
 
@@ -144,6 +163,7 @@ def fit(
     generator: torch.Generator,
     device: torch.device,
     report: Callable[..., None] = silent,
+    marks: Marks = Marks(),
 ) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
     optimiser = _optimiser(dict(module.named_parameters()), recipe)
@@ -154,6 +174,9 @@ def fit(
         loss = module.head.loss(module(rows), label)  # type: ignore[operator]
         _descend(optimiser, loss, recipe, step)
         report(step + 1, recipe.steps, loss=loss.item())
+        if step + 1 in marks.steps:
+            marks.look(step + 1)
+            module.train()
 
 
 def fit_stacked(
@@ -163,6 +186,7 @@ def fit_stacked(
     generators: Sequence[torch.Generator],
     device: torch.device,
     report: Callable[..., None] = silent,
+    marks: Marks = Marks(),
 ) -> None:
     """`fit` for several modules of one form at once, their weights stacked: what keeps a GPU busy with small networks.
 
@@ -184,6 +208,14 @@ def fit_stacked(
         losses = vmap(loss_of)(parameters, rows, torch.stack([label for _, label in drawn]))
         _descend(optimiser, losses.sum(), recipe, step)
         report(step + 1, recipe.steps, loss=losses.mean().item())
+        if step + 1 in marks.steps:
+            _unstack(modules, parameters)
+            marks.look(step + 1)
+            base.train()
+    _unstack(modules, parameters)
+
+
+def _unstack(modules: Sequence[AudioVisual], parameters: Mapping[str, Tensor]) -> None:
     for number, module in enumerate(modules):
         module.load_state_dict({name: values[number].detach() for name, values in parameters.items()})
 
@@ -221,15 +253,16 @@ def cosine(done: float) -> float:
 
 
 def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Adam:
-    """Adam with a group per learning rate; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
-    groups: dict[float, list[Tensor]] = {}
+    """Adam with a group per learning rate and stop; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
+    groups: dict[tuple[float, int], list[Tensor]] = {}
     for name, values in parameters.items():
         place, _, seen, *_ = name.split(".")
         rates = recipe.rates if place == "towers" else recipe.head_rates
-        groups.setdefault(pick(rates, modalities(seen)[0], "learning rate"), []).append(values)
+        modality = modalities(seen)[0]
+        groups.setdefault((pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []).append(values)
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
     return torch.optim.Adam(
-        [{"params": values, "lr": rate, "peak": rate} for rate, values in groups.items()],
+        [{"params": values, "lr": rate, "peak": rate, "stop": stop} for (rate, stop), values in groups.items()],
         weight_decay=recipe.weight_decay,
         fused=True,
     )
@@ -237,7 +270,7 @@ def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.
 
 def _descend(optimiser: torch.optim.Adam, loss: Tensor, recipe: Recipe, step: int) -> None:
     for group in optimiser.param_groups:
-        group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps)
+        group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps) if step < group["stop"] else 0.0
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

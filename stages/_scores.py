@@ -28,7 +28,7 @@ def scored(
     from pipeline.files import code_digest, digest_of, read_json, write_json
 
     entries, seconds = [], 0.0
-    shared = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap]
+    shared = [made_from, bench.val.digest, bench.test.digest, spent, bench.repeats, bench.bootstrap, str(bench.crew.device)]
     for measure in means.settings.run:
         protocol, task = getattr(means.settings.protocols, measure.protocol), means.tasks[measure.task]
         crew = replace(bench.crew, network=means.networks[measure.network], head=means.heads[measure.head])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
+from conftest import values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.augment import OPERATIONS, augment
-from pipeline.errors import PluginError
+from pipeline import plugins
+from pipeline.augment import OPERATIONS, Operation, augment
+from pipeline.errors import ParamsError, PluginError
 from pipeline.streams import stream
 
 
@@ -50,3 +54,12 @@ def test_no_operation_changes_nothing() -> None:
 def test_an_unknown_operation_lists_the_known_ones() -> None:
     with pytest.raises(PluginError, match="no augmentation named 'blur' was given; there are color, crop"):
         augment(torch.rand(1, 1, 4, 4), ["blur"], 0.0, stream(0))
+
+
+def test_every_operation_has_its_name_in_the_type_that_params_are_checked_by() -> None:
+    assert get_args(Operation) == tuple(OPERATIONS)
+
+
+def test_an_unknown_operation_is_refused_with_the_params() -> None:
+    with pytest.raises(ParamsError, match=r"augment.frame.0 is 'blur'"):
+        values("distill.dm.augment.frame=[blur]").build("distill.dm", plugins.find("distillers", "dm"))

@@ -14,11 +14,13 @@ from test_artifact import toy_synthetic
 from test_plugins import built, toy_bench
 
 from pipeline import evaluation, training
+from pipeline.crowd import Lesson
 from pipeline.errors import ArtifactError, ParamsError, ShardError
 from pipeline.evaluation import Budget, Evaluate, Measure, Plane, Protocols
 from pipeline.records import RealSet
 from pipeline.tasks import _embeddings
 from pipeline.tasks.shuffle import _shuffled
+from pipeline.training import AudioVisual
 from stages._bench import Means
 
 SETTINGS = values().build("evaluate", Evaluate)
@@ -55,7 +57,7 @@ def test_a_look_at_the_test_split_is_noticed() -> None:
 def test_choices_take_no_test_split() -> None:
     bench = toy_bench()
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
-    assert len(trials) == 3
+    assert len(trials) == 3 * len(BUDGET.stops)
     variants = built("distillers", "dm").variants()
     picks, spent = evaluation.tuned(variants, lambda variant: toy_synthetic(), BUDGET, bench.crew, bench.val)
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
@@ -71,7 +73,39 @@ def test_other_test_rows_and_labels_change_no_choice(task: str) -> None:
         built("tasks", task).score([TOY], BUDGET, 0, toy_bench(test=split, head=heads.get(task, "ensemble")))
         for split in (test, other)
     )
-    assert len(one.trials) == 3 and (one.chosen, one.trials) == (two.chosen, two.trials)
+    assert len(one.trials) == 3 * len(BUDGET.stops) and (one.chosen, one.trials) == (two.chosen, two.trials)
+
+
+def test_a_modality_that_stops_early_learns_no_further() -> None:
+    """The tower and classifier of the one that stopped are those of the mark; the other's went on."""
+    recipe = BUDGET.recipe(0.003)
+    early = dataclasses.replace(recipe, stops={"frame": 0.5, "logmel": 1.0})
+    crew = toy_bench().crew
+
+    def weights(module: AudioVisual) -> dict[str, torch.Tensor]:
+        return {name: values.clone() for name, values in module.state_dict().items()}
+
+    def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], modality: str) -> bool:
+        return all(torch.equal(values, other[name]) for name, values in one.items() if f".{modality}." in name)
+
+    half, end = crew.watched([Lesson(data=TOY, recipe=early, name=("s",))], weights, (0.5, 1.0))[0]
+    assert same(half, end, "frame") and not same(half, end, "logmel")
+    (whole,) = crew.taught([Lesson(data=TOY, recipe=recipe, name=("s",))], weights)
+    assert same(end, whole, "logmel") and not same(end, whole, "frame")
+
+
+def test_epochs_are_chosen_with_the_rate() -> None:
+    """A validation score that falls after half of the steps stops there; equal scores take the first stop that is listed."""
+    bench = toy_bench()
+    looks: dict[int, int] = {}
+
+    def falling(module: AudioVisual, *_: object) -> dict[str, float]:
+        looks[id(module)] = looks.get(id(module), 0) + 1
+        return {"frame": -float(looks[id(module)]), "logmel": 0.0}
+
+    budget = dataclasses.replace(BUDGET, stops=(1.0, 0.5))
+    recipe, _ = evaluation.choose(TOY, budget, 0, bench.crew, bench.val, falling)
+    assert recipe.stops == {"frame": 0.5, "logmel": 1.0}
 
 
 def test_turned_test_labels_turn_the_score() -> None:

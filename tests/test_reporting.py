@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOGMEL = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=16, f_min=20.0, f_max=4000.0, floor_db=-60.0)
-RECIPES = {"avdd": {"epochs": 30}, "budget": {"steps": 20, "trials": 2}}
+RECIPES = {"avdd": {"epochs": 30}, "budget": {"steps": 20, "trials": 2, "stops": [1.0]}}
 SETTINGS = Report(gallery=2, baseline="random")
 HEADLINE = ("budget", "convnet", "ensemble", "recognition")
 MEASURES = (HEADLINE, ("avdd", "convnet", "ensemble", "recognition"))

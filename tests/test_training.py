@@ -59,7 +59,7 @@ def test_stacks_are_made_of_what_is_alike() -> None:
     def read(module: AudioVisual) -> torch.Tensor:
         return training.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
 
-    for one, other in zip(crew._stacked(lessons, read), crew._side_by_side(lessons, read), strict=True):
+    for one, other in zip(crew._stacked(lessons, read, (0.5, 1)), crew._side_by_side(lessons, read, (0.5, 1)), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from pipeline import matching
+from pipeline.augment import Operation
 from pipeline.distillers._chosen import form
 from pipeline.params import Count, Positives, Share
 from pipeline.plugins import pick
@@ -40,7 +41,7 @@ class Matched(ABC):
     rates: dict[str, Positives]
     momentum: Share
     formation: dict[str, tuple[Count, Count]]
-    augment: dict[str, tuple[str, ...]]
+    augment: dict[str, tuple[Operation, ...]]
 
     @abstractmethod
     def loss(self, real: Means, synthetic: Means) -> Tensor:

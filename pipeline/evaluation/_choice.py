@@ -41,22 +41,31 @@ def choose(
     if len(recipes) == 1:
         return recipes[0], []
     assert isinstance(protocol, Budget), "only a budget has something to choose"
-    scores = tried([(data, recipe) for recipe in recipes], protocol.students, crew, val, criterion)
-    trials = [{"rates": dict(recipe.rates), "score": score} for recipe, score in zip(recipes, scores, strict=True)]
-    return mixed(recipes, best(trials)), trials
+    scores = tried([(data, recipe) for recipe in recipes], protocol.students, crew, val, criterion, protocol.stops)
+    candidates = [recipe.stopped(stop) for recipe in recipes for stop in protocol.stops]
+    trials = [
+        {"rates": dict(candidate.rates), "stops": dict(candidate.stops), "score": score}
+        for candidate, score in zip(candidates, (score for by_stop in scores for score in by_stop), strict=True)
+    ]
+    return mixed(candidates, best(trials)), trials
 
 
 def tried(
-    candidates: Sequence[tuple[Instances, Recipe]], students: int, crew: Crew, val: RealSet, criterion: Criterion
-) -> list[dict[str, float]]:
-    """For each candidate its validation score by modality, the mean over a few students."""
+    candidates: Sequence[tuple[Instances, Recipe]],
+    students: int,
+    crew: Crew,
+    val: RealSet,
+    criterion: Criterion,
+    stops: Sequence[float] = (1.0,),
+) -> list[list[dict[str, float]]]:
+    """For each candidate, and each fraction of its steps, its validation score by modality: the mean over a few students."""
     lessons = [
         Lesson(data=data, recipe=recipe, name=("trial", 0, student)) for data, recipe in candidates for student in range(students)
     ]
     using = candidates[0][0].normalisation
-    scores = crew.taught(lessons, lambda module: criterion(module, val, using, crew.device))
-    groups = [scores[first : first + students] for first in range(0, len(scores), students)]
-    return [{m: sum(score[m] for score in group) / students for m in group[0]} for group in groups]
+    scores = crew.watched(lessons, lambda module: criterion(module, val, using, crew.device), stops)
+    groups = [zip(*scores[first : first + students], strict=True) for first in range(0, len(scores), students)]
+    return [[{m: sum(score[m] for score in own) / students for m in own[0]} for own in group] for group in groups]
 
 
 def best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -70,9 +79,10 @@ def best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def mixed(recipes: Sequence[Recipe], picks: Mapping[str, int]) -> Recipe:
-    """The recipe that takes each modality's rates from the recipe picked for it."""
+    """The recipe that takes each modality's rates and stop from the recipe picked for it."""
     rates = {m: recipes[i].rates[m] for m, i in picks.items()}
-    return replace(recipes[0], rates=rates, head_rates={m: recipes[i].head_rates[m] for m, i in picks.items()})
+    head_rates = {m: recipes[i].head_rates[m] for m, i in picks.items()}
+    return replace(recipes[0], rates=rates, head_rates=head_rates, stops={m: recipes[i].stops[m] for m, i in picks.items()})
 
 
 def tuned(
@@ -92,6 +102,6 @@ def tuned(
     scores = tried([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
     trials = [
         {"step_sizes": {m: rates[0] for m, rates in variant.rates.items()}, "score": score}
-        for variant, score in zip(variants, scores, strict=True)
+        for variant, (score,) in zip(variants, scores, strict=True)
     ]
     return best(trials), trials

@@ -128,7 +128,7 @@ class Bench:
                 metric: {view: summarised([run[metric][view] for run in runs], self.repeats, self.bootstrap) for view in views}
                 for metric, views in runs[0].items()
             },
-            chosen={"rates": dict(recipe.rates), "steps": recipe.steps},
+            chosen={"rates": dict(recipe.rates), "stops": dict(recipe.stops), "steps": recipe.steps},
             trials=trials,
             runs=[{**name, **share} for name, share in zip(names, shares, strict=True)],
         )

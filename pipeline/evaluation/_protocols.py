@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.params import Count, Least, Positive
+from pipeline.augment import Operation
+from pipeline.params import Count, Least, Positive, Shares
 from pipeline.training import Recipe
 
 
@@ -24,7 +25,7 @@ class Avdd:
     weight_decay: Least
     milestones: tuple[int, ...]
     decay: float
-    augment: dict[str, tuple[str, ...]]
+    augment: dict[str, tuple[Operation, ...]]
 
     def recipes(self, instances: int, spent: int) -> list[Recipe]:
         """The one recipe there is, for a set of `instances`."""
@@ -41,6 +42,7 @@ class Avdd:
                 head_rates=dict.fromkeys(self.rates, self.head_rate),
                 weight_decay=self.weight_decay,
                 schedule=schedule,
+                stops=dict.fromkeys(self.rates, 1.0),
                 operations=self.augment,
             )
         ]
@@ -54,20 +56,24 @@ class Avdd:
 class Budget:
     """The same number of optimiser steps and the same number of validation trials for every row.
 
+    A trial's student is validated on its way, after each of the fractions `stops` of the steps, so that the number of epochs is
+    chosen with the learning rate and costs no further step.
+
     Args:
         trials: validation runs that a row may spend; what the distiller spent on its step size is no longer there for the
             student's learning rate, which takes the rest on a logarithmic grid from `lowest` to `highest`.
-        students: networks per trial.
+        students: networks per trial; `stops`: fractions of the steps, the one that is taken where two are equally good first.
     """
 
     steps: Count
     batch: Count
     trials: Count
     students: Count
+    stops: Shares
     lowest: Positive
     highest: Positive
     weight_decay: Least
-    augment: dict[str, tuple[str, ...]]
+    augment: dict[str, tuple[Operation, ...]]
 
     def __post_init__(self) -> None:
         if self.lowest > self.highest:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipeline import training
+from pipeline.augment import Operation
 from pipeline.files import digest_of
 from pipeline.heads.ensemble import Head as Ensemble
 from pipeline.params import Count, Least, Positive
@@ -36,7 +37,7 @@ class Extractor:
     batch: Count
     rate: Positive
     weight_decay: Least
-    augment: dict[str, tuple[str, ...]]
+    augment: dict[str, tuple[Operation, ...]]
     seed: int
 
     def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device, report: Callable[..., None]) -> Features:

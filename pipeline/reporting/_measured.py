@@ -16,8 +16,8 @@ PROTOCOLS = {
     ),
     "budget": (
         "Every row gets the same {steps} optimiser steps and the same number of validation trials, {trials}; those that a method "
-        "spends on its own step size are missing when its students' learning rate is chosen. All choices are made on the "
-        "validation split, never on test."
+        "spends on its own step size are missing when its students' learning rate is chosen, and with it the share of the steps "
+        "({stops}) after which they stop. All choices are made on the validation split, never on test."
     ),
 }
 TERMS = (
