@@ -1,4 +1,4 @@
-"""The house: imports run down the floors, one module per third-party library, and dvc.yaml, stages and params agree."""
+"""The house: imports run down the floors, one door per third-party library, and dvc.yaml, stages and params agree."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ FLOORS = [
     {"errors"},
 ]
 DOORS = {
-    "av": {"pipeline.media"},
-    "decord": {"pipeline.media"},
+    "av": {"pipeline.media._encode", "pipeline.media._pyav", "pipeline.media._timeline", "pipeline.media._tracks"},
+    "decord": {"pipeline.media._decord"},
     "h5py": {"pipeline.tables"},
     "pydantic": {"pipeline.params"},
     "rich": {"stages._progress"},

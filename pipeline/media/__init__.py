@@ -1,0 +1,89 @@
+"""Door to decord and PyAV: a clip's seconds as frames and waveform, on one timeline; never imports torch.
+
+Time zero is the container's first presentation time. decord rebases every stream to its own zero, so it is asked only where
+the streams start together; PyAV keeps the time stamps and answers for the rest, and gives the second opinion when decord fails.
+decord is imported where it is used, in a worker: torch, imported after it, takes its matrix products from NVBLAS and crashes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import MediaError
+from pipeline.media._decord import Decord
+from pipeline.media._encode import mp3, png, write_clip
+from pipeline.media._pyav import PyAV
+from pipeline.media._timeline import SLACK_S, Probe, Stream, first_line, probe
+from pipeline.media._tracks import Backend, Picture, Reading, Sound, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.records import Clip
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Picture",
+    "Probe",
+    "Reading",
+    "Second",
+    "Sound",
+    "Stream",
+    "Track",
+    "decode",
+    "mp3",
+    "png",
+    "probe",
+    "write_clip",
+]
+
+# A span may end this far behind its file, second by second in the ledger as truncated; farther is a mistake in the table.
+BEYOND_S = 60.0
+BACKENDS: dict[str, Backend] = {"decord": Decord(), "pyav": PyAV()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Second:
+    """One window [second, second + 1) of a clip, with a reading per modality."""
+
+    second: int
+    readings: dict[str, Reading]
+
+
+def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
+    """Every whole second of the clip, with one reading per modality.
+
+    Args:
+        tracks: modality -> how it is read.
+        backends: names in BACKENDS, the first that succeeds decides.
+
+    Raises:
+        MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
+    """
+    header = probe(clip.path)
+    end = header.end if clip.end_s is None else clip.end_s
+    if end > header.end + BEYOND_S:
+        raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
+    count = math.floor(end - clip.start_s + SLACK_S)
+    if count < 1:
+        raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")
+    starts = [clip.start_s + second for second in range(count)]
+    rows = {modality: _first_answer(track, clip.path, header, starts, backends) for modality, track in tracks.items()}
+    return [Second(second=k, readings={modality: rows[modality][k] for modality in tracks}) for k in range(count)]
+
+
+def _first_answer(track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
+    refusal = MediaError("decode_error", "no decoder was asked")
+    for name in backends:
+        try:
+            return track.read(path, header, starts, BACKENDS[name])
+        except MediaError as error:
+            refusal = error
+        except Exception as error:  # decord's own error derives from Exception; whatever a decoder says is the clip's fate
+            refusal = MediaError("decode_error", f"{name}: {first_line(error)}")
+        if refusal.reason in ("no_audio", "no_video"):
+            break
+    raise refusal
