@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import OutputError, SourceError
 
@@ -89,6 +90,31 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for."""
+    lock = path.with_name(f".{path.name}.lock")
+    with _writing(path):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("w")
+    with stream:
+        # A lock that was released and removed between opening and taking it holds nothing any more.
+        if not _taken(stream) or not lock.exists() or not os.path.samestat(os.fstat(stream.fileno()), lock.stat()):
+            raise OutputError(f"another run is writing {path}; wait for it, or name another output")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _taken(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

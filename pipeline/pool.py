@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import MediaError
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+# Seconds between two looks at the memory of workers.
+WATCH_S = 0.25
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 # Spawned, not forked: a worker inherits no thread, no lock and no torch.
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -38,13 +43,14 @@ class _Worker:
 
 
 def work(
-    function: Callable[[T], R], tasks: Iterable[T], *, workers: int, deadline_s: float, recycle: int
+    function: Callable[[T], R], tasks: Iterable[T], *, workers: int, deadline_s: float, memory_mb: int, recycle: int
 ) -> Iterator[tuple[T, R | MediaError]]:
     """Yield (task, result) as results come in; a MediaError stands for a task that failed, hung or took its worker down.
 
     Args:
         function: importable by name, so that a spawned process finds it; its module must not import torch.
         deadline_s: seconds per task, after which its worker is killed and replaced.
+        memory_mb: resident megabytes of a worker, at which it is killed and replaced; looked at every WATCH_S seconds.
         recycle: tasks after which a worker is replaced, against leaks in decoders.
     """
     waiting = deque(tasks)
@@ -55,11 +61,11 @@ def work(
                 if worker.task is None and waiting:
                     staff[place] = _hand(_fresh(worker, function, recycle), waiting.popleft(), deadline_s)
             busy = [worker for worker in staff if worker.task is not None]
-            wait([worker.pipe for worker in busy], timeout=max(min(w.until for w in busy) - time.monotonic(), 0))
+            wait([worker.pipe for worker in busy], timeout=min(max(min(w.until for w in busy) - time.monotonic(), 0), WATCH_S))
             for place, worker in enumerate(staff):
                 if worker.task is None:
                     continue
-                result = _collect(worker, deadline_s)
+                result = _collect(worker, deadline_s, memory_mb)
                 if result is None:
                     continue
                 yield worker.task, result[0]
@@ -72,7 +78,7 @@ def work(
             worker.stop()
 
 
-def _collect(worker: _Worker, deadline_s: float) -> tuple[Any, bool] | None:
+def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, bool] | None:
     """(result, whether the worker is lost), or None while it is still at work."""
     if worker.pipe.poll():
         try:
@@ -82,7 +88,18 @@ def _collect(worker: _Worker, deadline_s: float) -> tuple[Any, bool] | None:
             return MediaError("crash", f"the decoder took its process down (exit code {worker.process.exitcode})"), True
     if time.monotonic() >= worker.until:
         return MediaError("timeout", f"not done after {deadline_s:g} s"), True
+    if _resident_mb(worker.process.pid) > memory_mb:
+        return MediaError("memory", f"the decoder took more than {memory_mb} MB"), True
     return None
+
+
+def _resident_mb(pid: int) -> float:
+    """Resident megabytes of a process; nothing where the system does not say, or the process is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * _PAGE / 2**20
 
 
 def _hand(worker: _Worker, task: Any, deadline_s: float) -> _Worker:

@@ -63,13 +63,18 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One decoded second of a clip: arrays by modality, e.g. frame u8 [T, H, W, 3] and logmel f16 [M, F] in dB."""
+    """One decoded second of a clip: arrays by modality, e.g. frame u8 [T, H, W, 3] and logmel f16 [M, F] in dB.
+
+    Args:
+        pts: when its first modality was taken, seconds from the container's first presentation time; `quality`: see quality.py.
+    """
 
     clip: str
     second: int
     label: str
     arrays: dict[str, np.ndarray]
     pts: tuple[float, ...]
+    quality: dict[str, float | str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from pipeline.files import digest_of, file_digest, new_file, read_json, write_js
 from pipeline.records import Normalisation, RealSet, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 INDEX = "index.json"
@@ -32,7 +31,7 @@ class Shard:
     Args:
         source: digest of the clips and parameters that decide its bytes; while it stands, the shard is kept.
         moments: modality -> [count, sums per channel, sums of squares per channel] of its samples.
-        ledger: the fate of its clips and windows.
+        fates: digest of the ledger's rows of its clips and windows.
     """
 
     name: str
@@ -40,7 +39,7 @@ class Shard:
     sha256: str
     samples: int
     moments: dict[str, list[Any]]
-    ledger: list[dict[str, Any]]
+    fates: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,8 @@ def shard_of(clip_id: str, count: int) -> str:
     return f"shard-{int(hashlib.sha256(clip_id.encode()).hexdigest(), 16) % count:05d}"
 
 
-def write_shard(folder: Path, name: str, source: str, samples: Iterable[Sample], ledger: list[dict[str, Any]]) -> Shard:
-    """Write one tar, members sorted and without a clock, then its record beside it."""
+def write_shard(folder: Path, name: str, source: str, samples: Iterable[Sample], rows: list[dict[str, str]]) -> Shard:
+    """Write one tar, members sorted and without a clock, then its record beside it, which holds its rows of the ledger."""
     moments = _Moments()
     path = folder / f"{name}.tar"
     count = 0
@@ -74,20 +73,26 @@ def write_shard(folder: Path, name: str, source: str, samples: Iterable[Sample],
             tar.write(_members(sample))
             moments.add(sample)
             count += 1
-    shard = Shard(name=name, source=source, sha256=file_digest(path), samples=count, moments=moments.sums, ledger=ledger)
-    write_json(folder / f"{name}.json", asdict(shard))
+    shard = Shard(name=name, source=source, sha256=file_digest(path), samples=count, moments=moments.sums, fates=digest_of(rows))
+    write_json(folder / f"{name}.json", {"shard": asdict(shard), "rows": rows})
     return shard
 
 
-def standing(folder: Path) -> dict[str, Shard]:
-    """The whole shards of an earlier or interrupted run, by name; a folder that holds something else is refused."""
+def standing(folder: Path, ledger: Mapping[str, list[dict[str, str]]]) -> dict[str, tuple[Shard, list[dict[str, str]]]]:
+    """The whole shards of an earlier or interrupted run, by name, with their rows; a folder that holds something else is refused.
+
+    Args:
+        ledger: shard -> rows of the ledger beside the folder, for shards that the index lists.
+    """
     if not folder.exists():
         return {}
     foreign = [p for p in folder.iterdir() if p.name != INDEX and not p.name.startswith("shard-") and p.suffix != ".part"]
     if foreign:
         raise OutputError(f"{folder} holds {foreign[0].name}, which is no shard; name another output folder")
-    records = [*_listed(folder), *(Shard(**read_json(path, "decode")) for path in sorted(folder.glob("shard-*.json")))]
-    return {shard.name: shard for shard in records if _whole(folder, shard)}
+    listed = [(shard, ledger.get(shard.name, [])) for shard in _listed(folder)]
+    records = [read_json(path, "decode") for path in sorted(folder.glob("shard-*.json"))]
+    found = [*listed, *((Shard(**record["shard"]), record["rows"]) for record in records)]
+    return {shard.name: (shard, rows) for shard, rows in found if shard.fates == digest_of(rows) and _whole(folder, shard)}
 
 
 def write_index(folder: Path, index: Index) -> None:
@@ -116,7 +121,10 @@ def read_index(folder: Path) -> Index:
 
 
 def read_shards(folder: Path) -> RealSet:
-    """Read a whole split into memory: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F]; each tar is checked by its digest."""
+    """Read a whole split into memory: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], wave i16 [N, 1, rate].
+
+    Each tar is checked by its digest.
+    """
     index = read_index(folder)
     rows = [row for shard in index.shards for row in _rows(folder, shard)]
     if not rows:
@@ -157,7 +165,8 @@ class _Moments:
 
     def add(self, sample: Sample) -> None:
         for modality, array in sample.arrays.items():
-            values = np.moveaxis(_channels_first(array).astype(np.float64), -3, 0)
+            channels = _channels_first(array).astype(np.float64)
+            values = np.moveaxis(channels, max(channels.ndim - 3, 0), 0)
             values = values.reshape(len(values), -1)
             new = [values.shape[1], values.sum(1), (values**2).sum(1)]
             old = self.sums.get(modality, [0, 0.0, 0.0])
@@ -165,12 +174,12 @@ class _Moments:
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:
-    """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F]: on disk pictures end in channels, mels have none."""
+    """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F], wave [n] -> [1, n]: on disk pictures end in channels."""
     return np.moveaxis(array, -1, -3) if array.ndim > 2 else array[None]
 
 
 def _members(sample: Sample) -> dict[str, Any]:
-    about = {"clip": sample.clip, "label": sample.label, "pts": sample.pts, "second": sample.second}
+    about = {name: getattr(sample, name) for name in ("clip", "label", "pts", "quality", "second")}
     arrays = {f"{modality}.npy": _npy(array) for modality, array in sorted(sample.arrays.items())}
     return {"__key__": sample.key, **arrays, "json": json.dumps(about, sort_keys=True).encode()}
 
@@ -202,14 +211,3 @@ def _listed(folder: Path) -> tuple[Shard, ...]:
 def _whole(folder: Path, shard: Shard) -> bool:
     path = folder / f"{shard.name}.tar"
     return path.is_file() and file_digest(path) == shard.sha256
-
-
-def counts(ledger: Iterable[dict[str, Any]]) -> dict[str, Counter[str]]:
-    """Clips and windows by verdict and by reason."""
-    rows = list(ledger)
-    clips, windows = [r for r in rows if r["second"] is None], [r for r in rows if r["second"] is not None]
-    return {
-        "clips": Counter(row["verdict"] for row in clips),
-        "windows": Counter(row["verdict"] for row in windows),
-        "reasons": Counter(row["reason"] for row in rows if row["reason"]),
-    }

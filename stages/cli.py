@@ -110,7 +110,7 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
-    kind = {"Path": Path, "str": str, "int": int}[parameter.annotation]
+    kind = {"Path": Path, "str": str, "int": int, "tuple[str, ...]": list[str]}[parameter.annotation]
     declared = typer.Argument(show_default=False) if parameter.kind is POSITIONAL else typer.Option(show_default=False)
     return parameter.replace(annotation=Annotated[kind, declared])
 

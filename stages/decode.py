@@ -9,19 +9,38 @@ if TYPE_CHECKING:
     from pipeline.params import Params
 
 
-def decode(manifest: Path, shards: Path, *, params: Params, workers: int, report: Any) -> str:
+def decode(
+    manifest: Path,
+    shards: Path,
+    *,
+    retry: tuple[str, ...] = (),
+    limit: int = 0,
+    params: Params,
+    workers: int,
+    report: Any,
+) -> str:
     """Decode every clip into one-second samples, frame and log-mel, in tar shards per split.
 
-    SHARDS gets <split>/{shard-*.tar, index.json} and ledger.csv, where each clip and each window is ok or has a reason.
-    Shards whose input stands are kept, so this resumes. Exit code 3: more rejects than decode.max_reject_fraction.
+    SHARDS gets <split>/{shard-*.tar, index.json}, leaks.csv with near-duplicates across splits, and ledger.csv, where each clip and
+    each window is ok or has a reason. Shards whose input stands are kept, so this resumes. --retry REASON, repeatable, decodes
+    shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
+    more rejects than decode.max_reject_fraction.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
-    from pipeline.decoding import Decode, decode_all
+    import torch
+
+    from pipeline.decoding import Decode, decode_all, limited
     from pipeline.manifest import read_manifest
 
-    counts = decode_all(read_manifest(manifest), shards, params.build("decode", Decode), workers, report)
-    lines = []
+    torch.set_num_threads(1)  # log-mels are made one clip at a time; idle threads would wait beside the workers
+    clips = read_manifest(manifest)
+    taken = limited(clips, limit) if limit else clips
+    counts = decode_all(taken, shards, params.build("decode", Decode), workers, report, retry)
+    lines = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
     for noun, (total, *parts) in ((noun, list(counts[noun].items())) for noun in ("clips", "windows")):
         lines.append(f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}")
+    if any(counts["leaks"].values()):
+        pairs = ", ".join(f"{count} {splits}" for splits, count in counts["leaks"].items() if count)
+        lines.append(f"near-duplicates across splits: {pairs}; see {shards / 'leaks.csv'}")
     return "\n".join([*lines, f"-> {shards}"])

@@ -23,7 +23,7 @@ FLOORS = [
     {"crowd", "decoding", "extractors", "matching", "metrics", "selectors"},
     {"artifact", "datasets", "manifest", "pool", "shards", "store", "training"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
-    {"params", "plugins", "weights"},
+    {"params", "plugins", "quality", "weights"},
     {"files", "records"},
     {"errors"},
 ]

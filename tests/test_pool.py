@@ -21,11 +21,21 @@ def act(task: str) -> Any:
         "refuse": lambda: (_ for _ in ()).throw(MediaError("no_audio", "none")),
         "surprise": lambda: 1 // 0,
         "pid": os.getpid,
+        "grow": grow,
     }[task.rstrip("0123456789")]()
 
 
-def answers(*tasks: str, workers: int = 2, deadline_s: float = 20.0, recycle: int = 100) -> dict[str, Any]:
-    return dict(pool.work(act, tasks, workers=workers, deadline_s=deadline_s, recycle=recycle))
+def grow() -> None:
+    """Take memory until somebody ends it."""
+    held = []
+    while True:
+        held.append(bytearray(b"x") * 2**24)
+        time.sleep(0.01)
+
+
+def answers(*tasks: str, workers: int = 2, deadline_s: float = 20.0, memory_mb: int = 1000, recycle: int = 100) -> dict[str, Any]:
+    limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
+    return dict(pool.work(act, tasks, workers=workers, **limits))
 
 
 def test_a_crash_costs_one_task() -> None:
@@ -38,6 +48,12 @@ def test_a_crash_costs_one_task() -> None:
 def test_a_hang_ends_at_its_deadline() -> None:
     result = answers("hang", "double", workers=1, deadline_s=3.0)
     assert result["hang"].reason == "timeout"
+    assert result["double"] == "doubledouble"
+
+
+def test_a_leak_ends_at_its_cap() -> None:
+    result = answers("grow", "double", workers=1, memory_mb=400)
+    assert result["grow"].reason == "memory"
     assert result["double"] == "doubledouble"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import av
 import numpy as np
 
+from pipeline import quality
 from pipeline.errors import MediaError
 from pipeline.media._timeline import SLACK_S, Probe
 
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# Two looks at one second that are compared for motion lie this far apart.
+APART_S = 0.45
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one modality has for one window: its array and the time stamps it was taken at, or the reason why not."""
+    """What one modality has for one window: its array, the time stamps it was taken at and its quality, or the reason why not."""
 
     array: np.ndarray | None
     pts: tuple[float, ...] = ()
+    quality: dict[str, float | str] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""
 
@@ -56,19 +62,24 @@ class Picture:
         """One reading per window; a MediaError if the file has no picture."""
         if probe.video is None:
             raise MediaError("no_video", "the file has no video stream")
-        times = [start + offset for start in starts for offset in self.offsets]
+        looks = (*self.offsets, self._later)
+        times = [start + offset for start in starts for offset in looks]
         shown = backend.frames(path, probe, times)
-        count = len(self.offsets)
+        count = len(looks)
         return [self._reading(shown[i * count : (i + 1) * count], start) for i, start in enumerate(starts)]
 
+    @property
+    def _later(self) -> float:
+        """Where a second look tells a moving picture from a still one: as far from the first offset as the second allows."""
+        return self.offsets[0] + APART_S if self.offsets[0] + APART_S < 1 else self.offsets[0] - APART_S
+
     def _reading(self, shown: list[tuple[np.ndarray, float] | None], start: float) -> Reading:
-        found = [frame for frame in shown if frame is not None]
-        if len(found) < len(shown):
+        found = [frame for frame in shown[:-1] if frame is not None]
+        if len(found) < len(self.offsets):
             return Reading(array=None, reason="truncated_video", detail=f"no frame is on display in the second at {start:g} s")
-        return Reading(
-            array=np.stack([_scaled(rgb, self.width, self.height, self.crop) for rgb, _ in found]),
-            pts=tuple(round(pts, 6) for _, pts in found),
-        )
+        frames = np.stack([_scaled(rgb, self.width, self.height, self.crop) for rgb, _ in found])
+        other = None if shown[-1] is None else _scaled(shown[-1][0], self.width, self.height, self.crop)
+        return Reading(array=frames, pts=tuple(round(pts, 6) for _, pts in found), quality=quality.of_picture(frames[0], other))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +103,7 @@ class Sound:
             return Reading(
                 array=None, reason="truncated_audio", detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s"
             )
-        return Reading(array=np.pad(piece, (0, missing)), pts=(first / self.rate,))
+        return Reading(array=np.pad(piece, (0, missing)), pts=(first / self.rate,), quality=quality.of_sound(piece))
 
 
 def _scaled(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
