@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import OutputError, SourceError
+from pipeline.places import is_local, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ def refuse_existing(path: Path) -> None:
     """Raise an OutputError if something lies at `path` already, or if nothing can be written there: before any work is done."""
     if path.exists():
         raise OutputError(f"{path} exists already; remove it or name another output")
+    if not is_local(path):
+        return  # an object store says so when it is written to
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise OutputError(f"{path} cannot be written, {nearest} is no folder that may be written to; name another output")
@@ -33,7 +36,7 @@ def new_file(path: Path) -> Iterator[Path]:
         part = _part(path)
         try:
             yield part
-            os.replace(part, path)
+            renamed(part, path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -94,7 +97,13 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for."""
+    """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for.
+
+    Only local file systems have locks; elsewhere two runs write the same bytes over each other.
+    """
+    if not is_local(path):
+        yield
+        return
     lock = path.with_name(f".{path.name}.lock")
     with _writing(path):
         lock.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import asdict, fields
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
 from pipeline.files import new_file
+from pipeline.places import within
 from pipeline.records import SPLITS, Clip
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLUMNS = [field.name for field in fields(Clip)]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -53,8 +57,7 @@ def read_manifest(path: Path) -> list[Clip]:
 
 
 def _row(clip: Clip, folder: Path) -> dict[str, object]:
-    media, here = Path(clip.path), folder.absolute()
-    row = {**asdict(clip), "path": str(media.relative_to(here)) if media.is_relative_to(here) else clip.path}
+    row = {**asdict(clip), "path": clip.path.removeprefix(f"{folder.absolute()}/")}
     return {key: "" if value is None else value for key, value in row.items()}
 
 
@@ -71,7 +74,7 @@ def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
         raise SourceError(f"{where}: {error}") from error
     return Clip(
         clip_id=row["clip_id"],
-        path=str(path.parent / row["path"]),
+        path=str(within(path.parent, row["path"])),
         label=row["label"],
         split=row["split"],
         start_s=start,

@@ -14,6 +14,7 @@ import typer
 
 import pipeline
 from pipeline.errors import PipelineError, RejectError
+from pipeline.places import place
 from stages._progress import Report
 
 STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect")
@@ -110,9 +111,15 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
+    if parameter.annotation == "Place":
+        return parameter.replace(annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")])
     kind = {"Path": Path, "str": str, "int": int, "tuple[str, ...]": list[str]}[parameter.annotation]
-    declared = typer.Argument(show_default=False) if parameter.kind is POSITIONAL else typer.Option(show_default=False)
-    return parameter.replace(annotation=Annotated[kind, declared])
+    return parameter.replace(annotation=Annotated[kind, _declared(parameter)])
+
+
+def _declared(parameter: inspect.Parameter, **more: Any) -> Any:
+    kind = typer.Argument if parameter.kind is POSITIONAL else typer.Option
+    return kind(show_default=False, **more)
 
 
 def _params(given: dict[str, Any]) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.params import Params
+    from pipeline.places import Place
 
 
 def decode(
-    manifest: Path,
-    shards: Path,
+    manifest: Place,
+    shards: Place,
     *,
     retry: tuple[str, ...] = (),
     limit: int = 0,

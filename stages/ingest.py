@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.params import Params
+    from pipeline.places import Place
 
 
-def ingest(name: str, *, root: Path, out: Path, params: Params) -> str:
+def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
     """List a dataset's clips in a manifest: id, path, label, split, span, group and digest of each.
 
     NAME is a section of `ingest` in the params file; its `adapter` reads ROOT.

@@ -25,6 +25,7 @@ FLOORS = [
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
     {"params", "plugins", "quality", "weights"},
     {"files", "records"},
+    {"places"},
     {"errors"},
 ]
 DOORS = {
@@ -37,6 +38,7 @@ DOORS = {
     "safetensors": {"pipeline.tensors"},
     "torchaudio": {"pipeline.logmel"},
     "typer": {"stages.cli"},
+    "upath": {"pipeline.places"},
     "webdataset": {"pipeline.shards"},
 }
 # Modules that may change without making a result stale: names, checks, messages, atomic writes, machine knobs.
@@ -45,6 +47,7 @@ EXEMPT = {
     "pipeline.errors",
     "pipeline.files",
     "pipeline.params",
+    "pipeline.places",
     "pipeline.plugins",
     "pipeline.records",
     "stages",
