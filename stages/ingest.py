@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.params import Params
+    from pipeline.records import Clip
 
 
 def ingest(name: str, *, root: Path, out: Path, params: Params) -> str:
@@ -30,4 +31,15 @@ def ingest(name: str, *, root: Path, out: Path, params: Params) -> str:
     clips = params.build(section, plugins.find("datasets", adapter), without=["adapter"]).clips(root)
     write_manifest(out, clips)
     splits = Counter(clip.split for clip in clips)
-    return f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"
+    return f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}{_missing(clips, out)}"
+
+
+def _missing(clips: list[Clip], out: Path) -> str:
+    """How many files are not there, a few of them, and how to list them all; nothing, if they all are."""
+    files = {clip.path for clip in clips}
+    absent = sorted({clip.path for clip in clips if not clip.sha256})
+    some = ", ".join(absent[:3]) + ", ..." * (len(absent) > 3)
+    return bool(absent) * (
+        f"; {len(absent)} of {len(files)} files are missing ({some}): their rows have 0 bytes, `grep ',0,$' {out}` lists them, "
+        "and decode puts them into the ledger as missing_file"
+    )

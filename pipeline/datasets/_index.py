@@ -1,0 +1,124 @@
+"""What adapters of listed datasets share: the files below a root, found in one walk, and annotated rows turned into clips."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.datasets._tree import SOUND, VIDEO, Contents, clip_of, undivided, unique
+from pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.records import Clip
+
+LISTS = {".csv", ".json", ".txt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One annotated clip.
+
+    Args:
+        stems: what its file may be called, without suffix, the likeliest first; in whatever folder.
+        place: where below the root it is expected, for the row of a file that is not there.
+        name: becomes the clip's id; `group`: what never parts.
+    """
+
+    stems: tuple[str, ...]
+    place: str
+    name: str
+    label: str
+    split: str
+    group: str
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """The files below a root: media by their stem, annotation files by their name.
+
+    Of two media of one stem a video goes before a sound, then what lies higher in the tree; of two lists the higher one.
+    """
+
+    root: Path
+    media: dict[str, Path]
+    lists: dict[str, Path]
+
+    @classmethod
+    def below(cls, root: Path) -> Index:
+        """Walk once; links are followed, each folder is entered once, what starts with a dot is passed over."""
+        if not root.is_dir():
+            found = "is a file" if root.exists() else "does not exist"
+            raise SourceError(f"{root} {found}; expected a folder with the dataset's annotation files and media")
+        # Best first: the dictionaries are filled from behind.
+        files = sorted(_walked(root), key=lambda file: (file[1].lower() in SOUND, file[2].count(os.sep), file[2], file[0], file[1]))
+        named = [(stem, suffix, Path(folder, stem + suffix)) for stem, suffix, folder in reversed(files)]
+        return cls(
+            root=root,
+            media={stem: path for stem, suffix, path in named if suffix.lower() in VIDEO | SOUND},
+            lists={stem + suffix: path for stem, suffix, path in named if suffix.lower() in LISTS},
+        )
+
+    def listing(self, *names: str) -> Path:
+        """The first of these annotation files that is there."""
+        for name in names:
+            if name in self.lists:
+                return self.lists[name]
+        raise SourceError(
+            f"no {' or '.join(names)} in {self.root} or any folder below it; put the dataset's annotation files there"
+        )
+
+    def find(self, *stems: str) -> Path | None:
+        """The media file of the first of these stems that is there."""
+        return next((self.media[stem] for stem in stems if stem in self.media), None)
+
+    def clips(self, rows: list[Row], layouts: str) -> list[Clip]:
+        """A clip per row, sorted by id, no group in two splits; each file is read once, one that is absent keeps its rows.
+
+        Raises:
+            SourceError: not one file of all rows is there; the message names the `layouts`.
+        """
+        contents = Contents()
+        paths = [self.find(*row.stems) for row in rows]
+        if not any(paths):
+            example = " or ".join(dict.fromkeys(rows[0].stems)) if rows else "any"
+            raise SourceError(
+                f"{self.root} holds no media file of the {len(rows)} clips that are listed; tried {layouts}, in any folder and "
+                f"with any of {', '.join(sorted(VIDEO | SOUND))}, for instance {example}; put the files, or a link to them, there"
+            )
+        clips = []
+        for row, path in zip(rows, paths, strict=True):
+            place = path or self.root / row.place
+            if path is None:
+                contents[place] = 0, ""
+            clips.append(
+                clip_of(
+                    place,
+                    row.name,
+                    row.label,
+                    row.split,
+                    start_s=row.start_s,
+                    end_s=row.end_s,
+                    group=row.group,
+                    contents=contents,
+                )
+            )
+        return undivided(unique(clips))
+
+
+def _walked(root: Path) -> Iterator[tuple[str, str, str]]:
+    """(stem, suffix, folder) of every file."""
+    entered = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = os.path.realpath(folder)
+        # Sorted, so that of two links to one folder it is always the same that counts.
+        folders[:] = sorted(name for name in folders if name[0] != ".") if here not in entered else []
+        if here not in entered:
+            parts = (name.rpartition(".") for name in names if name[0] != ".")
+            yield from ((stem, dot + suffix, folder) for stem, dot, suffix in parts)
+        entered.add(here)
