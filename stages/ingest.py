@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def _missing(clips: list[Clip], out: Path) -> str:
     files = {clip.path for clip in clips}
     absent = sorted({clip.path for clip in clips if not clip.sha256})
     some = ", ".join(absent[:3]) + ", ..." * (len(absent) > 3)
+    listing = f"grep ',0,$' {quote(str(out))}"
     return bool(absent) * (
-        f"; {len(absent)} of {len(files)} files are missing ({some}): their rows have 0 bytes, `grep ',0,$' {out}` lists them, "
+        f"; {len(absent)} of {len(files)} files are missing ({some}): their rows have 0 bytes, `{listing}` lists them, "
         "and decode puts them into the ledger as missing_file"
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import wave
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import REAL_DATA, ROOT, values
 from hypothesis import given
@@ -21,6 +23,7 @@ from pipeline.datasets import _tree
 from pipeline.datasets._index import Index, Row
 from pipeline.errors import ParamsError, SourceError
 from pipeline.records import SPLITS, Clip
+from pipeline.shards import read_shards
 
 LISTS = REAL_DATA / "annotations"
 real = pytest.mark.skipif(not LISTS.exists(), reason="the real annotation files are not here")
@@ -353,6 +356,17 @@ def test_values_that_do_not_fit_are_refused(name: str, changes: dict[str, Any], 
         built(name, **changes)
 
 
+@pytest.mark.parametrize("name", ["ave", "vggsound", "music21", "esc50", "urbansound8k", "fsd50k"])
+def test_lists_without_rows_are_one_line(name: str, tmp_path: Path) -> None:
+    root = TOYS[name](tmp_path)
+    for path in [path for path in root.rglob("*") if path.suffix in (".csv", ".json", ".txt")]:
+        lines = path.read_text().splitlines(keepends=True)
+        header = lines[:1] if lines[0].startswith(("filename", "slice", "fname")) else ['{"videos": {}}'] * (path.suffix == ".json")
+        path.write_text("".join(header))
+    with pytest.raises(SourceError, match=f"the annotation files in {root} list no clip"):
+        built(name).clips(root)
+
+
 def test_a_class_that_is_not_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no clip of the class 'Church bel' is listed"):
         built("vggsound", classes=("Church bel",)).clips(TOYS["vggsound"](tmp_path))
@@ -404,6 +418,24 @@ def test_ingest_says_what_is_missing_and_how_to_list_it(tmp_path: Path) -> None:
     assert "2 of 18 files are missing (media/AVE/test-M2.mp4, media/AVE/train-C1.mp4)" in told.replace(f"{tmp_path}/", "")
     gone = [line for line in out.read_text().splitlines() if line.endswith(",0,")]  # what the grep that is told finds
     assert len(gone) == 2 and f"`grep ',0,$' {out}`" in told and "missing_file" in told
+
+
+def test_sounds_become_shards(tmp_path: Path) -> None:
+    """An audio-only set from its annotation file to its samples, one of two classes a second of noise, the other one of tone."""
+    root = TOYS["esc50"](tmp_path / "media")
+    rng = np.random.default_rng(0)
+    for path in root.rglob("*.wav"):
+        tone = 8000 * np.sin(np.arange(16000) / 5) if path.stem[-1] == "0" else rng.normal(0, 4000, 16000)
+        with wave.open(str(path), "wb") as sound:
+            sound.setparams((1, 2, 16000, 0, "NONE", ""))
+            sound.writeframes(tone.astype("<i2").tobytes())
+    assert run("ingest", "esc50", "--root", root, "--out", tmp_path / "manifest.csv").returncode == 0
+    sound_only = ("--set", "decode.modalities=[logmel]", "--set", "decode.max_reject_fraction=0.1")
+    result = run(*sound_only, "decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet")
+    assert "clips: 20 rows = 19 ok + 1 failed" in result.stdout, result.stderr
+    samples = read_shards(tmp_path / "shards" / "train")
+    assert samples.rows.keys() == {"logmel"} and len(samples) == 12
+    assert ",missing_file," in (tmp_path / "shards" / "ledger.csv").read_text()
 
 
 def test_ingest_of_a_root_without_lists_is_one_line(tmp_path: Path) -> None:

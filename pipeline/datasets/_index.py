@@ -81,12 +81,14 @@ class Index:
         """A clip per row, sorted by id, no group in two splits; each file is read once, one that is absent keeps its rows.
 
         Raises:
-            SourceError: not one file of all rows is there; the message names the `layouts`.
+            SourceError: there is no row, or not one file of all rows; the message names the `layouts`.
         """
+        if not rows:
+            raise SourceError(f"the annotation files in {self.root} list no clip; fetch them anew")
         contents = Contents()
         paths = [self.find(*row.stems) for row in rows]
         if not any(paths):
-            example = " or ".join(dict.fromkeys(rows[0].stems)) if rows else "any"
+            example = " or ".join(dict.fromkeys(rows[0].stems))
             raise SourceError(
                 f"{self.root} holds no media file of the {len(rows)} clips that are listed; tried {layouts}, in any folder and "
                 f"with any of {', '.join(sorted(VIDEO | SOUND))}, for instance {example}; put the files, or a link to them, there"

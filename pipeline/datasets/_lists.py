@@ -104,7 +104,7 @@ def span(where: Where, start: Any, end: Any) -> tuple[float, float]:
     """Seconds from start to end; an empty span stays, decode puts it into the ledger as short."""
     try:
         first, last = float(start), float(end)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{where}: the span is {start!r} to {end!r}; expected two numbers of seconds") from error
     if not 0 <= first <= last < math.inf:
         raise SourceError(f"{where}: the span is {first:g} to {last:g} s; expected a start of 0 or more and an end not before it")
