@@ -28,7 +28,8 @@ def write_manifest(path: Path, clips: list[Clip]) -> None:
         absent = labels - {clip.label for clip in clips if clip.split == split}
         if absent:
             raise SourceError(
-                f"the {split} split has no clip of {', '.join(sorted(absent))}; add clips, or carve a larger fraction"
+                f"the {split} split has no clip of {', '.join(sorted(absent))}; "
+                "add clips, carve a larger fraction, or leave the class out"
             )
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")

@@ -6,6 +6,7 @@ links, one atomic rename) is asked for by `is_local`. The protocols beside file 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -47,6 +48,31 @@ def within(folder: Path, text: str) -> Path:
     if "://" in text:
         return place(text)
     return Path(text) if Path(text).is_absolute() else folder / text
+
+
+def absolute(path: Path) -> str:
+    """The path as text that holds from anywhere, without `..` in it; links stay what they are."""
+    return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100 - resolve() would follow links
+
+
+def walked(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, names of its files) for a folder and all below it; what starts with a dot is passed over.
+
+    Links are followed, and each folder is entered once: of two links to one folder it is always the same that counts.
+    """
+    if not is_local(root):
+        for folder, _, files in root.fs.walk(root.path):  # type: ignore[attr-defined]
+            below = folder.removeprefix(root.path.rstrip("/")).strip("/")  # type: ignore[attr-defined]
+            if not any(part[:1] == "." for part in below.split("/")):
+                yield root / below if below else root, sorted(name for name in files if name[0] != ".")
+        return
+    entered = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here = os.path.realpath(folder)
+        folders[:] = sorted(name for name in folders if name[0] != ".") if here not in entered else []
+        if here not in entered:
+            yield Path(folder), sorted(name for name in names if name[0] != ".")
+        entered.add(here)
 
 
 def renamed(part: Path, path: Path) -> None:

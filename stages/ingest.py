@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.places import Place
+    from pipeline.records import Clip
 
 
 def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
@@ -30,4 +32,29 @@ def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
     clips = params.build(section, plugins.find("datasets", adapter), without=["adapter"]).clips(root)
     write_manifest(out, clips)
     splits = Counter(clip.split for clip in clips)
-    return f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"
+    told = f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"
+    return told + _parted(clips) + _missing(clips, out)
+
+
+def _parted(clips: list[Clip]) -> str:
+    """How many groups stand in several splits, as some official lists have it; nothing, if none does."""
+    splits = defaultdict(set)
+    for clip in clips:
+        splits[clip.group].add(clip.split)
+    parted = sorted(group for group, own in splits.items() if len(own) > 1)
+    return bool(parted) * (
+        f"; {len(parted)} groups (of one video or recording) stand in more than one split, as listed ({', '.join(parted[:3])}"
+        f"{', ...' * (len(parted) > 3)}): decode's leaks.csv shows which of their windows are alike"
+    )
+
+
+def _missing(clips: list[Clip], out: Place) -> str:
+    """How many files are not there, a few of them, and how to list them all; nothing, if they all are."""
+    files = {clip.path for clip in clips}
+    absent = sorted({clip.path for clip in clips if not clip.sha256})
+    some = ", ".join(absent[:3]) + ", ..." * (len(absent) > 3)
+    listing = f"grep ',0,$' {quote(str(out))}"
+    return bool(absent) * (
+        f"; {len(absent)} of {len(files)} files are missing ({some}): their rows have 0 bytes, `{listing}` lists them, "
+        "and decode puts them into the ledger as missing_file"
+    )

@@ -89,7 +89,7 @@ def test_the_version_is_told() -> None:
     [
         (None, "does not exist; expected a folder of videos"),
         ([], "is empty; expected files like"),
-        (["a/readme.txt", "b/notes.md"], "holds no video; expected files like"),
+        (["a/readme.txt", "b/notes.md"], "holds no video and no sound; expected files like"),
         ([f"a/{i}.mp4" for i in range(8)], "found one class only, a; a distilled set needs two or more"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 from test_artifact import FULL, toy_synthetic
 
+from pipeline import plugins
 from pipeline.artifact import write_artifact
 from stages import cli
 
@@ -41,8 +42,14 @@ def test_every_module_is_in_the_readme() -> None:
         assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
 
 
+def test_every_adapter_has_a_section() -> None:
+    headings = re.findall(r"^## (\w+)", (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(headings) == plugins.names("datasets")
+
+
 @pytest.mark.parametrize(
-    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md"]
+    "path",
+    ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/datasets.md", "docs/results.md", "docs/benchmarks.md"],
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")

@@ -92,7 +92,7 @@ def test_a_window_carries_its_quality_in_its_sample_and_in_the_ledger(plain: lis
     assert {name: str(value) for name, value in about["quality"].items()} == {name: row[name] for name in about["quality"]}
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1.0, 1.0), (2.0, 1.0), (1.0, 1.0), (float("nan"), None), (0.0, float("nan"))])
+@pytest.mark.parametrize(("start", "end"), [(-1.0, 1.0), (2.0, 1.0), (float("nan"), None), (0.0, float("nan"))])
 def test_a_span_that_is_none_is_a_reason(start: float, end: float | None, plain: list[Clip], tmp_path: Path) -> None:
     bad = dataclasses.replace(plain[0], clip_id="bad", start_s=start, end_s=end)
     assert decoded([*plain, bad], tmp_path / "out")[1]["bad"] == ("failed", "bad_span")

@@ -69,8 +69,8 @@ def test_a_file_without_sections_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_section_lists_what_is_there() -> None:
-    with pytest.raises(ParamsError, match=r"params\.yaml has no section 'ingest\.ave'; beside it: generated, mine"):
-        values().section("ingest.ave")
+    with pytest.raises(ParamsError, match=r"params\.yaml has no section 'ingest\.nowhere'; beside it: generated, mine"):
+        values().section("ingest.nowhere")
 
 
 @pytest.mark.parametrize(

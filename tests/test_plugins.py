@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import CPU, ROOT, toy_real, values
+from toy_sources import TOYS
 
 from pipeline import params, plugins, training
 from pipeline.crowd import Crew
 from pipeline.errors import PluginError
 from pipeline.evaluation import Bench, Evaluate
+from pipeline.manifest import read_manifest, write_manifest
 from pipeline.networks.convnet import Network
 from pipeline.records import Coreset, Features
 from pipeline.training import silent
@@ -68,7 +70,9 @@ def distilled(name: str) -> dict[str, torch.Tensor]:
 
 # kind -> what a plugin of that kind makes of a toy, as arrays
 ACTS = {
-    "datasets": lambda name: {"ids": np.array([clip.clip_id for clip in built("datasets", name).clips(toy_media())])},
+    "datasets": lambda name: {
+        "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
+    },
     "distillers": distilled,
     "extractors": lambda name: built("extractors", name).embed(toy_real(), NETWORKS, CPU, silent).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
@@ -100,16 +104,20 @@ def scored(name: str) -> dict[str, Any]:
     return built("tasks", name).score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble"))).to_json()
 
 
-_media: list[Path] = []
+_sources: dict[str, Path] = {}
 
 
-def toy_media() -> Path:
-    return _media[0]
+def toy_source(name: str) -> Path:
+    """A root in the adapter's own layout; the tree of generated clips for the adapters of any folder."""
+    root = _sources["made"] / name
+    return _sources["media"] if name not in TOYS else root if root.exists() else TOYS[name](root)
 
 
 @pytest.fixture(autouse=True)
-def _keep_media(media: Path) -> None:
-    _media[:] = [media]
+def _keep_sources(media: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    _sources["media"] = media
+    if "made" not in _sources:
+        _sources["made"] = tmp_path_factory.mktemp("sources")
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -126,6 +134,15 @@ def test_does_the_same_twice(kind: str, name: str) -> None:
     first, second = (ACTS[kind](name) for _ in range(2))
     assert first.keys() == second.keys()
     assert all(np.array_equal(np.asarray(first[key]), np.asarray(second[key])) for key in first)
+
+
+@pytest.mark.parametrize("name", sorted(TOYS))
+def test_datasets_make_a_manifest_of_whole_groups(name: str, tmp_path: Path) -> None:
+    clips = built("datasets", name).clips(toy_source(name))
+    write_manifest(tmp_path / "manifest.csv", clips)
+    assert read_manifest(tmp_path / "manifest.csv") == clips
+    assert len({(clip.group, clip.split) for clip in clips}) == len({clip.group for clip in clips})
+    assert len({clip.path for clip in clips if not clip.sha256}) == 1
 
 
 @pytest.mark.parametrize("name", plugins.names("distillers"))

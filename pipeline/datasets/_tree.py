@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
 from pipeline.files import file_digest
+from pipeline.places import absolute, walked
 from pipeline.records import SPLITS, Clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}
-SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
+VIDEO = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
+SOUND = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"}
+
+
+class Contents(dict[Path, tuple[int, str]]):
+    """Path -> bytes and SHA-256, each file read once; 0 and "" for a file that is not there."""
+
+    def __missing__(self, path: Path) -> tuple[int, str]:
+        try:
+            self[path] = (path.stat().st_size, file_digest(path)) if path.is_file() else (0, "")
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read ({error.strerror}); make it readable or remove it") from error
+        return self[path]
 
 
 def media_under(root: Path) -> list[Path]:
-    """Every media file below a folder, by its suffix, sorted; links are followed, what starts with a dot is passed over."""
+    """Every video below a folder, or every sound where there is no video, by suffix, sorted.
+
+    Links are followed; what starts with a dot is passed over.
+    """
     if not root.is_dir():
         found = "is a file" if root.exists() else "does not exist"
         raise SourceError(f"{root} {found}; expected a folder of videos, or a CSV with path,label,split")
-    below = [Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names]
-    shown = [path for path in below if not any(part[0] == "." for part in path.relative_to(root).parts)]
-    files = sorted(path for path in shown if path.suffix.lower() in SUFFIXES)
-    if not files:
-        held = "is empty" if not any(root.iterdir()) else "holds no video"
+    shown = [folder / name for folder, names in walked(root) for name in names]
+    videos, sounds = (sorted(path for path in shown if path.suffix.lower() in suffixes) for suffixes in (VIDEO, SOUND))
+    if not videos and not sounds:
+        held = "is empty" if not any(root.iterdir()) else "holds no video and no sound"
         raise SourceError(
-            f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(SUFFIXES))})"
+            f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(VIDEO | SOUND))})"
         )
-    return files
+    return videos or sounds
 
 
 def clips_under(root: Path) -> list[Clip]:
@@ -52,23 +66,35 @@ def clips_under(root: Path) -> list[Clip]:
 
 
 def clip_of(
-    path: Path, name: str, label: str, split: str, *, start_s: float = 0.0, end_s: float | None = None, group: str | None = None
+    path: Path,
+    name: str,
+    label: str,
+    split: str,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    group: str | None = None,
+    contents: Contents | None = None,
 ) -> Clip:
     """A manifest row for one file; its id is `name` with everything but letters, digits, - and _ replaced.
 
     A file that is not there keeps its row, without bytes and digest: decode puts it into the ledger as missing_file.
+
+    Args:
+        contents: of the files of other rows, so that a file with several clips is read once.
     """
     clip_id = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    size, digest = (Contents() if contents is None else contents)[path]
     return Clip(
         clip_id=clip_id,
-        path=str(path.absolute()),
+        path=absolute(path),
         label=label,
         split=split,
         start_s=start_s,
         end_s=end_s,
         group=group or clip_id,
-        bytes=path.stat().st_size if path.is_file() else 0,
-        sha256=file_digest(path) if path.is_file() else "",
+        bytes=size,
+        sha256=digest,
     )
 
 
@@ -90,9 +116,12 @@ def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: in
     """
     if fraction == 0 or any(clip.split == target for clip in clips):
         return clips
+    labels: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        labels[clip.label].update([clip.group] if clip.split == source else [])
     moved = set()
-    for label in sorted({clip.label for clip in clips}):
-        groups = sorted({c.group for c in clips if c.split == source and c.label == label}, key=lambda group: _draw(seed, group))
+    for named in labels.values():
+        groups = sorted(named, key=lambda group: _draw(seed, group))
         moved.update(groups[: min(max(round(fraction * len(groups)), 1), len(groups) - 1)])
     return [replace(clip, split=target) if clip.split == source and clip.group in moved else clip for clip in clips]
 

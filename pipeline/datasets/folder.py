@@ -1,4 +1,4 @@
-"""Any folder of clips (`split/label/*.mp4`, `label/*.mp4`) or any table: a CSV with path,label,split[,start,end][,group]."""
+"""Any folder of videos or sounds (`split/label/*.mp4`, `label/*.mp4`) or any table: a CSV, path,label,split[,start,end][,group]."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.datasets._tree import carve, clip_of, clips_under, unique
+from pipeline.datasets._tree import Contents, carve, clip_of, clips_under, unique
 from pipeline.errors import SourceError
 from pipeline.params import Share
+from pipeline.places import within
 from pipeline.records import SPLITS, Clip
 
 TABLE = "clips.csv"
@@ -46,11 +47,12 @@ def _tabled(table: Path) -> list[Clip]:
     missing = {"path", "label", "split"} - rows[0].keys()
     if missing:
         raise SourceError(f"{table} lacks the column {', '.join(sorted(missing))}; expected path,label,split[,start,end][,group]")
-    return unique(_row(table, number, row) for number, row in enumerate(rows, start=2))
+    contents = Contents()
+    return unique(_row(table, number, row, contents) for number, row in enumerate(rows, start=2))
 
 
-def _row(table: Path, number: int, row: dict[str, str]) -> Clip:
-    path = table.parent / row["path"]  # relative to the table's folder
+def _row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
+    path = within(table.parent, row["path"])
     where = f"{table}, line {number}"
     if row["split"] not in SPLITS:
         raise SourceError(f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}")
@@ -63,4 +65,5 @@ def _row(table: Path, number: int, row: dict[str, str]) -> Clip:
     if not math.isfinite(start) or start < 0 or (end is not None and not start < end < math.inf):
         raise SourceError(f"{where}: the span is {start} to {end}; start must be 0 or more and end after it")
     name = path.stem if Path(row["path"]).is_absolute() else Path(row["path"]).with_suffix("").as_posix()
-    return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=row.get("group") or row["path"])
+    group = row.get("group") or row["path"]
+    return clip_of(path, name, row["label"], row["split"], start_s=start, end_s=end, group=group, contents=contents)

@@ -83,7 +83,7 @@ def outcome(clip: Clip, shard: str, result: list[Second] | MediaError | Fate, pa
 
 def _refusal(clip: Clip) -> Fate:
     end = math.inf if clip.end_s is None else clip.end_s
-    if not (math.isfinite(clip.start_s) and 0 <= clip.start_s < end):
+    if not (math.isfinite(clip.start_s) and 0 <= clip.start_s <= end):
         return Fate(verdict="failed", reason="bad_span", detail=f"the span is {clip.start_s:g} to {end:g} s")
     if ".." in Path(clip.path).parts:
         return Fate(verdict="failed", reason="outside_root", detail="the path leaves the manifest's folder")

@@ -1,0 +1,50 @@
+"""FSD50K (Fonseca et al., TASLP 2022): Freesound clips with one or more of 200 labels. Audio only.
+
+ROOT holds FSD50K.ground_truth/dev.csv (fname,labels,mids,split) and eval.csv (fname,labels,mids), and the clips as
+FSD50K.dev_audio/<fname>.wav and FSD50K.eval_audio/<fname>.wav, or in any other folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.datasets import _lists
+from pipeline.datasets._index import Index, Row
+from pipeline.params import Names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.records import Clip
+
+COLUMNS = ("fname", "labels", "mids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per sound, its label the first of the row, the most specific: those after it are its parents.
+
+    Official splits: train and val as dev.csv says, test is eval.csv. A task with several labels per clip is another one.
+
+    Args:
+        classes: first labels to keep: a list, the name of a file with one a line, or null for all.
+    """
+
+    classes: Names | str | None
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips of the classes, sorted by id."""
+        index = Index.below(root)
+        dev = _lists.table(index.listing("dev.csv"), (*COLUMNS, "split"))
+        rows = [_row(w, row, "dev", _lists.split(w, row["split"], {"train": "train", "val": "val"})) for w, row in dev]
+        rows += [_row(where, row, "eval", "test") for where, row in _lists.table(index.listing("eval.csv"), COLUMNS)]
+        wanted = _lists.chosen(index, self.classes, (row.label for row in rows))
+        rows = [row for row in rows if row.label.casefold() in wanted]
+        return index.clips(rows, "FSD50K.dev_audio/<fname>.wav, FSD50K.eval_audio/<fname>.wav, <fname>.wav")
+
+
+def _row(where: str, row: dict[str, str], part: str, split: str) -> Row:
+    name = _lists.file_id(where, row["fname"])
+    label = _lists.label(where, row["labels"].split(",")[0].strip())
+    return Row(stems=(name,), place=f"FSD50K.{part}_audio/{name}.wav", name=name, label=label, split=split, group=name)

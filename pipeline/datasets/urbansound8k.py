@@ -1,0 +1,53 @@
+"""UrbanSound8K (Salamon, Jacoby and Bello, ACM MM 2014): 8,732 sounds of up to four seconds, ten classes, ten folds. Audio only.
+
+ROOT holds metadata/UrbanSound8K.csv and audio/fold<k>/<slice_file_name>, or both in any other folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.datasets import _folds, _lists
+from pipeline.datasets._index import Index, Row
+
+if TYPE_CHECKING:
+    from pipeline.records import Clip
+
+FOLDS = 10
+TABLE = "UrbanSound8K.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per slice, all of it; one fold is test, one val, the others train; a group is a recording, `fsID`.
+
+    Five recordings lie in two folds: their slices go together, to test before val before train. `start` and `end` of the
+    table are seconds of the recording, not of the slice.
+    """
+
+    test_fold: int
+    val_fold: int
+
+    def __post_init__(self) -> None:
+        _folds.check(FOLDS, self.test_fold, self.val_fold)
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips, sorted by id."""
+        index = Index.below(root)
+        table = _lists.table(index.listing(TABLE), ("slice_file_name", "fsID", "fold", "class_name"))
+        rows = [self._row(where, row) for where, row in table]
+        return index.clips(rows, "audio/fold<k>/<slice_file_name>, <slice_file_name>")
+
+    def _row(self, where: str, row: dict[str, str]) -> Row:
+        name = _lists.file_id(where, row["slice_file_name"])
+        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
+        return Row(
+            stems=(Path(name).stem,),
+            place=f"audio/fold{fold}/{name}",
+            name=Path(name).stem,
+            label=_lists.label(where, row["class_name"]),
+            split=_folds.split(fold, self.test_fold, self.val_fold),
+            group=_lists.file_id(where, row["fsID"]),
+        )
