@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -545,6 +546,18 @@ def test_latex_escapes_names_and_closes_what_it_opens(everything: Path) -> None:
     for part in ("table", "tabular"):
         assert text.count(rf"\begin{{{part}}}") == text.count(rf"\end{{{part}}}") == 2
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(everything: Path, tmp_path: Path) -> None:
+    tables = everything.with_suffix(".tex").read_text()
+    (tmp_path / "page.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + tables + "\n\\end{document}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-1500:]
+    assert (tmp_path / "page.pdf").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
