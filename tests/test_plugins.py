@@ -111,7 +111,7 @@ def extracted(name: str, real: RealSet) -> Features:
     """What an extractor makes of a toy, with nothing kept from before."""
     folder = Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
     changes = {
-        "convnet": lambda: {},
+        "convnet": dict,
         "clip": lambda: {"model": str(_request[0].getfixturevalue("toy_clip"))},
         "clap": lambda: {"model": str(_request[0].getfixturevalue("toy_clap"))},
         "external": lambda: {"vectors": {"frame": str(toy_vectors(folder))}},

@@ -54,7 +54,7 @@ class Extractor:
             return module.state_dict()
 
         def encode(index: slice) -> dict[str, Tensor]:
-            return module.towers.embed({m: rows.to(device) for m, rows in real.normalised(index).items()})
+            return module.towers.embed({m: real.normalisation[m].apply(rows[index].to(device)) for m, rows in real.rows.items()})
 
         state = parts.kept("weights", trained)
         module.load_state_dict(state)

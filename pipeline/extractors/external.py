@@ -47,27 +47,54 @@ class Extractor:
         self, real: RealSet, networks: Mapping[str, Network], parts: Parts, device: torch.device, report: Callable[..., None]
     ) -> Features:
         """One float32 [N, D] per file; SourceError for a file that is not as described, or lacks samples."""
-        files = {modality: Path(name) for modality, name in sorted(self.vectors.items())}
-        given = {modality: _read(path, modality, real) for modality, path in files.items()}
-        places = {modality: _places(ids, real) for modality, (ids, _) in given.items()}
-        kept = np.all([place >= 0 for place in places.values()], axis=0)
+        given = {modality: _read(Path(name), modality, real) for modality, name in sorted(self.vectors.items())}
         if not self.exclude_missing:
-            for modality, path in files.items():
-                _refuse_missing(path, places[modality], real)
+            for own in given.values():
+                own.refuse_missing(real)
+        kept = np.all([own.places >= 0 for own in given.values()], axis=0)
         _refuse_empty_classes(kept, real)
-        weights = digest_of({modality: [file_digest(part) for part in _files(path)] for modality, path in files.items()})
         report(int(kept.sum()), len(real))
         return Features(
-            keys=tuple(key for key, has in zip(real.keys, kept, strict=True) if has),
+            keys=tuple(np.array(real.keys)[kept].tolist()),
             label=real.label.numpy()[kept],
-            vectors={m: _finite(files[m], rows, places[m][kept], given[m][0]) for m, (_, rows) in given.items()},
+            vectors={modality: own.rows(kept) for modality, own in given.items()},
             classes=real.classes,
-            origin=origin(real, "external", self, weights),
+            origin=origin(real, "external", self, digest_of({modality: own.digests for modality, own in given.items()})),
         )
 
 
-def _read(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], np.ndarray]:
-    """Ids and float [N, D] of one file."""
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """One file's ids and float [n, D], and the row of each sample's vector: int64 [N], -1 where there is none."""
+
+    path: Path
+    ids: Sequence[str]
+    vectors: np.ndarray
+    places: np.ndarray
+
+    @property
+    def digests(self) -> list[str]:
+        return [file_digest(self.path), *([file_digest(_ids_of(self.path))] if self.path.suffix == ".npy" else [])]
+
+    def rows(self, kept: np.ndarray) -> np.ndarray:
+        """float32 rows of those samples; SourceError for numbers that are none, or too large for the type."""
+        places = self.places[kept]
+        with np.errstate(over="ignore"):
+            rows = np.asarray(self.vectors[places], dtype=np.float32)
+        wrong = places[~np.isfinite(rows).all(axis=1)]
+        if len(wrong):
+            found = f"{self.path} has NaN or infinite numbers in {len(wrong)} vectors, {_few([self.ids[place] for place in wrong])}"
+            raise SourceError(f"{found}; repair them, or leave them out and set extract.external.exclude_missing to true")
+        return rows
+
+    def refuse_missing(self, real: RealSet) -> None:
+        missing = np.array(real.keys)[self.places < 0]
+        if len(missing):
+            lacks = f"{self.path} has no vector for {len(missing)} of {len(real)} samples, {_few(missing)}"
+            raise SourceError(f"{lacks}; add them by sample key or clip id, or set extract.external.exclude_missing to true")
+
+
+def _read(path: Path, modality: str, real: RealSet) -> _Own:
     readers = {".npy": _read_npy, ".h5": _read_h5}
     if path.suffix not in readers:
         raise SourceError(f"{path} is no file of vectors; expected one of {', '.join(readers)}")
@@ -82,11 +109,11 @@ def _read(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], np.n
     names, counts = np.unique(np.array(ids, dtype=str), return_counts=True)
     if (counts > 1).any():
         raise SourceError(f"{path} has {(counts > 1).sum()} ids more than once, {_few(names[counts > 1])}; keep one vector of each")
-    return ids, vectors
+    return _Own(path=path, ids=ids, vectors=vectors, places=_places(ids, real))
 
 
 def _read_npy(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], np.ndarray]:
-    _, sidecar = _files(path)
+    sidecar = _ids_of(path)
     try:
         ids = sidecar.read_text(encoding="utf-8").splitlines()
         return [name.strip() for name in ids], np.lib.format.open_memmap(path, mode="r")
@@ -108,9 +135,8 @@ def _read_h5(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], n
     return ids.tolist(), columns[modality]
 
 
-def _files(path: Path) -> list[Path]:
-    """The file, and its list of ids if that is another one."""
-    return [path, *([path.with_suffix(".ids.txt")] if path.suffix == ".npy" else [])]
+def _ids_of(path: Path) -> Path:
+    return path.with_suffix(".ids.txt")
 
 
 def _places(ids: Sequence[str], real: RealSet) -> np.ndarray:
@@ -120,28 +146,10 @@ def _places(ids: Sequence[str], real: RealSet) -> np.ndarray:
     return max(found, key=lambda place: int((place >= 0).sum()))
 
 
-def _refuse_missing(path: Path, places: np.ndarray, real: RealSet) -> None:
-    missing = np.array(real.keys)[places < 0]
-    if len(missing):
-        lacks = f"{path} has no vector for {len(missing)} of {len(real)} samples, {_few(missing)}"
-        raise SourceError(f"{lacks}; add them by sample key or clip id, or set extract.external.exclude_missing to true")
-
-
 def _refuse_empty_classes(kept: np.ndarray, real: RealSet) -> None:
     empty = np.array(real.classes)[np.bincount(real.label.numpy()[kept], minlength=len(real.classes)) == 0]
     if len(empty):
         raise SourceError(f"{len(empty)} classes have no sample with a vector in every file, {_few(empty)}; add some for each")
-
-
-def _finite(path: Path, vectors: np.ndarray, places: np.ndarray, ids: Sequence[str]) -> np.ndarray:
-    """float32 rows at those places; SourceError for numbers that are none, or too large for the type."""
-    with np.errstate(over="ignore"):
-        rows = np.asarray(vectors[places], dtype=np.float32)
-    wrong = places[~np.isfinite(rows).all(axis=1)]
-    if len(wrong):
-        named = _few([ids[place] for place in wrong])
-        raise SourceError(f"{path} has NaN or infinite numbers in {len(wrong)} vectors, {named}; leave those out or repair them")
-    return rows
 
 
 def _few(names: Sequence[str] | np.ndarray) -> str:
