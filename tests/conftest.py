@@ -106,7 +106,7 @@ def toy_clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clap_into(tmp_path_factory.mktemp("clap"))
 
 
-def clap_into(folder: Path, fused: bool = False, seconds: int = 2) -> Path:
+def clap_into(folder: Path, fused: bool = False, seconds: float = 2) -> Path:
     """A tiny CLAP; `fused` has the second branch, for sounds that were cut."""
     transformers = pytest.importorskip("transformers", reason=NO_ENCODERS)
     audio = {

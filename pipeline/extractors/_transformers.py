@@ -25,10 +25,14 @@ def model(kind: str, name: str, revision: str, device: torch.device) -> Any:
 
     Raises:
         PluginError: the extra is not installed.
-        SourceError: there is no such model, or it cannot be fetched or read.
+        SourceError: there is no such model, it cannot be fetched or read, or it is of another kind.
     """
     loader = getattr(_library(), kind).from_pretrained
-    module = _loaded(lambda: loader(name, revision=revision, dtype=torch.float32), name, kind)
+    module, about = _loaded(lambda: loader(name, revision=revision, dtype=torch.float32, output_loading_info=True), name, kind)
+    # What a file lacks the library draws at random, and only its log says so.
+    drawn = sorted(set(about["missing_keys"]) & dict(module.named_parameters()).keys())
+    if drawn:
+        raise SourceError(f"{name!r} lacks {len(drawn)} weights of a {kind}, first {drawn[0]}; name a model of that kind")
     return module.eval().requires_grad_(False).to(device)
 
 
