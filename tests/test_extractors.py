@@ -305,7 +305,9 @@ def test_a_model_of_another_kind_is_refused(name: str, kind: str, tmp_path: Path
 
 
 def test_an_absent_modality_is_named(tmp_path: Path, toy_clap: Path) -> None:
-    with pytest.raises(PluginError, match="no modality named 'wave' was given; there are frame, logmel"):
+    with pytest.raises(
+        ShardError, match=r"hold frame, logmel and no wave; put wave into decode\.modalities and run `avdistill decode`"
+    ):
         embed("clap", toy_real(), tmp_path, model=str(toy_clap))
 
 

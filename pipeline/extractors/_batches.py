@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pipeline.errors import ShardError
 from pipeline.files import short
 from pipeline.records import Features, Origin
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 # Batches per kept part: few files for a large set, little lost when a run is killed.
 BATCHES = 16
+
+
+def rows_of(real: RealSet, modality: str) -> Tensor:
+    """The rows of a modality that an encoder reads; ShardError if the shards do not hold it."""
+    if modality not in real.rows:
+        held = f"the shards hold {', '.join(real.rows)} and no {modality}"
+        raise ShardError(f"{held}; put {modality} into decode.modalities and run `avdistill decode` again")
+    return real.rows[modality]
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,8 +71,10 @@ def _library() -> Any:
         raise PluginError(
             f"this extractor needs the package transformers ({error}); install it with: pip install '{EXTRA}'"
         ) from error
-    transformers.logging.set_verbosity_error()  # its own log and bars; our warnings are Python's
+    # Their own logs and bars; our warnings are Python's.
+    transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return transformers
 
 
@@ -79,7 +82,7 @@ def _loaded(load: Callable[[], Any], name: str, what: str) -> Any:
     try:
         return load()
     except Exception as error:  # files, JSON, shapes, sockets: a dozen packages raise their own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
         wanted = f"no {what} could be loaded from {name!r} ({reason})"
         raise SourceError(
             f"{wanted}; expected a folder that save_pretrained wrote, or a model's id on a hub that can be reached"

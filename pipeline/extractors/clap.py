@@ -15,9 +15,8 @@ import torch
 from pipeline import tensors
 from pipeline.errors import ShardError
 from pipeline.extractors import _transformers
-from pipeline.extractors._batches import embedded, origin
+from pipeline.extractors._batches import embedded, origin, rows_of
 from pipeline.params import Count
-from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +48,7 @@ class Extractor:
         self, real: RealSet, networks: Mapping[str, Network], parts: Parts, device: torch.device, report: Callable[..., None]
     ) -> Features:
         """wave int16 [N, 1, rate] -> wave float32 [N, D]; ShardError for a rate other than the model's."""
-        waves = pick(real.rows, "wave", "modality")
+        waves = rows_of(real, "wave")
         reader = _transformers.sound_reader(self.model, self.revision)
         _refuse_rate(waves.shape[-1], reader, self.model)
         model = _transformers.model("ClapModel", self.model, self.revision, device)

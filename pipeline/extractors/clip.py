@@ -14,9 +14,8 @@ from torch.nn import functional as F
 
 from pipeline import tensors
 from pipeline.extractors import _transformers
-from pipeline.extractors._batches import embedded, origin
+from pipeline.extractors._batches import embedded, origin, rows_of
 from pipeline.params import Count
-from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +44,7 @@ class Extractor:
         self, real: RealSet, networks: Mapping[str, Network], parts: Parts, device: torch.device, report: Callable[..., None]
     ) -> Features:
         """frame u8 [N, T, 3, H, W] -> frame float32 [N, D]."""
-        frames = pick(real.rows, "frame", "modality")
+        frames = rows_of(real, "frame")
         model = _transformers.model("CLIPModel", self.model, self.revision, device)
         constants = _transformers.picture_constants(self.model, self.revision)
         side = model.config.vision_config.image_size
