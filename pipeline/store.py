@@ -29,8 +29,11 @@ def write_features(path: Path, features: Features) -> str:
     """Write key, label and one float32 [N, D] per modality; return the table's digest.
 
     Raises:
-        StoreError: a vector holds NaN or infinite numbers.
+        StoreError: a vector holds NaN or infinite numbers, or a sample has more than one row, as in tables that were put together.
     """
+    twice = len(features.keys) - len(set(features.keys))
+    if twice:
+        raise StoreError(f"{twice} of {len(features.keys)} rows have a key that another row has; expected one row per sample")
     for modality, vectors in features.vectors.items():
         wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(wrong):

@@ -20,6 +20,7 @@ from test_plugins import built
 
 from pipeline.errors import PipelineError, PluginError, ShardError, SourceError, StoreError
 from pipeline.extractors import _transformers
+from pipeline.extractors.clap import sounds
 from pipeline.extractors.clip import pictures
 from pipeline.parts import Parts
 from pipeline.records import Features, RealSet
@@ -245,6 +246,14 @@ def test_both_return_types_are_read(
     (vectors,) = embed(name, toy_waves(), tmp_path, model=str(model)).vectors.values()
     assert vectors.shape == (24, 5)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_a_second_is_repeated_to_the_models_length(toy_clap: Path) -> None:
+    reader = _transformers.sound_reader(str(toy_clap), "main")
+    heard = sounds(toy_waves().rows["wave"], reader)
+    assert heard.shape == (24, 1, 51, 16)
+    # A frame every 40 of 1000 samples: the second second repeats the first, 25 frames later.
+    assert torch.allclose(heard[:, :, 4:20], heard[:, :, 29:45], atol=1e-3)
 
 
 def test_a_rate_that_is_not_the_models_names_both(tmp_path: Path, toy_clap: Path) -> None:

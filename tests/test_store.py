@@ -98,6 +98,18 @@ def test_numbers_that_are_none_are_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_tables_that_were_put_together_are_not_written(tmp_path: Path) -> None:
+    one = toy_features()
+    both = replace(
+        one,
+        keys=one.keys * 2,
+        label=np.tile(one.label, 2),
+        vectors={m: np.concatenate([rows, rows + 1]) for m, rows in one.vectors.items()},
+    )
+    with pytest.raises(StoreError, match="24 of 48 rows have a key that another row has; expected one row per sample"):
+        write_features(tmp_path / "f.h5", both)
+
+
 def test_a_ranking_of_other_shards_is_refused_by_both_digests() -> None:
     ranked = {name: replace(coreset, shards="f" * 64) for name, coreset in rankings().items()}
     with pytest.raises(CellError, match=rf"made from shards {'f' * 12}, the shards here are toy0; run `avdistill extract` and"):
