@@ -273,7 +273,7 @@ def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, wa
         augment=setting.operations,
         **weights,
     )
-    given = Coreset(selector="given", seed=0, table="", ranking=ranking(real))
+    given = Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking(real))
     networks = {"convnet": Network(**setting.network)}
     distiller.distill(real, {"given": given}, networks, ipc=setting.ipc, seed=0, device=device, report=watch)
 

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
-from pipeline.files import code_digest, digest_of, new_file, new_folder, read_json, write_json
+from pipeline.errors import CellError
+from pipeline.files import code_digest, digest_of, new_file, new_folder, read_json, short, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,19 @@ class Cell:
     crew: Crew
     val: RealSet
     report: Callable[..., None]
+
+    def __post_init__(self) -> None:
+        """CellError for a ranking of other shards than are read here, or for rankings of two feature tables."""
+        again = "run `avdistill extract` and `coreset` again"
+        for name, coreset in self.coresets.items():
+            if coreset.shards != self.real.digest:
+                made = f"ranking {name!r} was made from shards {short(coreset.shards)}"
+                raise CellError(f"{made}, the shards here are {short(self.real.digest)}; {again}")
+        tables = {coreset.table: name for name, coreset in self.coresets.items()}
+        if len(tables) > 1:
+            (table, name), (other, second) = list(tables.items())[:2]
+            ranked = f"ranking {name!r} is of feature table {short(table)} and {second!r} of {short(other)}"
+            raise CellError(f"{ranked}, expected one table; {again}")
 
     @property
     def digest(self) -> str:

@@ -82,6 +82,11 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def short(digest: str) -> str:
+    """A digest's beginning, enough for people to tell two apart."""
+    return digest[:12]
+
+
 def code_digest() -> str:
     """SHA-256 of the library's code that numbers come from: all but adapters and pages."""
     folder = Path(__file__).parent

@@ -155,18 +155,31 @@ class RealSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Features:
-    """Embeddings of one split: one float32 [N, D] per modality, keyed like the samples.
+class Origin:
+    """What embeddings were made by and from; a table has one, so that its rows are of one encoder and one set of shards.
 
     Args:
-        attributes: extractor, its parameters, and the digests of the shards, preprocessing and weights behind the numbers.
+        extractor: the plugin's name; `params`: its parameters, as JSON values.
+        shards: digest of the shards that were read; `preprocessing`: of what made those from the media.
+        weights: digest of the encoder's tensors, or of the files that vectors were read from.
     """
+
+    extractor: str
+    params: dict[str, Any]
+    shards: str
+    preprocessing: str
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Embeddings of one split: one float32 [N, D] per modality, keyed like the samples."""
 
     keys: tuple[str, ...]
     label: np.ndarray
     vectors: dict[str, np.ndarray]
     classes: tuple[str, ...]
-    attributes: dict[str, str]
+    origin: Origin
 
     def __post_init__(self) -> None:
         _same_length({**self.vectors, "label": self.label, "keys": self.keys})
@@ -174,21 +187,28 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Coreset:
-    """A ranking of real samples: label -> keys, best first, so that any IPC is a prefix."""
+    """A ranking of real samples: label -> keys, best first, so that any IPC is a prefix.
+
+    Args:
+        table: digest of the feature table that was ranked; `shards`: of the shards that the table was made from.
+    """
 
     selector: str
     seed: int
     table: str
+    shards: str
     ranking: dict[str, tuple[str, ...]]
 
     def to_json(self) -> dict[str, Any]:
-        return {"selector": self.selector, "seed": self.seed, "table": self.table, "ranking": self.ranking}
+        about = {"selector": self.selector, "seed": self.seed, "table": self.table, "shards": self.shards}
+        return {**about, "ranking": self.ranking}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Coreset:
         try:
             ranking = {label: tuple(keys) for label, keys in value["ranking"].items()}
-            return cls(selector=value["selector"], seed=value["seed"], table=value["table"], ranking=ranking)
+            about = {name: value[name] for name in ("selector", "seed", "table", "shards")}
+            return cls(**about, ranking=ranking)
         except (KeyError, TypeError, AttributeError) as error:
             raise CellError(f"a coreset file holds no ranking ({error}); run `avdistill coreset` again") from error
 

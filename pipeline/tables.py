@@ -43,6 +43,16 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mappi
 
 def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns and attributes as they were written; TableError if the file is missing, damaged or changed since."""
+    columns, attributes = read_columns(path)
+    if DIGEST not in attributes:
+        raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
+    if _digest(columns, attributes) != attributes[DIGEST]:
+        raise TableError(f"{path} was changed since it was written: its content no longer has the digest {attributes[DIGEST][:12]}")
+    return columns, attributes
+
+
+def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Columns and attributes of anybody's HDF5 file of datasets; TableError if it is missing, damaged or none."""
     if not path.is_file():
         raise TableError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
     try:
@@ -51,12 +61,8 @@ def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             attributes = {name: _attribute(value) for name, value in file.attrs.items()}
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise TableError(
-            f"{path} is no HDF5 file of ours, or is damaged ({str(error).splitlines()[0]}); write or fetch it again"
+            f"{path} is no HDF5 file of datasets, or is damaged ({str(error).splitlines()[0]}); write or fetch it again"
         ) from error
-    if DIGEST not in attributes:
-        raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
-    if _digest(columns, attributes) != attributes[DIGEST]:
-        raise TableError(f"{path} was changed since it was written: its content no longer has the digest {attributes[DIGEST][:12]}")
     return columns, attributes
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import safetensors
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from pipeline.files import new_file
 from pipeline.records import Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -35,6 +38,15 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise TensorError(
             f"{path} is no tensor file of ours ({error}); remove it and run the stage that writes it again"
         ) from error
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over each tensor's name, type, shape and bytes: the same weights have the same digest, whatever file held them."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:

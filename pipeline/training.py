@@ -225,11 +225,6 @@ def predict(module: AudioVisual, real: RealSet, using: Mapping[str, Normalisatio
     return {name: logits.softmax(1) for name, logits in applied(module, module, real, using, device).items()}
 
 
-def embed(module: AudioVisual, real: RealSet, device: torch.device) -> dict[str, Tensor]:
-    """Features [N, D] per modality of every sample of a real set."""
-    return applied(module, module.towers.embed, real, real.normalisation, device)
-
-
 @torch.no_grad()
 def applied(
     module: nn.Module,

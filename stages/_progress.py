@@ -24,7 +24,7 @@ class Report:
             return
         if done <= 1:
             self._began = time.monotonic()
-        rate = (done - 1) / max(time.monotonic() - self._began, 1e-3)
+        rate = max(done - 1, 0) / max(time.monotonic() - self._began, 1e-3)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         (self._draw if sys.stderr.isatty() else self._say)(done, total, f"{text}  {rate:.3g}/s" if rate else text)
 

@@ -77,7 +77,7 @@ def command(name: str) -> None:
             told = stage(**given)
         except KeyboardInterrupt:
             raise typer.Exit(
-                _said("interrupted; run the same command again, finished shards, seeds and measures are kept", 130)
+                _said("interrupted; run the same command again, finished shards, parts, seeds and measures are kept", 130)
             ) from None
         finally:
             if "report" in wanted:

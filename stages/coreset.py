@@ -27,6 +27,12 @@ def coreset(features: Path, out: Path, *, params: Params) -> str:
     with new_folder(out) as part:
         for name in grid.selectors:
             selector = params.build(f"coreset.{name}", plugins.find("selectors", name))
-            ranking = Coreset(selector=name, seed=getattr(selector, "seed", 0), table=digest, ranking=selector.rank(table))
+            ranking = Coreset(
+                selector=name,
+                seed=getattr(selector, "seed", 0),
+                table=digest,
+                shards=table.origin.shards,
+                ranking=selector.rank(table),
+            )
             write_json(part / f"{name}.json", ranking.to_json())
     return f"{len(table.keys)} samples of {len(table.classes)} classes ranked by {', '.join(grid.selectors)} -> {out}"

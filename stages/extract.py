@@ -12,20 +12,30 @@ if TYPE_CHECKING:
 def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: str, report: Any) -> str:
     """Embed every sample of one split: a table of features keyed like the samples.
 
-    SHARDS is one split's folder, as a rule the training split; EXTRACTOR names a section of `extract`.
+    SHARDS is one split's folder, as a rule the training split; EXTRACTOR names a section of `extract`. Finished parts survive
+    an interruption.
 
     Example: avdistill extract data/generated/shards/train work/generated/features.h5 --extractor convnet
     """
+    from dataclasses import asdict
+
     from pipeline import plugins
-    from pipeline.files import refuse_existing
+    from pipeline.files import code_digest, digest_of, refuse_existing, short
+    from pipeline.parts import Parts
     from pipeline.shards import read_shards
-    from pipeline.store import write_features
-    from stages._machine import device_of
+    from pipeline.store import summary, write_features
+    from stages._machine import checkpoints_beside, device_of
     from stages._plugins import every
 
     refuse_existing(out)
     plugin = params.build(f"extract.{extractor}", plugins.find("extractors", extractor))
-    features = plugin.embed(read_shards(shards), every("networks", params), device_of(device), report)
+    real, networks, place = read_shards(shards), every("networks", params), device_of(device)
+    used = {name: asdict(network) for name, network in networks.items()}
+    decides = digest_of([code_digest(), extractor, asdict(plugin), used, real.digest, place.type])
+    parts = Parts(folder=checkpoints_beside(out) / decides[:16])
+    features = plugin.embed(real, networks, parts, place, report)
     digest = write_features(out, features)
-    widths = ", ".join(f"{modality} {vectors.shape[1]}" for modality, vectors in features.vectors.items())
-    return f"{len(features.keys)} rows, {widths}, digest {digest[:12]} -> {out}"
+    parts.remove()
+    without = len(real) - len(features.keys)
+    counted = f"{len(features.keys)} rows" + (f" ({without} samples have no vector)" if without else "")
+    return f"{counted}, {summary(features)}, digest {short(digest)} -> {out}"

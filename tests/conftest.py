@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,17 @@ from pipeline.datasets.generated import STAMP
 from pipeline.datasets.generated import Dataset as Generated
 from pipeline.decoding import Decode, decode_all
 from pipeline.manifest import write_manifest
-from pipeline.records import Clip, Normalisation, RealSet, Sample
+from pipeline.records import Clip, Normalisation, Origin, RealSet, Sample
 from pipeline.training import silent
 
 os.environ["DVC_NO_ANALYTICS"] = "1"
 ROOT = Path(__file__).parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"
 CPU = torch.device("cpu")
+
+# Whatever a test forgets, nothing is fetched.
+os.environ["HF_HUB_OFFLINE"] = "1"
+ORIGIN = Origin(extractor="toy", params={}, shards="toy0", preprocessing="toy", weights="none")
 
 torch.set_num_threads(1)
 # The same examples everywhere, and no deadline: a busy machine is no failure.
@@ -54,6 +60,84 @@ def toy_real(per_class: int = 12, classes: int = 2, side: int = 8, seed: int = 0
         preprocessing="toy",
         digest=f"toy{seed}",
     )
+
+
+def toy_waves(rate: int = 1000) -> RealSet:
+    """The toy with a second of noise per sample, louder in the second class."""
+    real = toy_real()
+    noise = torch.randn(len(real), 1, rate, generator=torch.Generator().manual_seed(5))
+    wave = (3000 * noise * (1 + real.label[:, None, None])).to(torch.int16)
+    units = Normalisation(scale=2**-15, mean=(0.0,), std=(0.1,), fill=0.0)
+    return replace(real, rows={**real.rows, "wave": wave}, normalisation={**real.normalisation, "wave": units})
+
+
+TEXT = {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "vocab_size": 16,
+    "max_position_embeddings": 8,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+}
+NO_ENCODERS = "no transformers; pip install -e '.[encoders]'"
+
+
+@pytest.fixture(scope="session")
+def toy_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of random weights and 8 x 8 pixels, in a folder as save_pretrained writes it."""
+    transformers = pytest.importorskip("transformers", reason=NO_ENCODERS)
+    folder = tmp_path_factory.mktemp("clip")
+    vision = {**{name: TEXT[name] for name in list(TEXT)[:4]}, "image_size": 8, "patch_size": 4}
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(projection_dim=6, text_config=TEXT, vision_config=vision)
+    transformers.logging.disable_progress_bar()
+    transformers.CLIPModel(config).save_pretrained(folder)
+    constants = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "size": 8, "crop_size": 8}
+    (folder / "preprocessor_config.json").write_text(json.dumps(constants))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLAP of random weights that hears two seconds at 1000 Hz."""
+    return clap_into(tmp_path_factory.mktemp("clap"))
+
+
+def clap_into(folder: Path, fused: bool = False, seconds: float = 2) -> Path:
+    """A tiny CLAP; `fused` has the second branch, for sounds that were cut."""
+    transformers = pytest.importorskip("transformers", reason=NO_ENCODERS)
+    audio = {
+        "window_size": 4,
+        "num_mel_bins": 16,
+        "spec_size": 64,
+        "patch_size": 4,
+        "patch_stride": [4, 4],
+        "hidden_size": 16,
+        "patch_embeds_hidden_size": 8,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "num_hidden_layers": 2,
+        "mlp_ratio": 1.0,
+        "enable_fusion": fused,
+        "aff_block_r": 2,
+    }
+    torch.manual_seed(0)
+    transformers.logging.disable_progress_bar()
+    config = transformers.ClapConfig(projection_dim=6, text_config=TEXT, audio_config=audio)
+    transformers.ClapModel(config).save_pretrained(folder)
+    transformers.ClapFeatureExtractor(
+        feature_size=16,
+        sampling_rate=1000,
+        hop_length=40,
+        max_length_s=seconds,
+        fft_window_size=256,
+        frequency_max=500,
+        truncation="fusion" if fused else "rand_trunc",
+    ).save_pretrained(folder)
+    return folder
 
 
 def toy_sample(clip: str, second: int, label: str = "a") -> Sample:

@@ -90,7 +90,7 @@ def test_a_changed_number_is_noticed(artifact: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 100, 3000])
 def test_a_file_cut_short_is_one_error(artifact: Path, keep: int) -> None:
     artifact.write_bytes(artifact.read_bytes()[:keep])
-    with pytest.raises(ArtifactError, match=r"seed0\.h5 is no HDF5 file of ours, or is damaged"):
+    with pytest.raises(ArtifactError, match=r"seed0\.h5 is no HDF5 file of datasets, or is damaged"):
         read_artifact(artifact)
 
 

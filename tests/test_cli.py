@@ -192,7 +192,7 @@ def test_an_interrupted_decode_says_how_to_go_on_and_does(manifest: Path, shards
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (
         130,
-        "error: interrupted; run the same command again, finished shards, seeds and measures are kept\n",
+        "error: interrupted; run the same command again, finished shards, parts, seeds and measures are kept\n",
     )
     assert run("decode", manifest, out, "--quiet").returncode == 0
     assert {path.name: path.read_bytes() for path in out.rglob("*.tar")} == {p.name: p.read_bytes() for p in shards.rglob("*.tar")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from conftest import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ def features(seed: int, order: np.ndarray | None = None) -> Features:
         label=label[order],
         vectors={m: v[order] for m, v in vectors.items()},
         classes=("even", "odd"),
-        attributes={},
+        origin=ORIGIN,
     )
 
 

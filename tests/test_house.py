@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline import plugins
+
 ROOT = Path(__file__).parent.parent
 
 # Top to bottom; rooms of one floor do not import each other.
@@ -21,7 +23,7 @@ FLOORS = [
     {"evaluation"},
     {"distillers"},
     {"crowd", "decoding", "extractors", "matching", "metrics", "selectors"},
-    {"artifact", "datasets", "manifest", "pool", "shards", "store", "training"},
+    {"artifact", "datasets", "manifest", "parts", "pool", "shards", "store", "training"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
     {"params", "plugins", "quality", "weights"},
     {"files", "records"},
@@ -37,6 +39,7 @@ DOORS = {
     "ruamel": {"pipeline.params"},
     "safetensors": {"pipeline.tensors"},
     "torchaudio": {"pipeline.logmel"},
+    "transformers": {"pipeline.extractors._transformers"},
     "typer": {"stages.cli"},
     "upath": {"pipeline.places"},
     "webdataset": {"pipeline.shards"},
@@ -128,6 +131,7 @@ def read_yaml(name: str) -> dict:
 
 
 STAGES = read_yaml("dvc.yaml")["stages"]
+EXTRACTORS = plugins.names("extractors")
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
@@ -149,12 +153,14 @@ def closure(modules: set[str]) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_deps_name_the_modules_that_decide_the_bytes(stage: str) -> None:
+def test_deps_name_the_modules_that_decide_the_bytes(stage: str, extractor: str) -> None:
     params = read_yaml("params.yaml")
     axes = {axis: params["grid"][template.split(".")[1].rstrip("}")] for axis, template in STAGES[stage].get("matrix", {}).items()}
     for values in itertools.product(*axes.values()):
         deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("pipeline", "stages"))]
+        deps = [dep.replace("${extractor}", extractor) for dep in deps]
         for axis, value in zip(axes, values, strict=True):
             deps = [dep.replace(f"${{item.{axis}}}", str(value)) for dep in deps]
         named = {module for module, path in MODULES.items() for dep in deps if path.is_relative_to(ROOT / dep)}

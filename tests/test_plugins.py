@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import CPU, ROOT, toy_real, values
+from conftest import CPU, ORIGIN, ROOT, toy_real, toy_waves, values
 from toy_sources import TOYS
 
 from pipeline import params, plugins, training
@@ -20,7 +21,8 @@ from pipeline.errors import PluginError
 from pipeline.evaluation import Bench, Evaluate
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.networks.convnet import Network
-from pipeline.records import Coreset, Features
+from pipeline.parts import Parts
+from pipeline.records import Coreset, Features, RealSet
 from pipeline.training import silent
 
 SECTIONS = {
@@ -54,12 +56,12 @@ def built(kind: str, name: str) -> Any:
 def toy_features() -> Features:
     real = toy_real()
     vectors = {m: rows.flatten(1).float().numpy() for m, rows in real.rows.items()}
-    return Features(keys=real.keys, label=real.label.numpy(), vectors=vectors, classes=real.classes, attributes={})
+    return Features(keys=real.keys, label=real.label.numpy(), vectors=vectors, classes=real.classes, origin=ORIGIN)
 
 
 def rankings() -> dict[str, Coreset]:
     return {
-        name: Coreset(selector=name, seed=0, table="toy", ranking=built("selectors", name).rank(toy_features()))
+        name: Coreset(selector=name, seed=0, table="toy", shards="toy0", ranking=built("selectors", name).rank(toy_features()))
         for name in plugins.names("selectors")
     }
 
@@ -74,7 +76,7 @@ ACTS = {
         "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
     },
     "distillers": distilled,
-    "extractors": lambda name: built("extractors", name).embed(toy_real(), NETWORKS, CPU, silent).vectors,
+    "extractors": lambda name: extracted(name, heard(name)).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
     "metrics": lambda name: dict(
         zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
@@ -104,20 +106,53 @@ def scored(name: str) -> dict[str, Any]:
     return built("tasks", name).score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble"))).to_json()
 
 
-_sources: dict[str, Path] = {}
+def heard(name: str) -> RealSet:
+    """A toy with what the extractor reads."""
+    return {"clap": toy_waves}.get(name, toy_real)()
+
+
+def extracted(name: str, real: RealSet) -> Features:
+    """What an extractor makes of a toy, with nothing kept from before."""
+    folder = Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
+    changes = {
+        "convnet": dict,
+        "clip": lambda: {"model": str(_request[0].getfixturevalue("toy_clip"))},
+        "clap": lambda: {"model": str(_request[0].getfixturevalue("toy_clap"))},
+        "external": lambda: {"vectors": {"frame": str(toy_vectors(folder))}},
+    }
+    extractor = dataclasses.replace(built("extractors", name), **changes[name]())
+    return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
+
+
+def toy_vectors(folder: Path) -> Path:
+    """Own vectors of the toy's samples, in a file."""
+    features = toy_features()
+    np.save(folder / "own.npy", features.vectors["frame"])
+    (folder / "own.ids.txt").write_text("\n".join(features.keys))
+    return folder / "own.npy"
+
+
+# Fixtures for functions that have no arguments but a name.
+_request: list[pytest.FixtureRequest] = []
 
 
 def toy_source(name: str) -> Path:
     """A root in the adapter's own layout; the tree of generated clips for the adapters of any folder."""
-    root = _sources["made"] / name
-    return _sources["media"] if name not in TOYS else root if root.exists() else TOYS[name](root)
+    if name not in TOYS:
+        media: Path = _request[0].getfixturevalue("media")
+        return media
+    root = _request[0].getfixturevalue("sources") / name
+    return root if root.exists() else TOYS[name](root)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sources")
 
 
 @pytest.fixture(autouse=True)
-def _keep_sources(media: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    _sources["media"] = media
-    if "made" not in _sources:
-        _sources["made"] = tmp_path_factory.mktemp("sources")
+def _keep_request(request: pytest.FixtureRequest) -> None:
+    _request[:] = [request]
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -160,6 +195,25 @@ def test_distillers_mix_their_variants(name: str) -> None:
     variants = distiller.variants()
     assert variants
     assert distiller.mixed({"frame": 0, "logmel": 0}) == variants[0]
+
+
+@pytest.mark.parametrize("name", plugins.names("extractors"))
+def test_extractors_say_what_their_vectors_come_from(name: str) -> None:
+    real = heard(name)
+    features = extracted(name, real)
+    assert features.keys == real.keys
+    assert all(rows.dtype == np.float32 and rows.shape[0] == len(real) for rows in features.vectors.values())
+    assert (features.origin.extractor, features.origin.shards, features.origin.preprocessing) == (name, real.digest, "toy")
+    assert len(features.origin.weights) == 64
+
+
+@pytest.mark.parametrize("name", plugins.names("extractors"))
+def test_extractors_leave_their_inputs_alone(name: str) -> None:
+    real = heard(name)
+    before = copy.deepcopy(real)
+    extracted(name, real)
+    assert all(torch.equal(before.rows[m], rows) for m, rows in real.rows.items())
+    assert torch.equal(before.label, real.label)
 
 
 @pytest.mark.parametrize("name", plugins.names("selectors"))

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
-from pipeline import training
+from pipeline import tensors, training
 from pipeline.augment import Operation
-from pipeline.files import digest_of
+from pipeline.extractors._batches import embedded, origin
 from pipeline.heads.ensemble import Head as Ensemble
 from pipeline.params import Count, Least, Positive
 from pipeline.plugins import pick
-from pipeline.records import Features
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pipeline.records import RealSet
+    import torch
+    from torch import Tensor
+
+    from pipeline.parts import Parts
+    from pipeline.records import Features, RealSet
     from pipeline.training import Network
 
 
@@ -40,23 +41,23 @@ class Extractor:
     augment: dict[str, tuple[Operation, ...]]
     seed: int
 
-    def embed(self, real: RealSet, networks: Mapping[str, Network], device: torch.device, report: Callable[..., None]) -> Features:
-        """One float32 [N, D] per modality."""
+    def embed(
+        self, real: RealSet, networks: Mapping[str, Network], parts: Parts, device: torch.device, report: Callable[..., None]
+    ) -> Features:
+        """One float32 [N, D] per modality; the trained weights are the first part that is kept."""
         data, network = training.whole(real, device), pick(networks, self.network, "network")
         module = training.build(network, Ensemble(), data, stream("extractor", self.seed)).to(device)
         recipe = training.Recipe.even(self.rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay)
-        training.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
-        vectors = training.embed(module, real, device)
-        weights = {name: tensor.double().sum().item() for name, tensor in module.state_dict().items()}
-        return Features(
-            keys=real.keys,
-            label=real.label.numpy(),
-            vectors={modality: tensor.numpy() for modality, tensor in vectors.items()},
-            classes=real.classes,
-            attributes={
-                "extractor": "convnet",
-                "shards": real.digest,
-                "preprocessing": real.preprocessing,
-                "weights": digest_of([asdict(self), weights]),
-            },
-        )
+
+        def trained() -> dict[str, Tensor]:
+            training.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
+            return module.state_dict()
+
+        def encode(index: slice) -> dict[str, Tensor]:
+            return module.towers.embed({m: real.normalisation[m].apply(rows[index].to(device)) for m, rows in real.rows.items()})
+
+        state = parts.kept("weights", trained)
+        module.load_state_dict(state)
+        module.eval()
+        source = origin(real, "convnet", self, tensors.digest(state))
+        return embedded(real, encode, source, training.PASS, parts, report)
