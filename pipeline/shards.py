@@ -126,14 +126,24 @@ def read_shards(folder: Path) -> RealSet:
     Each tar is checked by its digest.
     """
     index = read_index(folder)
-    rows = [row for shard in index.shards for row in _rows(folder, shard)]
-    if not rows:
+    count = sum(shard.samples for shard in index.shards)
+    if not count:
         raise ShardError(f"{folder} holds no sample; see the ledger beside it for the reasons")
-    keys, about, arrays = zip(*rows, strict=True)
+    keys, about = [], []
+    rows: dict[str, np.ndarray] = {}
+    for place, (key, said, arrays) in enumerate(row for shard in index.shards for row in _rows(folder, shard)):
+        keys.append(key)
+        about.append(said)
+        for modality in index.normalisation:
+            array = _channels_first(arrays[modality])
+            # Each sample is copied once, to its place. Contiguous, or networks run with channels last, where instance norm is
+            # several times slower on a CPU.
+            if modality not in rows:
+                rows[modality] = np.empty((count, *array.shape), array.dtype)
+            rows[modality][place] = array
     number = {name: i for i, name in enumerate(index.classes)}
     return RealSet(
-        # Contiguous, or networks run with channels last, where instance norm is several times slower on a CPU.
-        rows={m: torch.from_numpy(np.stack([_channels_first(a[m]) for a in arrays])).contiguous() for m in index.normalisation},
+        rows={modality: torch.from_numpy(values) for modality, values in rows.items()},
         label=torch.tensor([number[a["label"]] for a in about]),
         keys=tuple(keys),
         clips=tuple(a["clip"] for a in about),

@@ -1,0 +1,149 @@
+"""CPU seconds per ten-second clip: `python benchmarks/decode_cost.py CLIPS_DIR [--clips N] [--rounds R] [--height 360]`.
+
+Clips of the folder are looped to ten seconds, scaled to 16:9 of that height and encoded anew (H.264 + AAC), so that they look like
+what is downloaded. Four sides, in turn on the same clips, each on one thread:
+
+- ours: `avdistill decode` with one worker and the values of presets/vggsound.yaml for every second, shards and ledger included;
+- full: one ffmpeg process per clip that decodes all of it, at the same size and rate, and throws it away;
+- published: as AVDD's preprocessing does it, an ffmpeg process per second for frames, one per clip for sound, then torchaudio;
+- two: ours with two workers, for the speed-up.
+"""
+
+# No import of torch at the top: the workers are spawned, so they import this file, and workers must stay without torch.
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import wave
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decode import HOME, Cost, machine
+
+from pipeline.params import load
+
+if TYPE_CHECKING:
+    from pipeline.decoding import Decode
+    from pipeline.records import Clip
+
+SECONDS, SIDE, RATE = 10, 224, 11000
+QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-filter_threads", "1"]
+
+
+def main() -> None:
+    """Measure, and print seconds per clip of each round and the ratios' medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips_dir", type=Path)
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--height", type=int, default=360)
+    given = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as scratch:
+        clips = made(given.clips_dir, given.clips, given.height, Path(scratch) / "media")
+        compare(clips, settings(), given.rounds, Path(scratch))
+
+
+def settings() -> Decode:
+    from pipeline.decoding import Decode
+
+    return replace(load(HOME / "presets" / "vggsound.yaml").build("decode", Decode), max_reject_fraction=1.0, shards=4)
+
+
+def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
+    """Manifest rows of clips of ten seconds."""
+    from pipeline.datasets._tree import clip_of, media_under
+
+    folder.mkdir(parents=True)
+    files = media_under(source)
+    rows = []
+    for number, path in enumerate(files[:: max(len(files) // count, 1)][:count]):
+        target = folder / f"{number:04d}.mp4"
+        shape = f"scale={height * 16 // 9 // 2 * 2}:{height},fps=25"
+        encoder = ["-c:v", "libx264", "-preset", "medium", "-crf", "23", "-c:a", "aac", "-ar", "44100"]
+        command = [*QUIET, "-stream_loop", "-1", "-i", str(path), "-t", str(SECONDS), "-vf", shape, *encoder, str(target)]
+        subprocess.run(command, check=True)
+        rows.append(clip_of(target, target.stem, "clip", "train"))
+    return rows
+
+
+def compare(clips: list[Clip], params: Decode, rounds: int, scratch: Path) -> None:
+    sides = {
+        "ours": lambda: ours(clips, params, scratch, 1),
+        "full": lambda: full(clips),
+        "published": lambda: published(clips, scratch),
+        "two": lambda: ours(clips, params, scratch, 2),
+    }
+    print(f"{len(clips)} clips of {SECONDS} s, {sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n")
+    print("| round | side | CPU s per clip | wall s per clip | parent's share |\n|---|---|---|---|---|")
+    rows = []
+    for number in range(rounds + 1):  # the first fills caches and is not counted
+        costs = {name: side() for name, side in sides.items()}
+        for name, cost in costs.items() if number else ():
+            share = f"{cost.own / cost.cpu:.0%}" if name in ("ours", "two") else ""
+            print(f"| {number} | {name} | {cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f} | {share} |", flush=True)
+        rows.append(costs)
+    told = {
+        "ours / full, CPU": [c["ours"].cpu / c["full"].cpu for c in rows[1:]],
+        "published / ours, CPU": [c["published"].cpu / c["ours"].cpu for c in rows[1:]],
+        "parent's share of ours": [c["ours"].own / c["ours"].cpu for c in rows[1:]],
+        "speed-up from one worker to two, wall": [c["ours"].wall / c["two"].wall for c in rows[1:]],
+    }
+    print("\n" + "\n".join(f"{name}: {statistics.median(values):.2f} (median of {rounds})" for name, values in told.items()))
+
+
+def ours(clips: list[Clip], params: Decode, scratch: Path, workers: int) -> Cost:
+    """The whole line; its workers' start is part of it."""
+    import torch
+    from pipeline.engines.local import Engine
+
+    from pipeline.decoding import decode_all
+
+    torch.set_num_threads(1)  # as stages/decode.py does
+    with tempfile.TemporaryDirectory(dir=scratch) as out:
+        before = Cost.now()
+        counts = decode_all(clips, Path(out) / "shards", params, Engine(workers=workers), lambda *_, **__: None)
+        cost = Cost.now() - before
+    if counts["windows"]["ok"] != SECONDS * len(clips):
+        sys.exit(f"not all windows were decoded: {counts}")
+    return cost
+
+
+def full(clips: list[Clip]) -> Cost:
+    """Decode everything once, at the same size and rate."""
+    before = Cost.now()
+    for clip in clips:
+        shown = ["-map", "0:v:0", "-vf", f"scale={SIDE}:{SIDE}", "-pix_fmt", "rgb24", "-f", "rawvideo", "/dev/null"]
+        heard = ["-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "/dev/null"]
+        subprocess.run([*QUIET, "-i", clip.path, *shown, *heard], check=True)
+    return Cost.now() - before
+
+
+def published(clips: list[Clip], scratch: Path) -> Cost:
+    """A process per second for eight frames of which one is kept, one per clip for sound; log-mels by torchaudio."""
+    import torch
+    from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
+
+    mel, decibels = MelSpectrogram(RATE), AmplitudeToDB()
+    torch.set_num_threads(1)
+    before = Cost.now()
+    for clip in clips:
+        sound = scratch / "sound.wav"
+        subprocess.run([*QUIET, "-i", clip.path, "-vn", "-ac", "1", "-ar", str(RATE), str(sound)], check=True)
+        with wave.open(str(sound)) as stream:
+            samples = torch.frombuffer(bytearray(stream.readframes(stream.getnframes())), dtype=torch.int16).float() / 32768
+        for second in range(SECONDS):
+            target = scratch / "second_%02d.jpg"
+            cut = ["-ss", str(second), "-t", "1", "-i", clip.path, "-vf", f"fps=8,scale={SIDE}:{SIDE}", str(target)]
+            subprocess.run([*QUIET, *cut], check=True)
+            piece = samples[second * RATE : (second + 1) * RATE]
+            decibels(mel(torch.nn.functional.pad(piece, (0, RATE - len(piece)))))
+    return Cost.now() - before
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Samples a second from shards, beside plain webdataset: `python benchmarks/loader.py [--samples 4000] [--side 224] [--rounds 3]`.
+
+Shards of random samples are written once, frames u8 [1, side, side, 3] and log-mels f16 [128, 56]. Ours is `read_shards`: every
+tar is checked by its digest and a whole split comes back as tensors. Plain is webdataset's own pipeline over the same tars,
+decoded and stacked into the same tensors, unchecked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import webdataset
+
+from pipeline.records import Normalisation, Sample
+from pipeline.shards import Index, read_shards, write_index, write_shard
+
+MELS, COLUMNS, PER_SHARD = 128, 56, 500
+
+
+def main() -> None:
+    """Write, read in turn, print samples a second and the median ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        written(folder, given.samples, given.side)
+        print("| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n|---|---|---|---|")
+        ratios = []
+        for number in range(given.rounds + 1):  # the first fills the file cache and is not counted
+            ours, plain = (timed(read, folder, given.samples) for read in (checked, unchecked))
+            ratios.append(ours / plain)
+            if number:
+                print(f"| {number} | {ours:.0f} | {plain:.0f} | {ratios[-1]:.2f} |", flush=True)
+        print(f"\nours / plain, median of {given.rounds}: {statistics.median(ratios[1:]):.2f}")
+
+
+def written(folder: Path, count: int, side: int) -> None:
+    numbers = np.random.default_rng(0)
+    shards = []
+    for first in range(0, count, PER_SHARD):
+        samples = [
+            Sample(
+                clip=f"clip{i:06d}",
+                second=0,
+                label="ab"[i % 2],
+                arrays={
+                    "frame": numbers.integers(0, 256, (1, side, side, 3), dtype=np.uint8),
+                    "logmel": numbers.normal(size=(MELS, COLUMNS)).astype(np.float16),
+                },
+                pts=(0.5,),
+            )
+            for i in range(first, min(first + PER_SHARD, count))
+        ]
+        shards.append(write_shard(folder, f"shard-{first // PER_SHARD:05d}", "benchmark", samples, []))
+    plain = Normalisation(scale=1.0, mean=(0.0,), std=(1.0,), fill=0.0)
+    units = {"frame": plain, "logmel": plain}
+    write_index(folder, Index(classes=("a", "b"), preprocessing="benchmark", normalisation=units, shards=tuple(shards)))
+
+
+def timed(read: object, folder: Path, count: int) -> float:
+    """Samples a second."""
+    before = time.perf_counter()
+    rows = read(folder)  # type: ignore[operator]
+    assert {len(values) for values in rows.values()} == {count}
+    return count / (time.perf_counter() - before)
+
+
+def checked(folder: Path) -> dict[str, torch.Tensor]:
+    return read_shards(folder).rows
+
+
+def unchecked(folder: Path) -> dict[str, torch.Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # webdataset leaves files open
+        tars = sorted(map(str, folder.glob("*.tar")))
+        pipeline = webdataset.WebDataset(tars, shardshuffle=False).decode().to_tuple("frame.npy", "logmel.npy")
+        frames, mels = zip(*pipeline, strict=True)
+    return {
+        "frame": torch.from_numpy(np.stack(frames)).movedim(-1, -3).contiguous(),
+        "logmel": torch.from_numpy(np.stack(mels))[:, None],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Resident memory of the decode line over many clips: `python benchmarks/soak.py CLIPS_DIR [--clips 2000] [--workers 2]`.
+
+The folder's clips are listed again and again under new ids until there are so many. Every 100 clips the resident megabytes of this
+process and of its workers are printed; a worker is not recycled, so that a leak would show.
+"""
+
+# No import of torch at the top: the workers are spawned, so they import this file, and workers must stay without torch.
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import tempfile
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+
+from decode import HOME, decode_settings, machine
+
+from pipeline.params import load
+from pipeline.pool import _resident_mb
+
+EVERY = 100
+
+
+def main() -> None:
+    """Decode, watch, and print a row every 100 clips and the growth over the last three quarters."""
+    import os
+
+    import torch
+    from pipeline.engines.local import Engine
+
+    from pipeline.datasets._tree import clip_of, media_under
+    from pipeline.decoding import decode_all
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips_dir", type=Path)
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    first = [clip_of(path, "x", "clip", "train") for path in media_under(given.clips_dir)]
+    clips = [replace(clip, clip_id=f"{i:06d}") for i, clip in enumerate(islice(cycle(first), given.clips))]
+    # Many shards, so that samples do not pile up in the parent, which would look like a leak.
+    params = replace(decode_settings(load(HOME / "params.yaml")), recycle=10**9, shards=max(given.clips // 20, 1))
+    rows: list[tuple[float, float]] = []
+
+    def watch(done: int, total: int, **figures: float) -> None:
+        if done % EVERY == 0:
+            workers = [_resident_mb(process.pid or 0) for process in multiprocessing.active_children()]
+            rows.append((_resident_mb(os.getpid()), sum(workers) / max(len(workers), 1)))
+            print(f"| {done} | {rows[-1][0]:.0f} | {rows[-1][1]:.0f} |", flush=True)
+
+    print(f"{machine()}\n\n| clips | parent, MB | worker, MB (mean) |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as out:
+        decode_all(clips, Path(out) / "shards", params, Engine(workers=given.workers), watch)
+    early, late = rows[len(rows) // 4], rows[-1]
+    print(f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, worker {late[1] - early[1]:+.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
