@@ -37,6 +37,7 @@ __all__ = [
     "mp3",
     "png",
     "probe",
+    "read",
     "write_clip",
 ]
 
@@ -73,6 +74,11 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
     starts = [clip.start_s + second for second in range(count)]
     rows = {modality: _first_answer(track, clip.path, header, starts, backends) for modality, track in tracks.items()}
     return [Second(second=k, readings={modality: rows[modality][k] for modality in tracks}) for k in range(count)]
+
+
+def read(path: str, track: Track, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
+    """One reading per window of a file, wherever the windows begin; arguments and errors as in `decode`."""
+    return _first_answer(track, path, probe(path), starts, backends)
 
 
 def _first_answer(track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
