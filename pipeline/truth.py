@@ -99,7 +99,8 @@ class Finding:
     detail: str
 
 
-LATE, HIDDEN = Fraction(12, 25), Fraction(-12, 25)
+# A whole number of frames, not of key-frame distances: what is hidden must be decoded all the same.
+LATE, HIDDEN = Fraction(12, 25), Fraction(-10, 25)
 CASES = (
     Case(container="mp4", video="libx264", audio="aac", rate=44100, layout="stereo"),
     Case(container="mp4", video="libx264", audio="aac", rate=48000, layout="5.1", b_frames=3),

@@ -65,6 +65,8 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
         MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
     """
     header = probe(clip.path)
+    for track in tracks.values():
+        track.require(header)
     end = header.end if clip.end_s is None else clip.end_s
     if end > header.end + BEYOND_S:
         raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
