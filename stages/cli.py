@@ -16,7 +16,20 @@ import pipeline
 from pipeline.errors import PipelineError, RejectError
 from stages._progress import Report
 
-STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect")
+STAGES = (
+    "ingest",
+    "decode",
+    "extract",
+    "coreset",
+    "distill",
+    "export",
+    "evaluate",
+    "ceiling",
+    "publish",
+    "report",
+    "inspect",
+    "doctor",
+)
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 # Machine knobs: options or environment, never params, so that no machine changes a result.
@@ -110,6 +123,8 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
+    if parameter.annotation == "bool":  # a flag: off unless it is given
+        return parameter.replace(annotation=Annotated[bool, typer.Option(f"--{parameter.name}")], default=False)
     kind = {"Path": Path, "str": str, "int": int}[parameter.annotation]
     declared = typer.Argument(show_default=False) if parameter.kind is POSITIONAL else typer.Option(show_default=False)
     return parameter.replace(annotation=Annotated[kind, declared])

@@ -21,14 +21,17 @@ FLOORS = [
     {"evaluation"},
     {"distillers"},
     {"crowd", "decoding", "extractors", "matching", "metrics", "selectors"},
-    {"artifact", "datasets", "manifest", "pool", "shards", "store", "training"},
+    {"artifact", "datasets", "manifest", "pool", "shards", "store", "training", "truth"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
     {"params", "plugins", "weights"},
     {"files", "records"},
     {"errors"},
 ]
 DOORS = {
-    "av": {"pipeline.media._encode", "pipeline.media._pyav", "pipeline.media._timeline", "pipeline.media._tracks"},
+    "av": {
+        *(f"pipeline.media.{name}" for name in ("_encode", "_placed", "_pyav", "_timeline", "_tracks")),
+        "pipeline.truth._write",
+    },
     "decord": {"pipeline.media._decord"},
     "h5py": {"pipeline.tables"},
     "pydantic": {"pipeline.params"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,7 @@ class Decord:
     """decord, where both streams start at time zero and nothing but their packets decides what is shown."""
 
     def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]:
-        import decord
-
+        decord = _quiet()
         assert probe.video is not None
         self._refuse(probe.video)
         if probe.video.hidden:
@@ -41,8 +40,7 @@ class Decord:
         return [None if index is None else (rgb[index], float(spans[index, 0])) for index in wanted]
 
     def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray:
-        import decord
-
+        decord = _quiet()
         assert probe.audio is not None
         self._refuse(probe.audio)
         reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
@@ -60,6 +58,14 @@ class Decord:
             raise MediaError("av_offset", f"a stream starts at {stream.start:g} s; decord would move it to 0")
         if not stream.alone:
             raise MediaError("av_offset", "there are several streams of a kind; decord would choose by itself")
+
+
+def _quiet() -> Any:
+    """decord, imported in the worker that uses it, without its FFmpeg's words on the terminal: the ledger has what matters."""
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    return decord
 
 
 def _on_display(starts: np.ndarray, end: float, time: float, probe: Probe) -> int | None:

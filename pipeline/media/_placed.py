@@ -12,7 +12,6 @@ from pipeline.media._downmix import mono
 from pipeline.media._timeline import STEP_S
 
 
-
 @dataclass(kw_only=True)
 class _Run:
     start: float
@@ -48,7 +47,9 @@ class Placed:
     def whole(self) -> np.ndarray:
         """The track from time zero to its end."""
         self._close()
-        placed = [(round(run.start * self.rate), mono(np.concatenate(run.pieces, 1), self.channels)) for run in self.runs if run.pieces]
+        placed = [
+            (round(run.start * self.rate), mono(np.concatenate(run.pieces, 1), self.channels)) for run in self.runs if run.pieces
+        ]
         track = np.full(max((first + len(piece) for first, piece in placed), default=0), np.nan, np.float32)
         for first, piece in placed:
             track[max(first, 0) : max(first + len(piece), 0)] = piece[max(-first, 0) :]

@@ -47,9 +47,7 @@ class PyAV:
         return track.whole()
 
 
-def _found(
-    path: str, probe: Probe, times: Sequence[float], order: Sequence[int], sought: bool
-) -> list[Shown | None]:
+def _found(path: str, probe: Probe, times: Sequence[float], order: Sequence[int], sought: bool) -> list[Shown | None]:
     assert probe.video is not None
     found: list[Shown | None] = [None] * len(times)
     with av.open(path) as container:
@@ -74,6 +72,10 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
     Raises:
         MediaError: there is nothing but damage.
     """
+    if stream.codec_context is None:
+        raise MediaError("decode_error", "there is no decoder for this codec")
+    # A decoder is to say what is damaged, and not to paint over it.
+    stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
     order: deque[int] = deque()
     sound, refusal, count = True, "", 0
     for packet in container.demux(stream):
@@ -96,7 +98,7 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
 
 
 def _stamp(frame: Any, order: deque[int], stream: Any, about: Stream) -> int | None:
-    """A frame's time stamp; without presentation times, that of its packet, or, of the n-th frame shown, that of the n-th packet."""
+    """When a frame is shown, in ticks; without presentation times: when its packet is decoded, or the n-th frame with the n-th."""
     if about.ordered and getattr(stream.codec_context, "has_b_frames", False) and order:
         return order.popleft()
     stamp: int | None = frame.dts if about.ordered or frame.pts is None else frame.pts
@@ -120,7 +122,9 @@ def _spans(frames: Iterator[tuple[Any, int | None]], probe: Probe) -> Iterator[t
 def _upright(frame: Any, stream: Any) -> np.ndarray:
     """u8 [H, W, 3]: by FFmpeg's own scale filter, which is what decord uses, to the bit; turned as the container says."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(template=stream, width=frame.width, height=frame.height, format=frame.format, time_base=stream.time_base)
+    source = graph.add_buffer(
+        template=stream, width=frame.width, height=frame.height, format=frame.format, time_base=stream.time_base
+    )
     graph.link_nodes(source, graph.add("scale", "flags=bicubic"), graph.add("format", "rgb24"), graph.add("buffersink")).configure()
     graph.push(frame)
     rgb = graph.pull().to_ndarray()

@@ -31,7 +31,8 @@ Shown = tuple[np.ndarray | None, float]
 class Backend(Protocol):
     """A decoder.
 
-    frames: the native-size RGB frame on display at each time, and its pts; None where there is none, (None, pts) where it is damaged.
+    frames: the native-size RGB frame on display at each time, with its pts; None where there is none, (None, pts) where it is
+        damaged.
     waveform: the whole sound track as mono, NaN where it has gaps.
     """
 
