@@ -96,3 +96,23 @@ def test_another_program_reads_the_same_times(clips: Clips, number: int) -> None
     stamps = [float(line.strip(",")) for line in lines if line.strip(",")]
     zero = media.probe(str(path)).zero
     assert [stamp - zero for stamp in stamps] == pytest.approx(told.pts, abs=1e-5)
+
+
+def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = truth.CASES[0]
+    honest = media.BACKENDS["pyav"]
+
+    class Hasty:
+        """Takes the next frame, and the sound 30 ms early."""
+
+        def frames(self, path: str, probe: media.Probe, times: list[float]) -> list[object]:
+            return honest.frames(path, probe, [time + 0.04 for time in times])
+
+        def waveform(self, path: str, probe: media.Probe, rate: int) -> object:
+            return honest.waveform(path, probe, rate)[int(0.03 * rate) :]
+
+    monkeypatch.setitem(media.BACKENDS, "pyav", Hasty())
+    frame, beep = truth.check_frames(case, *clips[case], ["pyav"]), truth.check_beep(*clips[case], ["pyav"])
+    assert (frame.verdict, beep.verdict) == ("wrong", "wrong")
+    assert frame.error_ms == pytest.approx(40) and beep.error_ms == pytest.approx(30, abs=0.1)
+    assert "the beep is 30.0 ms off" in beep.detail and "frame 1 of 0.0400 s, not 0" in frame.detail

@@ -87,6 +87,7 @@ CASES = (
     Case(container="mov", video="libx264", audio="aac", rate=48000, layout="5.1", steps=UNEVEN, video_start=HIDDEN),
     Case(container="mkv", video="libx264", audio="flac", rate=96000, layout="stereo", b_frames=2),
     Case(container="mkv", video="libx264", audio="pcm_s16le", rate=8000, layout="mono", steps=UNEVEN),
+    Case(container="mkv", video="libx264", audio="aac", rate=44100, layout="stereo", b_frames=2),
     Case(container="mkv", video="mpeg4", audio="libmp3lame", rate=48000, layout="stereo", steps=NTSC),
     Case(container="mkv", video="libvpx-vp9", audio="libopus", rate=48000, layout="5.1", video_start=LATE),
     Case(container="mkv", video="libx264", audio="flac", rate=44100, layout="5.1", audio_start=LATE, b_frames=2),

@@ -56,9 +56,10 @@ class Answer:
         return self.order == ORDERS[-1]
 
     def __str__(self) -> str:
-        told = [f"{found.error_ms:7.2f} {found.verdict:8}" for found in (self.frame, self.beep)]
-        why = next((found.detail for found in (self.frame, self.beep) if found.detail), "")
-        return f"{self.case.name:62} {', '.join(self.order):13} frame {told[0]} beep {told[1]} {why}".rstrip()
+        parts = (self.frame, self.beep)
+        told = [f"{'-' if np.isnan(found.error_ms) else f'{found.error_ms:.2f}':>5} ms {found.verdict:7}" for found in parts]
+        why = next((found.detail for found in parts if found.detail), "")
+        return f"{self.case.name:69}  {', '.join(self.order):12}  frame {told[0]}  beep {told[1]}  {why}".rstrip()
 
 
 def examine(case: Case, folder: Path) -> list[Answer]:
