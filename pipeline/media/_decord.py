@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import MediaError
 from pipeline.media._downmix import mono
-from pipeline.media._timeline import PACKET_S, SLACK_S, STEP_S, Probe, Stream
+from pipeline.media._timeline import PACKET_S, SLACK_S, STEP_S, Probe, Stream, refuse_encrypted_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pipeline.media._tracks import Shown
 
@@ -21,30 +24,31 @@ class Decord:
     """decord, where both streams start at time zero and nothing but their packets decides what is shown."""
 
     def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]:
-        decord = _quiet()
         assert probe.video is not None
         self._refuse(probe.video)
         if probe.video.hidden:
             raise MediaError("av_offset", f"an edit list hides {probe.video.hidden} packets; decord would count them as frames")
-        # Not one frame may be replaced by its neighbour.
-        reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
-        spans = reader.get_frame_timestamp(range(len(reader)))
-        if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
-            raise MediaError("decode_error", "decord has no ascending time stamps")
-        wanted = [_on_display(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
-        unique = sorted({index for index in wanted if index is not None})
-        # Frames stay at their own size: asked for 32, 48 or 96 pixels, decord2 3.4.0 hands over padded rows as if they were pixels.
-        batch = reader.get_batch(unique).asnumpy() if unique else np.empty(0)
-        reader.seek(0)
+        refuse_encrypted_file(path, probe.video)
+        with _quiet() as decord:
+            # Not one frame may be replaced by its neighbour.
+            reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
+            spans = reader.get_frame_timestamp(range(len(reader)))
+            if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
+                raise MediaError("decode_error", "decord has no ascending time stamps")
+            wanted = [_on_display(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
+            unique = sorted({index for index in wanted if index is not None})
+            # Frames keep their size: asked for 32, 48 or 96 pixels, decord2 3.4.0 hands over padded rows as if they were pixels.
+            batch = reader.get_batch(unique).asnumpy() if unique else np.empty(0)
+            reader.seek(0)
         rgb = dict(zip(unique, batch, strict=True))
         return [None if index is None else (rgb[index], float(spans[index, 0])) for index in wanted]
 
     def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray:
-        decord = _quiet()
         assert probe.audio is not None
         self._refuse(probe.audio)
-        reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
-        track = mono(reader[:].asnumpy(), probe.audio.channels)
+        with _quiet() as decord:
+            reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
+            track = mono(reader[:].asnumpy(), probe.audio.channels)
         # decord joins what it could decode, wherever it belonged: behind a gap all sound would come too early.
         surplus = len(track) / rate - probe.audio.end
         if not -STEP_S <= surplus <= PACKET_S:
@@ -60,12 +64,19 @@ class Decord:
             raise MediaError("av_offset", "there are several streams of a kind; decord would choose by itself")
 
 
-def _quiet() -> Any:
-    """decord, imported in the worker that uses it, without its FFmpeg's words on the terminal: the ledger has what matters."""
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """decord, imported in the worker that uses it, its words kept off the terminal: what matters comes as an error."""
     import decord
 
-    decord.logging.set_level(decord.logging.QUIET)
-    return decord
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield decord
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _on_display(starts: np.ndarray, end: float, time: float, probe: Probe) -> int | None:

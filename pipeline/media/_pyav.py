@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import MediaError
 from pipeline.media._placed import Placed
-from pipeline.media._timeline import SLACK_S, Probe, Stream, first_line
+from pipeline.media._timeline import SLACK_S, Probe, Stream, first_line, refuse_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +81,7 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
     for packet in container.demux(stream):
         if packet.size == 0 and packet.dts is not None:
             continue  # "the last frame stays", in AVI and Ogg; a decoder would take it for the end
+        refuse_encrypted(packet)
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:

@@ -85,6 +85,19 @@ def _chosen(container: Any, kind: str) -> Any:
     return best if best in tracks else next(iter(tracks), None)
 
 
+def refuse_encrypted(packet: Any) -> None:
+    """A MediaError if there is a lock on the packet: some decoders make a picture of it all the same."""
+    if packet.has_sidedata("encryption_info"):
+        raise MediaError("decode_error", "the stream is encrypted")
+
+
+def refuse_encrypted_file(path: str, stream: Stream) -> None:
+    """`refuse_encrypted` for every packet of a stream."""
+    with av.open(path) as container:
+        for packet in container.demux(container.streams[stream.index]):
+            refuse_encrypted(packet)
+
+
 def _scanned(path: str, zero: float) -> float:
     """The end of a file whose header tells none, as of a recording that was streamed: that of its last packet."""
     end = zero
