@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Decord:
         if probe.video.hidden:
             raise MediaError("av_offset", f"an edit list hides {probe.video.hidden} packets; decord would count them as frames")
         refuse_encrypted_file(path, probe.video)
-        with _quiet() as decord:
+        with _heard() as decord:
             # Not one frame may be replaced by its neighbour.
             reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
             spans = reader.get_frame_timestamp(range(len(reader)))
@@ -46,7 +46,7 @@ class Decord:
     def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray:
         assert probe.audio is not None
         self._refuse(probe.audio)
-        with _quiet() as decord:
+        with _heard() as decord:
             reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
             track = mono(reader[:].asnumpy(), probe.audio.channels)
         # decord joins what it could decode, wherever it belonged: behind a gap all sound would come too early.
@@ -65,18 +65,26 @@ class Decord:
 
 
 @contextmanager
-def _quiet() -> Iterator[Any]:
-    """decord, imported in the worker that uses it, its words kept off the terminal: what matters comes as an error."""
+def _heard() -> Iterator[Any]:
+    """decord, imported in the worker that uses it, and held to its word.
+
+    It paints over what is damaged and says so on the error stream alone: that is kept off the terminal, and whatever stands there
+    is an error.
+    """
     import decord
 
     kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield decord
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield decord
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        words = said.read(500).decode(errors="replace").strip()
+    if words:
+        raise MediaError("decode_error", f"decord: {words.splitlines()[0][:200]}")
 
 
 def _on_display(starts: np.ndarray, end: float, time: float, probe: Probe) -> int | None:
