@@ -32,7 +32,9 @@ def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
     wrong = sum(answer.matters and not answer.right for answer in answers)
     if wrong:
         print("\n".join(lines))
-        raise MachineError(f"{wrong} truth clips came out wrong, see the lines above; install the versions of constraints.txt")
+        raise MachineError(
+            f"{wrong} of the truth clips came out wrong, see the lines above; install the versions of constraints.txt"
+        )
     return "\n".join([*lines, "", f"{sum(answer.matters for answer in answers)} truth clips: every frame and every beep is right"])
 
 

@@ -30,7 +30,7 @@ def test_the_reading_example_gives_raw_values(tmp_path: Path, monkeypatch: pytes
 
 
 def test_every_command_is_in_the_readme() -> None:
-    assert set(re.findall(r"^avdistill (\w+) +[A-Z]", README, re.MULTILINE)) == set(cli.STAGES)
+    assert set(re.findall(r"^avdistill (\w+) +(?:[A-Z]|--)", README, re.MULTILINE)) == set(cli.STAGES)
 
 
 def test_every_module_is_in_the_readme() -> None:
@@ -42,7 +42,7 @@ def test_every_module_is_in_the_readme() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md"]
+    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md", "docs/media.md"]
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
