@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -77,25 +78,31 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
     # A decoder is to say what is damaged, and not to paint over it.
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
     order: deque[int] = deque()
-    sound, refusal, count = True, "", 0
-    for packet in container.demux(stream):
+    whole, refusal, count = True, "", 0
+    for packet in _packets(container, stream):
         if packet.size == 0 and packet.dts is not None:
             continue  # "the last frame stays", in AVI and Ogg; a decoder would take it for the end
         refuse_encrypted(packet)
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            refusal, sound = first_line(error), False
+            refusal, whole = first_line(error), False
             yield None, packet.dts if packet.pts is None else packet.pts
             continue
         if packet.dts is not None:
             order.append(packet.dts)
         for frame in frames:
-            sound = sound or bool(frame.key_frame)
+            whole = whole or bool(frame.key_frame)
             count += 1
-            yield frame if sound and not frame.is_corrupt else None, _stamp(frame, order, stream, about)
+            yield frame if whole and not frame.is_corrupt else None, _stamp(frame, order, stream, about)
     if refusal and not count:
         raise MediaError("decode_error", f"pyav: {refusal}")
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """A stream's packets up to where the file can be read: what lies behind is missing, and the windows there are told so."""
+    with suppress(av.error.FFmpegError):
+        yield from container.demux(stream)
 
 
 def _stamp(frame: Any, order: deque[int], stream: Any, about: Stream) -> int | None:
@@ -117,7 +124,7 @@ def _spans(frames: Iterator[tuple[Any, int | None]], probe: Probe) -> Iterator[t
     if last is not None:
         frame, pts = last
         lasts = float(frame.duration * probe.video.tick) if frame is not None and frame.duration else step
-        yield frame, pts, pts + max(lasts, SLACK_S)
+        yield frame, pts, pts + lasts + SLACK_S
 
 
 def _upright(frame: Any, stream: Any) -> np.ndarray:
