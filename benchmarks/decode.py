@@ -206,10 +206,11 @@ class Timed:
 def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) -> None:
     """Take the line apart, step by step on the same clips, and print where its CPU time goes."""
     before = Cost.now()
-    list(pool.work(abs, [-1], workers=1, deadline_s=60.0, recycle=1))
+    list(pool.work(abs, [-1], workers=1, deadline_s=60.0, memory_mb=4096, recycle=1))
     rows = Counter({"worker: start": (Cost.now() - before).children})
     timed = Timed(tracks=settings.tracks, backends=settings.backends)
-    answers = pool.work(timed, clips, workers=1, deadline_s=10 * settings.deadline_s, recycle=settings.recycle)
+    limits = {"deadline_s": 10 * settings.deadline_s, "memory_mb": settings.memory_mb, "recycle": settings.recycle}
+    answers = pool.work(timed, clips, workers=1, **limits)
     good = [(clip, *result) for clip, result in answers if isinstance(result, tuple)]
     for _, _, laps in good:
         rows.update(laps)
@@ -226,7 +227,7 @@ def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) ->
 
 def parent(answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scratch: Path) -> Counter[str]:
     """CPU seconds of what this process does with the workers' answers."""
-    from pipeline.decoding import _samples
+    from pipeline.decoding._fates import outcome
     from pipeline.shards import write_shard
 
     folder = scratch / "profile"
@@ -236,7 +237,7 @@ def parent(answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scr
     for seconds in sent:
         pickle.loads(seconds)
     clock.lap("parent: unpickle")
-    samples = [sample for clip, seconds in answers for sample in _samples(clip, "", seconds, settings)[0]]
+    samples = [sample for clip, seconds in answers for sample in outcome(clip, "", seconds, settings).samples]
     clock.lap("parent: log-mel, ledger")
     write_shard(folder, "shard-00000", "", samples, [])
     clock.lap("parent: tar, moments, digest")

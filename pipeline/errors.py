@@ -11,6 +11,7 @@ PipelineError
 │   └── ArtifactError  an artifact cannot be read, or does not fit the shards
 ├── TensorError        a safetensors file between two stages is missing or damaged
 ├── CellError          this method at this IPC cannot be done with these data
+├── MachineError       this machine's decoders do not tell the time
 ├── RejectError        finished, with more rejects than allowed (exit code 3)
 └── OutputError        the output exists already, or cannot be written
 """
@@ -70,6 +71,10 @@ class TensorError(PipelineError):
 
 class CellError(PipelineError):
     """This method at this IPC cannot be done with these data."""
+
+
+class MachineError(PipelineError):
+    """This machine's decoders do not tell the time."""
 
 
 class RejectError(PipelineError):

@@ -17,7 +17,20 @@ from pipeline.errors import PipelineError, RejectError
 from pipeline.places import place
 from stages._progress import Report
 
-STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect")
+STAGES = (
+    "ingest",
+    "decode",
+    "extract",
+    "coreset",
+    "distill",
+    "export",
+    "evaluate",
+    "ceiling",
+    "publish",
+    "report",
+    "inspect",
+    "doctor",
+)
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 # Machine knobs: options or environment, never params, so that no machine changes a result.
@@ -111,6 +124,8 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
+    if parameter.annotation == "bool":  # a flag: off unless it is given
+        return parameter.replace(annotation=Annotated[bool, typer.Option(f"--{parameter.name}")], default=False)
     if parameter.annotation == "Place":
         return parameter.replace(annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")])
     kind = {"Path": Path, "str": str, "int": int, "tuple[str, ...]": list[str]}[parameter.annotation]

@@ -227,3 +227,32 @@ def line(place: Path, media: Path, params: Path) -> dict[str, bytes]:
     assert not [name for name in files if ".part" in name]
     # What is kept under .work and what a clock said are no results.
     return {name: path.read_bytes() for name, path in files.items() if ".work" not in name and ".seconds." not in name}
+
+
+def test_the_doctor_names_what_the_machine_works_with() -> None:
+    result = run("doctor", "--device", "cpu")
+    told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert result.returncode == 0 and told["device"] == "cpu" and told["python"].startswith("3.")
+    assert {"torch", "torchaudio", "av", "decord2", "webdataset", "h5py", "dvc", "processors", "free"} <= told.keys()
+    assert "libavcodec" in told["av"] and "libavcodec" in told["decord2"]
+
+
+def test_the_doctor_tells_the_truth_about_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import truth
+
+    monkeypatch.setattr(truth, "CASES", truth.CASES[:2])
+    result = CliRunner().invoke(cli.app, ["doctor", "--av", "--quiet", "--device", "cpu", "--workers", "1"])
+    lines = [line for line in result.output.splitlines() if "  frame " in line]
+    assert result.exit_code == 0 and len(lines) == 2 * len(truth.ORDERS)
+    assert "2 truth clips: every frame and every beep is right" in result.output
+
+
+def test_the_doctor_fails_where_both_decoders_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import pool, truth
+    from pipeline.errors import MachineError, MediaError
+
+    monkeypatch.setattr(truth, "CASES", truth.CASES[:1])
+    monkeypatch.setattr(pool, "work", lambda function, tasks, **machine: ((task, MediaError("crash", "gone")) for task in tasks))
+    result = CliRunner().invoke(cli.app, ["doctor", "--av", "--quiet", "--device", "cpu"])
+    assert isinstance(result.exception, MachineError) and "1 of the truth clips came out wrong" in str(result.exception)
+    assert "refused" in result.output and "crash: gone" in result.output

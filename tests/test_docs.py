@@ -31,7 +31,7 @@ def test_the_reading_example_gives_raw_values(tmp_path: Path, monkeypatch: pytes
 
 
 def test_every_command_is_in_the_readme() -> None:
-    assert set(re.findall(r"^avdistill (\w+) +[A-Z]", README, re.MULTILINE)) == set(cli.STAGES)
+    assert set(re.findall(r"^avdistill (\w+) +(?:[A-Z]|--)", README, re.MULTILINE)) == set(cli.STAGES)
 
 
 def test_every_module_is_in_the_readme() -> None:
@@ -49,7 +49,15 @@ def test_every_adapter_has_a_section() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/datasets.md", "docs/results.md", "docs/benchmarks.md"],
+    [
+        "README.md",
+        "docs/design.md",
+        "docs/artifact-format.md",
+        "docs/datasets.md",
+        "docs/media.md",
+        "docs/results.md",
+        "docs/benchmarks.md",
+    ],
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")

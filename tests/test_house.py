@@ -23,7 +23,7 @@ FLOORS = [
     {"evaluation"},
     {"distillers"},
     {"crowd", "decoding", "extractors", "matching", "metrics", "selectors"},
-    {"artifact", "datasets", "manifest", "parts", "pool", "shards", "store", "training"},
+    {"artifact", "datasets", "manifest", "parts", "pool", "shards", "store", "training", "truth"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
     {"params", "plugins", "quality", "weights"},
     {"files", "records"},
@@ -31,7 +31,10 @@ FLOORS = [
     {"errors"},
 ]
 DOORS = {
-    "av": {"pipeline.media._encode", "pipeline.media._pyav", "pipeline.media._timeline", "pipeline.media._tracks"},
+    "av": {
+        *(f"pipeline.media.{name}" for name in ("_encode", "_placed", "_pyav", "_timeline", "_tracks")),
+        "pipeline.truth._write",
+    },
     "decord": {"pipeline.media._decord"},
     "h5py": {"pipeline.tables"},
     "pydantic": {"pipeline.params"},

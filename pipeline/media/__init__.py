@@ -17,6 +17,7 @@ from pipeline.media._encode import mp3, png, write_clip
 from pipeline.media._pyav import PyAV
 from pipeline.media._timeline import SLACK_S, Probe, Stream, first_line, probe
 from pipeline.media._tracks import Backend, Picture, Reading, Sound, Track
+from pipeline.places import fetched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ __all__ = [
     "mp3",
     "png",
     "probe",
+    "read",
     "write_clip",
 ]
 
@@ -54,7 +56,7 @@ class Second:
 
 
 def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
-    """Every whole second of the clip, with one reading per modality.
+    """Every whole second of the clip, with one reading per modality; a clip behind a URL is fetched first.
 
     Args:
         tracks: modality -> how it is read.
@@ -63,7 +65,14 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
     Raises:
         MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
     """
-    header = probe(clip.path)
+    with fetched(clip.path) as path:
+        return _seconds(path, clip, tracks, backends)
+
+
+def _seconds(path: str, clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
+    header = probe(path)
+    for track in tracks.values():
+        track.require(header)
     end = header.end if clip.end_s is None else clip.end_s
     if end > header.end + BEYOND_S:
         raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
@@ -71,8 +80,13 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
     if count < 1:
         raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")
     starts = [clip.start_s + second for second in range(count)]
-    rows = {modality: _first_answer(track, clip.path, header, starts, backends) for modality, track in tracks.items()}
+    rows = {modality: _first_answer(track, path, header, starts, backends) for modality, track in tracks.items()}
     return [Second(second=k, readings={modality: rows[modality][k] for modality in tracks}) for k in range(count)]
+
+
+def read(path: str, track: Track, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
+    """One reading per window of a file, wherever the windows begin; arguments and errors as in `decode`."""
+    return _first_answer(track, path, probe(path), starts, backends)
 
 
 def _first_answer(track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:

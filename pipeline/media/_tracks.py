@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import quality
 from pipeline.errors import MediaError
-from pipeline.media._timeline import SLACK_S, Probe
+from pipeline.media._timeline import PADDED_S, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,16 +31,26 @@ class Reading:
     detail: str = ""
 
 
-class Backend(Protocol):
-    """A decoder: native-size RGB frames on display at given times, and the whole sound track as mono."""
+Shown = tuple[np.ndarray | None, float]
 
-    def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[tuple[np.ndarray, float] | None]: ...
+
+class Backend(Protocol):
+    """A decoder.
+
+    frames: the native-size RGB frame on display at each time, with its pts; None where there is none, (None, pts) where it is
+        damaged.
+    waveform: the whole sound track as mono, NaN where it has gaps.
+    """
+
+    def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]: ...
 
     def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray: ...
 
 
 class Track(Protocol):
     """How one modality reads its windows from a clip."""
+
+    def require(self, probe: Probe) -> None: ...
 
     def read(self, path: str, probe: Probe, starts: Sequence[float], backend: Backend) -> list[Reading]: ...
 
@@ -58,52 +68,73 @@ class Picture:
     crop: bool
     offsets: tuple[float, ...]
 
-    def read(self, path: str, probe: Probe, starts: Sequence[float], backend: Backend) -> list[Reading]:
-        """One reading per window; a MediaError if the file has no picture."""
+    def require(self, probe: Probe) -> None:
+        """A MediaError if the file has no picture."""
         if probe.video is None:
             raise MediaError("no_video", "the file has no video stream")
+
+    def read(self, path: str, probe: Probe, starts: Sequence[float], backend: Backend) -> list[Reading]:
+        """One reading per window; a MediaError if the file has no picture."""
+        self.require(probe)
+        assert probe.video is not None
         looks = (*self.offsets, self._later)
         times = [start + offset for start in starts for offset in looks]
         shown = backend.frames(path, probe, times)
         count = len(looks)
-        return [self._reading(shown[i * count : (i + 1) * count], start) for i, start in enumerate(starts)]
+        late = probe.video.start
+        return [self._reading(shown[i * count : (i + 1) * count], start, late) for i, start in enumerate(starts)]
 
     @property
     def _later(self) -> float:
         """Where a second look tells a moving picture from a still one: as far from the first offset as the second allows."""
         return self.offsets[0] + APART_S if self.offsets[0] + APART_S < 1 else self.offsets[0] - APART_S
 
-    def _reading(self, shown: list[tuple[np.ndarray, float] | None], start: float) -> Reading:
-        found = [frame for frame in shown[:-1] if frame is not None]
-        if len(found) < len(self.offsets):
-            return Reading(array=None, reason="truncated_video", detail=f"no frame is on display in the second at {start:g} s")
-        frames = np.stack([_scaled(rgb, self.width, self.height, self.crop) for rgb, _ in found])
-        other = None if shown[-1] is None else _scaled(shown[-1][0], self.width, self.height, self.crop)
-        return Reading(array=frames, pts=tuple(round(pts, 6) for _, pts in found), quality=quality.of_picture(frames[0], other))
+    def _reading(self, shown: list[Shown | None], start: float, late: float) -> Reading:
+        *kept, later = shown
+        found = [(rgb, pts) for rgb, pts in filter(None, kept) if rgb is not None]
+        if len(found) == len(kept):
+            scaled = np.stack([_scaled(rgb, self.width, self.height, self.crop) for rgb, _ in found])
+            other = None if later is None or later[0] is None else _scaled(later[0], self.width, self.height, self.crop)
+            pts = tuple(round(pts, 6) for _, pts in found)
+            return Reading(array=scaled, pts=pts, quality=quality.of_picture(scaled[0], other))
+        if len(found) < sum(frame is not None for frame in kept):
+            return Reading(array=None, reason="decode_error", detail=f"a frame in the second at {start:g} s is damaged")
+        if start + min(self.offsets) < late:
+            return Reading(array=None, reason="av_offset", detail=f"the picture starts at {late:.2f} s")
+        return Reading(array=None, reason="truncated_video", detail=f"no frame is on display in the second at {start:g} s")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """The waveform of each window, float32 [rate] mono at `rate` Hz; the end of a track may be padded by SLACK_S of silence."""
+    """The waveform of each window, float32 [rate] mono at `rate` Hz; up to PADDED_S of it may be missing, and is silence."""
 
     rate: int
 
-    def read(self, path: str, probe: Probe, starts: Sequence[float], backend: Backend) -> list[Reading]:
-        """One reading per window; a MediaError if the file has no sound."""
+    def require(self, probe: Probe) -> None:
+        """A MediaError if the file has no sound."""
         if probe.audio is None:
             raise MediaError("no_audio", "the file has no audio stream")
-        track = backend.waveform(path, probe, self.rate)
-        return [self._reading(track, start) for start in starts]
 
-    def _reading(self, track: np.ndarray, start: float) -> Reading:
+    def read(self, path: str, probe: Probe, starts: Sequence[float], backend: Backend) -> list[Reading]:
+        """One reading per window; a MediaError if the file has no sound."""
+        self.require(probe)
+        assert probe.audio is not None
+        track = backend.waveform(path, probe, self.rate)
+        return [self._reading(track, start, probe.audio.start) for start in starts]
+
+    def _reading(self, track: np.ndarray, start: float, late: float) -> Reading:
         first = round(start * self.rate)
         piece = track[first : first + self.rate]
-        missing = self.rate - len(piece)
-        if missing > SLACK_S * self.rate:
+        piece = np.pad(piece, (0, self.rate - len(piece)), constant_values=np.nan)
+        missing = int(np.isnan(piece).sum())
+        if missing > PADDED_S * self.rate:
+            if start + PADDED_S / 2 < late:
+                return Reading(array=None, reason="av_offset", detail=f"the sound starts at {late:.2f} s")
             return Reading(
                 array=None, reason="truncated_audio", detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s"
             )
-        return Reading(array=np.pad(piece, (0, missing)), pts=(first / self.rate,), quality=quality.of_sound(piece))
+        heard = np.nan_to_num(piece)
+        return Reading(array=heard, pts=(first / self.rate,), quality=quality.of_sound(heard))
 
 
 def _scaled(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
