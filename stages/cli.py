@@ -16,7 +16,7 @@ import pipeline
 from pipeline.errors import PipelineError, RejectError
 from stages._progress import Report
 
-STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect")
+STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect", "plan")
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 # Machine knobs: options or environment, never params, so that no machine changes a result.
@@ -25,6 +25,12 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         int,
         len(os.sched_getaffinity(0)),
         typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Processes that decode, students taught at once."),
+    ),
+    "engine": (str, "local", typer.Option(envvar="AVDISTILL_ENGINE", help="local: this machine; ray: a Ray cluster, one shard a task.")),
+    "address": (
+        str,
+        "",
+        typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; else the one on this machine, or a new one."),
     ),
     "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
