@@ -30,7 +30,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
     "address": (
         str,
         "",
-        typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; else the one on this machine, or a new one."),
+        typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; without it Ray runs on this machine alone."),
     ),
     "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),

@@ -40,7 +40,7 @@ LIBRARIES = ("av", "decord2", "numpy")
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Args: address: host:port of a running cluster; empty: the one that runs on this machine, or a new one for this run."""
+    """Args: address: host:port of a running cluster; empty: a Ray of this machine alone is started, and ends with the run."""
 
     address: str
 
@@ -119,7 +119,7 @@ def _cluster(address: str) -> Iterator[Any]:
         raise EngineError("the engine ray needs the package ray; pip install 'avdistill[ray]'") from error
     try:
         _refuse_silence(address)
-        ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise EngineError(f"no Ray cluster at {address or 'this machine'} ({said}); `ray start` makes one") from error
