@@ -16,7 +16,20 @@ import pipeline
 from pipeline.errors import PipelineError, RejectError
 from stages._progress import Report
 
-STAGES = ("ingest", "decode", "extract", "coreset", "distill", "export", "evaluate", "ceiling", "publish", "report", "inspect", "plan")
+STAGES = (
+    "ingest",
+    "decode",
+    "extract",
+    "coreset",
+    "distill",
+    "export",
+    "evaluate",
+    "ceiling",
+    "publish",
+    "report",
+    "inspect",
+    "plan",
+)
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 # Machine knobs: options or environment, never params, so that no machine changes a result.
@@ -26,7 +39,11 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         len(os.sched_getaffinity(0)),
         typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Processes that decode, students taught at once."),
     ),
-    "engine": (str, "local", typer.Option(envvar="AVDISTILL_ENGINE", help="local: this machine; ray: a Ray cluster, one shard a task.")),
+    "engine": (
+        str,
+        "local",
+        typer.Option(envvar="AVDISTILL_ENGINE", help="local: this machine; ray: a Ray cluster, one shard a task."),
+    ),
     "address": (
         str,
         "",

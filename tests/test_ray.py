@@ -43,6 +43,7 @@ def settings() -> Iterator[None]:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(NODE["object_store_memory"]))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_health_check_period_ms", "500")  # a dead node is noticed within seconds
         yield
 
 
@@ -156,7 +157,9 @@ def test_another_version_on_a_node_is_refused(cluster: Any, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_a_function_that_a_node_cannot_import_is_one_sentence(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_a_node_cannot_import_is_one_sentence(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here_alone.py").write_text("def act(task):\n    return task\n")
     monkeypatch.syspath_prepend(tmp_path)
     import here_alone
