@@ -181,12 +181,13 @@ def describe(plan: Forecast) -> str:
             f"measured: {len(plan.trials)} clips, drawn with seed {SEED}: {_listed(fates)}; "
             f"{worker_s:.2f} CPU s in the worker, {plan.start_s:.2f} to start it, {parent_s:.2f} in the parent",
             f"windows: {windows.value:,.0f} ({windows.low:,.0f} to {windows.high:,.0f})",
-            f"CPU: {_hours(cpu.value)} h ({_hours(cpu.low)} to {_hours(cpu.high)}), {plan.parent_s / cpu.value:.0%} of it in the parent",
+            f"CPU: {_hours(cpu.value)} h ({_hours(cpu.low)} to {_hours(cpu.high)}), "
+            f"{plan.parent_s / cpu.value:.0%} of it in the parent",
             f"wall: {_hours(plan.wall_s)} h with --workers {plan.workers} on this machine",
             f"disk: {plan.shard_bytes / mega:,.1f} MB of shards, {plan.ledger_bytes / mega:,.1f} MB of ledger",
             f"memory: {plan.train_bytes / mega:,.1f} MB for the training split",
-            f"shards: decode.shards = {plan.params.shards} makes tars of {plan.largest / plan.params.shards / mega:,.1f} MB in the largest "
-            f"split; for 256 to 512 MB each take {f'{least} to {most}' if least < most else least}",
+            f"shards: decode.shards = {plan.params.shards} makes tars of {plan.largest / plan.params.shards / mega:,.1f} MB in the "
+            f"largest split; for 256 to 512 MB each take {f'{least} to {most}' if least < most else least}",
             "Intervals are of 95 %, from the spread of the measured clips; all else scales with their mean.",
         ]
     )

@@ -28,8 +28,8 @@ def decode(
     shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
     more rejects than decode.max_reject_fraction.
 
-    --engine ray decodes on a Ray cluster, where every node must see the media under the manifest's paths and have this very version;
-    a shard takes one CPU of it, and --workers is not asked. The bytes are those of --engine local.
+    --engine ray decodes on a Ray cluster: every node must have this very version and see the media under the manifest's paths. A
+    shard's clips are one task, which takes one CPU; --workers is not asked. The bytes are those of --engine local.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """

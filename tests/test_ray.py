@@ -164,7 +164,7 @@ def test_a_function_that_a_node_cannot_import_is_one_sentence(
     monkeypatch.syspath_prepend(tmp_path)
     import here_alone
 
-    with pytest.raises(EngineError, match="could not finish a batch .*here_alone.*; see that every node has avdistill"):
+    with pytest.raises(EngineError, match=r"could not finish a batch .*here_alone.*; see that every node has avdistill"):
         list(engine(cluster).work(here_alone.act, [["double"]], **LIMITS))
 
 

@@ -55,7 +55,8 @@ class Engine:
         limits = {"workers": CPUS, "deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
         with _cluster(self.address) as ray:
             begin = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")(_answers)
-            waiting, flying = iter(batches), set()
+            waiting = iter(batches)
+            flying: set[Any] = set()
             try:
                 while True:
                     room = AHEAD * max(int(ray.cluster_resources().get("CPU", 0)) // CPUS, 1) - len(flying)
