@@ -144,10 +144,11 @@ def compare(clips: list[Clip], settings: Decode, rounds: int, scratch: Path) -> 
 def ours(clips: list[Clip], settings: Decode, scratch: Path) -> tuple[int, Cost]:
     """(windows written, cost) of the whole line, its worker's start included."""
     from pipeline.decoding import decode_all
+    from pipeline.engines.local import Engine as Local
 
     with tempfile.TemporaryDirectory(dir=scratch) as out:
         before = Cost.now()
-        counts = decode_all(clips, Path(out) / "shards", settings, 1, lambda *_, **__: None)
+        counts = decode_all(clips, Path(out) / "shards", settings, Local(workers=1), lambda *_, **__: None)
         cost = Cost.now() - before
     if counts["clips"]["failed"] or counts["windows"]["failed"]:
         print(f"rejected: {counts['reasons']}; ffmpeg is credited with the windows of our line only", file=sys.stderr)

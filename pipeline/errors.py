@@ -4,6 +4,7 @@ PipelineError
 ├── ParamsError        a params file, or a --set, does not fit the dataclass it is for
 ├── PluginError        nothing of that name under pipeline/<kind>/
 ├── SourceError        a folder, a table or a manifest is not what its adapter expects
+├── EngineError        an engine cannot be had, or lost what it was given
 ├── MediaError         one clip cannot be decoded; carries the ledger's reason
 ├── ShardError         shards are missing, damaged or made from something else
 ├── TableError         an HDF5 file is damaged or is not ours
@@ -33,6 +34,10 @@ class PluginError(PipelineError):
 
 class SourceError(PipelineError):
     """A folder, a table or a manifest is not what its adapter expects."""
+
+
+class EngineError(PipelineError):
+    """An engine cannot be had, or lost what it was given."""
 
 
 class MediaError(PipelineError):

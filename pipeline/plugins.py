@@ -17,6 +17,7 @@ T = TypeVar("T")
 CLASSES = {
     "datasets": "Dataset",
     "distillers": "Distiller",
+    "engines": "Engine",
     "extractors": "Extractor",
     "heads": "Head",
     "metrics": "Metric",

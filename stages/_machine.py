@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ParamsError
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+
+    from pipeline.engines import Engine
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
@@ -32,6 +35,19 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto") from error
     return device
+
+
+def engine_of(name: str, workers: int, address: str) -> Engine:
+    """The engine of that name, with what it takes of the machine's knobs; an address that it does not take is a ParamsError."""
+    from pipeline import plugins
+
+    kind = plugins.find("engines", name)
+    knobs = {"workers": workers, "address": address}
+    taken = {field.name: knobs[field.name] for field in fields(kind)}
+    if address and "address" not in taken:
+        raise ParamsError(f"--address {address}: the engine {name} runs on this machine alone; add --engine ray, or leave it out")
+    engine: Engine = kind(**taken)
+    return engine
 
 
 def checkpoints_beside(out: Path) -> Path:

@@ -30,6 +30,7 @@ STAGES = (
     "report",
     "inspect",
     "doctor",
+    "plan",
 )
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
@@ -39,6 +40,16 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         int,
         len(os.sched_getaffinity(0)),
         typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Processes that decode, students taught at once."),
+    ),
+    "engine": (
+        str,
+        "local",
+        typer.Option(envvar="AVDISTILL_ENGINE", help="local: this machine; ray: a Ray cluster, one shard a task."),
+    ),
+    "address": (
+        str,
+        "",
+        typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; without it Ray runs on this machine alone."),
     ),
     "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),

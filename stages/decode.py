@@ -17,6 +17,8 @@ def decode(
     limit: int = 0,
     params: Params,
     workers: int,
+    engine: str,
+    address: str,
     report: Any,
 ) -> str:
     """Decode every clip into one-second samples, frame and log-mel, in tar shards per split.
@@ -26,17 +28,21 @@ def decode(
     shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
     more rejects than decode.max_reject_fraction.
 
+    --engine ray decodes on a Ray cluster: every node must have this very version and see the media under the manifest's paths. A
+    shard's clips are one task, which takes one CPU; --workers is not asked. The bytes are those of --engine local.
+
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
     import torch
 
     from pipeline.decoding import Decode, decode_all, limited
     from pipeline.manifest import read_manifest
+    from stages._machine import engine_of
 
     torch.set_num_threads(1)  # log-mels are made one clip at a time; idle threads would wait beside the workers
     clips = read_manifest(manifest)
     taken = limited(clips, limit) if limit else clips
-    counts = decode_all(taken, shards, params.build("decode", Decode), workers, report, retry)
+    counts = decode_all(taken, shards, params.build("decode", Decode), engine_of(engine, workers, address), report, retry)
     lines = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
     for noun, (total, *parts) in ((noun, list(counts[noun].items())) for noun in ("clips", "windows")):
         lines.append(f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}")

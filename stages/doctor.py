@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.truth import Answer
 
 PACKAGES = ("torch", "torchaudio", "av", "decord2", "webdataset", "h5py", "dvc")
-LIMITS = {"deadline_s": 120.0, "memory_mb": 4096}
+DEADLINE_S, MEMORY_MB = 120.0, 4096
 
 
 def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
@@ -69,7 +69,8 @@ def _answers(workers: int, report: Any) -> Iterator[Answer]:
     with tempfile.TemporaryDirectory() as folder:
         function = functools.partial(truth.examine, folder=Path(folder))
         found: dict[truth.Case, list[Answer]] = {}
-        for case, result in pool.work(function, truth.CASES, workers=workers, recycle=len(truth.CASES), **LIMITS):
+        limits: Any = {"deadline_s": DEADLINE_S, "memory_mb": MEMORY_MB, "recycle": len(truth.CASES)}
+        for case, result in pool.work(function, truth.CASES, workers=workers, **limits):
             found[case] = truth.lost(case, result) if isinstance(result, MediaError) else result
             report(len(found), len(truth.CASES))
     for case in truth.CASES:

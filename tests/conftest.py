@@ -16,6 +16,7 @@ from pipeline import params
 from pipeline.datasets.generated import STAMP
 from pipeline.datasets.generated import Dataset as Generated
 from pipeline.decoding import Decode, decode_all
+from pipeline.engines.local import Engine as Local
 from pipeline.manifest import write_manifest
 from pipeline.records import Clip, Normalisation, Origin, RealSet, Sample
 from pipeline.training import silent
@@ -182,5 +183,5 @@ def manifest(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def shards(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("decoded") / "shards"
-    decode_all(clips, out, values().build("decode", Decode), 2, silent)
+    decode_all(clips, out, values().build("decode", Decode), Local(workers=2), silent)
     return out

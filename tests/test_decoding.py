@@ -13,6 +13,7 @@ from conftest import toy_sample, values
 
 from pipeline import shards as store
 from pipeline.decoding import Decode, counts_of, decode_all
+from pipeline.engines.local import Engine as Local
 from pipeline.errors import OutputError, RejectError, ShardError
 from pipeline.files import file_digest, read_json
 from pipeline.records import REASONS, SPLITS, Clip
@@ -26,7 +27,7 @@ def digests(out: Path) -> dict[str, str]:
 
 
 def test_the_same_bytes_for_any_workers_and_order(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
-    decode_all(clips[::-1], tmp_path / "shards", DECODE, 1, silent)
+    decode_all(clips[::-1], tmp_path / "shards", DECODE, Local(workers=1), silent)
     assert digests(tmp_path / "shards") == digests(shards)
 
 
@@ -61,7 +62,7 @@ def test_whole_shards_are_kept(clips: list[Clip], shards: Path, tmp_path: Path) 
     out = tmp_path / "shards"
     shutil.copytree(shards, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")}
-    decode_all(clips, out, DECODE, 1, silent)
+    decode_all(clips, out, DECODE, Local(workers=1), silent)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")} == before
 
 
@@ -69,7 +70,7 @@ def test_a_new_clip_touches_one_shard(clips: list[Clip], shards: Path, tmp_path:
     out = tmp_path / "shards"
     shutil.copytree(shards, out)
     before = digests(out)
-    decode_all([*clips, dataclasses.replace(clips[0], clip_id="one-more", split="train")], out, DECODE, 1, silent)
+    decode_all([*clips, dataclasses.replace(clips[0], clip_id="one-more", split="train")], out, DECODE, Local(workers=1), silent)
     changed = [name for name, digest in digests(out).items() if name.endswith(".tar") and before.get(name) != digest]
     assert len(changed) == 1
 
@@ -81,7 +82,7 @@ def test_a_damaged_shard_is_named_and_written_anew(clips: list[Clip], shards: Pa
     tar.write_bytes(tar.read_bytes()[:-2000])
     with pytest.raises(ShardError, match=tar.name):
         store.read_shards(out / "train")
-    decode_all(clips, out, DECODE, 1, silent)
+    decode_all(clips, out, DECODE, Local(workers=1), silent)
     assert digests(out) == digests(shards)
 
 
@@ -89,11 +90,11 @@ def test_records_of_an_interrupted_run_are_taken_in(clips: list[Clip], shards: P
     out = tmp_path / "shards"
     half = [clip for clip in clips if clip.split == "train"]
     with pytest.raises(ZeroDivisionError):  # the second report brings the run down
-        decode_all(half, out, DECODE, 1, lambda done, total, **figures: 1 // (len(half) - done))
+        decode_all(half, out, DECODE, Local(workers=1), lambda done, total, **figures: 1 // (len(half) - done))
     written = sorted((out / "train").glob("*.tar"))
     assert written and not (out / "train" / store.INDEX).exists()
     before = [path.stat().st_mtime_ns for path in written]
-    decode_all(clips, out, DECODE, 1, silent)
+    decode_all(clips, out, DECODE, Local(workers=1), silent)
     assert [path.stat().st_mtime_ns for path in written] == before
     assert digests(out) == digests(shards)
 
@@ -105,7 +106,7 @@ def test_every_clip_is_in_the_ledger(clips: list[Clip], tmp_path: Path) -> None:
         dataclasses.replace(clips[0], clip_id=path.stem, path=str(path), split="train", sha256=path.stem) for path in (text, gone)
     ]
     params = dataclasses.replace(DECODE, max_reject_fraction=0.5)
-    counts = decode_all([*clips, *bad], tmp_path / "shards", params, 2, silent)
+    counts = decode_all([*clips, *bad], tmp_path / "shards", params, Local(workers=2), silent)
     with (tmp_path / "shards" / "ledger.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert counts["clips"] == {"rows": len(clips) + 2, "ok": len(clips), "failed": 2, "filtered": 0}
@@ -121,14 +122,14 @@ def test_every_clip_is_in_the_ledger(clips: list[Clip], tmp_path: Path) -> None:
 def test_too_many_rejects_are_said_after_everything_is_written(clips: list[Clip], tmp_path: Path) -> None:
     bad = [dataclasses.replace(clip, clip_id=f"gone{i}", path="gone.mp4", sha256="") for i, clip in enumerate(clips)]
     with pytest.raises(RejectError, match=r"40 of 80 clips were rejected \(40 missing_file\)"):
-        decode_all([*clips, *bad], tmp_path / "shards", DECODE, 2, silent)
+        decode_all([*clips, *bad], tmp_path / "shards", DECODE, Local(workers=2), silent)
     assert all((tmp_path / "shards" / split / store.INDEX).is_file() for split in SPLITS)
 
 
 def test_nothing_but_rejects_is_an_error(clips: list[Clip], tmp_path: Path) -> None:
     bad = [dataclasses.replace(clip, path="gone.mp4") for clip in clips]
     with pytest.raises(ShardError, match="no window of class 'ball_bounce' in the test split could be decoded"):
-        decode_all(bad, tmp_path / "shards", DECODE, 1, silent)
+        decode_all(bad, tmp_path / "shards", DECODE, Local(workers=1), silent)
 
 
 def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
@@ -136,8 +137,8 @@ def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_p
     gone = [dataclasses.replace(clip, path="gone.mp4") if clip == clips[0] else clip for clip in clips]
     params = dataclasses.replace(DECODE, max_reject_fraction=1.0)
     with pytest.raises(ShardError):  # that was the only clip of its class in its split
-        decode_all(gone, out, params, 1, silent)
-    decode_all(clips, out, DECODE, 1, silent)
+        decode_all(gone, out, params, Local(workers=1), silent)
+    decode_all(clips, out, DECODE, Local(workers=1), silent)
     assert digests(out) == digests(shards)
 
 
@@ -146,17 +147,17 @@ def test_what_an_interruption_left_does_not_stand_in_the_way(clips: list[Clip], 
     shutil.copytree(shards, out)
     for name in ("ledger.csv.part", "val/index.json.part", "train/shard-00000.tar.part"):
         (out / name).touch()
-    decode_all(clips, out, DECODE, 1, silent)
+    decode_all(clips, out, DECODE, Local(workers=1), silent)
     assert all((out / split / store.INDEX).is_file() for split in SPLITS)
 
 
 def test_a_foreign_folder_is_left_alone(clips: list[Clip], tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match=r"thesis\.tex"):
-        decode_all(clips, tmp_path, DECODE, 1, silent)
+        decode_all(clips, tmp_path, DECODE, Local(workers=1), silent)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_one_modality_is_enough(clips: list[Clip], tmp_path: Path) -> None:
-    decode_all(clips, tmp_path / "shards", dataclasses.replace(DECODE, modalities=("logmel",)), 2, silent)
+    decode_all(clips, tmp_path / "shards", dataclasses.replace(DECODE, modalities=("logmel",)), Local(workers=2), silent)
     assert set(store.read_shards(tmp_path / "shards" / "val").rows) == {"logmel"}

@@ -16,6 +16,7 @@ from conftest import ROOT, values
 
 from pipeline import shards as store
 from pipeline.decoding import Decode, decode_all, limited, table_of
+from pipeline.engines.local import Engine as Local
 from pipeline.errors import OutputError, ParamsError
 from pipeline.files import only_one
 from pipeline.media import write_clip
@@ -52,7 +53,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 def decoded(clips: list[Clip], out: Path, retry: tuple[str, ...] = (), **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counts, and clip id -> (verdict, reason) of whole clips."""
-    counts = decode_all(clips, out, dataclasses.replace(DECODE, **changes), 1, silent, retry)
+    counts = decode_all(clips, out, dataclasses.replace(DECODE, **changes), Local(workers=1), silent, retry)
     with (out / "ledger.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     return counts, {row["clip_id"]: (row["verdict"], row["reason"]) for row in rows if not row["second"]}
@@ -179,10 +180,11 @@ from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 clips, params, out, most = pickle.loads(sys.stdin.buffer.read())
 from pipeline.decoding import decode_all
+from pipeline.engines.local import Engine as Local
 from pipeline.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 try:
-    decode_all(clips, Path(out), params, 1, lambda *_, **__: None)
+    decode_all(clips, Path(out), params, Local(workers=1), lambda *_, **__: None)
 except OutputError as error:
     print(error)
 """

@@ -12,6 +12,7 @@ from conftest import ROOT
 from test_decoding import DECODE, digests
 
 from pipeline.decoding import decode_all
+from pipeline.engines.local import Engine as Local
 from pipeline.records import Clip
 from pipeline.training import silent
 
@@ -22,11 +23,12 @@ import os, pickle, random, signal, sys, time
 from pathlib import Path
 clips, params, out, kills = pickle.loads(sys.stdin.buffer.read())
 from pipeline.decoding import decode_all
+from pipeline.engines.local import Engine as Local
 chance, killed = random.Random(0), 0
 while killed < kills:
     child = os.fork()
     if not child:
-        decode_all(clips, Path(out), params, 2, lambda *_, **__: None)
+        decode_all(clips, Path(out), params, Local(workers=2), lambda *_, **__: None)
         os._exit(0)
     time.sleep(chance.uniform(0.2, 1.4))
     os.kill(child, signal.SIGKILL)
@@ -40,11 +42,11 @@ while killed < kills:
 def test_twenty_kills_change_no_byte(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
     given = pickle.dumps((clips, DECODE, str(tmp_path / "shards"), KILLS))
     subprocess.run([sys.executable, "-c", KILLED], input=given, cwd=ROOT, check=True)
-    decode_all(clips, tmp_path / "shards", DECODE, 2, silent)
+    decode_all(clips, tmp_path / "shards", DECODE, Local(workers=2), silent)
     assert digests(tmp_path / "shards") == digests(shards)
 
 
 @pytest.mark.parametrize("workers", [2, 8])
 def test_workers_and_order_change_no_byte(workers: int, clips: list[Clip], shards: Path, tmp_path: Path) -> None:
-    decode_all(clips[1::2] + clips[::2], tmp_path / "shards", DECODE, workers, silent)
+    decode_all(clips[1::2] + clips[::2], tmp_path / "shards", DECODE, Local(workers=workers), silent)
     assert digests(tmp_path / "shards") == digests(shards)

@@ -14,6 +14,7 @@ from test_decoding import DECODE, digests
 from pipeline import places
 from pipeline.datasets.folder import Dataset as Folder
 from pipeline.decoding import decode_all
+from pipeline.engines.local import Engine as Local
 from pipeline.errors import MediaError, SourceError
 from pipeline.files import read_json
 from pipeline.manifest import read_manifest, write_manifest
@@ -78,16 +79,16 @@ def test_a_manifest_comes_back_from_memory(media: Path, clips: list[Clip], memor
 
 
 def test_shards_in_memory_have_the_bytes_of_shards_on_disk(clips: list[Clip], shards: Path, memory: Any) -> None:
-    counts = decode_all(clips, memory / "shards", DECODE, 2, silent)
+    counts = decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
     assert counts == read_json(memory / "shards.json", "decode")
     assert read(memory / "shards") == read(shards)
     assert read_shards(memory / "shards" / "train").digest == read_shards(shards / "train").digest
 
 
 def test_shards_in_memory_are_kept(clips: list[Clip], memory: Any) -> None:
-    decode_all(clips, memory / "shards", DECODE, 2, silent)
+    decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
     again: list[int] = []
-    decode_all(clips, memory / "shards", DECODE, 2, lambda done, total, **figures: again.append(done))
+    decode_all(clips, memory / "shards", DECODE, Local(workers=2), lambda done, total, **figures: again.append(done))
     assert again == []
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pipeline import media, pool, shards
+from pipeline import media, shards
 from pipeline.decoding._fates import Fate, Outcome, Row, foretold, limited, outcome
 from pipeline.decoding._leaks import LEAKS, write_leaks
 from pipeline.decoding._ledger import LEDGER, counts_of, read_ledger, refuse_empty, refuse_rejects, table_of, write_ledger
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from pipeline.engines import Engine
     from pipeline.shards import Shard
 
-__all__ = ["LEDGER", "Decode", "counts_of", "decode_all", "limited", "table_of"]
+__all__ = ["LEDGER", "Decode", "Outcome", "counts_of", "decode_all", "foretold", "limited", "outcome", "table_of"]
 
 # Raise this number when the code that makes samples changes their bytes: shards of another number are decoded anew.
 DECODER = 2
@@ -56,11 +57,12 @@ class Plan:
 
 
 def decode_all(
-    clips: list[Clip], out: Path, params: Decode, workers: int, report: Callable[..., None], retry: Collection[str] = ()
+    clips: list[Clip], out: Path, params: Decode, engine: Engine, report: Callable[..., None], retry: Collection[str] = ()
 ) -> dict[str, Any]:
     """Decode every clip into `out`/<split>/, keep the shards that stand, write the ledger, return its counts.
 
     Args:
+        engine: what decodes, a shard's clips as a batch.
         retry: reasons of the ledger; a shard with a clip or window that failed for one of them is decoded anew.
 
     Raises:
@@ -78,7 +80,7 @@ def decode_all(
         done = _standing(plan, out, PASSING | set(retry))
         for split in SPLITS:
             (out / split).mkdir(parents=True, exist_ok=True)
-        done |= dict(_decoded(plan, [key for key in sorted(plan.clips) if key not in done], out, workers, report))
+        done |= dict(_decoded(plan, [key for key in sorted(plan.clips) if key not in done], out, engine, report))
         ledger = [row for key in sorted(done) for row in done[key][1]]
         counts = write_ledger(ledger, clips, write_leaks(ledger, params.leak_bits, out), out)
         refuse_empty(ledger, clips, out)
@@ -115,27 +117,28 @@ def _standing(plan: Plan, out: Path, again: Collection[str]) -> dict[Key, tuple[
 
 
 def _decoded(
-    plan: Plan, todo: list[Key], out: Path, workers: int, report: Callable[..., None]
+    plan: Plan, todo: list[Key], out: Path, engine: Engine, report: Callable[..., None]
 ) -> Iterator[tuple[Key, tuple[Shard, list[Row]]]]:
     """Decode clips in any order, write each shard when its last clip is in."""
     params, home = plan.params, {clip.clip_id: key for key in todo for clip in plan.clips[key]}
     outcomes: dict[Key, dict[str, Outcome]] = defaultdict(dict)
-    tasks, tally = [], Tally()
+    batches: dict[Key, list[Clip]] = defaultdict(list)
     for clip in (clip for key in todo for clip in plan.clips[key]):
         fate, key = plan.fates.get(clip.clip_id), home[clip.clip_id]
         if fate is None:
-            tasks.append(clip)
+            batches[key].append(clip)
         else:
             outcomes[key][clip.clip_id] = outcome(clip, key[1], fate, params)
     # What needs no decoding is whole already.
     yield from (_written(plan, key, outcomes.pop(key), out) for key in todo if len(outcomes[key]) == len(plan.clips[key]))
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
     limits = {"deadline_s": params.deadline_s, "memory_mb": params.memory_mb, "recycle": params.recycle}
-    for clip, result in pool.work(function, tasks, workers=workers, **limits):  # type: ignore[arg-type]
+    total, tally = sum(map(len, batches.values())), Tally()
+    for clip, result in engine.work(function, batches.values(), **limits):  # type: ignore[arg-type]
         key = home[clip.clip_id]
         outcomes[key][clip.clip_id] = outcome(clip, key[1], result, params)
         tally.add(clip, outcomes[key][clip.clip_id])
-        report(tally.ok + tally.rejected, len(tasks), **tally.figures)
+        report(tally.ok + tally.rejected, total, **tally.figures)
         if len(outcomes[key]) == len(plan.clips[key]):
             yield _written(plan, key, outcomes.pop(key), out)
 

@@ -1,0 +1,27 @@
+"""manifest -> what decoding it will take"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def plan(manifest: Path, *, sample: int = 50, params: Params, workers: int) -> str:
+    """Predict the CPU hours, wall time, disk, memory and shards of decoding a manifest, from decoding some of its clips.
+
+    --sample N clips, drawn with a fixed seed, are really decoded, as the params file says, by one worker; nothing is kept of them.
+    Clips that fail count as they are.
+
+    Example: avdistill plan data/generated/manifest.csv --sample 50 --workers 2
+    """
+    import torch
+
+    from pipeline.decoding import Decode
+    from pipeline.manifest import read_manifest
+    from pipeline.planning import describe, forecast
+
+    torch.set_num_threads(1)
+    return describe(forecast(read_manifest(manifest), params.build("decode", Decode), sample, workers))
