@@ -15,6 +15,7 @@ from pipeline import media
 from pipeline.errors import MediaError
 from pipeline.media import Picture, Sound
 from pipeline.media._downmix import mono
+from pipeline.media._placed import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,6 +101,47 @@ def test_a_header_without_duration_is_no_short_clip(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         assert container.duration is None
     assert fates(path, TRACKS) == {"frame": ["ok", "ok"], "logmel": ["ok", "ok"]}
+
+
+def test_a_clock_that_wraps_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "wrap.ts"
+    levels = [20 + 60 * (number // FPS) for number in range(3 * FPS)]
+    with av.open(str(path), "w", format="mpegts", options={"output_ts_offset": "95442"}) as container:
+        video, audio = film(container, bf="0"), container.add_stream("mp2", rate=RATE, layout="mono")
+        packets = [*pictures(video, levels), *video.encode(None), *sounds(audio, tone(3.0)[None]), *audio.encode(None)]
+        container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+    assert fates(path, TRACKS) == {"frame": ["ok"] * 3, "logmel": ["ok"] * 3}
+    seconds = media.decode(clip_of(path), {"frame": TRACKS["frame"]}, BOTH)
+    assert [second.readings["frame"].array.mean() for second in seconds] == pytest.approx([20, 80, 140], abs=3)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("hours", "fate"), [(3, "ok"), (300, "decode_error")])
+def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, fate: str) -> None:
+    path = tmp_path / "wild.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        container.mux([*sounds(stream, tone(1.0)[None]), *sounds(stream, tone(1.0)[None], hours * 3600 * RATE)])
+    clip = clip_of(path, 0.0, 1.0)
+    if fate == "ok":
+        assert media.decode(clip, {"logmel": Sound(rate=8000)}, BOTH)[0].readings["logmel"].array is not None
+    else:
+        with pytest.raises(MediaError, match="300 hours") as caught:
+            media.decode(clip, {"logmel": Sound(rate=8000)}, BOTH)
+        assert caught.value.reason == fate
+
+
+def test_one_wild_time_stamp_costs_no_memory() -> None:
+    def piece() -> Any:
+        frame = av.AudioFrame.from_ndarray(tone(1.0)[None], format="s16", layout="mono")
+        frame.rate = RATE
+        return frame
+
+    track = Placed(rate=RATE, channels=("FC",))
+    for start in (-0.5, 0.5, 1e9, 2.5):
+        track.add(piece(), start)
+    whole = track.whole(3.0)
+    assert len(whole) == 4 * RATE
+    assert np.isnan(whole).sum() == pytest.approx(1.5 * RATE, abs=RATE / 50) and not np.isnan(whole[: int(1.5 * RATE)]).any()
 
 
 def test_of_several_tracks_the_one_that_players_show(tmp_path: Path) -> None:

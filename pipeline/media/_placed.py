@@ -11,6 +11,9 @@ import numpy as np
 from pipeline.media._downmix import mono
 from pipeline.media._timeline import STEP_S
 
+# Sound may go on this long behind the end that a header tells.
+STRAY_S = 1.0
+
 
 @dataclass(kw_only=True)
 class _Run:
@@ -44,15 +47,17 @@ class Placed:
         frame.pts = None
         run.pieces += [piece.to_ndarray() for piece in run.resampler.resample(frame)]
 
-    def whole(self) -> np.ndarray:
-        """The track from time zero to its end."""
+    def whole(self, end: float) -> np.ndarray:
+        """The track from time zero to its last sample, but no farther than the file's end: one wild time stamp costs no memory."""
         self._close()
         placed = [
             (round(run.start * self.rate), mono(np.concatenate(run.pieces, 1), self.channels)) for run in self.runs if run.pieces
         ]
-        track = np.full(max((first + len(piece) for first, piece in placed), default=0), np.nan, np.float32)
+        last = min(max((first + len(piece) for first, piece in placed), default=0), round((end + STRAY_S) * self.rate))
+        track = np.full(max(last, 0), np.nan, np.float32)
         for first, piece in placed:
-            track[max(first, 0) : max(first + len(piece), 0)] = piece[max(-first, 0) :]
+            fits = piece[max(-first, 0) : max(last - first, 0)]
+            track[max(first, 0) : max(first, 0) + len(fits)] = fits
         return track
 
     def _close(self) -> None:

@@ -45,7 +45,7 @@ class PyAV:
             for frame, _ in _decoded(container, stream, probe.audio):
                 if frame is not None:
                     track.add(frame, None if frame.pts is None else float(frame.pts * frame.time_base) - probe.zero)
-        return track.whole()
+        return track.whole(probe.end)
 
 
 def _found(path: str, probe: Probe, times: Sequence[float], order: Sequence[int], sought: bool) -> list[Shown | None]:

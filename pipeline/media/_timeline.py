@@ -18,6 +18,10 @@ PACKET_S = 0.128
 PADDED_S = 0.1
 # Time stamps are rounded to milliseconds or to whole packets in many containers: a step this small is no gap.
 STEP_S = 0.02
+# Encoders need up to this much sound before the first that is heard.
+PRIMING_S = 0.2
+# A header that tells of more seconds is checked against the packets; packets that tell of more are damaged.
+BELIEVED_S, LONGEST_S = 3600.0, 24 * 3600.0
 # Names that FFmpeg gives to containers.
 ORDERED = {"avi", "asf"}
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
@@ -68,15 +72,20 @@ def probe(path: str) -> Probe:
         with av.open(path) as container:
             streams = {kind: _chosen(container, kind) for kind in ("video", "audio")}
             starts = [float(s.start_time * s.time_base) for s in streams.values() if s and s.start_time is not None]
-            # A start below zero is the encoder's priming, which decoders drop; see the time stamps of AAC in MP4.
-            zero = max(min(starts, default=0.0), 0.0)
-            end = container.duration / av.time_base if container.duration else _scanned(path, zero)
+            zero = _zero(min(starts, default=0.0))
+            end = (container.duration or 0) / av.time_base
+            end = end if 0 < end <= BELIEVED_S else _scanned(path, zero)
             known = {kind: _stream(stream, zero, end) if stream else None for kind, stream in streams.items()}
             return Probe(zero=zero, end=end, video=known["video"], audio=known["audio"])
     except FileNotFoundError as error:
         raise MediaError("missing_file", f"{path} does not exist") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError("decode_error", f"not a readable media file ({first_line(error)})") from error
+
+
+def _zero(first: float) -> float:
+    """Time zero: a start just below 0 is the encoder's priming, which decoders drop; far below, a clock that wrapped (MPEG-TS)."""
+    return first if first < -PRIMING_S else max(first, 0.0)
 
 
 def _chosen(container: Any, kind: str) -> Any:
@@ -99,12 +108,14 @@ def refuse_encrypted_file(path: str, stream: Stream) -> None:
 
 
 def _scanned(path: str, zero: float) -> float:
-    """The end of a file whose header tells none, as of a recording that was streamed: that of its last packet."""
+    """The end of a file whose header tells none, or one that is hard to believe: that of its last packet."""
     end = zero
     with av.open(path) as container:
         for packet in container.demux():
             if packet.pts is not None and packet.stream.type in ("audio", "video"):
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    if end - zero > LONGEST_S:
+        raise MediaError("decode_error", f"the file's time stamps reach {(end - zero) / 3600:.0f} hours")
     return end - zero
 
 
