@@ -36,13 +36,13 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_module_is_in_the_readme() -> None:
     for path in (ROOT / "pipeline").glob("[!_]*.py"):
         assert f"  {path.name} " in README, path.name
-    for kind in ("datasets", "distillers", "extractors", "metrics", "networks", "selectors"):
+    for kind in ("datasets", "distillers", "engines", "extractors", "metrics", "networks", "selectors"):
         line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
         assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md"]
+    "path", ["README.md", "docs/design.md", "docs/artifact-format.md", "docs/results.md", "docs/benchmarks.md", "docs/scale.md"]
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
