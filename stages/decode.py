@@ -43,10 +43,17 @@ def decode(
     clips = read_manifest(manifest)
     taken = limited(clips, limit) if limit else clips
     counts = decode_all(taken, shards, params.build("decode", Decode), engine_of(engine, workers, address), report, retry)
-    lines = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
+    return "\n".join(
+        [*[f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit), *_told(counts, shards), f"-> {shards}"]
+    )
+
+
+def _told(counts: dict[str, Any], shards: Place) -> list[str]:
+    """The two equations, and how many windows of different splits are alike."""
+    lines = []
     for noun, (total, *parts) in ((noun, list(counts[noun].items())) for noun in ("clips", "windows")):
         lines.append(f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}")
     if any(counts["leaks"].values()):
         pairs = ", ".join(f"{count} {splits}" for splits, count in counts["leaks"].items() if count)
         lines.append(f"near-duplicates across splits: {pairs}; see {shards / 'leaks.csv'}")
-    return "\n".join([*lines, f"-> {shards}"])
+    return lines

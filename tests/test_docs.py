@@ -37,7 +37,7 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_module_is_in_the_readme() -> None:
     for path in (ROOT / "pipeline").glob("[!_]*.py"):
         assert f"  {path.name} " in README, path.name
-    for kind in ("datasets", "distillers", "extractors", "metrics", "networks", "selectors"):
+    for kind in ("datasets", "distillers", "engines", "extractors", "metrics", "networks", "selectors"):
         line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
         assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
 
@@ -55,6 +55,7 @@ def test_every_adapter_has_a_section() -> None:
         "docs/artifact-format.md",
         "docs/datasets.md",
         "docs/media.md",
+        "docs/scale.md",
         "docs/results.md",
         "docs/benchmarks.md",
     ],

@@ -123,7 +123,9 @@ def _cluster(address: str) -> Iterator[Any]:
         ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise EngineError(f"no Ray cluster at {address or 'this machine'} ({said}); `ray start` makes one") from error
+        raise EngineError(
+            f"no Ray cluster at {address or 'this machine'} ({said}); `ray start` makes one, RAY_AUTH_MODE=token asks with a token"
+        ) from error
     try:
         yield ray
     finally:
