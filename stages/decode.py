@@ -26,10 +26,8 @@ def decode(
     SHARDS gets <split>/{shard-*.tar, index.json}, leaks.csv with near-duplicates across splits, and ledger.csv, where each clip and
     each window is ok or has a reason. Shards whose input stands are kept, so this resumes. --retry REASON, repeatable, decodes
     shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
-    more rejects than decode.max_reject_fraction.
-
-    --engine ray decodes on a Ray cluster: every node must have this very version and see the media under the manifest's paths. A
-    shard's clips are one task, which takes one CPU; --workers is not asked. The bytes are those of --engine local.
+    more rejects than decode.max_reject_fraction. --engine ray decodes on a Ray cluster whose nodes have this very version and see the
+    media under the manifest's paths; a shard is a task of one CPU, and --workers is not asked. The bytes stay the same.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
@@ -42,7 +40,8 @@ def decode(
     torch.set_num_threads(1)  # log-mels are made one clip at a time; idle threads would wait beside the workers
     clips = read_manifest(manifest)
     taken = limited(clips, limit) if limit else clips
-    counts = decode_all(taken, shards, params.build("decode", Decode), engine_of(engine, workers, address), report, retry)
+    chosen = engine_of(engine, workers, address)
+    counts = decode_all(taken, shards, params.build("decode", Decode), chosen, report, retry)
     lines = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
     for noun, (total, *parts) in ((noun, list(counts[noun].items())) for noun in ("clips", "windows")):
         lines.append(f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}")
