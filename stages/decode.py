@@ -26,8 +26,8 @@ def decode(
     SHARDS gets <split>/{shard-*.tar, index.json}, leaks.csv with near-duplicates across splits, and ledger.csv, where each clip and
     each window is ok or has a reason. Shards whose input stands are kept, so this resumes. --retry REASON, repeatable, decodes
     shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
-    more rejects than decode.max_reject_fraction. --engine ray decodes on a Ray cluster whose nodes have this very version and see the
-    media under the manifest's paths; a shard is a task of one CPU, and --workers is not asked. The bytes stay the same.
+    more rejects than decode.max_reject_fraction. --engine ray decodes on a Ray cluster whose nodes have this very version and see
+    the media under the manifest's paths; a shard is a task of one CPU, and --workers is not asked. The bytes stay the same.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
