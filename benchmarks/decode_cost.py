@@ -41,11 +41,12 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--sides", nargs="+", default=["ours", "full", "published", "two"])
     given = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as scratch:
         clips = made(given.clips_dir, given.clips, given.height, Path(scratch) / "media")
-        compare(clips, settings(), given.rounds, Path(scratch))
+        compare(clips, settings(), given, Path(scratch))
 
 
 def settings() -> Decode:
@@ -71,29 +72,33 @@ def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
     return rows
 
 
-def compare(clips: list[Clip], params: Decode, rounds: int, scratch: Path) -> None:
-    sides = {
+def compare(clips: list[Clip], params: Decode, given: argparse.Namespace, scratch: Path) -> None:
+    known = {
         "ours": lambda: ours(clips, params, scratch, 1),
         "full": lambda: full(clips),
         "published": lambda: published(clips, scratch),
         "two": lambda: ours(clips, params, scratch, 2),
     }
+    sides = {name: known[name] for name in given.sides}
     print(f"{len(clips)} clips of {SECONDS} s, {sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n")
     print("| round | side | CPU s per clip | wall s per clip | parent's share |\n|---|---|---|---|---|")
     rows = []
-    for number in range(rounds + 1):  # the first fills caches and is not counted
+    for number in range(given.rounds + 1):  # the first fills caches and is not counted
         costs = {name: side() for name, side in sides.items()}
         for name, cost in costs.items() if number else ():
             share = f"{cost.own / cost.cpu:.0%}" if name in ("ours", "two") else ""
             print(f"| {number} | {name} | {cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f} | {share} |", flush=True)
         rows.append(costs)
     told = {
-        "ours / full, CPU": [c["ours"].cpu / c["full"].cpu for c in rows[1:]],
-        "published / ours, CPU": [c["published"].cpu / c["ours"].cpu for c in rows[1:]],
-        "parent's share of ours": [c["ours"].own / c["ours"].cpu for c in rows[1:]],
-        "speed-up from one worker to two, wall": [c["ours"].wall / c["two"].wall for c in rows[1:]],
+        ("ours", "full"): ("ours / full, CPU", lambda c: c["ours"].cpu / c["full"].cpu),
+        ("ours", "published"): ("published / ours, CPU", lambda c: c["published"].cpu / c["ours"].cpu),
+        ("ours",): ("parent's share of ours", lambda c: c["ours"].own / c["ours"].cpu),
+        ("ours", "two"): ("speed-up from one worker to two, wall", lambda c: c["ours"].wall / c["two"].wall),
     }
-    print("\n" + "\n".join(f"{name}: {statistics.median(values):.2f} (median of {rounds})" for name, values in told.items()))
+    print()
+    for needed, (name, ratio) in told.items():
+        if set(needed) <= set(sides):
+            print(f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {given.rounds})")
 
 
 def ours(clips: list[Clip], params: Decode, scratch: Path, workers: int) -> Cost:
