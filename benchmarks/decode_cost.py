@@ -104,9 +104,9 @@ def compare(clips: list[Clip], params: Decode, given: argparse.Namespace, scratc
 def ours(clips: list[Clip], params: Decode, scratch: Path, workers: int) -> Cost:
     """The whole line; its workers' start is part of it."""
     import torch
-    from pipeline.engines.local import Engine
 
     from pipeline.decoding import decode_all
+    from pipeline.engines.local import Engine
 
     torch.set_num_threads(1)  # as stages/decode.py does
     with tempfile.TemporaryDirectory(dir=scratch) as out:

@@ -54,25 +54,26 @@ def work(
         recycle: tasks after which a worker is replaced, against leaks in decoders.
     """
     waiting = deque(tasks)
-    staff = [_hire(function) for _ in range(min(workers, len(waiting)))]
+    staff = [_hand(_hire(function), waiting.popleft(), deadline_s) for _ in range(min(workers, len(waiting)))]
     try:
-        while waiting or any(worker.task is not None for worker in staff):
-            for place, worker in enumerate(staff):
-                if worker.task is None and waiting:
-                    staff[place] = _hand(_fresh(worker, function, recycle), waiting.popleft(), deadline_s)
-            busy = [worker for worker in staff if worker.task is not None]
-            wait([worker.pipe for worker in busy], timeout=min(max(min(w.until for w in busy) - time.monotonic(), 0), WATCH_S))
-            for place, worker in enumerate(staff):
-                if worker.task is None:
-                    continue
+        while staff:
+            wait([w.pipe for w in staff], timeout=min(max(min(w.until for w in staff) - time.monotonic(), 0), WATCH_S))
+            answers = []
+            for worker in list(staff):
                 result = _collect(worker, deadline_s, memory_mb)
                 if result is None:
                     continue
-                yield worker.task, result[0]
-                worker.task = None
+                answers.append((worker.task, result[0]))
+                staff.remove(worker)
+                if not waiting:
+                    worker.stop()
+                    continue
                 if result[1]:
                     worker.stop()
-                    staff[place] = _hire(function)
+                    worker = _hire(function)
+                staff.append(_hand(_fresh(worker, function, recycle), waiting.popleft(), deadline_s))
+            # Every worker has its next task before anybody looks at the last one's result.
+            yield from answers
     finally:
         for worker in staff:
             worker.stop()
