@@ -25,8 +25,10 @@ class Report:
         if done <= 1:
             self._began = time.monotonic()
         rate = max(done - 1, 0) / max(time.monotonic() - self._began, 1e-3)
-        text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        (self._draw if sys.stderr.isatty() else self._say)(done, total, f"{text}  {rate:.3g}/s" if rate else text)
+        # A stage that counts its own rates has said enough.
+        rates = {} if any(name.endswith("/s") for name in figures) or not rate else {"/s": rate}
+        text = "  ".join(map(_told, {**figures, **rates}.items()))
+        (self._draw if sys.stderr.isatty() else self._say)(done, total, text)
 
     def close(self) -> None:
         """Take the bar off the terminal."""
@@ -38,7 +40,7 @@ class Report:
         if self._bar is None:
             columns = (
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=8),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[text]}"),
                 TimeRemainingColumn(),
@@ -56,3 +58,9 @@ class Report:
             self._said = time.monotonic()
             left = f"  {(total - done) * (self._said - self._began) / (done - 1):.0f} s left" if done > 1 else ""
             print(f"{self._stage}: {done}/{total}  {text}{left}", file=sys.stderr, flush=True)
+
+
+def _told(figure: tuple[str, float]) -> str:
+    """A figure beside its name; a rate's unit stands behind it."""
+    name, value = figure
+    return f"{value:.3g}{' ' * (name != '/s')}{name}" if name.endswith("/s") else f"{name} {value:.4g}"
