@@ -45,8 +45,8 @@ def main() -> None:
     rows: list[tuple[float, float]] = []
 
     def watch(done: int, total: int, **figures: float) -> None:
-        if done % EVERY == 0:
-            workers = [_resident_mb(process.pid or 0) for process in multiprocessing.active_children()]
+        workers = [_resident_mb(process.pid or 0) for process in multiprocessing.active_children()]
+        if done % EVERY == 0 and any(workers):  # behind the last clip there are none any more
             rows.append((_resident_mb(os.getpid()), sum(workers) / max(len(workers), 1)))
             print(f"| {done} | {rows[-1][0]:.0f} | {rows[-1][1]:.0f} |", flush=True)
 
