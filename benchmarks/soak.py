@@ -27,10 +27,10 @@ def main() -> None:
     import os
 
     import torch
-    from pipeline.engines.local import Engine
 
     from pipeline.datasets._tree import clip_of, media_under
     from pipeline.decoding import decode_all
+    from pipeline.engines.local import Engine
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips_dir", type=Path)

@@ -24,13 +24,10 @@ def write_manifest(path: Path, clips: list[Clip]) -> None:
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders")
-    for split in SPLITS:
-        absent = labels - {clip.label for clip in clips if clip.split == split}
-        if absent:
-            raise SourceError(
-                f"the {split} split has no clip of {', '.join(sorted(absent))}; "
-                "add clips, carve a larger fraction, or leave the class out"
-            )
+    for split, names in absent(clips).items():
+        raise SourceError(
+            f"the {split} split has no clip of {', '.join(names)}; add clips, carve a larger fraction, or leave the class out"
+        )
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -55,6 +52,13 @@ def read_manifest(path: Path) -> list[Clip]:
             raise SourceError(f"{path}: the clip id {clip.clip_id} stands there twice; ids must be unique")
         seen.add(clip.clip_id)
     return clips
+
+
+def absent(clips: list[Clip]) -> dict[str, list[str]]:
+    """split -> labels that have a clip elsewhere and none there."""
+    labels = {clip.label for clip in clips}
+    found = {split: sorted(labels - {clip.label for clip in clips if clip.split == split}) for split in SPLITS}
+    return {split: names for split, names in found.items() if names}
 
 
 def _row(clip: Clip, folder: Path) -> dict[str, object]:

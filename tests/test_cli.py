@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ from conftest import ROOT, values
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from pipeline.manifest import write_manifest
+from pipeline.records import Clip
 from stages import cli
 
 SMALL = (
@@ -182,9 +185,12 @@ def test_a_traceback_is_shown_when_asked(tmp_path: Path) -> None:
     assert "Traceback" in result.stderr and result.stderr.strip().splitlines()[-1].startswith("error: ")
 
 
-def test_an_interrupted_decode_says_how_to_go_on_and_does(manifest: Path, shards: Path, tmp_path: Path) -> None:
-    out = tmp_path / "shards"
-    command = [sys.executable, "-m", "stages", "decode", str(manifest), str(out), "--quiet"]
+def test_an_interrupted_decode_says_how_to_go_on_and_does(clips: list[Clip], tmp_path: Path) -> None:
+    manifest, out, whole = tmp_path / "manifest.csv", tmp_path / "shards", tmp_path / "whole"
+    # So many that it cannot be over before the signal comes, on a busy machine either.
+    many = [dataclasses.replace(clip, clip_id=f"{clip.clip_id}-{i}") for clip in clips for i in range(8)]
+    write_manifest(manifest, sorted(many, key=lambda clip: clip.clip_id))
+    command = [sys.executable, "-m", "stages", "decode", str(manifest), str(out), "--quiet", "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list(out.rglob("shard-*.tar")):
         time.sleep(0.01)
@@ -195,7 +201,12 @@ def test_an_interrupted_decode_says_how_to_go_on_and_does(manifest: Path, shards
         "error: interrupted; run the same command again, finished shards, parts, seeds and measures are kept\n",
     )
     assert run("decode", manifest, out, "--quiet").returncode == 0
-    assert {path.name: path.read_bytes() for path in out.rglob("*.tar")} == {p.name: p.read_bytes() for p in shards.rglob("*.tar")}
+    assert run("decode", manifest, whole, "--quiet").returncode == 0
+    assert tars(out) == tars(whole)
+
+
+def tars(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.tar")}
 
 
 def test_the_whole_line_twice_gives_the_same_files(params_file: Path, media: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pipeline.decoding import Decode, decode_all, limited, table_of
 from pipeline.engines.local import Engine as Local
 from pipeline.errors import OutputError, ParamsError
 from pipeline.files import only_one
+from pipeline.manifest import absent
 from pipeline.media import write_clip
 from pipeline.records import Clip
 from pipeline.training import silent
@@ -149,6 +150,11 @@ def test_a_reason_can_be_tried_again(plain: list[Clip], tmp_path: Path) -> None:
 def test_an_unknown_reason_lists_the_known_ones(plain: list[Clip], tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="--retry timout: the ledger knows no such reason; there are no_audio"):
         decoded(plain, tmp_path / "out", ("timout",))
+
+
+def test_a_label_that_a_split_lacks_is_said(plain: list[Clip]) -> None:
+    assert absent(plain) == {}
+    assert absent([clip for clip in plain if clip.clip_id != "valb"]) == {"val": ["b"]}
 
 
 def test_a_limit_takes_some_of_every_class_and_split(plain: list[Clip]) -> None:
