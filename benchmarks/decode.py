@@ -143,9 +143,12 @@ def compare(clips: list[Clip], settings: Decode, rounds: int, scratch: Path) -> 
 
 def ours(clips: list[Clip], settings: Decode, scratch: Path) -> tuple[int, Cost]:
     """(windows written, cost) of the whole line, its worker's start included."""
+    import torch
+
     from pipeline.decoding import decode_all
     from pipeline.engines.local import Engine as Local
 
+    torch.set_num_threads(1)  # as stages/decode.py does
     with tempfile.TemporaryDirectory(dir=scratch) as out:
         before = Cost.now()
         counts = decode_all(clips, Path(out) / "shards", settings, Local(workers=1), lambda *_, **__: None)
