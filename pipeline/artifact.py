@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 import pipeline
 from pipeline import tables
@@ -60,6 +59,8 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str
 
 def read_artifact(path: Path) -> SyntheticSet:
     """The set in a file of this format; ArtifactError if it is missing, damaged, changed or newer than this program."""
+    import torch  # here, for describing and publishing a file should not wait two seconds for it
+
     columns, about = read_parts(path)
     try:
         return SyntheticSet(
