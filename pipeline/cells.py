@@ -6,11 +6,12 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
+from pipeline.checkpoint import Checkpoint
 from pipeline.errors import CellError
 from pipeline.files import code_digest, digest_of, new_file, new_folder, read_json, short, write_json
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from pipeline.crowd import Crew
     from pipeline.evaluation import Budget
-    from pipeline.records import Coreset, RealSet, SyntheticSet
-    from pipeline.training import Network
+    from pipeline.materials import Machine, Materials
+    from pipeline.records import RealSet, SyntheticSet
 
 LOSSES = "losses.csv"
 START = "start.safetensors"
@@ -28,41 +29,53 @@ START = "start.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Everything that a cell is made from; `digest` names it, so that an interrupted run is found again."""
+    """Everything that a cell is made from; `digest` names it, so that an interrupted run is found again.
+
+    Args:
+        budget, crew, val: what step sizes are chosen with.
+        machine: what descents run on; its rank 0 writes and tells.
+    """
 
     method: str
     distiller: Any
     ipc: int
-    real: RealSet
-    coresets: Mapping[str, Coreset]
-    networks: Mapping[str, Network]
+    materials: Materials
+    machine: Machine
     budget: Budget
     crew: Crew
     val: RealSet
-    report: Callable[..., None]
 
     def __post_init__(self) -> None:
-        """CellError for a ranking of other shards than are read here, or for rankings of two feature tables."""
-        again = "run `avdistill extract` and `coreset` again"
-        for name, coreset in self.coresets.items():
-            if coreset.shards != self.real.digest:
+        """CellError for rankings of other shards or of two feature tables, for too many candidates, and for too many ranks."""
+        again, real = "run `avdistill extract` and `coreset` again", self.materials.real
+        for name, coreset in self.materials.coresets.items():
+            if coreset.shards != real.digest:
                 made = f"ranking {name!r} was made from shards {short(coreset.shards)}"
-                raise CellError(f"{made}, the shards here are {short(self.real.digest)}; {again}")
-        tables = {coreset.table: name for name, coreset in self.coresets.items()}
+                raise CellError(f"{made}, the shards here are {short(real.digest)}; {again}")
+        tables = {coreset.table: name for name, coreset in self.materials.coresets.items()}
         if len(tables) > 1:
             (table, name), (other, second) = list(tables.items())[:2]
             ranked = f"ranking {name!r} is of feature table {short(table)} and {second!r} of {short(other)}"
             raise CellError(f"{ranked}, expected one table; {again}")
+        variants = len(self.distiller.variants())
+        if variants > self.budget.trials:
+            raise CellError(
+                f"{variants} candidate step sizes are more than the {self.budget.trials} trials of the budget; give fewer"
+            )
+        if self.machine.ranks.count > 1 and not self.distiller.separable:
+            told = f"{self.method} cannot be split over {self.machine.ranks.count} ranks, for its loss is no sum over classes"
+            raise CellError(f"{told}; start it without torchrun")
 
     @property
     def digest(self) -> str:
         """SHA-256 of the inputs, and the code, that decide the cell's bytes."""
-        chosen = {name: coreset.to_json() for name, coreset in self.coresets.items()}
-        networks = {name: asdict(network) for name, network in self.networks.items()}  # type: ignore[call-overload]
+        given = self.materials
+        chosen = {name: coreset.to_json() for name, coreset in given.coresets.items()}
+        networks = {name: asdict(network) for name, network in given.networks.items()}  # type: ignore[call-overload]
         students = [asdict(self.crew.network), asdict(self.crew.head)]  # type: ignore[call-overload]
         tuning = [asdict(self.budget), students, self.val.digest]
-        about = [self.method, asdict(self.distiller), self.ipc, self.real.digest]
-        return digest_of([code_digest(), about, chosen, networks, tuning])
+        about = [self.method, asdict(self.distiller), self.ipc, given.real.digest, given.bank and given.bank.digest]
+        return digest_of([code_digest(), about, chosen, networks, tuning, self.crew.device.type])
 
 
 def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tuple[list[dict[str, Any]], float]:
@@ -70,65 +83,78 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tu
 
     Where rows moved, `out`/start.safetensors holds what the first seed started from.
 
-    Finished seeds and the choice lie under `checkpoints`/<digest of the inputs> until the cell is whole.
+    Finished descents, the choice, and the descent that is on its way lie under `checkpoints`/<digest of the inputs> until the
+    cell is whole.
     """
     place = checkpoints / digest_of([cell.digest, seeds[0]])[:16]  # the first seed is the one that is tuned on
-    chosen = _chosen(cell, place / "tuning.json", seeds[0])
+    chosen = _chosen(cell, place, seeds[0])
     distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
     for seed in seeds:
-        if not (place / f"seed{seed}.safetensors").exists():
-            _seed(cell, distiller, seed, chosen["trials"], place)
-    with new_folder(out) as part:
-        for seed in seeds:
-            shutil.copy(place / f"seed{seed}.safetensors", part)
-        _keep_start(cell, seeds[0], part)
-        _join_losses([(seed, place / f"seed{seed}.json") for seed in seeds], part / LOSSES)
-    seconds = chosen["seconds"] + sum(read_json(place / f"seed{seed}.json", "distill")["seconds"] for seed in seeds)
-    shutil.rmtree(place)
+        _descended(cell, distiller, seed, place, _name(distiller, seed))
+    if cell.machine.ranks.number == 0:
+        with new_folder(out) as part:
+            for seed in seeds:
+                synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
+                provenance = {**synthetic.provenance, "tuning": chosen["trials"]}
+                tensors.save_synthetic(part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
+            _keep_start(cell, seeds[0], part)
+            _join_losses([(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES)
+    seconds = chosen["seconds"] + sum(read_json(path, "distill")["seconds"] for path in sorted(place.glob("*-*.json")))
+    shutil.rmtree(place, ignore_errors=True)
     return list(chosen["trials"]), seconds
 
 
-def _run(cell: Cell, distiller: Any, seed: int, report: Callable[..., None]) -> SyntheticSet:
-    synthetic: SyntheticSet = distiller.distill(
-        cell.real, cell.coresets, cell.networks, ipc=cell.ipc, seed=seed, device=cell.crew.device, report=report
-    )
-    return synthetic
+def _name(distiller: Any, seed: int) -> str:
+    """Of the descent with these parameters and seed: one that was tried as a candidate is not done again for its seed."""
+    return f"seed{seed}-{digest_of(asdict(distiller))[:12]}"
 
 
-def _chosen(cell: Cell, path: Path, seed: int) -> dict[str, Any]:
+def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
+    path = place / "tuning.json"
     if not path.exists():
-        began = time.monotonic()
-        picks, trials = evaluation.tuned(
-            cell.distiller.variants(), lambda variant: _run(cell, variant, seed, cell.report), cell.budget, cell.crew, cell.val
-        )
-        write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
-    chosen: dict[str, Any] = read_json(path, "distill")
+        sets = [_descended(cell, variant, seed, place, _name(variant, seed)) for variant in cell.distiller.variants()]
+        if cell.machine.ranks.number == 0:
+            began = time.monotonic()
+            picks, trials = evaluation.tuned(cell.distiller.variants(), sets, cell.budget, cell.crew, cell.val)
+            write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
+    chosen: dict[str, Any] = cell.machine.ranks.told(read_json(path, "distill") if cell.machine.ranks.number == 0 else {})
     return chosen
 
 
-def _seed(cell: Cell, distiller: Any, seed: int, trials: list[dict[str, Any]], place: Path) -> None:
-    losses, began = [], time.monotonic()
+def _descended(cell: Cell, distiller: Any, seed: int, place: Path, name: str) -> SyntheticSet:
+    """The set that a distiller makes with a seed, found again if it was made before, gone on with if it was begun."""
+    path = place / f"{name}.safetensors"
+    if not path.exists():
+        about = {"method": cell.method, "ipc": cell.ipc, "seed": seed, "inputs": digest_of([cell.digest, asdict(distiller)])}
+        machine = replace(
+            cell.machine,
+            report=lambda done, total, **figures: cell.machine.report(done, total, seed=seed, **figures),
+            checkpoint=Checkpoint(path=place / f"{name}.step.safetensors", about=about),
+        )
+        outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+        if cell.machine.ranks.number == 0:
+            write_json(place / f"{name}.json", {"losses": outcome.losses, "seconds": outcome.seconds})
+            synthetic = replace(outcome.synthetic, provenance=_provenance(cell, distiller, seed, outcome.synthetic))
+            tensors.save_synthetic(path, synthetic)
+        cell.machine.ranks.told(None)  # nobody reads before it is written
+    return tensors.load_synthetic(path)
 
-    def report(done: int, total: int, **figures: float) -> None:
-        losses.append(figures["loss"])
-        cell.report(done, total, seed=seed, **figures)
 
-    synthetic = _run(cell, distiller, seed, report)
-    provenance = {
+def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) -> dict[str, Any]:
+    real = cell.materials.real
+    return {
+        **synthetic.provenance,
         "method": cell.method,
         "params": json.loads(json.dumps(asdict(distiller))),
         "seed": seed,
-        "tuning": trials,
-        "preprocessing": cell.real.preprocessing,
-        "source_shards": cell.real.digest,
+        "preprocessing": real.preprocessing,
+        "source_shards": real.digest,
         "pieces": formation.pieces(synthetic.formation),
     }
-    write_json(place / f"seed{seed}.json", {"losses": losses, "seconds": time.monotonic() - began})
-    tensors.save_synthetic(place / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
 
 
 def _keep_start(cell: Cell, seed: int, part: Path) -> None:
-    start: SyntheticSet = cell.distiller.begin(cell.real, cell.coresets, ipc=cell.ipc, seed=seed)
+    start: SyntheticSet = cell.distiller.begin(cell.materials, ipc=cell.ipc, seed=seed)
     end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
     if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
         tensors.save_synthetic(part / START, start)

@@ -1,27 +1,31 @@
-"""The engine of distribution matching: move synthetic rows until random networks see the same class statistics in them."""
+"""The engine of distribution matching: move synthetic rows until networks see in them what they see in the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from pipeline import formation
 from pipeline.augment import augment
+from pipeline.descent import Descent
 from pipeline.errors import CellError
+from pipeline.materials import Resident
 from pipeline.plugins import pick
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
-    from pipeline.networks._towers import Towers
+    from pipeline.descent import Outcome
+    from pipeline.embedders import Embedder
+    from pipeline.materials import Machine
     from pipeline.records import RealSet, SyntheticSet
-    from pipeline.training import Network
+    from pipeline.training import AudioVisual
 
-# Class means, [classes, D] per modality.
-Means = dict[str, Tensor]
 # Pixels per forward pass, by device: classes are taken together up to this many, which bounds memory and changes a loss by
 # float noise (4e-8). A CPU gains nothing from larger passes; a GPU needs them to be busy.
 PASS_PIXELS = {"cpu": 2**17, "cuda": 2**22}
@@ -44,80 +48,152 @@ class Plan:
     operations: Mapping[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a network sees of some classes, class by class.
+
+    Args:
+        features: modality -> [N, D]; `sizes`: how many of the N are each class's, in the order of `labels`.
+        head: the network's classifier, where it has been trained.
+    """
+
+    features: Mapping[str, Tensor]
+    sizes: tuple[int, ...]
+    labels: tuple[int, ...]
+    head: nn.Module
+
+    def means(self) -> dict[str, Tensor]:
+        """Class means, [classes, D] per modality."""
+        return {m: per_class(values, self.sizes) for m, values in self.features.items()}
+
+    def by_class(self, modality: str) -> tuple[Tensor, ...]:
+        """Features [n, D] of each class."""
+        return torch.split(self.features[modality], list(self.sizes))
+
+    def scaled(self, modality: str, scale: Tensor) -> Tensor:
+        """Features [N, D], each divided by its class's entry of `scale` [classes]."""
+        return self.features[modality] / scale.repeat_interleave(torch.tensor(self.sizes, device=scale.device))[:, None]
+
+    def surprise(self) -> Tensor:
+        """Cross-entropy of the head's outputs, summed over outputs: the mean of each class's instances, [classes]."""
+        return torch.stack([self._per_class(F.cross_entropy(z, label, reduction="none")) for z, label in self._outputs()]).sum(0)
+
+    def right(self) -> Tensor:
+        """The share of each class's instances that the head gets right, the mean over its outputs, [classes]."""
+        return torch.stack([self._per_class((z.argmax(1) == label).float()) for z, label in self._outputs()]).mean(0)
+
+    def _outputs(self) -> list[tuple[Tensor, Tensor]]:
+        logits: dict[str, Tensor] = self.head(self.features)
+        own = torch.tensor(self.labels).repeat_interleave(torch.tensor(self.sizes))
+        # Back from what autocast makes of them.
+        kind = next(iter(self.features.values())).dtype
+        return [(values.to(kind), own.to(values.device)) for values in logits.values()]
+
+    def _per_class(self, values: Tensor) -> Tensor:
+        return per_class(values[:, None], self.sizes)[:, 0]
+
+
+# (real, synthetic, streams) -> the loss of these classes, a sum over them; streams(name) is the step's own generator.
+Loss = Callable[[Seen, Seen, Callable[[str], torch.Generator]], Tensor]
+
+
+def per_class(values: Tensor, sizes: Sequence[int]) -> Tensor:
+    """[N, D], class by class -> the mean of each class, [classes, D]."""
+    if len(set(sizes)) == 1:
+        return values.reshape(len(sizes), sizes[0], -1).mean(1)
+    return torch.stack([part.mean(0) for part in torch.split(values, list(sizes))])
+
+
 def match(
-    real: RealSet,
-    start: SyntheticSet,
-    loss: Callable[[Means, Means], Tensor],
-    network: Network,
-    plan: Plan,
-    *,
-    seed: int,
-    device: torch.device,
-    report: Callable[..., None],
-) -> SyntheticSet:
-    """Take `plan.steps` steps from `start` down `loss(real means, synthetic means)`, a fresh network at each.
+    real: RealSet, start: SyntheticSet, loss: Loss, embedder: Embedder, plan: Plan, *, seed: int, machine: Machine
+) -> Outcome:
+    """Take `plan.steps` steps from `start` down `loss(real, synthetic)` in the eyes of the step's network.
 
     The loss must be a sum over classes: classes are embedded several at a time and their gradients added, then all rows take
     one step, as in DM. The authors of AVDD step class by class on one tensor; with momentum 0.5 and one network per step both
     move a class by about twice the step size times its gradient.
     """
-    rows = {m: values.to(device).clone().requires_grad_() for m, values in start.rows.items()}
-    groups = [{"params": [values], "lr": pick(plan.rates, m, "rate")} for m, values in rows.items()]
-    optimiser = torch.optim.SGD(groups, momentum=plan.momentum)
-    module = network.build(real.shapes, stream("network", seed)).to(device).requires_grad_(False)
-    members = [real.of_class(label) for label in range(len(real.classes))]
-    for step in range(plan.steps):
-        module.initialise(stream("network", seed, step))
-        draws = _draw(members, plan.batch_real, stream("batch", seed, step))
-        optimiser.zero_grad()
-        total = 0.0
-        for labels in _passes(draws, real, start, PASS_PIXELS[device.type]):
-            means = _real_means(module, real, [draws[label] for label in labels], plan, seed, step, device)
-            value = loss(means, _synthetic_means(module, rows, start, labels, plan, seed, step))
-            value.backward()  # type: ignore[no-untyped-call]
-            total += value.item()
-        if not torch.tensor(total).isfinite():
-            raise CellError(
-                f"the loss is {total} at step {step}; check the real set for NaN, or lower the rates ({dict(plan.rates)})"
-            )
-        optimiser.step()
-        report(step + 1, plan.steps, loss=total)
-    return replace(start, rows={m: values.detach().cpu() for m, values in rows.items()})
+    rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
+    descent = Descent(start.rows, rates, plan.momentum, machine)
+    matcher = _Matcher(real, start, loss, embedder, plan, seed, machine, descent.leaves)
+    descent.run(plan.steps, lambda step: matcher.move(step, descent))
+    return descent.outcome(start)
 
 
-def _draw(members: list[Tensor], count: int, generator: torch.Generator) -> list[Tensor]:
-    return [index[torch.randperm(len(index), generator=generator)[:count]] for index in members]
+class _Matcher:
+    """The losses of a step, a group of classes at a time."""
 
+    def __init__(
+        self,
+        real: RealSet,
+        start: SyntheticSet,
+        loss: Loss,
+        embedder: Embedder,
+        plan: Plan,
+        seed: int,
+        machine: Machine,
+        rows: Mapping[str, Tensor],
+    ) -> None:
+        self._real, self._start, self._loss, self._embedder, self._plan = real, start, loss, embedder, plan
+        self._seed, self._machine, self._rows = seed, machine, rows
+        self._resident = Resident(real, machine)
+        self._members = [real.of_class(label) for label in range(len(real.classes))]
+        self._together = self._fitting(PASS_PIXELS[machine.device.type])
 
-def _passes(draws: list[Tensor], real: RealSet, start: SyntheticSet, most: int) -> list[list[int]]:
-    """Class labels, grouped so that a group's instances hold about `most` pixels of the larger modality."""
-    pixels = max(torch.Size(shape).numel() for shape in real.shapes.values())
-    instances = max(max(len(draw) for draw in draws), start.ipc * formation.pieces(start.formation))
-    together = max(most // (pixels * instances), 1)
-    labels = list(range(len(draws)))
-    return [labels[first : first + together] for first in range(0, len(labels), together)]
+    def move(self, step: int, descent: Descent) -> float:
+        """One step; where the device has not enough memory for its groups of classes, with smaller groups from here on."""
+        while True:
+            try:
+                return descent.down(self._losses(step))
+            except torch.OutOfMemoryError as error:
+                if self._together == 1:
+                    raise CellError(
+                        f"one class of {self._most()} instances does not fit into the device's memory ({error}); "
+                        "lower batch_real, or the pieces of the formation"
+                    ) from error
+                self._together = max(self._together // 2, 1)
 
+    def _losses(self, step: int) -> Iterator[Tensor]:
+        module = self._embedder.at(step)
+        generator = stream("batch", self._seed, step)
+        draws = [index[torch.randperm(len(index), generator=generator)[: self._plan.batch_real]] for index in self._members]
+        labels = self._machine.ranks.share(range(len(draws)))
+        for first in range(0, len(labels), self._together):
+            own = labels[first : first + self._together]
+            with torch.autocast(self._machine.device.type, torch.bfloat16, enabled=self._machine.device.type == "cuda"):
+                real = self._real_seen(module, [draws[label] for label in own], own, step)
+                yield self._loss(real, self._synthetic_seen(module, own, step), partial(stream, self._seed, step))
 
-@torch.no_grad()
-def _real_means(
-    module: Towers, real: RealSet, draws: list[Tensor], plan: Plan, seed: int, step: int, device: torch.device
-) -> Means:
-    rows = real.normalised(torch.cat(draws))
-    seen = {m: _augmented(values.to(device), m, real, plan, seed, step) for m, values in rows.items()}
-    sizes = [len(draw) for draw in draws]
-    return {m: torch.stack([part.mean(0) for part in torch.split(f, sizes)]) for m, f in module.embed(seen).items()}
+    @torch.no_grad()
+    def _real_seen(self, module: AudioVisual, draws: list[Tensor], labels: list[int], step: int) -> Seen:
+        rows = self._resident.at(torch.cat(draws))
+        seen = {m: self._augmented(values, m, self._real, step) for m, values in rows.items()}
+        return self._seen(module, seen, tuple(len(draw) for draw in draws), labels)
 
+    def _synthetic_seen(self, module: AudioVisual, labels: list[int], step: int) -> Seen:
+        start, seen = self._start, {}
+        index = torch.cat([torch.arange(label * start.ipc, (label + 1) * start.ipc) for label in labels])
+        pieces = formation.pieces(start.formation)
+        for m, values in self._rows.items():
+            instances = self._augmented(formation.split(values[index.to(values.device)], start.formation[m]), m, start, step)
+            # From piece by piece to class by class.
+            seen[m] = instances.reshape(pieces, len(labels), start.ipc, *instances.shape[1:]).transpose(0, 1).flatten(0, 2)
+        return self._seen(module, seen, (pieces * start.ipc,) * len(labels), labels)
 
-def _synthetic_means(
-    module: Towers, rows: Mapping[str, Tensor], start: SyntheticSet, labels: list[int], plan: Plan, seed: int, step: int
-) -> Means:
-    first, last = labels[0] * start.ipc, (labels[-1] + 1) * start.ipc
-    instances = {m: formation.split(values[first:last], start.formation[m]) for m, values in rows.items()}
-    seen = {m: _augmented(values, m, start, plan, seed, step) for m, values in instances.items()}
-    return {m: f.reshape(-1, len(labels), start.ipc, f.shape[1]).mean((0, 2)) for m, f in module.embed(seen).items()}
+    def _seen(self, module: AudioVisual, rows: dict[str, Tensor], sizes: tuple[int, ...], labels: list[int]) -> Seen:
+        features = {m: values.float() for m, values in module.towers.embed(rows).items()}
+        return Seen(features=features, sizes=sizes, labels=tuple(labels), head=module.head)
 
+    def _augmented(self, values: Tensor, modality: str, data: RealSet | SyntheticSet, step: int) -> Tensor:
+        # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.
+        operations = pick(self._plan.operations, modality, "list of augmentations")
+        return augment(values, operations, data.normalisation[modality].fill, stream("augment", self._seed, step))
 
-def _augmented(values: Tensor, modality: str, data: RealSet | SyntheticSet, plan: Plan, seed: int, step: int) -> Tensor:
-    # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.
-    generator = stream("augment", seed, step)
-    return augment(values, pick(plan.operations, modality, "list of augmentations"), data.normalisation[modality].fill, generator)
+    def _most(self) -> int:
+        largest = max(min(len(index), self._plan.batch_real) for index in self._members)
+        return max(largest, self._start.ipc * formation.pieces(self._start.formation))
+
+    def _fitting(self, pixels: int) -> int:
+        """Classes at a time, so that their instances hold about so many pixels of the larger modality."""
+        each = max(torch.Size(shape).numel() for shape in self._real.shapes.values())
+        return max(pixels // (each * self._most()), 1)

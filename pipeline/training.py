@@ -57,11 +57,12 @@ class AudioVisual(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one network is trained: Adam on its head's loss.
+    """How one network is trained on its head's loss.
 
     Args:
         rates: learning rate of each modality's tower; `head_rates`: of the outputs that see it.
         schedule: fraction of the steps done, 0..1 -> factor on every rate.
+        momentum: of SGD; None takes Adam.
         stops: fraction of the steps after which a modality's rates are 0 (early stopping).
         operations: modality -> augmentations, one of them drawn per batch and modality.
     """
@@ -74,6 +75,7 @@ class Recipe:
     schedule: Callable[[float], float]
     stops: Mapping[str, float]
     operations: Mapping[str, tuple[str, ...]]
+    momentum: float | None = None
 
     def until(self, fraction: float) -> int:
         """Steps after which that fraction is done, at least one."""
@@ -247,23 +249,27 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Adam:
-    """Adam with a group per learning rate and stop; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
+def constant(done: float) -> float:
+    """The same rate throughout."""
+    return 1.0
+
+
+def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+    """With a group per learning rate and stop; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
     groups: dict[tuple[float, int], list[Tensor]] = {}
     for name, values in parameters.items():
         place, _, seen, *_ = name.split(".")
         rates = recipe.rates if place == "towers" else recipe.head_rates
         modality = modalities(seen)[0]
         groups.setdefault((pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []).append(values)
+    given = [{"params": values, "lr": rate, "peak": rate, "stop": stop} for (rate, stop), values in groups.items()]
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
-    return torch.optim.Adam(
-        [{"params": values, "lr": rate, "peak": rate, "stop": stop} for (rate, stop), values in groups.items()],
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    if recipe.momentum is None:
+        return torch.optim.Adam(given, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(given, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
 
 
-def _descend(optimiser: torch.optim.Adam, loss: Tensor, recipe: Recipe, step: int) -> None:
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, recipe: Recipe, step: int) -> None:
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps) if step < group["stop"] else 0.0
     optimiser.zero_grad()

@@ -22,6 +22,7 @@ STAGES = (
     "decode",
     "extract",
     "coreset",
+    "experts",
     "distill",
     "export",
     "evaluate",
@@ -51,9 +52,19 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         "",
         typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; without it Ray runs on this machine alone."),
     ),
+    "memory_mb": (
+        int,
+        8192,
+        typer.Option(
+            "--memory-mb", min=1, envvar="AVDISTILL_MEMORY_MB", help="Of the device, for real samples; more are streamed."
+        ),
+    ),
     "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
 }
+
+# What a stage's annotations are on the command line.
+KINDS = {"Path": Path, "Path | None": Path | None, "str": str, "int": int, "tuple[str, ...]": list[str]}
 
 app = typer.Typer(
     add_completion=False,
@@ -81,7 +92,8 @@ def options(
 ) -> None:
     """From labelled videos to a tiny synthetic audio-visual set, as one HDF5 file.
 
-    The stages in order: ingest, decode, extract, coreset, distill, export, evaluate, publish; ceiling and report go with them.
+    The stages in order: ingest, decode, extract, coreset, experts, distill, export, evaluate, publish; ceiling and
+    report go with them.
     `dvc repro` runs them all.
     """
     context.obj = {"params_file": params_file, "changes": change or [], "traceback": show_traceback}
@@ -139,8 +151,8 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
         return parameter.replace(annotation=Annotated[bool, typer.Option(f"--{parameter.name}")], default=False)
     if parameter.annotation == "Place":
         return parameter.replace(annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")])
-    kind = {"Path": Path, "str": str, "int": int, "tuple[str, ...]": list[str]}[parameter.annotation]
-    return parameter.replace(annotation=Annotated[kind, _declared(parameter)])
+    plain: Any = KINDS[parameter.annotation]
+    return parameter.replace(annotation=Annotated[plain, _declared(parameter)])
 
 
 def _declared(parameter: inspect.Parameter, **more: Any) -> Any:

@@ -10,52 +10,78 @@ from stages._machine import checkpoints_beside
 from stages._seconds import write_seconds
 
 if TYPE_CHECKING:
+    from pipeline.materials import Materials
     from pipeline.params import Params
-    from pipeline.records import Coreset
+    from pipeline.records import RealSet
 
 
 def distill(
-    method: str, ipc: int, shards: Path, coresets: Path, out: Path, *, params: Params, device: str, workers: int, report: Any
+    method: str,
+    ipc: int,
+    shards: Path,
+    coresets: Path,
+    out: Path,
+    *,
+    experts: Path | None = None,
+    params: Params,
+    device: str,
+    memory_mb: int,
+    workers: int,
+    report: Any,
 ) -> str:
     """Distil the training split into IPC synthetic instances per class, one set for each of grid.seeds.
 
     SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the one rule of protocol `budget`
-    chooses among them on the validation split beside it. Finished seeds survive an interruption. The time that it took goes to
-    OUT's sibling .seconds.json.
+    chooses among them on the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it.
+    An interrupted run goes on from its last step. The time that it took goes to OUT's sibling .seconds.json.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
     from pipeline import cells, plugins
-    from pipeline.evaluation import refuse_absent_classes
     from pipeline.files import refuse_existing
+    from pipeline.materials import Machine
     from pipeline.params import Grid
-    from pipeline.shards import read_shards
 
     refuse_existing(out)
-    distiller = params.build(f"distill.{method}", plugins.find("distillers", method))
-    means, real, val = Means.of(params), read_shards(shards), read_shards(shards.parent / "val")
-    refuse_absent_classes(val, "val")
+    distiller, means = params.build(f"distill.{method}", plugins.find("distillers", method)), Means.of(params)
+    crew = means.crew(means.settings.run[0], device, workers, report)
+    machine = Machine(device=crew.device, report=report, memory_mb=memory_mb)
     cell = cells.Cell(
         method=method,
         distiller=distiller,
         ipc=ipc,
-        real=real,
-        coresets=_coresets(coresets),
-        networks=means.networks,
+        materials=_materials(shards, coresets, experts, means),
+        machine=machine,
         budget=means.settings.protocols.budget,
-        crew=means.crew(means.settings.run[0], device, workers, report),
-        val=val,
-        report=report,
+        crew=crew,
+        val=_validation(shards.parent / "val"),
     )
     seeds = params.build("grid", Grid).seeds
     trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    write_seconds(out, seconds, cell.crew)
+    write_seconds(out, seconds, crew)
     chosen = f", step size chosen among {len(trials)}" if trials else ""
-    return f"{method}: {len(seeds)} sets of {len(real.classes)} classes x {ipc}{chosen} -> {out}"
+    return f"{method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {ipc}{chosen} -> {out}"
 
 
-def _coresets(folder: Path) -> dict[str, Coreset]:
+def _validation(shards: Path) -> RealSet:
+    from pipeline.evaluation import refuse_absent_classes
+    from pipeline.shards import read_shards
+
+    val = read_shards(shards)
+    refuse_absent_classes(val, "val")
+    return val
+
+
+def _materials(shards: Path, coresets: Path, experts: Path | None, means: Means) -> Materials:
+    from pipeline.bank import read_bank
     from pipeline.files import read_json
+    from pipeline.materials import Materials
     from pipeline.records import Coreset
+    from pipeline.shards import read_shards
 
-    return {path.stem: Coreset.from_json(read_json(path, "coreset")) for path in sorted(folder.glob("*.json"))}
+    return Materials(
+        real=read_shards(shards),
+        coresets={path.stem: Coreset.from_json(read_json(path, "coreset")) for path in sorted(coresets.glob("*.json"))},
+        networks=means.networks,
+        bank=read_bank(experts, means.networks, means.heads) if experts else None,
+    )

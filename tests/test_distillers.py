@@ -6,46 +6,57 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import CPU, toy_real
+from conftest import toy_real
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plugins import NETWORKS, built, rankings
+from test_plugins import built, distilled, rankings
 
 from pipeline import matching
 from pipeline.distillers._chosen import form
 from pipeline.errors import CellError, PluginError
 from pipeline.formation import split
-from pipeline.training import silent
+from pipeline.matching import Seen
+from pipeline.streams import stream
 
 
-def means(seed: int, widths: tuple[int, int] = (7, 7)) -> dict[str, torch.Tensor]:
+def seen(seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: int = 3) -> Seen:
+    """Random features of some classes, and a linear head that tells them apart at random."""
     numbers = torch.Generator().manual_seed(seed)
-    return {
-        m: torch.randn(3, width, generator=numbers, dtype=torch.float64)
+    features = {
+        m: torch.randn(classes * each, width, generator=numbers, dtype=torch.float64)
         for m, width in zip(("frame", "logmel"), widths, strict=True)
     }
+    head = built("heads", "ensemble").build({m: f.shape[1] for m, f in features.items()}, classes, torch.Generator().manual_seed(1))
+    return Seen(features=features, sizes=(each,) * classes, labels=tuple(range(classes)), head=head.double())
+
+
+def streams(name: str) -> torch.Generator:
+    return stream(name, 0)
+
+
+def loss_of(method: str, real: Seen, synthetic: Seen) -> float:
+    return built("distillers", method).loss(real, synthetic, streams).item()
 
 
 @given(seed=st.integers(0, 10_000))
 def test_avdd_at_the_published_weights_is_21_times_dm(seed: int) -> None:
-    real, synthetic = means(seed), means(seed + 1)
-    ratio = built("distillers", "avdd").loss(real, synthetic) / built("distillers", "dm").loss(real, synthetic)
-    assert ratio.item() == pytest.approx(21, rel=1e-12)
+    real, synthetic = seen(seed), seen(seed + 1)
+    assert loss_of("avdd", real, synthetic) == pytest.approx(21 * loss_of("dm", real, synthetic), rel=1e-12)
 
 
 def test_avdd_at_unequal_weights_couples_the_modalities() -> None:
     avdd = dataclasses.replace(built("distillers", "avdd"), weight_gap=0.0)
-    real, synthetic = means(0), means(1)
-    a, v = real["logmel"] - synthetic["logmel"], real["frame"] - synthetic["frame"]
+    real, synthetic = seen(0), seen(1)
+    a, v = (real.means()[m] - synthetic.means()[m] for m in ("logmel", "frame"))
     expected = 11 * (a.square().sum() + v.square().sum()) + 20 * (a * v).sum()
-    assert avdd.loss(real, synthetic).item() == pytest.approx(expected.item())
+    assert avdd.loss(real, synthetic, streams).item() == pytest.approx(expected.item())
 
 
 def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
     rates = {"frame": (0.001,), "logmel": (0.001,)}
     avdd = dataclasses.replace(built("distillers", "avdd"), rates=rates)
     dm = dataclasses.replace(built("distillers", "dm"), rates={m: (21 * r[0],) for m, r in rates.items()})
-    one, other = (m.distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent).rows for m in (avdd, dm))
+    one, other = (distilled(method).rows for method in (avdd, dm))
     start = form(toy_real(), rankings()["herding"].ranking, 1, dm.formation).rows
     for modality in one:
         moved = (other[modality] - start[modality]).abs().max()
@@ -53,59 +64,95 @@ def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
         assert (one[modality] - other[modality]).abs().max() < 1e-4 * moved
 
 
-@pytest.mark.parametrize("method", ["dm", "avdd"])
-def test_the_loss_of_equal_sets_is_zero(method: str) -> None:
-    assert built("distillers", method).loss(means(0), means(0)).item() == 0
+MATCHED = ["avdd", "dm", "idm", "jcf", "m3d"]
+
+
+@pytest.mark.parametrize("method", MATCHED)
+def test_the_distance_of_equal_sets_is_zero(method: str) -> None:
+    distiller = built("distillers", method)
+    alone = dataclasses.replace(distiller, weight=0.0) if hasattr(distiller, "weight") else distiller
+    # jcf smooths its root: sqrt(1e-8) for each of three classes.
+    assert alone.loss(seen(0), seen(0), streams).item() == pytest.approx(0, abs=4e-4)
+
+
+@pytest.mark.parametrize("method", MATCHED)
+def test_the_loss_of_other_sets_is_not(method: str) -> None:
+    assert loss_of(method, seen(0), seen(1)) > 0.1
 
 
 def test_avdd_refuses_one_modality_and_names_dm() -> None:
-    alone = {"frame": means(0)["frame"]}
+    alone = dataclasses.replace(seen(0), features={"frame": seen(0).features["frame"]})
     with pytest.raises(CellError, match="use dm for one"):
-        built("distillers", "avdd").loss(alone, alone)
+        built("distillers", "avdd").loss(alone, alone, streams)
 
 
 def test_avdd_refuses_unequal_widths() -> None:
     with pytest.raises(CellError, match="found widths 5 and 7"):
-        built("distillers", "avdd").loss(means(0, (7, 5)), means(1, (7, 5)))
+        built("distillers", "avdd").loss(seen(0, (7, 5)), seen(1, (7, 5)), streams)
 
 
+def shuffled(side: Seen, order: list[int]) -> Seen:
+    """The same classes in another order."""
+    features = {m: torch.cat([side.by_class(m)[i] for i in order]) for m in side.features}
+    return dataclasses.replace(side, features=features, labels=tuple(side.labels[i] for i in order))
+
+
+@pytest.mark.parametrize("method", MATCHED)
 @given(order=st.permutations(range(3)))
-def test_the_loss_does_not_depend_on_the_order_of_classes(order: list[int]) -> None:
-    real, synthetic = means(0), means(1)
-    shuffled = [{m: values[order] for m, values in side.items()} for side in (real, synthetic)]
-    for method in ("dm", "avdd"):
-        loss = built("distillers", method).loss
-        assert loss(*shuffled).item() == pytest.approx(loss(real, synthetic).item())
+def test_the_loss_does_not_depend_on_the_order_of_classes(method: str, order: list[int]) -> None:
+    real, synthetic = seen(0), seen(1)
+    loss = loss_of(method, shuffled(real, order), shuffled(synthetic, order))
+    assert loss == pytest.approx(loss_of(method, real, synthetic))
+
+
+@pytest.mark.parametrize("method", MATCHED)
+@given(order=st.permutations(range(4)))
+def test_the_loss_does_not_depend_on_the_order_of_samples(method: str, order: list[int]) -> None:
+    real, synthetic = seen(0), seen(1)
+    moved = {m: torch.cat([own[order] for own in real.by_class(m)]) for m in real.features}
+    loss = loss_of(method, dataclasses.replace(real, features=moved), synthetic)
+    assert loss == pytest.approx(loss_of(method, real, synthetic))
+
+
+@pytest.mark.parametrize("method", MATCHED)
+def test_gradients_agree_with_finite_differences(method: str) -> None:
+    real, synthetic, distiller = seen(0), seen(1), built("distillers", method)
+
+    def of(frame: torch.Tensor, logmel: torch.Tensor) -> torch.Tensor:
+        return distiller.loss(real, dataclasses.replace(synthetic, features={"frame": frame, "logmel": logmel}), streams)
+
+    leaves = [synthetic.features[m].clone().requires_grad_() for m in ("frame", "logmel")]
+    assert torch.autograd.gradcheck(of, leaves, atol=1e-6)
 
 
 def test_too_high_an_ipc_names_the_largest_that_fits() -> None:
     with pytest.raises(
         CellError, match="ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; the largest ipc that fits is 3"
     ):
-        built("distillers", "dm").distill(toy_real(), rankings(), NETWORKS, ipc=4, seed=0, device=CPU, report=silent)
+        distilled(built("distillers", "dm"), ipc=4)
 
 
 def test_a_ranking_of_other_samples_is_refused() -> None:
     other = dataclasses.replace(toy_real(), keys=tuple(f"other_{i:04d}" for i in range(24)))
     with pytest.raises(CellError, match="the ranking is of other samples"):
-        built("distillers", "dm").distill(other, rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
+        distilled(built("distillers", "dm"), real=other)
 
 
 def test_a_modality_without_a_value_is_named() -> None:
     dm = dataclasses.replace(built("distillers", "dm"), augment={"frame": ()})
     with pytest.raises(PluginError, match="no list of augmentations named 'logmel' was given; there are frame"):
-        dm.distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
+        distilled(dm)
 
 
 def test_no_instance_is_no_set() -> None:
     with pytest.raises(CellError, match="ipc is 0; expected 1 or more"):
-        built("distillers", "random").distill(toy_real(), rankings(), NETWORKS, ipc=0, seed=0, device=CPU, report=silent)
+        distilled(built("distillers", "random"), ipc=0)
 
 
 def test_a_start_that_was_not_given_is_named() -> None:
     dm = dataclasses.replace(built("distillers", "dm"), start="kcenter")
     with pytest.raises(Exception, match="no coreset named 'kcenter' was given; there are herding, random"):
-        dm.distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
+        distilled(dm)
 
 
 def test_chosen_rows_are_the_real_samples() -> None:
@@ -131,19 +178,16 @@ def test_a_piece_is_the_same_sample_in_both_modalities() -> None:
 
 def test_random_differs_by_seed_and_herding_does_not() -> None:
     def keys(method: str, seed: int) -> tuple[str, ...]:
-        return (
-            built("distillers", method)
-            .distill(toy_real(), rankings(), NETWORKS, ipc=2, seed=seed, device=CPU, report=silent)
-            .source_key
-        )
+        return distilled(built("distillers", method), ipc=2, seed=seed).source_key
 
     assert keys("random", 0) != keys("random", 1)
     assert keys("herding", 0) == keys("herding", 1)
 
 
-def test_classes_taken_together_or_apart_give_the_same_step(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", MATCHED)
+def test_classes_taken_together_or_apart_give_the_same_step(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows() -> dict[str, torch.Tensor]:
-        return built("distillers", "dm").distill(toy_real(), rankings(), NETWORKS, ipc=1, seed=0, device=CPU, report=silent).rows
+        return distilled(built("distillers", method)).rows
 
     together = rows()
     monkeypatch.setitem(matching.PASS_PIXELS, "cpu", 1)

@@ -59,7 +59,7 @@ def test_choices_take_no_test_split() -> None:
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
     variants = built("distillers", "dm").variants()
-    picks, spent = evaluation.tuned(variants, lambda variant: toy_synthetic(), BUDGET, bench.crew, bench.val)
+    picks, spent = evaluation.tuned(variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val)
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 
 

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from conftest import CPU, ORIGIN, ROOT, toy_real, toy_waves, values
 from toy_sources import TOYS
 
 from pipeline import params, plugins, training
+from pipeline.bank import Bank
 from pipeline.crowd import Crew
 from pipeline.errors import PluginError
 from pipeline.evaluation import Bench, Evaluate
+from pipeline.experts import Experts, School
 from pipeline.manifest import read_manifest, write_manifest
+from pipeline.materials import Machine, Materials
 from pipeline.networks.convnet import Network
 from pipeline.parts import Parts
-from pipeline.records import Coreset, Features, RealSet
+from pipeline.records import Coreset, Features, RealSet, SyntheticSet
 from pipeline.training import silent
 
 SECTIONS = {
@@ -66,8 +70,27 @@ def rankings() -> dict[str, Coreset]:
     }
 
 
-def distilled(name: str) -> dict[str, torch.Tensor]:
-    return built("distillers", name).distill(toy_real(), rankings(), NETWORKS, ipc=2, seed=3, device=CPU, report=silent).rows
+@cache
+def toy_bank() -> Bank:
+    """Two experts of two epochs on the toy."""
+    settings = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
+    school = School(
+        settings=settings, network=NETWORKS["convnet"], head=built("heads", "ensemble"), real=toy_real(), device=CPU, report=silent
+    )
+    return Bank(
+        network=school.network, head=school.head, shards="toy0", about={}, courses=[school.course(number) for number in range(2)]
+    )
+
+
+def materials(**changes: Any) -> Materials:
+    """What the toy's sets are made from."""
+    return Materials(**{"real": toy_real(), "coresets": rankings(), "networks": NETWORKS, "bank": toy_bank(), **changes})
+
+
+def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) -> SyntheticSet:
+    """The toy's set by this distiller."""
+    machine = Machine(device=CPU, report=silent)
+    return distiller.distill(materials(**changes), ipc=ipc, seed=seed, machine=machine).synthetic
 
 
 # kind -> what a plugin of that kind makes of a toy, as arrays
@@ -75,7 +98,7 @@ ACTS = {
     "datasets": lambda name: {
         "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
     },
-    "distillers": distilled,
+    "distillers": lambda name: distilled(built("distillers", name), ipc=2, seed=3).rows,
     "extractors": lambda name: extracted(name, heard(name)).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
     "metrics": lambda name: dict(
@@ -182,11 +205,12 @@ def test_datasets_make_a_manifest_of_whole_groups(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", plugins.names("distillers"))
 def test_distillers_leave_their_inputs_alone(name: str) -> None:
-    real, ranked = toy_real(), rankings()
-    before = copy.deepcopy((real.rows, ranked))
-    built("distillers", name).distill(real, ranked, NETWORKS, ipc=1, seed=0, device=CPU, report=silent)
-    assert all(torch.equal(real.rows[m], before[0][m]) for m in real.rows)
-    assert ranked == before[1]
+    given = materials()
+    before = copy.deepcopy((given.real.rows, given.coresets, given.bank.courses))
+    distilled(built("distillers", name), real=given.real, coresets=given.coresets)
+    assert all(torch.equal(given.real.rows[m], before[0][m]) for m in given.real.rows)
+    assert given.coresets == before[1]
+    assert all(torch.equal(old[key], new[key]) for old, new in zip(before[2], given.bank.courses, strict=True) for key in old)
 
 
 @pytest.mark.parametrize("name", plugins.names("distillers"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 
 from pipeline import formation
+from pipeline.descent import Outcome
 from pipeline.errors import CellError
 from pipeline.params import Count
 from pipeline.plugins import pick
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeline.formation import Grid
+    from pipeline.materials import Machine, Materials
     from pipeline.records import Coreset
 
     Ranking = Mapping[str, Sequence[str]]
@@ -33,6 +35,9 @@ class Chosen(ABC):
 
     formation: dict[str, tuple[Count, Count]]
 
+    # Nothing is computed, so there is nothing that ranks could share.
+    separable: ClassVar[bool] = False
+
     @abstractmethod
     def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
         """label -> keys, best first; each method has its own."""
@@ -45,15 +50,13 @@ class Chosen(ABC):
         """Nothing to mix."""
         return self
 
-    def begin(self, real: RealSet, coresets: Mapping[str, Coreset], *, ipc: int, seed: int) -> SyntheticSet:
+    def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
         """The best `ipc` x pieces samples of each class."""
-        return form(real, self.ranking(real, coresets, seed), ipc, self.formation)
+        return form(materials.real, self.ranking(materials.real, materials.coresets, seed), ipc, self.formation)
 
-    def distill(
-        self, real: RealSet, coresets: Mapping[str, Coreset], networks: Mapping[str, Any], *, ipc: int, seed: int, **machine: Any
-    ) -> SyntheticSet:
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """What it begins with; nothing moves."""
-        return self.begin(real, coresets, ipc=ipc, seed=seed)
+        return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
 
 def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -> SyntheticSet:

@@ -1,78 +1,48 @@
-"""What methods share that match class means under random networks: their parameters, their start and their candidates."""
+"""What methods share that match distributions of embeddings."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from pipeline import matching
-from pipeline.augment import Operation
-from pipeline.distillers._chosen import form
-from pipeline.params import Count, Positives, Share
+from pipeline.distillers._optimised import Optimised
+from pipeline.embedders import Fresh
+from pipeline.params import Count
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import torch
     from torch import Tensor
 
-    from pipeline.matching import Means
-    from pipeline.records import Coreset, RealSet, SyntheticSet
-    from pipeline.training import Network
+    from pipeline.descent import Outcome
+    from pipeline.embedders import Embedder
+    from pipeline.matching import Seen
+    from pipeline.materials import Machine, Materials
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched(ABC):
-    """Parameters of a mean-matching method.
+class Matched(Optimised):
+    """Parameters of a method that matches distributions of embeddings; `batch_real`: real samples per class and step."""
 
-    Args:
-        network: whose random weights embed; `start`: the coreset that the rows start from.
-        rates: modality -> candidate step sizes; the selection rule takes one of each by validation accuracy.
-        formation: modality -> (rows, columns) of the grid of pieces in a stored instance.
-        augment: modality -> augmentations, one drawn per step.
-    """
+    separable: ClassVar[bool] = True
 
-    network: str
-    start: str
-    steps: Count
     batch_real: Count
-    rates: dict[str, Positives]
-    momentum: Share
-    formation: dict[str, tuple[Count, Count]]
-    augment: dict[str, tuple[Operation, ...]]
 
     @abstractmethod
-    def loss(self, real: Means, synthetic: Means) -> Tensor:
+    def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """The distance that the rows go down, summed over classes; each method has its own."""
 
-    def variants(self) -> list[Self]:
-        """One distiller per candidate step size."""
-        count = max((len(rates) for rates in self.rates.values()), default=1)
-        return [self.mixed(dict.fromkeys(self.rates, i)) for i in range(count)]
+    @abstractmethod
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """Whose eyes the distributions are compared with."""
 
-    def mixed(self, picks: Mapping[str, int]) -> Self:
-        """The distiller that takes candidate `picks[modality]` of each modality."""
-        return replace(self, rates={m: (rates[min(picks[m], len(rates) - 1)],) for m, rates in self.rates.items()})
-
-    def begin(self, real: RealSet, coresets: Mapping[str, Coreset], *, ipc: int, seed: int) -> SyntheticSet:
-        """The coreset's best samples, formed."""
-        return form(real, pick(coresets, self.start, "coreset").ranking, ipc, self.formation)
-
-    def distill(
-        self,
-        real: RealSet,
-        coresets: Mapping[str, Coreset],
-        networks: Mapping[str, Network],
-        *,
-        ipc: int,
-        seed: int,
-        device: torch.device,
-        report: Callable[..., None],
-    ) -> SyntheticSet:
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows; the first candidate of each rate counts."""
-        start = self.begin(real, coresets, ipc=ipc, seed=seed)
+        start = self.begin(materials, ipc=ipc, seed=seed)
         plan = matching.Plan(
             steps=self.steps,
             batch_real=self.batch_real,
@@ -80,8 +50,19 @@ class Matched(ABC):
             momentum=self.momentum,
             operations=self.augment,
         )
-        network = pick(networks, self.network, "network")
-        return matching.match(real, start, self.loss, network, plan, seed=seed, device=device, report=report)
+        embedder = self.embedder(materials, seed, machine.device)
+        return matching.match(materials.real, start, self.loss, embedder, plan, seed=seed, machine=machine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Matched):
+    """A method that compares with random weights: `network` is drawn anew at each step."""
+
+    network: str
+
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """A fresh network at each step."""
+        return Fresh(pick(materials.networks, self.network, "network"), materials.real, seed, device)
 
 
 def squared(difference: Tensor) -> Tensor:

@@ -11,27 +11,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.distillers._matched import Matched, squared
+from pipeline.distillers._matched import Untrained, squared
 from pipeline.errors import CellError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
     from torch import Tensor
 
-    from pipeline.matching import Means
+    from pipeline.matching import Seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Matched):
-    """See `Matched` for the other parameters; weight_joint is the authors' lambda_icm, weight_gap their lambda_cgm."""
+class Distiller(Untrained):
+    """See `Untrained` for the other parameters; weight_joint is the authors' lambda_icm, weight_gap their lambda_cgm."""
 
     weight_joint: float
     weight_gap: float
 
-    def loss(self, real: Means, synthetic: Means) -> Tensor:
+    def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """The published loss; a CellError unless there are two modalities of one width."""
-        if len(real) != 2:
-            raise CellError(f"avdd couples two modalities, found {', '.join(real)}; use dm for one")
-        a, v = (real[m] - synthetic[m] for m in sorted(real, reverse=True))
+        theirs, ours = real.means(), synthetic.means()
+        if len(theirs) != 2:
+            raise CellError(f"avdd couples two modalities, found {', '.join(theirs)}; use dm for one")
+        a, v = (theirs[m] - ours[m] for m in sorted(theirs, reverse=True))
         if a.shape != v.shape:
             raise CellError(
                 f"avdd adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.distillers._matched import Matched, squared
+from pipeline.distillers._matched import Untrained, squared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-    from pipeline.matching import Means
+    from pipeline.matching import Seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Matched):
+class Distiller(Untrained):
     """See `Matched` for the parameters."""
 
-    def loss(self, real: Means, synthetic: Means) -> Tensor:
+    def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """Squared distances of class means, summed over modalities and classes."""
-        return torch.stack([squared(real[m] - synthetic[m]) for m in real]).sum()
+        theirs, ours = real.means(), synthetic.means()
+        return torch.stack([squared(theirs[m] - ours[m]) for m in theirs]).sum()

@@ -11,7 +11,6 @@ import torch
 
 from pipeline import training
 from pipeline.crowd import Crew, Lesson
-from pipeline.errors import CellError
 from pipeline.evaluation._protocols import Avdd, Budget
 from pipeline.heads import modalities
 
@@ -86,19 +85,17 @@ def mixed(recipes: Sequence[Recipe], picks: Mapping[str, int]) -> Recipe:
 
 
 def tuned(
-    variants: Sequence[Any], distil: Callable[[Any], SyntheticSet], budget: Budget, crew: Crew, val: RealSet
+    variants: Sequence[Any], made: Sequence[SyntheticSet], budget: Budget, crew: Crew, val: RealSet
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """Choose among a distiller's candidates: distil with each, validate with the middle learning rate, apply `best`.
+    """Choose among a distiller's candidates by the set that each has made: validate with the middle learning rate, apply `best`.
 
     Returns:
         The pick of each modality, and the trials; nothing is tried if there is one candidate only.
     """
     if len(variants) == 1:
         return {}, []
-    if len(variants) > budget.trials:
-        raise CellError(f"{len(variants)} candidate step sizes are more than the {budget.trials} trials of the budget; give fewer")
     recipe = budget.recipe(math.sqrt(budget.lowest * budget.highest))
-    sets = [training.decoded(distil(variant), crew.device) for variant in variants]
+    sets = [training.decoded(synthetic, crew.device) for synthetic in made]
     scores = tried([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
     trials = [
         {"step_sizes": {m: rates[0] for m, rates in variant.rates.items()}, "score": score}

@@ -1,0 +1,62 @@
+"""Work that is kept on its way: what a kill costs is what was done since the last write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline import tensors
+from pipeline.errors import TensorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+# Seconds between two writes: a kill costs that much, and a write far less.
+EVERY_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One file that holds the state of unfinished work.
+
+    Args:
+        path: one safetensors file, written anew as the work goes on; None keeps nothing.
+        about: JSON values that say whose it is: method, ipc, seed, digest of all inputs; a file that says otherwise is refused.
+        every_s: seconds between two writes.
+    """
+
+    path: Path | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    every_s: float = EVERY_S
+
+    def read(self) -> dict[str, Tensor]:
+        """What was kept last, nothing if there is none; a TensorError if it is damaged or of other work."""
+        if self.path is None or not self.path.exists():
+            return {}
+        state, about = tensors.load(self.path)
+        if about != dict(self.about):
+            theirs, ours = ({key: side.get(key) for key in self.about} for side in (about, self.about))
+            raise TensorError(f"{self.path} is a checkpoint of {theirs}, expected one of {ours}; remove it to begin anew")
+        return state
+
+    def write(self, state: dict[str, Tensor]) -> None:
+        """Keep this state in place of the last one, atomically."""
+        if self.path is not None:
+            tensors.save(self.path, state, dict(self.about))
+
+    def due(self) -> Callable[[], bool]:
+        """A clock that says whether the next write is due, counted from the last time that it said so."""
+        last = time.monotonic()
+
+        def ask() -> bool:
+            nonlocal last
+            now = time.monotonic()
+            ringing = self.path is not None and now - last >= self.every_s
+            last = now if ringing else last
+            return ringing
+
+        return ask

@@ -1,0 +1,128 @@
+"""The loop of every distiller that optimises: leaves that SGD moves step by step, kept on the way so that a killed run goes on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import CellError
+
+if TYPE_CHECKING:
+    from pipeline.materials import Machine
+    from pipeline.records import SyntheticSet
+
+LOSSES, SECONDS = "losses", "seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A synthetic set, the loss of each step that made it (none, if nothing was optimised), and the seconds of all of them."""
+
+    synthetic: SyntheticSet
+    losses: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+class Descent:
+    """Leaves on their way down; `steps` moves of any form, each of which may take several steps of SGD.
+
+    Args:
+        leaves: name -> what moves; a modality's rows carry its name.
+        rates: leaf -> step size.
+        momentum: of SGD, as in DC and all that followed it.
+        machine: its checkpoint is where the descent goes on from, its report is called with (done, all, loss=...) after each move;
+            its ranks' gradients are added, so that all ranks hold the same leaves.
+    """
+
+    def __init__(
+        self,
+        leaves: Mapping[str, Tensor],
+        rates: Mapping[str, float],
+        momentum: float,
+        machine: Machine,
+    ) -> None:
+        self.leaves = {name: values.detach().to(machine.device, copy=True).requires_grad_() for name, values in leaves.items()}
+        self.losses: list[float] = []
+        self.seconds = 0.0
+        self._rates, self._machine = dict(rates), machine
+        groups = [{"params": [values], "lr": rates[name]} for name, values in self.leaves.items()]
+        self._optimiser = torch.optim.SGD(groups, momentum=momentum)
+
+    def run(self, steps: int, move: Callable[[int], float]) -> None:
+        """Call `move(step)`, which moves the leaves and gives its loss, for each step that is not done yet.
+
+        Raises:
+            CellError: a loss is no finite number.
+            TensorError: the checkpoint is damaged, or another descent's.
+        """
+        self._restore(self._machine.checkpoint.read())
+        due, began = self._machine.checkpoint.due(), time.monotonic() - self.seconds
+        for step in range(len(self.losses), steps):
+            loss = move(step)
+            if not math.isfinite(loss):
+                raise CellError(
+                    f"the loss is {loss} at step {step}; check the real set for NaN, or lower the rates ({self._rates})"
+                )
+            self.losses.append(loss)
+            self.seconds = time.monotonic() - began
+            self._machine.report(step + 1, steps, loss=loss, **_memory(self._machine.device))
+            if self._machine.ranks.number == 0 and due():
+                self._machine.checkpoint.write(self._state())
+
+    def down(self, losses: Iterable[Tensor]) -> float:
+        """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
+        self._optimiser.zero_grad()
+        total = 0.0
+        for loss in losses:
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        total = self._added(total)
+        if math.isfinite(total):
+            self._optimiser.step()
+        return total
+
+    def _added(self, loss: float) -> float:
+        """Gradients and loss of all ranks."""
+        ranks = self._machine.ranks
+        if ranks.count == 1:
+            return loss
+        for values in self.leaves.values():
+            values.grad = torch.zeros_like(values) if values.grad is None else values.grad
+        whole = torch.tensor(loss, dtype=torch.float64, device=self._machine.device)
+        ranks.summed([whole, *(values.grad for values in self.leaves.values() if values.grad is not None)])
+        return whole.item()
+
+    def outcome(self, start: SyntheticSet) -> Outcome:
+        """The set whose rows are the leaves of their names, in place of the start's."""
+        rows = {m: self.leaves[m].detach().cpu() for m in start.rows}
+        return Outcome(synthetic=replace(start, rows=rows), losses=tuple(self.losses), seconds=self.seconds)
+
+    def _state(self) -> dict[str, Tensor]:
+        momenta = {
+            f"momentum.{name}": self._optimiser.state[values]["momentum_buffer"]
+            for name, values in self.leaves.items()
+            if self._optimiser.state[values].get("momentum_buffer") is not None
+        }
+        course = {LOSSES: self.losses, SECONDS: self.seconds}
+        return {**self.leaves, **momenta, **{name: torch.tensor(values, dtype=torch.float64) for name, values in course.items()}}
+
+    @torch.no_grad()
+    def _restore(self, state: Mapping[str, Tensor]) -> None:
+        if not state:
+            return
+        self.losses, self.seconds = state[LOSSES].tolist(), state[SECONDS].item()
+        for name, values in self.leaves.items():
+            values.copy_(state[name])
+            if f"momentum.{name}" in state:
+                self._optimiser.state[values]["momentum_buffer"] = state[f"momentum.{name}"].to(values.device)
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    """What the device has given at most so far, where it counts."""
+    return {"MiB": torch.cuda.max_memory_allocated(device) / 2**20} if device.type == "cuda" else {}

@@ -1,0 +1,58 @@
+"""What methods share that optimise rows: their parameters, their start and their candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pipeline.augment import Operation
+from pipeline.distillers._chosen import form
+from pipeline.params import Count, Positives, Share
+from pipeline.plugins import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.descent import Outcome
+    from pipeline.materials import Machine, Materials
+    from pipeline.records import SyntheticSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimised(ABC):
+    """Parameters of a method that moves rows by SGD.
+
+    Args:
+        start: the coreset that the rows start from.
+        rates: modality -> candidate step sizes; the selection rule takes one of each by validation accuracy.
+        formation: modality -> (rows, columns) of the grid of pieces in a stored instance.
+        augment: modality -> augmentations, one drawn per step.
+    """
+
+    start: str
+    steps: Count
+    rates: dict[str, Positives]
+    momentum: Share
+    formation: dict[str, tuple[Count, Count]]
+    augment: dict[str, tuple[Operation, ...]]
+
+    # Whether the loss is a sum over classes, so that ranks can share them.
+    separable: ClassVar[bool] = False
+
+    @abstractmethod
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+        """Move the start's rows; the first candidate of each rate counts."""
+
+    def variants(self) -> list[Self]:
+        """One distiller per candidate step size."""
+        count = max((len(rates) for rates in self.rates.values()), default=1)
+        return [self.mixed(dict.fromkeys(self.rates, i)) for i in range(count)]
+
+    def mixed(self, picks: Mapping[str, int]) -> Self:
+        """The distiller that takes candidate `picks[modality]` of each modality."""
+        return replace(self, rates={m: (rates[min(picks[m], len(rates) - 1)],) for m, rates in self.rates.items()})
+
+    def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
+        """The coreset's best samples, formed."""
+        return form(materials.real, pick(materials.coresets, self.start, "coreset").ranking, ipc, self.formation)

@@ -1,0 +1,86 @@
+"""JCF, joint characteristic-function matching: the law of (sound, picture) pairs, in the eyes of trained networks.
+
+With p = x_a . t_a + x_v . t_v the phase of a pair of embeddings at frequencies t = (t_a, t_v), a class's characteristic function is
+phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - phi_synthetic(t)|, plus weight x CE(h(f(S_c)), c), the
+calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
+the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
+mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
+Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
+
+Characteristic functions: NCFM (Wang et al., CVPR 2025), on one modality, amplitude and phase of equal weight, which is |phi_real -
+phi_synthetic|; experts and calibration: DANCE (Zhang et al., IJCAI 2024). The pair's joint law is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline.distillers._matched import Matched
+from pipeline.embedders import Experts, Window
+from pipeline.matching import per_class
+from pipeline.params import Count, Least, Positive, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from pipeline.embedders import Embedder
+    from pipeline.matching import Seen
+    from pipeline.materials import Materials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Matched):
+    """See `Matched`.
+
+    Args:
+        frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
+        weight: of the calibration.
+        first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
+    """
+
+    frequencies: Count
+    bandwidth: Positive
+    joint: Share
+    weight: Least
+    first: Share
+    last: Share
+
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """An expert at each step."""
+        return Experts(materials.experts("jcf"), materials.real, Window(first=self.first, last=self.last), seed, device)
+
+    def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
+        """Distances of characteristic functions, and the calibration."""
+        generator = streams("frequencies")
+        masks = self._masks(len(real.features), generator)
+        phases = [torch.zeros(()), torch.zeros(())]
+        for mask, m in zip(masks, sorted(real.features), strict=True):
+            spread = torch.stack([_spread(own) for own in real.by_class(m)])
+            t = self.bandwidth * mask * torch.randn(real.features[m].shape[1], self.frequencies, generator=generator)
+            phases = [phase + seen.scaled(m, spread) @ t.to(spread) for phase, seen in zip(phases, (real, synthetic), strict=True)]
+        theirs, ours = (_characteristic(p, s.sizes) for p, s in zip(phases, (real, synthetic), strict=True))
+        # The square root's slope is infinite at zero.
+        distance = (theirs - ours).square().sum(0).add(1e-8).sqrt().mean(1).sum()
+        return distance + self.weight * synthetic.surprise().sum()
+
+    def _masks(self, modalities: int, generator: torch.Generator) -> Tensor:
+        """[modalities, frequencies]: 1 where a frequency sees the modality."""
+        both = torch.rand(self.frequencies, generator=generator) < self.joint
+        own = torch.arange(self.frequencies) % modalities == torch.arange(modalities)[:, None]
+        return (both | own).float()
+
+
+def _characteristic(phase: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Phases [N, F], class by class -> real and imaginary part of each class's function, [2, classes, F]."""
+    return torch.stack([per_class(phase.cos(), sizes), per_class(phase.sin(), sizes)])
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Root of the mean squared distance between two rows; 1 where all are equal."""
+    square = 2 * x.var(0, correction=0).sum()
+    return torch.where(square > 0, square.sqrt(), 1.0)

@@ -1,0 +1,41 @@
+"""training shards -> a bank of trained networks"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
+    """Train networks on the training split, and keep their weights at the start and after every epoch.
+
+    SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. Methods that match on trained networks,
+    or along their trajectories, take it as --experts. Finished experts survive an interruption.
+
+    Example: avdistill experts data/generated/shards/train work/generated/experts
+    """
+    from pipeline.experts import Experts, School, train_bank
+    from pipeline.files import code_digest, digest_of, refuse_existing
+    from pipeline.parts import Parts
+    from pipeline.plugins import pick
+    from pipeline.shards import read_shards
+    from stages._machine import checkpoints_beside, device_of
+    from stages._plugins import every
+
+    refuse_existing(out)
+    settings, real = params.build("experts", Experts), read_shards(shards)
+    school = School(
+        settings=settings,
+        network=pick(every("networks", params), settings.network, "network"),
+        head=pick(every("heads", params), settings.head, "head"),
+        real=real,
+        device=device_of(device),
+        report=report,
+    )
+    decides = digest_of([code_digest(), "experts", school.decides])
+    accuracy = train_bank(out, school, Parts(folder=checkpoints_beside(out) / decides[:16]))
+    told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracy.items())
+    return f"{settings.count} experts of {settings.epochs} epochs, accuracy on the training split: {told} -> {out}"
