@@ -10,6 +10,9 @@ from stages._machine import checkpoints_beside
 from stages._seconds import write_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.cells import Cell
     from pipeline.materials import Materials
     from pipeline.params import Params
     from pipeline.records import RealSet
@@ -31,9 +34,9 @@ def distill(
 ) -> str:
     """Distil the training split into IPC synthetic instances per class, one set for each of grid.seeds.
 
-    SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the one rule of protocol `budget`
-    chooses among them on the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it.
-    An interrupted run goes on from its last step. The time that it took goes to OUT's sibling .seconds.json.
+    SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the rule of protocol `budget` chooses on
+    the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it. An interrupted run
+    goes on from its last step. The time that it took goes to OUT's sibling .seconds.json.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
@@ -45,22 +48,22 @@ def distill(
     refuse_existing(out)
     distiller, means = params.build(f"distill.{method}", plugins.find("distillers", method)), Means.of(params)
     crew = means.crew(means.settings.run[0], device, workers, report)
+    materials, val = _materials(shards, coresets, experts, means), _validation(shards.parent / "val")
+    budget = means.settings.protocols.budget
     machine = Machine(device=crew.device, report=report, memory_mb=memory_mb)
     cell = cells.Cell(
-        method=method,
-        distiller=distiller,
-        ipc=ipc,
-        materials=_materials(shards, coresets, experts, means),
-        machine=machine,
-        budget=means.settings.protocols.budget,
-        crew=crew,
-        val=_validation(shards.parent / "val"),
+        method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
     )
-    seeds = params.build("grid", Grid).seeds
+    return _distilled(cell, params.build("grid", Grid).seeds, out)
+
+
+def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:
+    from pipeline import cells
+
     trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    write_seconds(out, seconds, crew)
+    write_seconds(out, seconds, cell.crew)
     chosen = f", step size chosen among {len(trials)}" if trials else ""
-    return f"{method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {ipc}{chosen} -> {out}"
+    return f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}{chosen} -> {out}"
 
 
 def _validation(shards: Path) -> RealSet:
