@@ -84,7 +84,7 @@ ACTS = {
     "networks": lambda name: (
         built("networks", name).build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0)).state_dict()
     ),
-    "selectors": lambda name: {"keys": np.array(list(built("selectors", name).rank(toy_features()).values()))},
+    "selectors": lambda name: built("selectors", name).rank(toy_features()).best(4),
     "tasks": lambda name: {"json": np.array(json.dumps(scored(name)))},
 }
 # What a task's students have on their towers, where it is not an ensemble.
@@ -219,9 +219,15 @@ def test_extractors_leave_their_inputs_alone(name: str) -> None:
 @pytest.mark.parametrize("name", plugins.names("selectors"))
 def test_selectors_rank_each_key_once(name: str) -> None:
     features = toy_features()
-    for number, (label, keys) in enumerate(built("selectors", name).rank(features).items()):
+    ranking = built("selectors", name).rank(features)
+    for count in (1, 4, 8):
+        check_chosen(ranking.best(count), count, features)
+
+
+def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Features) -> None:
+    for number, (label, keys) in enumerate(chosen.items()):
         assert label == features.classes[number]
-        assert len(set(keys)) == len(keys)
+        assert len(set(keys)) == len(keys) == count
         assert set(keys) <= {key for key, own in zip(features.keys, features.label, strict=True) if own == number}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline import matching
 from pipeline.augment import Operation
-from pipeline.distillers._chosen import form
+from pipeline.distillers._chosen import coreset_of, form
 from pipeline.params import Count, Positives, Share
 from pipeline.plugins import pick
 
@@ -58,7 +58,7 @@ class Matched(ABC):
 
     def begin(self, real: RealSet, coresets: Mapping[str, Coreset], *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""
-        return form(real, pick(coresets, self.start, "coreset").ranking, ipc, self.formation)
+        return form(real, coreset_of(coresets, self.start).best, ipc, self.formation)
 
     def distill(
         self,

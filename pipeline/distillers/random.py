@@ -13,19 +13,18 @@ from pipeline.streams import stream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeline.distillers._chosen import Ranking
-    from pipeline.records import Coreset, RealSet
+    from pipeline.records import Coreset, Keys, RealSet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Chosen):
     """See `Chosen`."""
 
-    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
-        """Each class's samples in an order drawn from the seed."""
+    def best(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int, count: int) -> Keys:
+        """The first `count` samples of each class, in an order drawn from the seed."""
         result = {}
         for label, name in enumerate(real.classes):
             rows = real.of_class(label)
             order = torch.randperm(len(rows), generator=stream("random", seed, label))
-            result[name] = [real.keys[row] for row in rows[order].tolist()]
+            result[name] = tuple(real.keys[row] for row in rows[order[:count]].tolist())
         return result
