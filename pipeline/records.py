@@ -324,7 +324,7 @@ def _keys(value: Mapping[str, Sequence[str]]) -> Keys:
 def _enough(chosen: Keys, count: int, remedy: str) -> Keys:
     for label, keys in chosen.items():
         if len(keys) < count:
-            raise CellError(f"class {label!r} has {len(keys)} chosen samples, {count} are needed; {remedy}")
+            raise CellError(f"class {label!r} has {len(keys)} of the {count} samples that are needed; {remedy}")
     return chosen
 
 

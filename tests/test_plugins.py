@@ -43,13 +43,14 @@ NETWORKS = {
 
 
 def built(kind: str, name: str) -> Any:
-    """The plugin with values from the first params file that has some; steps cut to what a toy needs."""
+    """The plugin with values from the first params file that has some; steps and counts are what a toy needs."""
     for file in FILES:
         given = params.load(file)
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                return dataclasses.replace(made, steps=2) if hasattr(made, "steps") else made
+                cut = {"steps": 2, "counts": (1, 2, 4, 8)}
+                return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
 

@@ -40,6 +40,14 @@ def ranked(features: Features, order: Callable[[np.ndarray], Sequence[int]]) -> 
     return Ranking({name: tuple(keys[order(x)].tolist()) for name, keys, x in classes(features)})
 
 
+def apart(x: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """float64 [N]: Euclidean distances of rows [N, D] to one point [D], or to a point each [N, D].
+
+    Rounded far above the last bits and far below what tells samples apart, so that equal distances are equal on any machine.
+    """
+    return np.asarray(np.linalg.norm(x - points, axis=1).round(12))
+
+
 def _unit(vectors: np.ndarray) -> np.ndarray:
     norms: np.ndarray = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return np.asarray(vectors / norms)
