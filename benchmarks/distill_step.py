@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pipeline.records import RealSet, SyntheticSet
+    from pipeline.records import Coreset, RealSet, SyntheticSet
 
 CLASSES, SAMPLES, BATCH_REAL, MOMENTUM = 10, 60, 16, 0.5
 PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -245,21 +245,24 @@ def random_real(setting: Setting) -> RealSet:
     )
 
 
-def ranking(real: RealSet) -> dict[str, tuple[str, ...]]:
-    return {name: real.keys[i * SAMPLES : (i + 1) * SAMPLES] for i, name in enumerate(real.classes)}
+def coreset(real: RealSet) -> Coreset:
+    from pipeline.records import Coreset, Ranking
+
+    ranking = Ranking({name: real.keys[i * SAMPLES : (i + 1) * SAMPLES] for i, name in enumerate(real.classes)})
+    return Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking)
 
 
 def start_of(setting: Setting, real: RealSet) -> SyntheticSet:
     from pipeline.distillers._chosen import form
 
-    return form(real, ranking(real), setting.ipc, GRIDS)
+    return form(real, coreset(real).best, setting.ipc, GRIDS)
 
 
 def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, watch: Stopwatch) -> None:
     """The method's plugin on the engine."""
     from pipeline import plugins
+    from pipeline.materials import Machine, Materials
     from pipeline.networks.convnet import Network
-    from pipeline.records import Coreset
 
     weights = dict(zip(("weight_joint", "weight_gap"), setting.weights, strict=True)) if setting.method == "avdd" else {}
     distiller = plugins.find("distillers", setting.method)(
@@ -273,9 +276,8 @@ def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, wa
         augment=setting.operations,
         **weights,
     )
-    given = Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking(real))
-    networks = {"convnet": Network(**setting.network)}
-    distiller.distill(real, {"given": given}, networks, ipc=setting.ipc, seed=0, device=device, report=watch)
+    materials = Materials(real=real, coresets={"given": coreset(real)}, networks={"convnet": Network(**setting.network)})
+    distiller.distill(materials, ipc=setting.ipc, seed=0, machine=Machine(device=device, report=watch))
 
 
 # The published loop

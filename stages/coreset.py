@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def coreset(features: Path, out: Path, *, params: Params) -> str:
     """Rank each class's samples, best first, with every selector of grid.selectors.
 
-    OUT gets <selector>.json: label -> ordered keys, of which any IPC is a prefix.
+    OUT gets <selector>.json: label -> ordered keys, of which any IPC is a prefix, or such keys for each number of samples.
 
     Example: avdistill coreset work/generated/features.h5 work/generated/coreset
     """

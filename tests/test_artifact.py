@@ -27,7 +27,7 @@ SCORES = [{**MEASURE, "metrics": {"accuracy": {"av": AV}}, "chosen": {}, "runs":
 def toy_synthetic() -> SyntheticSet:
     grids = {"frame": (2, 2), "logmel": (2, 2)}
     provenance = {"method": "herding", "params": {"formation": {"frame": [2, 2]}}, "seed": 0, "preprocessing": "toy"}
-    return dataclasses.replace(form(toy_real(), rankings()["herding"].ranking, 2, grids), provenance=provenance)
+    return dataclasses.replace(form(toy_real(), rankings()["herding"].best, 2, grids), provenance=provenance)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
     avdd = dataclasses.replace(built("distillers", "avdd"), rates=rates)
     dm = dataclasses.replace(built("distillers", "dm"), rates={m: (21 * r[0],) for m, r in rates.items()})
     one, other = (distilled(method).rows for method in (avdd, dm))
-    start = form(toy_real(), rankings()["herding"].ranking, 1, dm.formation).rows
+    start = form(toy_real(), rankings()["herding"].best, 1, dm.formation).rows
     for modality in one:
         moved = (other[modality] - start[modality]).abs().max()
         assert moved > 0
@@ -150,15 +150,15 @@ def test_no_instance_is_no_set() -> None:
 
 
 def test_a_start_that_was_not_given_is_named() -> None:
-    dm = dataclasses.replace(built("distillers", "dm"), start="kcenter")
-    with pytest.raises(Exception, match="no coreset named 'kcenter' was given; there are herding, random"):
+    dm = dataclasses.replace(built("distillers", "dm"), start="nearest")
+    with pytest.raises(CellError, match=r"no coreset named 'nearest' .* herding, .*random; add nearest to grid\.selectors and run"):
         distilled(dm)
 
 
 def test_chosen_rows_are_the_real_samples() -> None:
     real = toy_real()
     whole = {"frame": (1, 1), "logmel": (1, 1)}
-    synthetic = form(real, rankings()["herding"].ranking, 2, whole)
+    synthetic = form(real, rankings()["herding"].best, 2, whole)
     rows = torch.tensor([real.keys.index(key) for key in synthetic.source_key])
     assert all(torch.equal(synthetic.rows[m], real.normalised(rows)[m]) for m in real.rows)
     assert torch.equal(synthetic.label, real.label[rows])
@@ -167,7 +167,7 @@ def test_chosen_rows_are_the_real_samples() -> None:
 def test_a_piece_is_the_same_sample_in_both_modalities() -> None:
     real = toy_real()
     grids = {"frame": (2, 2), "logmel": (1, 4)}
-    synthetic = form(real, rankings()["herding"].ranking, 2, grids)
+    synthetic = form(real, rankings()["herding"].best, 2, grids)
     for row, sources in enumerate(synthetic.source_key):
         for piece, key in enumerate(sources.split()):
             original = real.normalised(torch.tensor([real.keys.index(key)]))

@@ -38,13 +38,13 @@ def test_the_first_pick_is_nearest_to_the_mean(seed: int) -> None:
     table = features(seed)
     x = unit(table, 0)
     nearest = np.array(table.keys)[table.label == 0][np.linalg.norm(x - x.mean(0), axis=1).argmin()]
-    assert Selector(most=1).rank(table)["even"] == (nearest,)
+    assert Selector(most=1).rank(table).best(1)["even"] == (nearest,)
 
 
 @given(seed=seeds, short=st.integers(1, 9))
 def test_a_short_ranking_is_a_prefix_of_a_long_one(seed: int, short: int) -> None:
     table = features(seed)
-    few, many = (Selector(most=most).rank(table) for most in (short, 10))
+    few, many = (Selector(most=most).rank(table).by_label for most in (short, 10))
     assert all(many[label][:short] == few[label] for label in few)
 
 
@@ -58,7 +58,7 @@ def test_each_pick_is_the_argmin(seed: int) -> None:
     table = features(seed)
     x, keys = unit(table, 1), [k for k, own in zip(table.keys, table.label, strict=True) if own == 1]
     picked: list[int] = []
-    for key in Selector(most=12).rank(table)["odd"]:
+    for key in Selector(most=12).rank(table).best(12)["odd"]:
         error = [np.linalg.norm(x.mean(0) - x[[*picked, i]].mean(0)) for i in range(len(x)) if i not in picked]
         chosen = keys.index(key)
         assert np.linalg.norm(x.mean(0) - x[[*picked, chosen]].mean(0)) <= min(error) + 1e-12
@@ -68,4 +68,4 @@ def test_each_pick_is_the_argmin(seed: int) -> None:
 @given(seed=seeds)
 def test_a_whole_class_is_ranked_once_each(seed: int) -> None:
     ranking = Selector(most=100).rank(features(seed))
-    assert sorted(ranking["even"]) == [f"k{i:02d}" for i in range(0, 24, 2)]
+    assert sorted(ranking.by_label["even"]) == [f"k{i:02d}" for i in range(0, 24, 2)]

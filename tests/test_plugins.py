@@ -47,13 +47,14 @@ NETWORKS = {
 
 
 def built(kind: str, name: str) -> Any:
-    """The plugin with values from the first params file that has some; steps cut to what a toy needs."""
+    """The plugin with values from the first params file that has some; steps and counts are what a toy needs."""
     for file in FILES:
         given = params.load(file)
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                return dataclasses.replace(made, steps=2) if hasattr(made, "steps") else made
+                cut = {"steps": 2, "counts": (1, 2, 4, 8)}
+                return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
 
@@ -107,7 +108,7 @@ ACTS = {
     "networks": lambda name: (
         built("networks", name).build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0)).state_dict()
     ),
-    "selectors": lambda name: {"keys": np.array(list(built("selectors", name).rank(toy_features()).values()))},
+    "selectors": lambda name: built("selectors", name).rank(toy_features()).best(4),
     "tasks": lambda name: {"json": np.array(json.dumps(scored(name)))},
 }
 # What a task's students have on their towers, where it is not an ensemble.
@@ -243,9 +244,15 @@ def test_extractors_leave_their_inputs_alone(name: str) -> None:
 @pytest.mark.parametrize("name", plugins.names("selectors"))
 def test_selectors_rank_each_key_once(name: str) -> None:
     features = toy_features()
-    for number, (label, keys) in enumerate(built("selectors", name).rank(features).items()):
+    ranking = built("selectors", name).rank(features)
+    for count in (1, 4, 8):
+        check_chosen(ranking.best(count), count, features)
+
+
+def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Features) -> None:
+    for number, (label, keys) in enumerate(chosen.items()):
         assert label == features.classes[number]
-        assert len(set(keys)) == len(keys)
+        assert len(set(keys)) == len(keys) == count
         assert set(keys) <= {key for key, own in zip(features.keys, features.label, strict=True) if own == number}
 
 

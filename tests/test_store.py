@@ -117,8 +117,7 @@ def test_a_ranking_of_other_shards_is_refused_by_both_digests() -> None:
 
 
 def test_rankings_of_two_tables_are_refused_by_both_digests() -> None:
-    ranked = rankings()
-    ranked["random"] = replace(ranked["random"], table="e" * 64)
+    ranked = {"herding": rankings()["herding"], "random": replace(rankings()["random"], table="e" * 64)}
     with pytest.raises(CellError, match=rf"'herding' is of feature table toy and 'random' of {'e' * 12}, expected one table"):
         toy_cell(ranked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
@@ -16,13 +17,11 @@ from pipeline.plugins import pick
 from pipeline.records import RealSet, SyntheticSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from pipeline.formation import Grid
     from pipeline.materials import Machine, Materials
-    from pipeline.records import Coreset
-
-    Ranking = Mapping[str, Sequence[str]]
+    from pipeline.records import Coreset, Keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +38,8 @@ class Chosen(ABC):
     separable: ClassVar[bool] = False
 
     @abstractmethod
-    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
-        """label -> keys, best first; each method has its own."""
+    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+        """The `count` best samples of each class, best first; each method has its own."""
 
     def variants(self) -> list[Self]:
         """Nothing to choose between."""
@@ -52,18 +51,42 @@ class Chosen(ABC):
 
     def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
         """The best `ipc` x pieces samples of each class."""
-        return form(materials.real, self.ranking(materials.real, materials.coresets, seed), ipc, self.formation)
+        return form(materials.real, partial(self.best, materials, seed), ipc, self.formation)
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """What it begins with; nothing moves."""
         return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
 
-def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -> SyntheticSet:
-    """The first ipc x pieces samples of each class as `ipc` stored instances.
+class Ranked(Chosen):
+    """A method that takes one coreset's best samples, so that all seeds give one set.
+
+    `coreset` names it: a constant of the method, or a parameter where users have the choice.
+    """
+
+    coreset: str
+
+    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+        """The coreset's, whatever the seed."""
+        return coreset_of(materials.coresets, self.coreset).best(count)
+
+
+def coreset_of(coresets: Mapping[str, Coreset], name: str) -> Coreset:
+    """The coreset of that name; CellError if it was not among grid.selectors."""
+    if name not in coresets:
+        there = f"no coreset named {name!r} was given; there are {', '.join(sorted(coresets)) or 'none'}"
+        raise CellError(f"{there}; add {name} to grid.selectors and run `avdistill coreset` again")
+    return coresets[name]
+
+
+def form(real: RealSet, best: Callable[[int], Keys], ipc: int, grids: Mapping[str, Grid]) -> SyntheticSet:
+    """The ipc x pieces best samples of each class as `ipc` stored instances.
 
     As in AVDD the best `ipc` samples become the first piece of each instance, the next `ipc` the second, and so on; a sample
     fills the same piece of its frame and its log-mel.
+
+    Args:
+        best: number -> label -> so many keys, best first.
 
     Raises:
         CellError: a class has too few samples, or a grid does not divide its picture.
@@ -71,14 +94,11 @@ def form(real: RealSet, ranking: Ranking, ipc: int, grids: Mapping[str, Grid]) -
     grids = {m: pick(grids, m, "formation") for m in real.rows}
     count = formation.pieces(grids)
     refuse_infeasible(real, ipc, count)
+    keys_of = best(ipc * count)
     place = {key: row for row, key in enumerate(real.keys)}
-    if set(ranking) != set(real.classes) or not all(key in place for keys in ranking.values() for key in keys):
+    if set(keys_of) != set(real.classes) or not all(key in place for keys in keys_of.values() for key in keys):
         raise CellError("the ranking is of other samples than the shards hold; run `avdistill extract` and `coreset` again")
-    short = min(ranking, key=lambda label: len(ranking[label]))
-    if len(ranking[short]) < ipc * count:
-        have = f"class {short!r} has {len(ranking[short])} ranked samples"
-        raise CellError(f"{have}, {ipc * count} are needed; raise coreset.herding.most")
-    chosen = [list(ranking[label][: ipc * count]) for label in real.classes]
+    chosen = [keys_of[label] for label in real.classes]
     by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
     instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
     sources = [" ".join(keys[i::ipc]) for keys in chosen for i in range(ipc)]

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pipeline.augment import Operation
-from pipeline.distillers._chosen import form
+from pipeline.distillers._chosen import coreset_of, form
 from pipeline.params import Count, Positives, Share
-from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,4 +54,4 @@ class Optimised(ABC):
 
     def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""
-        return form(materials.real, pick(materials.coresets, self.start, "coreset").ranking, ipc, self.formation)
+        return form(materials.real, coreset_of(materials.coresets, self.start).best, ipc, self.formation)

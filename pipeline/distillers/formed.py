@@ -6,24 +6,12 @@ Where dm and avdd start; so what lies between this row and theirs is what their 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pipeline.distillers._chosen import Chosen
-from pipeline.plugins import pick
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pipeline.distillers._chosen import Ranking
-    from pipeline.records import Coreset, RealSet
+from pipeline.distillers._chosen import Ranked
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Chosen):
+class Distiller(Ranked):
     """`coreset`: whose ranking is taken."""
 
     coreset: str
-
-    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
-        """The coreset's, whatever the seed."""
-        return pick(coresets, self.coreset, "coreset").ranking

@@ -11,21 +11,19 @@ from pipeline.distillers._chosen import Chosen
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pipeline.distillers._chosen import Ranking
-    from pipeline.records import Coreset, RealSet
+    from pipeline.materials import Materials
+    from pipeline.records import Keys
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Chosen):
     """See `Chosen`."""
 
-    def ranking(self, real: RealSet, coresets: Mapping[str, Coreset], seed: int) -> Ranking:
-        """Each class's samples in an order drawn from the seed."""
-        result = {}
+    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+        """The first `count` samples of each class, in an order drawn from the seed."""
+        real, result = materials.real, {}
         for label, name in enumerate(real.classes):
             rows = real.of_class(label)
             order = torch.randperm(len(rows), generator=stream("random", seed, label))
-            result[name] = [real.keys[row] for row in rows[order].tolist()]
+            result[name] = tuple(real.keys[row] for row in rows[order[:count]].tolist())
         return result

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.params import Count
+from pipeline.selectors._joint import ranked
 
 if TYPE_CHECKING:
-    from pipeline.records import Features
+    from pipeline.records import Features, Ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +29,9 @@ class Selector:
 
     most: Count
 
-    def rank(self, features: Features) -> dict[str, tuple[str, ...]]:
-        """label -> keys, best first; a smaller class is ranked whole."""
-        order = np.argsort(np.array(features.keys))  # the result is a matter of the samples, not of the order they came in
-        joint = np.concatenate(
-            [_unit(vectors[order].astype(np.float64)) for _, vectors in sorted(features.vectors.items())], axis=1
-        )
-        keys, label = np.array(features.keys)[order], features.label[order]
-        return {
-            name: tuple(keys[label == number][_herded(joint[label == number], self.most)].tolist())
-            for number, name in enumerate(features.classes)
-        }
+    def rank(self, features: Features) -> Ranking:
+        """The `most` best samples of each class; a smaller class is ranked whole."""
+        return ranked(features, lambda x: _herded(x, self.most))
 
 
 def _herded(x: np.ndarray, most: int) -> list[int]:
@@ -52,8 +45,3 @@ def _herded(x: np.ndarray, most: int) -> list[int]:
         left[best] = False
         total += x[best]
     return picked
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms: np.ndarray = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / norms)

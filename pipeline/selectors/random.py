@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from pipeline.records import Ranking
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ class Selector:
 
     seed: int
 
-    def rank(self, features: Features) -> dict[str, tuple[str, ...]]:
-        """label -> keys in random order."""
+    def rank(self, features: Features) -> Ranking:
+        """The samples of each class, all of them, in random order."""
         result = {}
         for label, name in enumerate(features.classes):
             rows = np.flatnonzero(features.label == label)
             order = torch.randperm(len(rows), generator=stream("random", self.seed, label)).numpy()
             result[name] = tuple(features.keys[row] for row in rows[order])
-        return result
+        return Ranking(result)
