@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ORIGIN, toy_real, values
+from conftest import ORIGIN, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import FILES, built, distilled, rankings, toy_features
