@@ -99,6 +99,8 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
         named, files, shards = about["params"], {file["name"]: file["sha256"] for file in about["experts"]}, about["shards"]
         network, head = pick(networks, named["network"], "network"), pick(heads, named["head"], "head")
         form, _ = about["form"], float(named["rate"])
+        if not files:
+            raise ValueError("it lists none")
     except (KeyError, TypeError, ValueError) as error:
         raise TensorError(f"{folder / INDEX} is no index of experts ({error}); run `avdistill experts` again") from error
     if digest_of(form) != digest_of(_form(network, head)):
