@@ -53,6 +53,11 @@ class Bank:
         return len(next(iter(self.courses[0].values()))) - 1
 
     @property
+    def rate(self) -> float:
+        """Step size that the experts were trained with."""
+        return float(self.about["params"]["rate"])
+
+    @property
     def digest(self) -> str:
         """Of everything that decides the weights, and of their files."""
         return digest_of(dict(self.about))
@@ -93,10 +98,13 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
     try:
         named, files, shards = about["params"], {file["name"]: file["sha256"] for file in about["experts"]}, about["shards"]
         network, head = pick(networks, named["network"], "network"), pick(heads, named["head"], "head")
-    except (KeyError, TypeError) as error:
+        form, _ = about["form"], float(named["rate"])
+        if not files:
+            raise ValueError("it lists none")
+    except (KeyError, TypeError, ValueError) as error:
         raise TensorError(f"{folder / INDEX} is no index of experts ({error}); run `avdistill experts` again") from error
-    if digest_of(about["form"]) != digest_of(_form(network, head)):
-        told = f"{folder} holds experts of {about['form']}, the parameters say {_form(network, head)}"
+    if digest_of(form) != digest_of(_form(network, head)):
+        told = f"{folder} holds experts of {form}, the parameters say {_form(network, head)}"
         raise TensorError(f"{told}; run `avdistill experts` again")
     for name, digest in files.items():
         path = folder / name

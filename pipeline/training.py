@@ -254,13 +254,17 @@ def constant(done: float) -> float:
     return 1.0
 
 
+def modality_of(parameter: str) -> str:
+    """Whose rates move a parameter called towers.towers.<modality>... or head.parts.<output>...: the first that an output sees."""
+    return modalities(parameter.split(".")[2])[0]
+
+
 def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Optimizer:
-    """With a group per learning rate and stop; parameters are called towers.towers.<modality>... or head.parts.<output>..."""
+    """With a group per learning rate and stop."""
     groups: dict[tuple[float, int], list[Tensor]] = {}
     for name, values in parameters.items():
-        place, _, seen, *_ = name.split(".")
-        rates = recipe.rates if place == "towers" else recipe.head_rates
-        modality = modalities(seen)[0]
+        rates = recipe.rates if name.startswith("towers.") else recipe.head_rates
+        modality = modality_of(name)
         groups.setdefault((pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []).append(values)
     given = [{"params": values, "lr": rate, "peak": rate, "stop": stop} for (rate, stop), values in groups.items()]
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.

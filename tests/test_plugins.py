@@ -53,7 +53,7 @@ def built(kind: str, name: str) -> Any:
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                cut = {"steps": 2, "counts": (1, 2, 4, 8)}
+                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1}
                 return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
@@ -78,9 +78,9 @@ def toy_bank() -> Bank:
     school = School(
         settings=settings, network=NETWORKS["convnet"], head=built("heads", "ensemble"), real=toy_real(), device=CPU, report=silent
     )
-    return Bank(
-        network=school.network, head=school.head, shards="toy0", about={}, courses=[school.course(number) for number in range(2)]
-    )
+    courses = [school.course(number) for number in range(2)]
+    about = {"params": dataclasses.asdict(settings)}
+    return Bank(network=school.network, head=school.head, shards="toy0", about=about, courses=courses)
 
 
 def materials(**changes: Any) -> Materials:
