@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ORIGIN, toy_real, values
+from conftest import CPU, ORIGIN, toy_real, values
 from test_artifact import FULL, toy_synthetic
-from test_plugins import NETWORKS, built, rankings, toy_bench, toy_features
+from test_plugins import NETWORKS, built, materials, rankings, toy_bench, toy_features
 
 from pipeline import tensors, training
 from pipeline.artifact import write_artifact
@@ -19,6 +19,7 @@ from pipeline.cells import Cell
 from pipeline.errors import CellError, StoreError
 from pipeline.evaluation import Evaluate
 from pipeline.extractors import _batches
+from pipeline.materials import Machine
 from pipeline.parts import Parts
 from pipeline.records import Coreset
 from pipeline.store import read_features, write_features
@@ -124,9 +125,9 @@ def test_rankings_of_two_tables_are_refused_by_both_digests() -> None:
 
 def toy_cell(ranked: dict[str, Coreset]) -> Cell:
     bench = toy_bench()
-    given = {"method": "random", "distiller": built("distillers", "random"), "ipc": 1, "real": toy_real(), "networks": NETWORKS}
+    given = {"method": "random", "distiller": built("distillers", "random"), "ipc": 1, "materials": materials(coresets=ranked)}
     budget = values().build("evaluate", Evaluate).protocols.budget
-    return Cell(**given, coresets=ranked, budget=budget, crew=bench.crew, val=bench.val, report=silent)
+    return Cell(**given, machine=Machine(device=CPU, report=silent), budget=budget, crew=bench.crew, val=bench.val)
 
 
 class Interrupting:
