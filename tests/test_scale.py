@@ -574,7 +574,13 @@ from stages import cli
 def lost():
     raise CellError("rank 1 is out of room")
 
-fates = {"fails": lost, "killed": lambda: os.kill(os.getpid(), signal.SIGKILL), "interrupted": lambda: signal.raise_signal(signal.SIGINT)}
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def interrupted():
+    signal.raise_signal(signal.SIGINT)
+
+fates = {"fails": lost, "killed": killed, "interrupted": interrupted}
 fate, down = os.environ["FATE"], Descent.down
 
 def stopped(self, losses):
