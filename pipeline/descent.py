@@ -94,9 +94,9 @@ class Descent:
     def down(self, losses: Iterable[Tensor]) -> float:
         """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
         self._optimiser.zero_grad()
-        total = 0.0
+        total, leaves = 0.0, list(self.leaves.values())
         for loss in losses:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward(inputs=leaves)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
             total += loss.item()
         total = self._added(total)
         if math.isfinite(total):

@@ -22,8 +22,10 @@ class Position(nn.Module):
 
 @torch.no_grad()
 def draw(module: nn.Module, generator: torch.Generator) -> None:
-    """PyTorch's default weights for convolutions and linear layers, from the generator; norms keep their ones and zeros."""
+    """PyTorch's default weights for convolutions and linear layers, from the generator; norms get their ones and zeros back."""
     for part in module.modules():
+        if isinstance(part, nn.GroupNorm | nn.LayerNorm):
+            part.reset_parameters()
         if isinstance(part, Position):
             part.vectors.copy_(torch.randn(part.vectors.shape, generator=generator) * 0.02)
         if isinstance(part, nn.Conv2d | nn.Linear):

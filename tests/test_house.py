@@ -22,7 +22,7 @@ FLOORS = [
     {"cells", "reporting", "tasks"},
     {"evaluation", "planning"},
     {"distillers"},
-    {"matching"},
+    {"gradients", "matching"},
     {"crowd", "decoding", "descent", "embedders", "experts", "extractors", "metrics", "selectors"},
     {"materials"},
     {"bank", "engines"},

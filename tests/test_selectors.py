@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CPU, ORIGIN, toy_real, values
+from conftest import ORIGIN, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_plugins import FILES, NETWORKS, built, rankings, toy_features
+from test_plugins import FILES, built, distilled, rankings, toy_features
 
 from pipeline import params, plugins
 from pipeline.errors import CellError, StoreError
@@ -24,7 +24,6 @@ from pipeline.selectors.herding import Selector as Herding
 from pipeline.selectors.kcenter import Selector as KCenter
 from pipeline.selectors.kmeans import Selector as KMeans
 from pipeline.store import write_features
-from pipeline.training import silent
 from stages.coreset import coreset
 
 MODALITIES = ("frame", "logmel")
@@ -246,14 +245,14 @@ def test_the_stage_writes_what_distill_reads(tmp_path: Path) -> None:
     for name, found in made.items():
         selector = given.build(f"coreset.{name}", plugins.find("selectors", name))
         assert found.ranking == selector.rank(toy_features())
-        synthetic = built("distillers", name).distill(toy_real(), made, NETWORKS, ipc=4, seed=0, device=CPU, report=silent)
+        synthetic = distilled(built("distillers", name), ipc=4, coresets=made)
         assert set(synthetic.source_key) == {key for keys in found.best(4).values() for key in keys}
 
 
 def test_a_count_that_was_not_asked_for_says_what_to_add() -> None:
     told = r"coreset\.kmeans: there are choices of 1, 2, 4, 8 samples a class, and 3 are needed; add 3 to `counts` and run"
     with pytest.raises(CellError, match=told):
-        built("distillers", "kmeans").distill(toy_real(), rankings(), NETWORKS, ipc=3, seed=0, device=CPU, report=silent)
+        distilled(built("distillers", "kmeans"), ipc=3)
 
 
 def test_a_ranking_that_is_too_short_says_what_to_raise() -> None:
@@ -273,7 +272,7 @@ def test_a_choice_of_too_small_a_class_says_so() -> None:
 
 @pytest.mark.parametrize("name", ["herding", "kcenter", "kmeans"])
 def test_a_method_keeps_the_samples_of_its_coreset_whole(name: str) -> None:
-    synthetic = built("distillers", name).distill(toy_real(), rankings(), NETWORKS, ipc=4, seed=0, device=CPU, report=silent)
+    synthetic = distilled(built("distillers", name), ipc=4)
     best = rankings()[name].best(4)
     assert synthetic.source_key == best["class0"] + best["class1"]
 

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimised(ABC):
+class Moving(ABC):
     """Parameters of a method that moves rows by SGD.
 
     Args:
         start: the coreset that the rows start from.
         rates: modality -> candidate step sizes; the selection rule takes one of each by validation accuracy.
         formation: modality -> (rows, columns) of the grid of pieces in a stored instance.
-        augment: modality -> augmentations, one drawn per step.
     """
 
     start: str
@@ -34,7 +33,6 @@ class Optimised(ABC):
     rates: dict[str, Positives]
     momentum: Share
     formation: dict[str, tuple[Count, Count]]
-    augment: dict[str, tuple[Operation, ...]]
 
     # Whether the loss is a sum over classes, so that ranks can share them.
     separable: ClassVar[bool] = False
@@ -55,3 +53,10 @@ class Optimised(ABC):
     def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""
         return form(materials.real, coreset_of(materials.coresets, self.start).best, ipc, self.formation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimised(Moving):
+    """A method that moves rows as augmentations show them; `augment`: modality -> augmentations, one drawn per step."""
+
+    augment: dict[str, tuple[Operation, ...]]
