@@ -141,11 +141,12 @@ class Descent:
                 self._optimiser.state[values]["momentum_buffer"] = state[f"momentum.{name}"].to(values.device)
 
     def _refuse_other(self, state: Mapping[str, Tensor]) -> None:
-        """TensorError if these are not the leaves of this descent, their momenta (all or none), its losses and seconds."""
+        """TensorError if these are not the leaves of this descent, momenta of some of them, its losses and seconds."""
         moved = {name: values.shape for name, values in self.leaves.items()}
         momenta = {f"momentum.{name}": shape for name, shape in moved.items()}
         held = {name: values.shape for name, values in state.items() if name not in (LOSSES, SECONDS)}
-        if {LOSSES, SECONDS} - state.keys() or held not in (moved, {**moved, **momenta}):
+        # A leaf has momentum once it has had a gradient.
+        if {LOSSES, SECONDS} - state.keys() or not moved.items() <= held.items() <= {**moved, **momenta}.items():
             theirs, ours = ({name: tuple(shape) for name, shape in sorted(side.items())} for side in (held, moved))
             raise self._machine.checkpoint.refused(f"holds other tensors, {theirs}, than this descent moves, {ours}")
 

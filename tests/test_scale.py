@@ -203,7 +203,7 @@ def changed(path: Path, change: Any) -> None:
         (lambda path: tensors.save(path, {}, {}), "holds no checkpoint"),
         (lambda path: changed(path, lambda state: state.pop("frame")), "holds other tensors"),
         (lambda path: changed(path, lambda state: state.pop("losses")), "holds other tensors"),
-        (lambda path: changed(path, lambda state: state.pop("momentum.frame")), "holds other tensors"),
+        (lambda path: changed(path, lambda state: state.update({"momentum.frame": torch.zeros(1)})), "holds other tensors"),
         (lambda path: changed(path, lambda state: state.update(frame=state["frame"][:1].clone())), "holds other tensors"),
         (lambda path: changed(path, lambda state: state.update(more=torch.zeros(1))), "holds other tensors"),
     ],
