@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
-from pipeline.checkpoint import Checkpoint
 from pipeline.errors import CellError
 from pipeline.files import code_digest, digest_of, new_file, new_folder, read_json, short, write_json
 
@@ -33,7 +32,7 @@ class Cell:
 
     Args:
         budget, crew, val: what step sizes are chosen with.
-        machine: what descents run on; its rank 0 writes and tells.
+        machine: what descents run on, and how often they are kept; its rank 0 alone reads and writes files, and tells.
     """
 
     method: str
@@ -90,18 +89,23 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tu
     chosen = _chosen(cell, place, seeds[0])
     distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
     for seed in seeds:
-        _descended(cell, distiller, seed, place, _name(distiller, seed))
-    if cell.machine.ranks.number == 0:
-        with new_folder(out) as part:
-            for seed in seeds:
-                synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
-                provenance = {**synthetic.provenance, "tuning": chosen["trials"]}
-                tensors.save_synthetic(part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
-            _keep_start(cell, seeds[0], part)
-            _join_losses([(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES)
-    seconds = chosen["seconds"] + sum(read_json(path, "distill")["seconds"] for path in sorted(place.glob("*-*.json")))
-    shutil.rmtree(place, ignore_errors=True)
+        _descended(cell, distiller, seed, place)
+    seconds = chosen["seconds"] + cell.machine.ranks.told(lambda: _kept(cell, distiller, seeds, chosen["trials"], place, out))
     return list(chosen["trials"]), seconds
+
+
+def _kept(cell: Cell, distiller: Any, seeds: Sequence[int], trials: list[Any], place: Path, out: Path) -> float:
+    """Write `out`, then remove what lay in `place`; the seconds of all descents."""
+    with new_folder(out) as part:
+        for seed in seeds:
+            synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
+            provenance = {**synthetic.provenance, "tuning": trials}
+            tensors.save_synthetic(part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
+        _keep_start(cell, seeds[0], part)
+        _join_losses([(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES)
+    seconds: float = sum(read_json(path, "distill")["seconds"] for path in sorted(place.glob("*-*.json")))
+    shutil.rmtree(place, ignore_errors=True)
+    return seconds
 
 
 def _name(distiller: Any, seed: int) -> str:
@@ -110,34 +114,45 @@ def _name(distiller: Any, seed: int) -> str:
 
 
 def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
-    path = place / "tuning.json"
-    if not path.exists():
-        sets = [_descended(cell, variant, seed, place, _name(variant, seed)) for variant in cell.distiller.variants()]
-        if cell.machine.ranks.number == 0:
-            began = time.monotonic()
-            picks, trials = evaluation.tuned(cell.distiller.variants(), sets, cell.budget, cell.crew, cell.val)
-            write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
-    chosen: dict[str, Any] = cell.machine.ranks.told(read_json(path, "distill") if cell.machine.ranks.number == 0 else {})
-    return chosen
+    """The candidate of each rate, the trials behind the choice and their seconds, found again if it was made before."""
+    path, ranks, variants = place / "tuning.json", cell.machine.ranks, cell.distiller.variants()
+
+    def tune() -> dict[str, Any]:
+        began = time.monotonic()
+        sets = [tensors.load_synthetic(place / f"{_name(variant, seed)}.safetensors") for variant in variants]
+        picks, trials = evaluation.tuned(variants, sets, cell.budget, cell.crew, cell.val)
+        write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
+        found: dict[str, Any] = read_json(path, "distill")
+        return found
+
+    if ranks.told(path.exists):
+        return ranks.told(lambda: read_json(path, "distill"))
+    for variant in variants:
+        _descended(cell, variant, seed, place)
+    return ranks.told(tune)
 
 
-def _descended(cell: Cell, distiller: Any, seed: int, place: Path, name: str) -> SyntheticSet:
-    """The set that a distiller makes with a seed, found again if it was made before, gone on with if it was begun."""
+def _descended(cell: Cell, distiller: Any, seed: int, place: Path) -> None:
+    """See that a distiller's set with a seed lies in `place`: made, found again if it was made before, gone on with if begun.
+
+    Ranks above 0 only compute: they look at no file, so that they need not share a file system, and write none.
+    """
+    name, ranks = _name(distiller, seed), cell.machine.ranks
     path = place / f"{name}.safetensors"
-    if not path.exists():
-        about = {"method": cell.method, "ipc": cell.ipc, "seed": seed, "inputs": digest_of([cell.digest, asdict(distiller)])}
-        machine = replace(
-            cell.machine,
-            report=lambda done, total, **figures: cell.machine.report(done, total, seed=seed, **figures),
-            checkpoint=Checkpoint(path=place / f"{name}.step.safetensors", about=about),
-        )
-        outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
-        if cell.machine.ranks.number == 0:
-            write_json(place / f"{name}.json", {"losses": outcome.losses, "seconds": outcome.seconds})
-            synthetic = replace(outcome.synthetic, provenance=_provenance(cell, distiller, seed, outcome.synthetic))
-            tensors.save_synthetic(path, synthetic)
-        cell.machine.ranks.told(None)  # nobody reads before it is written
-    return tensors.load_synthetic(path)
+    if ranks.told(path.exists):
+        return
+    about = {"method": cell.method, "ipc": cell.ipc, "seed": seed, "inputs": digest_of([cell.digest, asdict(distiller)])}
+    streamed = {"streamed MiB": cell.materials.real.nbytes / 2**20} if cell.machine.streams(cell.materials.real) else {}
+    machine = replace(
+        cell.machine,
+        report=lambda done, total, **figures: cell.machine.report(done, total, seed=seed, **figures, **streamed),
+        checkpoint=replace(cell.machine.checkpoint, path=place / f"{name}.step.safetensors", about=about),
+    )
+    outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+    if ranks.number == 0:
+        write_json(place / f"{name}.json", {"losses": outcome.losses, "seconds": outcome.seconds})
+        synthetic = replace(outcome.synthetic, provenance=_provenance(cell, distiller, seed, outcome.synthetic))
+        tensors.save_synthetic(path, synthetic)
 
 
 def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) -> dict[str, Any]:

@@ -37,16 +37,25 @@ class Checkpoint:
         """What was kept last, nothing if there is none; a TensorError if it is damaged or of other work."""
         if self.path is None or not self.path.exists():
             return {}
-        state, about = tensors.load(self.path)
+        state, header = tensors.load(self.path)
+        try:
+            about, digest = dict(header["about"]), header["digest"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.refused(f"holds no checkpoint ({error!r})") from error
         if about != dict(self.about):
-            theirs, ours = ({key: side.get(key) for key in self.about} for side in (about, self.about))
-            raise TensorError(f"{self.path} is a checkpoint of {theirs}, expected one of {ours}; remove it to begin anew")
+            raise self.refused(f"is a checkpoint of {_told(about)}, expected one of {_told(self.about)}")
+        if digest != tensors.digest(state):
+            raise self.refused("is damaged: its tensors are not those that were written")
         return state
+
+    def refused(self, why: str) -> TensorError:
+        """The error that names the file, and says what to do."""
+        return TensorError(f"{self.path} {why}; remove it to begin anew")
 
     def write(self, state: dict[str, Tensor]) -> None:
         """Keep this state in place of the last one, atomically."""
         if self.path is not None:
-            tensors.save(self.path, state, dict(self.about))
+            tensors.save(self.path, state, {"about": dict(self.about), "digest": tensors.digest(state)})
 
     def due(self) -> Callable[[], bool]:
         """A clock that says whether the next write is due, counted from the last time that it said so."""
@@ -60,3 +69,7 @@ class Checkpoint:
             return ringing
 
         return ask
+
+
+def _told(about: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in about.items())

@@ -38,6 +38,8 @@ class Descent:
         momentum: of SGD, as in DC and all that followed it.
         machine: its checkpoint is where the descent goes on from, its report is called with (done, all, loss=...) after each move;
             its ranks' gradients are added, so that all ranks hold the same leaves.
+
+    `figures` are reported beside the loss: what happens on the way and users should know.
     """
 
     def __init__(
@@ -50,6 +52,9 @@ class Descent:
         self.leaves = {name: values.detach().to(machine.device, copy=True).requires_grad_() for name, values in leaves.items()}
         self.losses: list[float] = []
         self.seconds = 0.0
+        self.figures: dict[str, float] = {}
+        # False while leaves have moved and their step is not counted yet: what is kept then would be no step's.
+        self._at_rest = True
         self._rates, self._machine = dict(rates), machine
         groups = [{"params": [values], "lr": rates[name]} for name, values in self.leaves.items()]
         self._optimiser = torch.optim.SGD(groups, momentum=momentum)
@@ -57,11 +62,21 @@ class Descent:
     def run(self, steps: int, move: Callable[[int], float]) -> None:
         """Call `move(step)`, which moves the leaves and gives its loss, for each step that is not done yet.
 
+        An interrupt keeps the steps that are done.
+
         Raises:
             CellError: a loss is no finite number.
             TensorError: the checkpoint is damaged, or another descent's.
         """
-        self._restore(self._machine.checkpoint.read())
+        self._restore(self._machine.ranks.told(self._machine.checkpoint.read))
+        try:
+            self._go(steps, move)
+        except KeyboardInterrupt:
+            if self._machine.ranks.number == 0 and self._at_rest and self.losses:
+                self._machine.checkpoint.write(self._state())
+            raise
+
+    def _go(self, steps: int, move: Callable[[int], float]) -> None:
         due, began = self._machine.checkpoint.due(), time.monotonic() - self.seconds
         for step in range(len(self.losses), steps):
             loss = move(step)
@@ -70,8 +85,9 @@ class Descent:
                     f"the loss is {loss} at step {step}; check the real set for NaN, or lower the rates ({self._rates})"
                 )
             self.losses.append(loss)
+            self._at_rest = True
             self.seconds = time.monotonic() - began
-            self._machine.report(step + 1, steps, loss=loss, **_memory(self._machine.device))
+            self._machine.report(step + 1, steps, loss=loss, **self.figures, **_memory(self._machine.device))
             if self._machine.ranks.number == 0 and due():
                 self._machine.checkpoint.write(self._state())
 
@@ -84,6 +100,7 @@ class Descent:
             total += loss.item()
         total = self._added(total)
         if math.isfinite(total):
+            self._at_rest = False
             self._optimiser.step()
         return total
 
@@ -116,11 +133,22 @@ class Descent:
     def _restore(self, state: Mapping[str, Tensor]) -> None:
         if not state:
             return
+        self._refuse_other(state)
         self.losses, self.seconds = state[LOSSES].tolist(), state[SECONDS].item()
         for name, values in self.leaves.items():
             values.copy_(state[name])
             if f"momentum.{name}" in state:
                 self._optimiser.state[values]["momentum_buffer"] = state[f"momentum.{name}"].to(values.device)
+
+    def _refuse_other(self, state: Mapping[str, Tensor]) -> None:
+        """TensorError if these are not the leaves of this descent, momenta of some of them, its losses and seconds."""
+        moved = {name: values.shape for name, values in self.leaves.items()}
+        momenta = {f"momentum.{name}": shape for name, shape in moved.items()}
+        held = {name: values.shape for name, values in state.items() if name not in (LOSSES, SECONDS)}
+        # A leaf has momentum once it has had a gradient.
+        if {LOSSES, SECONDS} - state.keys() or not moved.items() <= held.items() <= {**moved, **momenta}.items():
+            theirs, ours = ({name: tuple(shape) for name, shape in sorted(side.items())} for side in (held, moved))
+            raise self._machine.checkpoint.refused(f"holds other tensors, {theirs}, than this descent moves, {ours}")
 
 
 def _memory(device: torch.device) -> dict[str, float]:

@@ -13,6 +13,8 @@ PipelineError
 ├── TensorError        a safetensors file between two stages is missing or damaged
 ├── CellError          this method at this IPC cannot be done with these data
 ├── MachineError       this machine's decoders do not tell the time
+├── RankError          the processes of one run cannot be joined, or one was lost
+│   └── EchoError      this process failed after another of the run, which has told why
 ├── RejectError        finished, with more rejects than allowed (exit code 3)
 └── OutputError        the output exists already, or cannot be written
 """
@@ -80,6 +82,14 @@ class CellError(PipelineError):
 
 class MachineError(PipelineError):
     """This machine's decoders do not tell the time."""
+
+
+class RankError(PipelineError):
+    """The processes of one run cannot be joined, or one was lost."""
+
+
+class EchoError(RankError):
+    """This process failed after another of the run, which has told why: nothing is left to say."""
 
 
 class RejectError(PipelineError):

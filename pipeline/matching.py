@@ -138,10 +138,14 @@ class _Matcher:
         self._seed, self._machine, self._rows = seed, machine, rows
         self._resident = Resident(real, machine)
         self._members = [real.of_class(label) for label in range(len(real.classes))]
-        self._together = self._fitting(PASS_PIXELS[machine.device.type])
+        share = len(machine.ranks.share(self._members))
+        self._together = max(min(self._fitting(PASS_PIXELS[machine.device.type]), share), 1)
 
     def move(self, step: int, descent: Descent) -> float:
-        """One step; where the device has not enough memory for its groups of classes, with smaller groups from here on."""
+        """One step; where the device has not enough memory for its groups of classes, with smaller groups from here on.
+
+        A failed attempt leaves nothing behind: gradients start at zero again, and leaves move once all classes are seen.
+        """
         while True:
             try:
                 return descent.down(self._losses(step))
@@ -151,7 +155,8 @@ class _Matcher:
                         f"one class of {self._most()} instances does not fit into the device's memory ({error}); "
                         "lower batch_real, or the pieces of the formation"
                     ) from error
-                self._together = max(self._together // 2, 1)
+                self._together //= 2
+                descent.figures["out of memory, classes at once"] = self._together
 
     def _losses(self, step: int) -> Iterator[Tensor]:
         module = self._embedder.at(step)

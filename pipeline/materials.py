@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.bank import Bank
-    from pipeline.records import Coreset, RealSet
+    from pipeline.records import Coreset, RealSet, Rows
     from pipeline.training import Network
 
 
@@ -43,7 +43,7 @@ class Machine:
 
     Args:
         memory_mb: of the device, for the real set; a larger one stays where it is and is moved batch by batch.
-        checkpoint: where the descent is kept on its way.
+        checkpoint: where the descent is kept on its way, and how often.
         report: called with (done, all, **figures).
     """
 
@@ -53,18 +53,26 @@ class Machine:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     ranks: Ranks = field(default_factory=Ranks)
 
+    def streams(self, real: RealSet) -> bool:
+        """Whether a real set is larger than what the device has for it."""
+        return real.nbytes > self.memory_mb * 2**20
+
 
 class Resident:
-    """A real set near the device: on it where it fits its budget, else left where it is.
+    """A real set near the device: on it where it fits its budget, else left where it is, in its shards or in memory.
 
-    Rows stay as they are stored (frames 8 bits, log-mels 16) and are normalised as they are taken.
+    Rows stay as they are stored (frames 8 bits, log-mels 16) and are normalised as they are taken. A CellError if the device
+    has less memory than its budget says.
     """
 
     def __init__(self, real: RealSet, machine: Machine) -> None:
         self._real, self._device = real, machine.device
-        size = sum(rows.nbytes for rows in real.rows.values()) / 2**20
-        self.streamed = size > machine.memory_mb
-        self._rows = {m: rows if self.streamed else rows.to(machine.device) for m, rows in real.rows.items()}
+        self._rows: dict[str, Rows]
+        try:
+            self._rows = dict(real.rows) if machine.streams(real) else {m: rows.to(machine.device) for m, rows in real.rows.items()}
+        except torch.OutOfMemoryError as error:
+            told = f"{machine.device} has no room for the {real.nbytes / 2**20:.0f} MiB of the real set"
+            raise CellError(f"{told}; give a lower --memory-mb, and it is streamed") from error
 
     def at(self, index: Tensor) -> dict[str, Tensor]:
         """Normalised float32 rows at an index, on the device."""

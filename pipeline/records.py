@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import CellError, PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Sized
 
     import numpy as np
+    import torch
     from torch import Tensor
 
 SPLITS = ("train", "val", "test")
@@ -116,18 +117,35 @@ class Normalisation:
         return (normalised * std + mean) / self.scale
 
 
+class Rows(Protocol):
+    """Rows of one modality: a tensor, or what reads them from their shards as they are taken (`shards.Mapped`)."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Tensor | slice, /) -> Tensor: ...
+
+    def to(self, device: torch.device, /) -> Tensor: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RealSet:
-    """One split in memory, as stored on disk: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], label int64 [N].
+    """One split, as stored on disk: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], label int64 [N].
 
     Args:
+        rows: by modality, in memory or left in their shards.
         keys: one per row; `clips`: the source clip of each row, the unit that is resampled in the bootstrap.
         classes: names, in the order of the label's numbers, the same for every split.
         preprocessing: digest of the parameters that made the samples from the media.
         digest: digest of the shards that were read.
     """
 
-    rows: dict[str, Tensor]
+    rows: Mapping[str, Rows]
     label: Tensor
     keys: tuple[str, ...]
     clips: tuple[str, ...]
@@ -141,6 +159,11 @@ class RealSet:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all rows, in memory or not."""
+        return sum(rows.nbytes for rows in self.rows.values())
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -328,7 +351,7 @@ def _enough(chosen: Keys, count: int, remedy: str) -> Keys:
     return chosen
 
 
-def _same_length(columns: Mapping[str, Sequence[Any] | Tensor | np.ndarray]) -> None:
+def _same_length(columns: Mapping[str, Sized]) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise PipelineError(f"columns of one record differ in length: {lengths}")

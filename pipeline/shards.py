@@ -1,27 +1,33 @@
-"""Door to webdataset: samples <-> tar shards with reproducible bytes, and the index that says which shards are whole."""
+"""Door to webdataset: samples <-> tar shards with reproducible bytes, in memory or left there, and the index of whole ones."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+import tarfile
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import webdataset
+from torch import Tensor
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.errors import OutputError, ShardError
 from pipeline.files import digest_of, file_digest, new_file, read_json, write_json
-from pipeline.records import Normalisation, RealSet, Sample
+from pipeline.records import Normalisation, RealSet, Rows, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 INDEX = "index.json"
+# Rows that are read at once when all of them are asked for.
+CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,25 +131,111 @@ def read_shards(folder: Path) -> RealSet:
 
     Each tar is checked by its digest.
     """
-    index = read_index(folder)
-    count = sum(shard.samples for shard in index.shards)
-    if not count:
-        raise ShardError(f"{folder} holds no sample; see the ledger beside it for the reasons")
+    index, count = _filled(folder)
     keys, about = [], []
     rows: dict[str, np.ndarray] = {}
     for place, (key, said, arrays) in enumerate(row for shard in index.shards for row in _rows(folder, shard)):
         keys.append(key)
         about.append(said)
         for modality in index.normalisation:
+            _refuse_not_finite(arrays[modality], modality, key, folder)
             array = _channels_first(arrays[modality])
             # Each sample is copied once, to its place. Contiguous, or networks run with channels last, where instance norm is
             # several times slower on a CPU.
             if modality not in rows:
                 rows[modality] = np.empty((count, *array.shape), array.dtype)
             rows[modality][place] = array
+    return _real_set(index, {modality: torch.from_numpy(values) for modality, values in rows.items()}, keys, about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapped:
+    """Rows of one modality that stay in their tars and are read as they are taken: what is in memory is what was asked for.
+
+    Args:
+        tars: the files; `places` int64 [N, 2]: in which of them, and at which byte, each row's values begin.
+        kind, stored: type and shape of one row on disk; `keys`: one per row, for messages.
+    """
+
+    modality: str
+    tars: Sequence[Path]
+    places: Tensor = field(repr=False)
+    kind: np.dtype[Any]
+    stored: tuple[int, ...]
+    keys: Sequence[str] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def shape(self) -> torch.Size:
+        """Of all rows, channels first."""
+        return torch.Size((len(self), *_channels_first(np.broadcast_to(np.empty((), self.kind), self.stored)).shape))
+
+    @property
+    def nbytes(self) -> int:
+        """Of all rows, if they were in memory."""
+        return self.shape.numel() * self.kind.itemsize
+
+    def __getitem__(self, index: Tensor | slice, /) -> Tensor:
+        """Rows at an index; a ShardError if a tar is not any more what it was, or a value is no finite number."""
+        wanted = torch.arange(len(self))[index]
+        values = np.empty((len(wanted), *self.shape[1:]), self.kind)
+        row = np.empty(self.stored, self.kind)
+        # In the order of the disk, so that each tar is opened once.
+        order = sorted(zip(self.places[wanted].tolist(), wanted.tolist(), range(len(wanted)), strict=True))
+        for tar, group in groupby(order, key=lambda one: one[0][0]):
+            with self.tars[tar].open("rb", buffering=0) as stream:
+                for (_, start), number, place in group:
+                    stream.seek(start)
+                    if stream.readinto(row.data) != row.nbytes:
+                        raise ShardError(f"{self.tars[tar]} has become shorter while it was read; run the same command again")
+                    _refuse_not_finite(row, self.modality, self.keys[number], self.tars[tar])
+                    values[place] = _channels_first(row)
+        return torch.from_numpy(values)
+
+    def to(self, device: torch.device, /) -> Tensor:
+        """All rows, on the device; a part of them at a time is in memory besides."""
+        parts = (slice(first, first + CHUNK) for first in range(0, len(self), CHUNK))
+        whole = torch.empty(self.shape, dtype=torch.from_numpy(np.empty(0, self.kind)).dtype, device=device)
+        for part in parts:
+            whole[part] = self[part]
+        return whole
+
+
+def map_shards(folder: Path) -> RealSet:
+    """A split whose rows stay in their shards, see `Mapped`; otherwise what `read_shards` gives.
+
+    Each tar is checked by its digest. In memory are keys, labels, and 16 bytes per row and modality.
+    """
+    index, _ = _filled(folder)
+    tars = [_checked(folder, shard) for shard in index.shards]
+    found = [(number, *sample) for number, tar in enumerate(tars) for sample in _located(tar)]
+    keys = [key for _, key, _, _ in found]
+    rows = {}
+    for modality in index.normalisation:
+        forms = {members[modality][1:] for _, _, _, members in found}
+        if len(forms) > 1:
+            raise ShardError(f"{folder} holds {modality} of several forms, {forms}; run `avdistill decode` into an empty folder")
+        kind, stored = forms.pop()
+        places = torch.tensor([(number, members[modality][0]) for number, _, _, members in found])
+        rows[modality] = Mapped(modality=modality, tars=tars, places=places, kind=kind, stored=stored, keys=keys)
+    return _real_set(index, rows, keys, [said for _, _, said, _ in found])
+
+
+def _filled(folder: Path) -> tuple[Index, int]:
+    """The index, and how many samples it counts: a ShardError if there is none."""
+    index = read_index(folder)
+    count = sum(shard.samples for shard in index.shards)
+    if not count:
+        raise ShardError(f"{folder} holds no sample; see the ledger beside it for the reasons")
+    return index, count
+
+
+def _real_set(index: Index, rows: Mapping[str, Rows], keys: Sequence[str], about: Sequence[Mapping[str, Any]]) -> RealSet:
     number = {name: i for i, name in enumerate(index.classes)}
     return RealSet(
-        rows={modality: torch.from_numpy(values) for modality, values in rows.items()},
+        rows=rows,
         label=torch.tensor([number[a["label"]] for a in about]),
         keys=tuple(keys),
         clips=tuple(a["clip"] for a in about),
@@ -202,9 +294,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _rows(folder: Path, shard: Shard) -> Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray]]]:
-    path = folder / f"{shard.name}.tar"
-    if not _whole(folder, shard):
-        raise ShardError(f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew")
+    path = _checked(folder, shard)
     with path.open("rb") as stream:  # webdataset's own loader would leave the file open
         for member in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
             arrays = {
@@ -213,6 +303,35 @@ def _rows(folder: Path, shard: Shard) -> Iterator[tuple[str, dict[str, Any], dic
                 if name.endswith(".npy")
             }
             yield member["__key__"], json.loads(member["json"]), arrays
+
+
+def _located(path: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, tuple[int, np.dtype[Any], tuple[int, ...]]]]]:
+    """Key, description and modality -> (first byte of its values, type, shape) of each sample of a tar."""
+    with tarfile.open(path, "r:") as tar:
+        for key, members in groupby(tar, key=lambda member: member.name.partition(".")[0]):
+            said, arrays = {}, {}
+            for member in members:
+                stream, ending = tar.extractfile(member), member.name.partition(".")[2]
+                if stream is not None and ending == "json":
+                    said = json.load(stream)
+                elif stream is not None and ending.endswith(".npy"):
+                    np.lib.format.read_magic(stream)
+                    shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+                    arrays[ending.removesuffix(".npy")] = (member.offset_data + stream.tell(), kind, shape)
+            yield key, said, arrays
+
+
+def _checked(folder: Path, shard: Shard) -> Path:
+    path = folder / f"{shard.name}.tar"
+    if not _whole(folder, shard):
+        raise ShardError(f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew")
+    return path
+
+
+def _refuse_not_finite(array: np.ndarray, modality: str, key: str, place: Path) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        told = f"{place}: {modality} of sample {key} holds NaN or infinite values"
+        raise ShardError(f"{told}; take its clip off the manifest and run `avdistill decode` again")
 
 
 def _listed(folder: Path) -> tuple[Shard, ...]:

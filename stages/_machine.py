@@ -20,7 +20,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def device_of(name: str) -> torch.device:
-    """`auto` is a CUDA device where there is one; keeps big blocks, for half of a small ConvNet's time on a CPU is page faults."""
+    """`auto` is a CUDA device where there is one, and each rank of a machine has its own.
+
+    Keeps big blocks, for half of a small ConvNet's time on a CPU is page faults.
+    """
     import torch
 
     try:
@@ -31,10 +34,17 @@ def device_of(name: str) -> torch.device:
         pass  # another C library: slower, not wrong
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+        if device.type == "cuda" and device.index is None and started()[1] > 1:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto") from error
     return device
+
+
+def started() -> tuple[int, int]:
+    """This process's number among those that torchrun started for this run, and how many they are; else (0, 1)."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def engine_of(name: str, workers: int, address: str) -> Engine:

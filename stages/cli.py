@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import typer
 
 import pipeline
-from pipeline.errors import PipelineError, RejectError
+from pipeline.errors import EchoError, PipelineError, RejectError
 from pipeline.places import place
 from stages._progress import Report
+from stages._ranks import ranks_of
 
 STAGES = (
     "ingest",
@@ -63,6 +64,11 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
 }
 
+INTERRUPTED = (
+    "interrupted; run the same command again, finished shards, parts, seeds and measures are kept, "
+    "and distill goes on from its last step"
+)
+
 # What a stage's annotations are on the command line.
 KINDS = {"Path": Path, "Path | None": Path | None, "str": str, "int": int, "tuple[str, ...]": list[str]}
 
@@ -105,33 +111,41 @@ def command(name: str) -> None:
     wanted = inspect.signature(stage).parameters
 
     def run(context: typer.Context, **given: Any) -> None:
-        if "report" in wanted:
-            given["report"] = Report(name, quiet=given["report"])
         try:
-            if "params" in wanted:
-                given["params"] = _params(context.obj)
-            told = stage(**given)
+            with ranks_of(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
+                told = _done(stage, wanted, context, given, ranks)
         except KeyboardInterrupt:
-            raise typer.Exit(
-                _said("interrupted; run the same command again, finished shards, parts, seeds and measures are kept", 130)
-            ) from None
-        finally:
-            if "report" in wanted:
-                given["report"].close()
-        typer.echo(told)
+            raise typer.Exit(_said(INTERRUPTED, 130)) from None
+        if ranks is None or ranks.number == 0:
+            typer.echo(told)
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
-    own += [_parameter(parameter) for parameter in wanted.values() if parameter.name != "params"]
+    own += [_parameter(parameter) for parameter in wanted.values() if parameter.name not in ("params", "ranks")]
     run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
     run.__doc__ = _paragraphs(stage)
     app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
 
 
+def _done(stage: Any, wanted: Any, context: typer.Context, given: dict[str, Any], ranks: Any) -> str:
+    """What the stage tells; it gets what it wants besides its options, and of several ranks one reports."""
+    report = Report(stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0))
+    try:
+        given |= {"report": report, "ranks": ranks}
+        if "params" in wanted:
+            given["params"] = _params(context.obj)
+        told: str = stage(**{name: value for name, value in given.items() if name in wanted})
+    finally:
+        report.close()
+    return told
+
+
 def main() -> None:
     """Run the command line; see DESIGN section 3 for the exit codes."""
     try:
         app()
+    except EchoError:  # another of several processes has said why
+        sys.exit(1)
     except RejectError as error:
         sys.exit(_said(str(error), 3))
     except PipelineError as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.cells import Cell
     from pipeline.materials import Materials
     from pipeline.params import Params
+    from pipeline.ranks import Ranks
     from pipeline.records import RealSet
 
 
@@ -31,12 +32,15 @@ def distill(
     memory_mb: int,
     workers: int,
     report: Any,
+    ranks: Ranks,
 ) -> str:
     """Distil the training split into IPC synthetic instances per class, one set for each of grid.seeds.
 
     SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the rule of protocol `budget` chooses on
     the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it. An interrupted run
-    goes on from its last step. The time that it took goes to OUT's sibling .seconds.json.
+    goes on from its last step. A training split larger than --memory-mb stays in its shards. Several GPUs share the classes of
+    dm, m3d, avdd and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`. The time that it took goes to OUT's sibling
+    .seconds.json.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
@@ -45,12 +49,12 @@ def distill(
     from pipeline.materials import Machine
     from pipeline.params import Grid
 
-    refuse_existing(out)
+    ranks.told(lambda: refuse_existing(out))
     distiller, means = params.build(f"distill.{method}", plugins.find("distillers", method)), Means.of(params)
     crew = means.crew(means.settings.run[0], device, workers, report)
     materials, val = _materials(shards, coresets, experts, means), _validation(shards.parent / "val")
     budget = means.settings.protocols.budget
-    machine = Machine(device=crew.device, report=report, memory_mb=memory_mb)
+    machine = Machine(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
     cell = cells.Cell(
         method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
     )
@@ -60,10 +64,13 @@ def distill(
 def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:
     from pipeline import cells
 
+    real, machine = cell.materials.real, cell.machine
     trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    write_seconds(out, seconds, cell.crew)
-    chosen = f", step size chosen among {len(trials)}" if trials else ""
-    return f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}{chosen} -> {out}"
+    machine.ranks.told(lambda: write_seconds(out, seconds, cell.crew))
+    told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
+    told += f", step size chosen among {len(trials)}" if trials else ""
+    told += f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards" if machine.streams(real) else ""
+    return f"{told} -> {out}"
 
 
 def _validation(shards: Path) -> RealSet:
@@ -80,10 +87,10 @@ def _materials(shards: Path, coresets: Path, experts: Path | None, means: Means)
     from pipeline.files import read_json
     from pipeline.materials import Materials
     from pipeline.records import Coreset
-    from pipeline.shards import read_shards
+    from pipeline.shards import map_shards
 
     return Materials(
-        real=read_shards(shards),
+        real=map_shards(shards),
         coresets={path.stem: Coreset.from_json(read_json(path, "coreset")) for path in sorted(coresets.glob("*.json"))},
         networks=means.networks,
         bank=read_bank(experts, means.networks, means.heads) if experts else None,

@@ -199,7 +199,7 @@ def test_an_interrupted_decode_says_how_to_go_on_and_does(clips: list[Clip], tmp
     _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (
         130,
-        "error: interrupted; run the same command again, finished shards, parts, seeds and measures are kept\n",
+        f"error: {cli.INTERRUPTED}\n",
     )
     assert run("decode", manifest, out, "--quiet").returncode == 0
     assert run("decode", manifest, whole, "--quiet").returncode == 0

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.parts import Parts
-    from pipeline.records import RealSet
+    from pipeline.records import RealSet, Rows
 
 # Batches per kept part: few files for a large set, little lost when a run is killed.
 BATCHES = 16
 
 
-def rows_of(real: RealSet, modality: str) -> Tensor:
+def rows_of(real: RealSet, modality: str) -> Rows:
     """The rows of a modality that an encoder reads; ShardError if the shards do not hold it."""
     if modality not in real.rows:
         held = f"the shards hold {', '.join(real.rows)} and no {modality}"
