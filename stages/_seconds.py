@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.crowd import Crew
+    import torch
 
 
-def write_seconds(out: Path, seconds: float, crew: Crew) -> None:
-    """Write OUT's sibling .seconds.json: seconds, the device, and the students taught at once."""
+def write_seconds(out: Path, seconds: float, device: torch.device, threads: int = 1) -> None:
+    """Write OUT's sibling .seconds.json: seconds, the device, and the networks taught at once."""
     from pipeline.files import write_json
 
-    about = {"seconds": round(seconds, 2), "device": str(crew.device), "threads": crew.threads}
+    about = {"seconds": round(seconds, 2), "device": str(device), "threads": threads}
     write_json(out.with_suffix(".seconds.json"), about)

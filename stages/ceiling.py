@@ -42,5 +42,5 @@ def ceiling(shards: Path, out: Path, *, params: Params, device: str, workers: in
         "projection": points,
     }
     write_json(out, {**about, "scores": entries})
-    write_seconds(out, seconds, crew)
+    write_seconds(out, seconds, crew.device, crew.threads)
     return "\n".join([*lines_of(entries), f"-> {out}"])

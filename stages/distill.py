@@ -66,7 +66,7 @@ def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:
 
     real, machine = cell.materials.real, cell.machine
     trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    machine.ranks.told(lambda: write_seconds(out, seconds, cell.crew))
+    machine.ranks.told(lambda: write_seconds(out, seconds, cell.crew.device, cell.crew.threads))
     told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
     told += f", step size chosen among {len(trials)}" if trials else ""
     told += f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards" if machine.streams(real) else ""

@@ -48,5 +48,5 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
         "projection": points,
     }
     write_json(out, {**about, "scores": entries})
-    write_seconds(out, seconds, crew)
+    write_seconds(out, seconds, crew.device, crew.threads)
     return "\n".join([*lines_of(entries), f"-> {out}"])

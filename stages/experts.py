@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
     """Train networks on the training split, and keep their weights at the start and after every epoch.
 
     SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. Methods that match on trained networks,
-    or along their trajectories, take it as --experts. Finished experts survive an interruption.
+    or along their trajectories, take it as --experts. Finished experts survive an interruption. The time that this run took goes to
+    OUT's sibling .seconds.json.
 
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """
@@ -24,6 +26,7 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
     from pipeline.shards import read_shards
     from stages._machine import checkpoints_beside, device_of
     from stages._plugins import every
+    from stages._seconds import write_seconds
 
     refuse_existing(out)
     settings, real = params.build("experts", Experts), read_shards(shards)
@@ -36,6 +39,8 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
         report=report,
     )
     decides = digest_of([code_digest(), "experts", school.decides])
+    began = time.monotonic()
     accuracy = train_bank(out, school, Parts(folder=checkpoints_beside(out) / decides[:16]))
+    write_seconds(out, time.monotonic() - began, school.device)
     told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracy.items())
     return f"{settings.count} experts of {settings.epochs} epochs, accuracy on the training split: {told} -> {out}"

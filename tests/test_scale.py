@@ -98,7 +98,7 @@ print(killed, midway)
 """
 
 
-@pytest.mark.parametrize("method", ["dm", "jcf"])
+@pytest.mark.parametrize("method", ["dm", "jcf", "mtt"])
 def test_kills_at_random_moments_change_no_byte(method: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, method, str(tmp_path), str(KILLS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -382,7 +382,7 @@ def test_a_device_with_less_memory_than_its_budget_says_so() -> None:
 
 # ---- data at their limits
 
-MOVING = ["dm", "avdd", "m3d", "idm", "jcf"]
+MOVING = ["avdd", "dc", "dm", "dsa", "idm", "jcf", "m3d", "mtt"]
 
 
 @pytest.mark.parametrize("method", MOVING)

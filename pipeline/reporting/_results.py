@@ -64,7 +64,11 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches."""
+    """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches.
+
+    Args:
+        scoring: the time of the ceiling; `schooling`: that of the bank of experts, where there is one.
+    """
 
     dataset: str
     classes: tuple[str, ...]
@@ -74,6 +78,7 @@ class Board:
     whole: Entries
     projection: Points
     scoring: Seconds | None
+    schooling: Seconds | None
     cells: dict[tuple[str, int], Cell]
 
     def row(self, method: str, ipc: int, measure: Measure) -> Entry:
@@ -156,6 +161,7 @@ def _board(results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[in
         whole=whole,
         projection=_points(about["projection"], len(about["classes"]), path, "ceiling"),
         scoring=_seconds(path, "ceiling"),
+        schooling=_seconds(results / dataset / "experts", "experts"),
         cells=cells,
         **{name: _count(about, name, path, "ceiling") for name in counts},
     )

@@ -92,13 +92,15 @@ def cost_table(board: Board) -> str:
         for own in board.cells.values()
     ]
     last = row("whole data", [cell(""), cell(""), cell(""), _clock(board.scoring)], ' class="whole"')
+    bank = row("bank of experts", [cell(""), cell(""), _clock(board.schooling), cell("")]) if board.schooling else ""
     place = f"<code>{escape(board.dataset)}/&lt;method&gt;/ipc&lt;IPC&gt;/published/</code>"
     caption = (
         f"Size of one artifact in kB (1000 bytes), as evaluated; the published ones lie in {place}. Distilling: all seeds and what "
-        "was tried before choosing. Scoring: every training and test of students behind this page's numbers."
+        "was tried before choosing; a bank of experts is trained once for all cells whose methods work with it. "
+        "Scoring: every training and test of students behind this page's numbers."
     )
     columns = heads(["method", "IPC", "kB", "distilling", "scoring"])
-    return table(f"Costs on {board.dataset}", caption, columns, f"<tbody>{''.join(rows)}</tbody><tfoot>{last}</tfoot>")
+    return table(f"Costs on {board.dataset}", caption, columns, f"<tbody>{''.join(rows)}</tbody><tfoot>{bank}{last}</tfoot>")
 
 
 def _clock(clock: Seconds | None) -> str:
