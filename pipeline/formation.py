@@ -1,7 +1,8 @@
 """Multi-formation ("factor"): one stored instance holds a grid of smaller pieces, each of them a training instance.
 
 Kim et al., Dataset Condensation via Efficient Synthetic-Data Parameterization, ICML 2022 (IDC); as in AVDD (TMLR 2024) the pieces
-are read column by column, enlarged bilinearly, and paired across modalities by their index.
+are read column by column, enlarged bilinearly, and paired across modalities by their index; where one modality has fewer pieces
+than another, its pieces are paired again and again, which is ours.
 """
 
 from __future__ import annotations
@@ -21,19 +22,36 @@ Grid = tuple[int, int]
 
 
 def pieces(formation: Mapping[str, Grid]) -> int:
-    """Training instances per stored one; modalities whose grids differ in that number are a CellError."""
-    counts = {rows * columns for rows, columns in formation.values()}
-    if len(counts) != 1:
-        raise CellError(f"formation {dict(formation)} pairs pieces by index, so all modalities need the same number of them")
-    return counts.pop()
+    """Training instances per stored one: the pieces of the finest grid.
+
+    A coarser grid's pieces are repeated in their order, so its number must divide that; a CellError otherwise.
+    """
+    counts = {modality: rows * columns for modality, (rows, columns) in formation.items()}
+    most = max(counts.values())
+    if odd := [modality for modality, count in counts.items() if most % count]:
+        raise CellError(
+            f"formation {dict(formation)} pairs pieces by index, and the {counts[odd[0]]} of {odd[0]} do not divide {most}; "
+            "give each modality the same number of them, or a part of it"
+        )
+    return most
 
 
-def split(rows: Tensor, grid: Grid) -> Tensor:
-    """Stored [N, ..., H, W] -> training instances [pieces * N, ..., H, W], piece by piece."""
-    if grid == (1, 1):
-        return rows
-    cells = [cell for column in rows.chunk(grid[1], -1) for cell in column.chunk(grid[0], -2)]
-    return _resized(torch.cat(cells), rows.shape[-2], rows.shape[-1])
+def split(rows: Tensor, grid: Grid, count: int | None = None) -> Tensor:
+    """Stored [N, ..., H, W] -> training instances [pieces * N, ..., H, W], piece by piece.
+
+    Args:
+        count: as many pieces as the set has, see `pieces`: the grid's own are repeated up to it.
+    """
+    if grid != (1, 1):
+        cells = [cell for column in rows.chunk(grid[1], -1) for cell in column.chunk(grid[0], -2)]
+        rows = _resized(torch.cat(cells), rows.shape[-2], rows.shape[-1])
+    return repeated(rows, grid, count or grid[0] * grid[1])
+
+
+def repeated(values: Tensor, grid: Grid, count: int) -> Tensor:
+    """Piece by piece [pieces * N, ...] of a grid -> [count * N, ...], the pieces again and again in their order."""
+    times = count // (grid[0] * grid[1])
+    return values if times == 1 else values.repeat(times, *[1] * (values.ndim - 1))
 
 
 def join(instances: Tensor, grid: Grid) -> Tensor:

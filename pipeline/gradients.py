@@ -163,7 +163,8 @@ class _Condenser:
     def _decoded(self, label: int) -> dict[str, Tensor]:
         """The training instances of one class, as functions of the rows."""
         ipc, grids = self._start.ipc, self._start.formation
-        return {m: formation.split(values[label * ipc : (label + 1) * ipc], grids[m]) for m, values in self._rows.items()}
+        count = formation.pieces(grids)
+        return {m: formation.split(values[label * ipc : (label + 1) * ipc], grids[m], count) for m, values in self._rows.items()}
 
     def _seen(
         self,

@@ -173,21 +173,27 @@ class _Matcher:
     def _real_seen(self, module: AudioVisual, draws: list[Tensor], labels: list[int], step: int) -> Seen:
         rows = self._resident.at(torch.cat(draws))
         seen = {m: self._augmented(values, m, self._real, step) for m, values in rows.items()}
-        return self._seen(module, seen, tuple(len(draw) for draw in draws), labels)
+        sizes = tuple(len(draw) for draw in draws)
+        return Seen(features=self._embedded(module, seen), sizes=sizes, labels=tuple(labels), head=module.head)
 
     def _synthetic_seen(self, module: AudioVisual, labels: list[int], step: int) -> Seen:
         start, seen = self._start, {}
         index = torch.cat([torch.arange(label * start.ipc, (label + 1) * start.ipc) for label in labels])
-        pieces = formation.pieces(start.formation)
         for m, values in self._rows.items():
-            instances = self._augmented(formation.split(values[index.to(values.device)], start.formation[m]), m, start, step)
-            # From piece by piece to class by class.
-            seen[m] = instances.reshape(pieces, len(labels), start.ipc, *instances.shape[1:]).transpose(0, 1).flatten(0, 2)
-        return self._seen(module, seen, (pieces * start.ipc,) * len(labels), labels)
+            seen[m] = self._augmented(formation.split(values[index.to(values.device)], start.formation[m]), m, start, step)
+        pieces = formation.pieces(start.formation)
+        features = {
+            # From piece by piece to class by class; a piece that is repeated is embedded once.
+            m: formation.repeated(f, start.formation[m], pieces)
+            .reshape(pieces, len(labels), -1)
+            .transpose(0, 1)
+            .reshape(-1, f.shape[1])
+            for m, f in self._embedded(module, seen).items()
+        }
+        return Seen(features=features, sizes=(pieces * start.ipc,) * len(labels), labels=tuple(labels), head=module.head)
 
-    def _seen(self, module: AudioVisual, rows: dict[str, Tensor], sizes: tuple[int, ...], labels: list[int]) -> Seen:
-        features = {m: values.float() for m, values in module.towers.embed(rows).items()}
-        return Seen(features=features, sizes=sizes, labels=tuple(labels), head=module.head)
+    def _embedded(self, module: AudioVisual, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {m: values.float() for m, values in module.towers.embed(rows).items()}
 
     def _augmented(self, values: Tensor, modality: str, data: RealSet | SyntheticSet, step: int) -> Tensor:
         # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.

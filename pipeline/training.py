@@ -130,10 +130,11 @@ def whole(real: RealSet, device: torch.device) -> Instances:
 
 def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
     """The training instances that a synthetic set's formation holds, on the device."""
-    rows = {m: formation.split(values, synthetic.formation[m]).to(device) for m, values in synthetic.rows.items()}
+    count = formation.pieces(synthetic.formation)
+    rows = {m: formation.split(values, synthetic.formation[m], count).to(device) for m, values in synthetic.rows.items()}
     return Instances(
         take=lambda index: {m: values[index] for m, values in rows.items()},
-        label=synthetic.label.repeat(formation.pieces(synthetic.formation)),
+        label=synthetic.label.repeat(count),
         classes=len(synthetic.classes),
         shapes={m: tuple(values.shape[1:]) for m, values in rows.items()},
         normalisation=synthetic.normalisation,

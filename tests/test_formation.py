@@ -36,9 +36,15 @@ def test_gradients_reach_every_stored_value() -> None:
     assert (stored.grad > 0).all()
 
 
-def test_modalities_with_other_numbers_of_pieces_are_refused() -> None:
-    with pytest.raises(CellError, match="the same number"):
-        formation.pieces({"frame": (2, 2), "logmel": (1, 2)})
+def test_a_coarser_grid_repeats_its_pieces_in_their_order() -> None:
+    stored = formation.join(torch.arange(1.0, 3)[:, None, None, None].expand(2, 1, 8, 8), (1, 2))
+    assert formation.pieces({"frame": (1, 2), "logmel": (2, 2)}) == 4
+    assert formation.split(stored, (1, 2), 4).mean((1, 2, 3)).tolist() == [1, 2, 1, 2]
+
+
+def test_numbers_of_pieces_that_do_not_divide_each_other_are_refused() -> None:
+    with pytest.raises(CellError, match="the 4 of frame do not divide 6; give each modality the same number of them"):
+        formation.pieces({"frame": (2, 2), "logmel": (2, 3)})
 
 
 def test_a_grid_that_does_not_divide_is_refused() -> None:

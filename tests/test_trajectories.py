@@ -233,12 +233,12 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         machine = dataclasses.replace(MACHINE, checkpoint=kept, report=stopped_at(last))
         with pytest.raises(KeyboardInterrupt):
             method.distill(materials(), ipc=1, seed=SEED, machine=machine)
-        assert len(kept.read()["losses"]) == last - 1
+        assert len(kept.read()["losses"]) == last
     assert {"frame", "logmel", "rate.frame", "rate.logmel", "momentum.rate.frame"} <= kept.read().keys()
     told: list[int] = []
     machine = dataclasses.replace(MACHINE, checkpoint=kept, report=lambda done, total, **figures: told.append(done))
     resumed = method.distill(materials(), ipc=1, seed=SEED, machine=machine)
-    assert told == [4, 5]
+    assert told == [5]
     assert resumed.losses == whole.losses
     assert resumed.synthetic.provenance == whole.synthetic.provenance
     assert all(torch.equal(rows, whole.synthetic.rows[m]) for m, rows in resumed.synthetic.rows.items())

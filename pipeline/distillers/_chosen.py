@@ -83,7 +83,7 @@ def form(real: RealSet, best: Callable[[int], Keys], ipc: int, grids: Mapping[st
     """The ipc x pieces best samples of each class as `ipc` stored instances.
 
     As in AVDD the best `ipc` samples become the first piece of each instance, the next `ipc` the second, and so on; a sample
-    fills the same piece of its frame and its log-mel.
+    fills the same piece of its frame and its log-mel; a modality with fewer pieces takes the first of the samples.
 
     Args:
         best: number -> label -> so many keys, best first.
@@ -101,9 +101,10 @@ def form(real: RealSet, best: Callable[[int], Keys], ipc: int, grids: Mapping[st
     chosen = [keys_of[label] for label in real.classes]
     by_piece = [key for piece in range(count) for keys in chosen for key in keys[piece * ipc : (piece + 1) * ipc]]
     instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
+    own = {m: high * wide * ipc * len(chosen) for m, (high, wide) in grids.items()}
     sources = [" ".join(keys[i::ipc]) for keys in chosen for i in range(ipc)]
     return SyntheticSet(
-        rows={m: formation.join(rows, grids[m]) for m, rows in instances.items()},
+        rows={m: formation.join(rows[: own[m]], grids[m]) for m, rows in instances.items()},
         label=torch.arange(len(real.classes)).repeat_interleave(ipc),
         classes=real.classes,
         ipc=ipc,

@@ -174,7 +174,8 @@ class Pursuit:
 
     def _augmented(self, parts: Tensor, modality: str, chosen: Tensor, counters: tuple[int, int]) -> Tensor:
         operations = pick(self._settings.augment, modality, "list of augmentations")
-        instances = formation.split(parts, self._start.formation[modality])[chosen]
+        grids = self._start.formation
+        instances = formation.split(parts, grids[modality], formation.pieces(grids))[chosen]
         # Sound and picture have draws of their own, as when the experts were trained.
         numbers = stream("augment", self._seed, *counters, modality)
         return augment(instances, operations, self._start.normalisation[modality].fill, numbers)
