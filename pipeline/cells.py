@@ -56,14 +56,17 @@ class Cell:
             (table, name), (other, second) = list(tables.items())[:2]
             ranked = f"ranking {name!r} is of feature table {short(table)} and {second!r} of {short(other)}"
             raise CellError(f"{ranked}, expected one table; {again}")
-        variants = len(self.distiller.variants())
+        variants = len(self.variants)
         if variants > self.budget.trials:
-            raise CellError(
-                f"{variants} candidate step sizes are more than the {self.budget.trials} trials of the budget; give fewer"
-            )
+            raise CellError(f"{variants} candidates are more than the {self.budget.trials} trials of the budget; give fewer")
         if self.machine.ranks.count > 1 and not self.distiller.separable:
             told = f"{self.method} cannot be split over {self.machine.ranks.count} ranks, for its loss is no sum over classes"
             raise CellError(f"{told}; start it without torchrun")
+
+    @property
+    def variants(self) -> list[Any]:
+        """The distiller's candidates, among which the selection rule chooses."""
+        return list(self.distiller.variants(self.materials, self.ipc))
 
     @property
     def digest(self) -> str:
@@ -87,7 +90,8 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tu
     """
     place = checkpoints / digest_of([cell.digest, seeds[0]])[:16]  # the first seed is the one that is tuned on
     chosen = _chosen(cell, place, seeds[0])
-    distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
+    variants = cell.variants
+    distiller = cell.distiller.mixed({m: variants[i] for m, i in chosen["picks"].items()}) if chosen["picks"] else variants[0]
     for seed in seeds:
         _descended(cell, distiller, seed, place)
     seconds = chosen["seconds"] + cell.machine.ranks.told(lambda: _kept(cell, distiller, seeds, chosen["trials"], place, out))
@@ -115,7 +119,7 @@ def _name(distiller: Any, seed: int) -> str:
 
 def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
     """The candidate of each rate, the trials behind the choice and their seconds, found again if it was made before."""
-    path, ranks, variants = place / "tuning.json", cell.machine.ranks, cell.distiller.variants()
+    path, ranks, variants = place / "tuning.json", cell.machine.ranks, cell.variants
 
     def tune() -> dict[str, Any]:
         began = time.monotonic()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import CellError
+from pipeline.training import constant
 
 if TYPE_CHECKING:
     from pipeline.materials import Machine
@@ -35,7 +36,7 @@ class Descent:
     Args:
         leaves: name -> what moves; a modality's rows carry its name.
         rates: leaf -> step size.
-        momentum: of SGD, as in DC and all that followed it.
+        momentum: of SGD, as in DC and all that followed it; `schedule`: fraction of the steps done, 0..1 -> factor on every rate.
         machine: its checkpoint is where the descent goes on from, its report is called with (done, all, loss=...) after each move;
             its ranks' gradients are added, so that all ranks hold the same leaves.
 
@@ -48,6 +49,7 @@ class Descent:
         rates: Mapping[str, float],
         momentum: float,
         machine: Machine,
+        schedule: Callable[[float], float] = constant,
     ) -> None:
         self.leaves = {name: values.detach().to(machine.device, copy=True).requires_grad_() for name, values in leaves.items()}
         self.losses: list[float] = []
@@ -55,7 +57,7 @@ class Descent:
         self.figures: dict[str, float] = {}
         # False while leaves have moved and their step is not counted yet: what is kept then would be no step's.
         self._at_rest = True
-        self._rates, self._machine = dict(rates), machine
+        self._rates, self._machine, self._schedule = dict(rates), machine, schedule
         groups = [{"params": [values], "lr": rates[name]} for name, values in self.leaves.items()]
         self._optimiser = torch.optim.SGD(groups, momentum=momentum)
 
@@ -79,6 +81,8 @@ class Descent:
     def _go(self, steps: int, move: Callable[[int], float]) -> None:
         due, began = self._machine.checkpoint.due(), time.monotonic() - self.seconds
         for step in range(len(self.losses), steps):
+            for group, name in zip(self._optimiser.param_groups, self.leaves, strict=True):
+                group["lr"] = self._rates[name] * self._schedule(step / steps)
             loss = move(step)
             if not math.isfinite(loss):
                 raise CellError(

@@ -38,6 +38,7 @@ class Plan:
     Args:
         batch_real: real samples per class and step, without replacement (all of a smaller class).
         rates: step size per modality, for SGD with `momentum` on a loss that is summed over feature dimensions.
+        schedule: fraction of the steps done, 0..1 -> factor on every rate.
         operations: modality -> augmentations; one is drawn per step, the same for real and synthetic, sound and picture.
     """
 
@@ -45,6 +46,7 @@ class Plan:
     batch_real: int
     rates: Mapping[str, float]
     momentum: float
+    schedule: Callable[[float], float]
     operations: Mapping[str, tuple[str, ...]]
 
 
@@ -114,7 +116,7 @@ def match(
     move a class by about twice the step size times its gradient.
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
-    descent = Descent(start.rows, rates, plan.momentum, machine)
+    descent = Descent(start.rows, rates, plan.momentum, machine, plan.schedule)
     matcher = _Matcher(real, start, loss, embedder, plan, seed, machine, descent.leaves)
     descent.run(plan.steps, lambda step: matcher.move(step, descent))
     return descent.outcome(start)

@@ -11,7 +11,7 @@ from conftest import CPU, toy_real, values
 from hypothesis import given
 from hypothesis import strategies as st
 from test_artifact import toy_synthetic
-from test_plugins import built, toy_bench
+from test_plugins import built, materials, toy_bench
 
 from pipeline import evaluation, training
 from pipeline.crowd import Lesson
@@ -58,7 +58,7 @@ def test_choices_take_no_test_split() -> None:
     bench = toy_bench()
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
-    variants = built("distillers", "dm").variants()
+    variants = built("distillers", "dm").variants(materials(), 1)
     picks, spent = evaluation.tuned(variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val)
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 

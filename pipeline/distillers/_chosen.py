@@ -41,11 +41,11 @@ class Chosen(ABC):
     def best(self, materials: Materials, seed: int, count: int) -> Keys:
         """The `count` best samples of each class, best first; each method has its own."""
 
-    def variants(self) -> list[Self]:
+    def variants(self, materials: Materials, ipc: int) -> list[Self]:
         """Nothing to choose between."""
         return [self]
 
-    def mixed(self, picks: Mapping[str, int]) -> Self:
+    def mixed(self, parts: Mapping[str, Self]) -> Self:
         """Nothing to mix."""
         return self
 

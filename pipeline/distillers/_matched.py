@@ -40,6 +40,10 @@ class Matched(Optimised):
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """Whose eyes the distributions are compared with."""
 
+    def schedule(self, done: float) -> float:
+        """Factor on the step sizes when a fraction of the steps is done; DM and those that follow it keep them."""
+        return 1.0
+
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows; the first candidate of each rate counts."""
         start = self.begin(materials, ipc=ipc, seed=seed)
@@ -48,6 +52,7 @@ class Matched(Optimised):
             batch_real=self.batch_real,
             rates={modality: rates[0] for modality, rates in self.rates.items()},
             momentum=self.momentum,
+            schedule=self.schedule,
             operations=self.augment,
         )
         embedder = self.embedder(materials, seed, machine.device)

@@ -41,14 +41,14 @@ class Moving(ABC):
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows; the first candidate of each rate counts."""
 
-    def variants(self) -> list[Self]:
+    def variants(self, materials: Materials, ipc: int) -> list[Self]:
         """One distiller per candidate step size."""
         count = max((len(rates) for rates in self.rates.values()), default=1)
-        return [self.mixed(dict.fromkeys(self.rates, i)) for i in range(count)]
+        return [replace(self, rates={m: (rates[min(i, len(rates) - 1)],) for m, rates in self.rates.items()}) for i in range(count)]
 
-    def mixed(self, picks: Mapping[str, int]) -> Self:
-        """The distiller that takes candidate `picks[modality]` of each modality."""
-        return replace(self, rates={m: (rates[min(picks[m], len(rates) - 1)],) for m, rates in self.rates.items()})
+    def mixed(self, parts: Mapping[str, Self]) -> Self:
+        """The distiller that does with each modality what the variant given for it does."""
+        return replace(self, rates={m: part.rates[m] for m, part in parts.items()})
 
     def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""

@@ -5,6 +5,8 @@ phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - ph
 calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
 the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
 mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
+Step sizes fall to 0 as a cosine. Which formation serves a modality depends on the data: candidates are tried on the validation
+split where other methods try step sizes.
 Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
 
 Characteristic functions: NCFM (Wang et al., CVPR 2025), on one modality, amplitude and phase of equal weight, which is |phi_real -
@@ -13,18 +15,21 @@ phi_synthetic|; experts and calibration: DANCE (Zhang et al., IJCAI 2024). The p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Self
 
 import torch
 
 from pipeline.distillers._matched import Matched
 from pipeline.embedders import Experts, Window
+from pipeline.formation import pieces
 from pipeline.matching import per_class
 from pipeline.params import Count, Least, Positive, Share
+from pipeline.training import cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
@@ -41,6 +46,7 @@ class Distiller(Matched):
         frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
         weight: of the calibration.
         first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
+        others: further formations; a candidate is one formation, and step size, the selection rule takes one for each modality.
     """
 
     frequencies: Count
@@ -49,6 +55,31 @@ class Distiller(Matched):
     weight: Least
     first: Share
     last: Share
+    others: tuple[dict[str, tuple[Count, Count]], ...]
+
+    def __post_init__(self) -> None:
+        """Any two of the formations can be mixed, or a CellError says which cannot."""
+        for grids in product(*([(m, grids[m]) for grids in (self.formation, *self.others)] for m in self.formation)):
+            pieces(dict(grids))
+
+    def schedule(self, done: float) -> float:
+        """Falls to 0: each step sees other networks, and the last ones should not undo what all of them agree on."""
+        return cosine(done)
+
+    def variants(self, materials: Materials, ipc: int) -> list[Self]:
+        """One distiller per formation for which each class has enough samples, the first in any case."""
+        least = min(len(materials.real.of_class(label)) for label in range(len(materials.real.classes)))
+        fitting = [grids for grids in self.others if ipc * pieces(grids) <= least]
+        rates = [variant.rates for variant in super().variants(materials, ipc)]
+        return [
+            replace(self, formation=grids, rates=rates[min(i, len(rates) - 1)], others=())
+            for i, grids in enumerate((self.formation, *fitting))
+        ]
+
+    def mixed(self, parts: Mapping[str, Self]) -> Self:
+        """The distiller that forms each modality, and steps, as the variant given for it does."""
+        formation = {m: part.formation[m] for m, part in parts.items()}
+        return replace(super().mixed(parts), formation=formation, others=())
 
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """An expert at each step."""

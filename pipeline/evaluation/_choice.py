@@ -98,7 +98,7 @@ def tuned(
     sets = [training.decoded(synthetic, crew.device) for synthetic in made]
     scores = tried([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
     trials = [
-        {"step_sizes": {m: rates[0] for m, rates in variant.rates.items()}, "score": score}
+        {"step_sizes": {m: rates[0] for m, rates in variant.rates.items()}, "formation": dict(variant.formation), "score": score}
         for variant, (score,) in zip(variants, scores, strict=True)
     ]
     return best(trials), trials
