@@ -64,10 +64,10 @@ def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
         assert (one[modality] - other[modality]).abs().max() < 1e-4 * moved
 
 
-MATCHED = ["avdd", "dm", "idm", "jcf", "m3d"]
+MATCHED = ["avdd", "cross", "dm", "idm", "jcf", "m3d"]
 
 
-@pytest.mark.parametrize("method", MATCHED)
+@pytest.mark.parametrize("method", sorted({*MATCHED} - {"cross"}))
 def test_the_distance_of_equal_sets_is_zero(method: str) -> None:
     distiller = built("distillers", method)
     alone = dataclasses.replace(distiller, weight=0.0) if hasattr(distiller, "weight") else distiller

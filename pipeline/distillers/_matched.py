@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pipeline import matching
 from pipeline.distillers._optimised import Optimised
 from pipeline.embedders import Fresh
+from pipeline.errors import CellError
 from pipeline.params import Count
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import torch
     from torch import Tensor
@@ -73,3 +74,15 @@ class Untrained(Matched):
 def squared(difference: Tensor) -> Tensor:
     """Squared Euclidean norm of each class's difference, summed over classes."""
     return difference.square().sum()
+
+
+def paired(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor]:
+    """Means of sound and of picture, for a method that adds them; a CellError unless there are two of one width."""
+    if len(means) != 2:
+        raise CellError(f"{method} couples two modalities, found {', '.join(means)}; use dm for one")
+    a, v = (means[m] for m in sorted(means, reverse=True))
+    if a.shape != v.shape:
+        raise CellError(
+            f"{method} adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"
+        )
+    return a, v

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.distillers._matched import Untrained, squared
-from pipeline.errors import CellError
+from pipeline.distillers._matched import Untrained, paired, squared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +31,6 @@ class Distiller(Untrained):
 
     def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """The published loss; a CellError unless there are two modalities of one width."""
-        theirs, ours = real.means(), synthetic.means()
-        if len(theirs) != 2:
-            raise CellError(f"avdd couples two modalities, found {', '.join(theirs)}; use dm for one")
-        a, v = (theirs[m] - ours[m] for m in sorted(theirs, reverse=True))
-        if a.shape != v.shape:
-            raise CellError(
-                f"avdd adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"
-            )
+        theirs, ours = (paired(side.means(), "avdd") for side in (real, synthetic))
+        a, v = (one - other for one, other in zip(theirs, ours, strict=True))
         return squared(a) + squared(v) + self.weight_joint * squared(a + v) + self.weight_gap * squared(a - v)

@@ -1,0 +1,97 @@
+"""The ablations, as a table with paired intervals: `python benchmarks/ablation.py NAME --ipc 1 10 [--rows ROW ...] [--params-file F]`.
+
+Reads data/NAME/shards and work/NAME/{coreset,experts,ceiling.json}, as `dvc repro` leaves them, and goes through distill, export,
+evaluate and publish for each row: a method with some of its values changed. Rows lie under work/ablation/NAME/ROW as methods lie
+in a grid, so `avdistill report` makes the page: every row against avdd by a paired bootstrap over test clips. Rows that are there
+already are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PIECES = "{frame: [2, 2], logmel: [2, 2]}"
+# Row -> method, and what is changed in its section of `distill`.
+ROWS: dict[str, tuple[str, dict[str, object]]] = {
+    # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
+    "random": ("random", {}),
+    "herding": ("herding", {}),
+    "random-factor": ("random", {"formation": PIECES}),
+    "herding-factor": ("formed", {}),
+    "dm": ("dm", {}),
+    "avdd-joint": ("avdd", {"weight_gap": 0.0}),
+    "avdd": ("avdd", {}),
+    # What settles AVDD: equal step sizes are unequal steps.
+    "dm-same-rate": ("dm", {"rates": "{frame: [0.2], logmel: [0.2]}"}),
+    "avdd-same-rate": ("avdd", {"rates": "{frame: [0.2], logmel: [0.2]}"}),
+    "dm-matched": ("dm", {"rates": "{frame: [4.2], logmel: [4.2]}"}),
+    "avdd-unequal": ("avdd", {"weight_joint": 10.0, "weight_gap": 1.0}),
+    "cross": ("cross", {}),
+    # What each ingredient of jcf is worth.
+    "jcf": ("jcf", {}),
+    "jcf-mean": ("jcf", {"bandwidth": 0.01}),
+    "jcf-marginals": ("jcf", {"joint": 0.0}),
+    "jcf-untrained": ("jcf", {"last": 0.0}),
+    "jcf-trained": ("jcf", {"first": 1.0}),
+    "jcf-no-calibration": ("jcf", {"weight": 0.0}),
+    "jcf-calibration-only": ("jcf", {"weight": 10.0}),
+    "jcf-one-formation": ("jcf", {"others": "[]"}),
+    "jcf-no-augment": ("jcf", {"augment": "{frame: [], logmel: []}"}),
+    "jcf-start-random": ("jcf", {"start": "random"}),
+    "jcf-start-kmeans": ("jcf", {"start": "kmeans"}),
+}
+BASELINE = "avdd"
+
+
+def main() -> None:
+    """Make the rows that are missing, then the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name")
+    parser.add_argument("--ipc", type=int, nargs="+", default=[1])
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
+    parser.add_argument("--params-file", default="params.yaml")
+    given = parser.parse_args()
+    place = Path("work/ablation") / given.name
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(Path("work") / given.name / "ceiling.json", place)
+    for ipc in given.ipc:
+        for row in given.rows:
+            make(given.name, row, ipc, place / row / f"ipc{ipc}", given.params_file)
+    grid = {"datasets": [given.name], "methods": given.rows, "ipcs": given.ipc}
+    changes = [f"grid.{axis}=[{', '.join(map(str, values))}]" for axis, values in grid.items()]
+    page = Path("work/ablation") / f"{given.name}.html"
+    page.unlink(missing_ok=True)
+    avdistill(given.params_file, [*changes, f"report.baseline={BASELINE}"], "report", place.parent, page)
+
+
+def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
+    """One row at one IPC: the stages whose output is not there."""
+    method, changed = ROWS[row]
+    shards, work = Path("data") / name / "shards", Path("work") / name
+    changes = [f"distill.{method}.{key}={value}" for key, value in changed.items()]
+    synthetic, artifacts, scores, published = (place / part for part in ("synthetic", "artifacts", "scores.json", "published"))
+    steps: list[tuple[Path, tuple[object, ...]]] = [
+        (synthetic, ("distill", method, ipc, shards / "train", work / "coreset", synthetic, "--experts", work / "experts")),
+        (artifacts, ("export", synthetic, artifacts)),
+        (scores, ("evaluate", artifacts, shards, scores)),
+        (published, ("publish", artifacts, scores, published)),
+    ]
+    place.mkdir(parents=True, exist_ok=True)
+    for output, command in steps:
+        if not output.exists():
+            avdistill(params, changes, *command)
+
+
+def avdistill(params: str, changes: list[str], *command: object) -> None:
+    options = [word for change in changes for word in ("--set", change)]
+    words = [sys.executable, "-m", "stages", "--params-file", params, *options, *map(str, command)]
+    if subprocess.run(words, check=False).returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed, see above; run the same line again, what is done is kept")
+
+
+if __name__ == "__main__":
+    main()
