@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import CPU, ORIGIN, toy_real, values
 from test_artifact import FULL, toy_synthetic
-from test_plugins import NETWORKS, built, materials, rankings, toy_bench, toy_features
+from test_plugins import built, materials, rankings, toy_bench, toy_features
 
 from pipeline import tensors, training
 from pipeline.artifact import write_artifact
