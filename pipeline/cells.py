@@ -6,8 +6,9 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
@@ -89,8 +90,8 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tu
     place = checkpoints / digest_of([cell.digest, seeds[0]])[:16]  # the first seed is the one that is tuned on
     chosen = _chosen(cell, place, seeds[0])
     distiller = cell.distiller.mixed(chosen["picks"]) if chosen["picks"] else cell.distiller
-    for seed in seeds:
-        _descended(cell, distiller, seed, place, _name(distiller, seed))
+    for number, seed in enumerate(seeds, start=1):
+        _descended(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
     if cell.machine.ranks.number == 0:
         with new_folder(out) as part:
             for seed in seeds:
@@ -110,25 +111,34 @@ def _name(distiller: Any, seed: int) -> str:
 
 
 def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
-    path = place / "tuning.json"
+    path, variants = place / "tuning.json", cell.distiller.variants()
+    if len(variants) == 1:
+        return {"picks": {}, "trials": [], "seconds": 0.0}
     if not path.exists():
-        sets = [_descended(cell, variant, seed, place, _name(variant, seed)) for variant in cell.distiller.variants()]
+        told = [{"candidate": f"{number} of {len(variants)}"} for number in range(1, len(variants) + 1)]
+        sets = [_descended(cell, variant, seed, place, own) for variant, own in zip(variants, told, strict=True)]
         if cell.machine.ranks.number == 0:
             began = time.monotonic()
-            picks, trials = evaluation.tuned(cell.distiller.variants(), sets, cell.budget, cell.crew, cell.val)
+            crew = replace(cell.crew, report=partial(cell.crew.report, choosing="among candidates"))
+            picks, trials = evaluation.tuned(variants, sets, cell.budget, crew, cell.val)
             write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
     chosen: dict[str, Any] = cell.machine.ranks.told(read_json(path, "distill") if cell.machine.ranks.number == 0 else {})
     return chosen
 
 
-def _descended(cell: Cell, distiller: Any, seed: int, place: Path, name: str) -> SyntheticSet:
-    """The set that a distiller makes with a seed, found again if it was made before, gone on with if it was begun."""
+def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping[str, str]) -> SyntheticSet:
+    """The set that a distiller makes with a seed, found again if it was made before, gone on with if it was begun.
+
+    Args:
+        told: which of the cell's descents it is, for the report.
+    """
+    name = _name(distiller, seed)
     path = place / f"{name}.safetensors"
     if not path.exists():
         about = {"method": cell.method, "ipc": cell.ipc, "seed": seed, "inputs": digest_of([cell.digest, asdict(distiller)])}
         machine = replace(
             cell.machine,
-            report=lambda done, total, **figures: cell.machine.report(done, total, seed=seed, **figures),
+            report=partial(cell.machine.report, **told),
             checkpoint=Checkpoint(path=place / f"{name}.step.safetensors", about=about),
         )
         outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
