@@ -11,21 +11,18 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CPU, toy_real, values
+from conftest import CPU, TINY, toy_real, values, write_split
 from test_golden import SETTINGS, bank
 from test_plugins import materials, rankings, toy_bench
 from torch import Tensor
 
 from pipeline import cells, gradients, matching, plugins
-from pipeline import shards as store
 from pipeline.bank import Bank
 from pipeline.evaluation import Evaluate
-from pipeline.files import write_json
 from pipeline.materials import Machine
-from pipeline.records import Coreset, RealSet, Sample
+from pipeline.records import Coreset, RealSet
 from pipeline.training import silent
 from stages.distill import distill
-from stages.experts import experts
 
 MACHINE = Machine(device=CPU, report=silent)
 METHODS = plugins.names("distillers")
@@ -135,49 +132,6 @@ def test_sound_and_picture_of_both_sets_see_one_draw_a_step(engine: Any, method:
     assert len(set(draws.states)) == 3
 
 
-TINY = (
-    "networks.convnet.width=4",
-    "networks.convnet.grid=2",
-    "networks.convnet.depth={frame: 2, logmel: 2}",
-    "experts.count=2",
-    "experts.epochs=2",
-    "grid.seeds=[0, 1]",
-    "evaluate.protocols.budget.steps=2",
-)
-
-
-def write_split(folder: Path, real: RealSet) -> None:
-    """A toy as shards on disk."""
-    samples = [
-        Sample(
-            clip=clip,
-            second=int(key.rpartition("_")[2]),
-            label=real.classes[label],
-            arrays={"frame": frame.permute(0, 2, 3, 1).numpy(), "logmel": logmel[0].numpy()},
-            pts=(0.5,),
-        )
-        for key, clip, label, frame, logmel in zip(
-            real.keys, real.clips, real.label.tolist(), real.rows["frame"], real.rows["logmel"], strict=True
-        )
-    ]
-    shard = store.write_shard(folder, "shard-00000", "toy", samples, [])
-    known = store.Index(classes=real.classes, preprocessing="toy", normalisation=real.normalisation, shards=(shard,))
-    store.write_index(folder, known)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three splits, rankings of the training split, and a bank that learned it."""
-    root = tmp_path_factory.mktemp("data")
-    for split, real in (("train", toy_real()), ("val", toy_real(4, seed=1)), ("test", toy_real(6, seed=2))):
-        write_split(root / "shards" / split, real)
-    digest = store.read_index(root / "shards" / "train").digest
-    for name, coreset in rankings().items():
-        write_json(root / "coreset" / f"{name}.json", dataclasses.replace(coreset, shards=digest).to_json())
-    experts(root / "shards" / "train", root / "experts", params=values(*TINY), device="cpu", report=silent)
-    return root
-
-
 def tiny(method: str, *, candidates: int) -> Any:
     """params.yaml with two steps of the method, one candidate or two."""
     given, short = values(*TINY), {"steps": 2, "inner": 2, "ahead": 1, "max_start": 1}
@@ -187,30 +141,30 @@ def tiny(method: str, *, candidates: int) -> Any:
     return given
 
 
-def files(data: Path, shards: Path, out: Path, method: str, *, candidates: int = 2) -> dict[str, bytes]:
+def files(toy_data: Path, shards: Path, out: Path, method: str, *, candidates: int = 2) -> dict[str, bytes]:
     """What `distill` leaves of a method."""
     machine = {"device": "cpu", "memory_mb": 64, "workers": 1, "report": silent}
     given = tiny(method, candidates=candidates)
-    distill(method, 1, shards / "train", data / "coreset", out, experts=data / "experts", params=given, **machine)
+    distill(method, 1, shards / "train", toy_data / "coreset", out, experts=toy_data / "experts", params=given, **machine)
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_method_reads_the_test_split(method: str, data: Path, tmp_path: Path) -> None:
+def test_no_method_reads_the_test_split(method: str, toy_data: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
-        shutil.copytree(data / "shards" / split, tmp_path / "shards" / split)
-    absent = files(data, tmp_path / "shards", tmp_path / "absent", method)
+        shutil.copytree(toy_data / "shards" / split, tmp_path / "shards" / split)
+    absent = files(toy_data, tmp_path / "shards", tmp_path / "absent", method)
     write_split(tmp_path / "shards" / "test", toy_real(3, seed=5))
     (tmp_path / "shards" / "test" / "shard-00000.tar").write_bytes(b"damaged")
-    assert files(data, tmp_path / "shards", tmp_path / "damaged", method) == absent
+    assert files(toy_data, tmp_path / "shards", tmp_path / "damaged", method) == absent
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_one_candidate_does_not_depend_on_the_validation_split(method: str, data: Path, tmp_path: Path) -> None:
-    shutil.copytree(data / "shards" / "train", tmp_path / "shards" / "train")
+def test_one_candidate_does_not_depend_on_the_validation_split(method: str, toy_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(toy_data / "shards" / "train", tmp_path / "shards" / "train")
     write_split(tmp_path / "shards" / "val", toy_real(7, seed=9))
-    other = files(data, tmp_path / "shards", tmp_path / "out", method, candidates=1)
-    assert other == files(data, data / "shards", tmp_path / "again", method, candidates=1)
+    other = files(toy_data, tmp_path / "shards", tmp_path / "out", method, candidates=1)
+    assert other == files(toy_data, toy_data / "shards", tmp_path / "again", method, candidates=1)
 
 
 @pytest.mark.parametrize("pick", [0, 1])
