@@ -6,8 +6,9 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation, formation, tensors
@@ -92,8 +93,8 @@ def distil(cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path) -> tu
     chosen = _chosen(cell, place, seeds[0])
     variants = cell.variants
     distiller = cell.distiller.mixed({m: variants[i] for m, i in chosen["picks"].items()}) if chosen["picks"] else variants[0]
-    for seed in seeds:
-        _descended(cell, distiller, seed, place)
+    for number, seed in enumerate(seeds, start=1):
+        _descended(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
     seconds = chosen["seconds"] + cell.machine.ranks.told(lambda: _kept(cell, distiller, seeds, chosen["trials"], place, out))
     return list(chosen["trials"]), seconds
 
@@ -123,23 +124,29 @@ def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
 
     def tune() -> dict[str, Any]:
         began = time.monotonic()
+        crew = replace(cell.crew, report=partial(cell.crew.report, choosing="among candidates"))
         sets = [tensors.load_synthetic(place / f"{_name(variant, seed)}.safetensors") for variant in variants]
-        picks, trials = evaluation.tuned(variants, sets, cell.budget, cell.crew, cell.val)
+        picks, trials = evaluation.tuned(variants, sets, cell.budget, crew, cell.val)
         write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
         found: dict[str, Any] = read_json(path, "distill")
         return found
 
+    if len(variants) == 1:
+        return {"picks": {}, "trials": [], "seconds": 0.0}
     if ranks.told(path.exists):
         return ranks.told(lambda: read_json(path, "distill"))
-    for variant in variants:
-        _descended(cell, variant, seed, place)
+    for number, variant in enumerate(variants, start=1):
+        _descended(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
     return ranks.told(tune)
 
 
-def _descended(cell: Cell, distiller: Any, seed: int, place: Path) -> None:
+def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping[str, str]) -> None:
     """See that a distiller's set with a seed lies in `place`: made, found again if it was made before, gone on with if begun.
 
     Ranks above 0 only compute: they look at no file, so that they need not share a file system, and write none.
+
+    Args:
+        told: which of the cell's descents it is, for the report.
     """
     name, ranks = _name(distiller, seed), cell.machine.ranks
     path = place / f"{name}.safetensors"
@@ -149,7 +156,7 @@ def _descended(cell: Cell, distiller: Any, seed: int, place: Path) -> None:
     streamed = {"streamed MiB": cell.materials.real.nbytes / 2**20} if cell.machine.streams(cell.materials.real) else {}
     machine = replace(
         cell.machine,
-        report=lambda done, total, **figures: cell.machine.report(done, total, seed=seed, **figures, **streamed),
+        report=partial(cell.machine.report, **told, **streamed),
         checkpoint=replace(cell.machine.checkpoint, path=place / f"{name}.step.safetensors", about=about),
     )
     outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)

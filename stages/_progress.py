@@ -12,23 +12,33 @@ EVERY_S = 30.0
 
 
 class Report:
-    """Called with (done, total, **figures) as work goes on; quiet, it says nothing."""
+    """Called with (done, total, **figures) as work goes on; quiet, it says nothing.
+
+    Work is a row of courses, each counted from 1, or from where it was left; rates and the time that is left are of the course on
+    its way, of what was done here.
+    """
 
     def __init__(self, stage: str, quiet: bool) -> None:
         self._stage, self._quiet = stage, quiet
         self._began = self._said = time.monotonic()
+        self._first, self._last = 0, sys.maxsize
         self._bar: Progress | None = None
 
-    def __call__(self, done: int, total: int, **figures: float) -> None:
+    def __call__(self, done: int, total: int, **figures: float | str) -> None:
         if self._quiet:
             return
-        if done <= 1:
-            self._began = time.monotonic()
-        rate = max(done - 1, 0) / max(time.monotonic() - self._began, 1e-3)
+        if done <= 1 or done < self._last:
+            self._began, self._first = time.monotonic(), done
+        self._last = done
+        rate = (done - self._first) / max(time.monotonic() - self._began, 1e-3)
         # A stage that counts its own rates has said enough.
         rates = {} if any(name.endswith("/s") for name in figures) or not rate else {"/s": rate}
-        text = "  ".join(map(_told, {**figures, **rates}.items()))
-        (self._draw if sys.stderr.isatty() else self._say)(done, total, text)
+        said = [_told(figure) for figure in {**figures, **rates}.items()]
+        if sys.stderr.isatty():
+            self._draw(done, total, "  ".join(said))
+        else:
+            left = [f"{(total - done) / rate:.0f} s left"] if rate else []
+            self._say("  ".join([f"{self._stage}: {done}/{total}", *said, *left]))
 
     def close(self) -> None:
         """Take the bar off the terminal."""
@@ -53,14 +63,15 @@ class Report:
             self._bar.reset(task)
         self._bar.update(task, completed=done, total=total, text=text)
 
-    def _say(self, done: int, total: int, text: str) -> None:
+    def _say(self, line: str) -> None:
         if time.monotonic() - self._said >= EVERY_S:
             self._said = time.monotonic()
-            left = f"  {(total - done) * (self._said - self._began) / (done - 1):.0f} s left" if done > 1 else ""
-            print(f"{self._stage}: {done}/{total}  {text}{left}", file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
 
 
-def _told(figure: tuple[str, float]) -> str:
+def _told(figure: tuple[str, float | str]) -> str:
     """A figure beside its name; a rate's unit stands behind it."""
     name, value = figure
+    if isinstance(value, str):
+        return f"{name} {value}"
     return f"{value:.3g}{' ' * (name != '/s')}{name}" if name.endswith("/s") else f"{name} {value:.4g}"

@@ -162,7 +162,8 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
     if parameter.annotation == "bool":  # a flag: off unless it is given
-        return parameter.replace(annotation=Annotated[bool, typer.Option(f"--{parameter.name}")], default=False)
+        flag = f"--{parameter.name.replace('_', '-')}"
+        return parameter.replace(annotation=Annotated[bool, typer.Option(flag)], default=False)
     if parameter.annotation == "Place":
         return parameter.replace(annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")])
     plain: Any = KINDS[parameter.annotation]

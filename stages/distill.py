@@ -27,6 +27,7 @@ def distill(
     out: Path,
     *,
     experts: Path | None = None,
+    dry_run: bool = False,
     params: Params,
     device: str,
     memory_mb: int,
@@ -38,9 +39,9 @@ def distill(
 
     SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the rule of protocol `budget` chooses on
     the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it. An interrupted run
-    goes on from its last step. A training split larger than --memory-mb stays in its shards. Several GPUs share the classes of
-    dm, m3d, avdd and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`. The time that it took goes to OUT's sibling
-    .seconds.json.
+    goes on from its last step; its time goes to OUT's sibling .seconds.json. A training split larger than --memory-mb stays in its
+    shards. GPUs share the classes of dm, m3d, avdd and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`. --dry-run writes
+    nothing: it tells shapes, memory, descents, and the time that a few real steps foretell.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
@@ -58,7 +59,14 @@ def distill(
     cell = cells.Cell(
         method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
     )
-    return _distilled(cell, params.build("grid", Grid).seeds, out)
+    seeds = params.build("grid", Grid).seeds
+    return _estimated(cell, seeds) if dry_run else _distilled(cell, seeds, out)
+
+
+def _estimated(cell: Cell, seeds: Sequence[int]) -> str:
+    from pipeline.estimates import describe, estimate
+
+    return describe(estimate(cell, seeds))
 
 
 def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:

@@ -13,10 +13,12 @@ import torch
 from hypothesis import settings
 
 from pipeline import params
+from pipeline import shards as store
 from pipeline.datasets.generated import STAMP
 from pipeline.datasets.generated import Dataset as Generated
 from pipeline.decoding import Decode, decode_all
 from pipeline.engines.local import Engine as Local
+from pipeline.files import write_json
 from pipeline.manifest import write_manifest
 from pipeline.records import Clip, Normalisation, Origin, RealSet, Sample
 from pipeline.training import silent
@@ -185,3 +187,51 @@ def shards(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("decoded") / "shards"
     decode_all(clips, out, values().build("decode", Decode), Local(workers=2), silent)
     return out
+
+
+# Networks, experts, seeds and students that suit the toy on disk.
+TINY = (
+    "networks.convnet.width=4",
+    "networks.convnet.grid=2",
+    "networks.convnet.depth={frame: 2, logmel: 2}",
+    "experts.count=2",
+    "experts.epochs=2",
+    "grid.seeds=[0, 1]",
+    "evaluate.protocols.budget.steps=2",
+)
+
+
+def write_split(folder: Path, real: RealSet) -> None:
+    """A toy as shards on disk."""
+    samples = [
+        Sample(
+            clip=clip,
+            second=int(key.rpartition("_")[2]),
+            label=real.classes[label],
+            arrays={"frame": frame.permute(0, 2, 3, 1).numpy(), "logmel": logmel[0].numpy()},
+            pts=(0.5,),
+        )
+        for key, clip, label, frame, logmel in zip(
+            real.keys, real.clips, real.label.tolist(), real.rows["frame"], real.rows["logmel"], strict=True
+        )
+    ]
+    shard = store.write_shard(folder, "shard-00000", "toy", samples, [])
+    known = store.Index(classes=real.classes, preprocessing="toy", normalisation=real.normalisation, shards=(shard,))
+    store.write_index(folder, known)
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy on disk: three splits, rankings of the training split, and a bank that learned it."""
+    from test_plugins import rankings
+
+    from stages.experts import experts
+
+    root = tmp_path_factory.mktemp("data")
+    for split, real in (("train", toy_real()), ("val", toy_real(4, seed=1)), ("test", toy_real(6, seed=2))):
+        write_split(root / "shards" / split, real)
+    digest = store.read_index(root / "shards" / "train").digest
+    for name, coreset in rankings().items():
+        write_json(root / "coreset" / f"{name}.json", replace(coreset, shards=digest).to_json())
+    experts(root / "shards" / "train", root / "experts", params=values(*TINY), device="cpu", report=silent)
+    return root

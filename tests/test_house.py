@@ -19,6 +19,7 @@ FLOORS = [
     {"stages.__main__"},
     {"stages.cli"},
     {"stages"},
+    {"estimates"},
     {"cells", "reporting", "tasks"},
     {"evaluation", "planning"},
     {"distillers"},
@@ -52,10 +53,11 @@ DOORS = {
     "upath": {"pipeline.places"},
     "webdataset": {"pipeline.shards"},
 }
-# Modules that may change without making a result stale: names, checks, messages, atomic writes, machine knobs.
+# Modules that may change without making a result stale: names, checks, messages, estimates, atomic writes, machine knobs.
 EXEMPT = {
     "pipeline",
     "pipeline.errors",
+    "pipeline.estimates",
     "pipeline.files",
     "pipeline.params",
     "pipeline.places",

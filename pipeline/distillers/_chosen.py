@@ -53,6 +53,10 @@ class Chosen(ABC):
         """The best `ipc` x pieces samples of each class."""
         return form(materials.real, partial(self.best, materials, seed), ipc, self.formation)
 
+    def network_of(self, materials: Materials) -> None:
+        """Nobody looks at the rows."""
+        return
+
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """What it begins with; nothing moves."""
         return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))

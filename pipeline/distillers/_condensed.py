@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.descent import Outcome
     from pipeline.materials import Machine, Materials
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,10 @@ class Condensed(Moving):
     def operations(self) -> Mapping[str, tuple[str, ...]]:
         """Modality -> augmentations, of matching and of the network's training."""
 
+    def network_of(self, materials: Materials) -> Network:
+        """The one of that name."""
+        return pick(materials.networks, self.network, "network")
+
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows; the first candidate of each rate counts."""
         loop, start = self._loop(ipc), self.begin(materials, ipc=ipc, seed=seed)
@@ -64,8 +69,7 @@ class Condensed(Moving):
             rate_net=self.rate_net,
             operations=self.operations,
         )
-        network = pick(materials.networks, self.network, "network")
-        return gradients.condense(network, materials.real, start, plan, seed=seed, machine=machine)
+        return gradients.condense(self.network_of(materials), materials.real, start, plan, seed=seed, machine=machine)
 
     def _loop(self, ipc: int) -> Loop:
         """The one with the largest IPC that is not above this; a CellError if there is none."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
     from pipeline.materials import Machine, Materials
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +67,13 @@ class Untrained(Matched):
 
     network: str
 
+    def network_of(self, materials: Materials) -> Network:
+        """The one of that name."""
+        return pick(materials.networks, self.network, "network")
+
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """A fresh network at each step."""
-        return Fresh(pick(materials.networks, self.network, "network"), materials.real, seed, device)
+        return Fresh(self.network_of(materials), materials.real, seed, device)
 
 
 def squared(difference: Tensor) -> Tensor:

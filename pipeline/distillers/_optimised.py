@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.descent import Outcome
     from pipeline.materials import Machine, Materials
     from pipeline.records import SyntheticSet
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ class Moving(ABC):
     @abstractmethod
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows; the first candidate of each rate counts."""
+
+    @abstractmethod
+    def network_of(self, materials: Materials) -> Network:
+        """The network whose features or gradients move the rows; a CellError or PluginError if it was not given."""
 
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
         """One distiller per candidate step size."""

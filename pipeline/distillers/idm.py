@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
     from pipeline.materials import Materials
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,10 @@ class Distiller(Matched):
     weight: Least
     first: Share
     last: Share
+
+    def network_of(self, materials: Materials) -> Network:
+        """The experts'."""
+        return materials.experts("idm").network
 
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """An expert at each step."""

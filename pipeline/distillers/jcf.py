@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
     from pipeline.materials import Materials
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,10 @@ class Distiller(Matched):
         """The distiller that forms each modality, and steps, as the variant given for it does."""
         formation = {m: part.formation[m] for m, part in parts.items()}
         return replace(super().mixed(parts), formation=formation, others=())
+
+    def network_of(self, materials: Materials) -> Network:
+        """The experts'."""
+        return materials.experts("jcf").network
 
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """An expert at each step."""

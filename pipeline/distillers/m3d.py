@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
     from pipeline.materials import Materials
+    from pipeline.training import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,13 @@ class Distiller(Matched):
     steps_per_network: Count
     scales: Positives
 
+    def network_of(self, materials: Materials) -> Network:
+        """The one of that name."""
+        return pick(materials.networks, self.network, "network")
+
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """Several steps with each fresh network, as published."""
-        network = pick(materials.networks, self.network, "network")
-        return Fresh(network, materials.real, seed, device, every=self.steps_per_network)
+        return Fresh(self.network_of(materials), materials.real, seed, device, every=self.steps_per_network)
 
     def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """Squared maximum mean discrepancies, summed over modalities and classes."""

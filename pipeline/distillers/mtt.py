@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from pipeline.descent import Outcome
     from pipeline.materials import Machine, Materials
     from pipeline.records import RealSet, SyntheticSet
+    from pipeline.training import Network
 
 # A leaf's name before its modality: the logarithm of the rate of the student's steps.
 RATE = "rate."
@@ -77,6 +78,10 @@ class Distiller(Optimised):
     ahead: Count
     max_start: Count
     rate_step: Least
+
+    def network_of(self, materials: Materials) -> Network:
+        """The experts'."""
+        return materials.experts("mtt").network
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows and the student's rates; these end in the set's provenance as `learned_rates`.
