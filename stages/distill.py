@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.cells import Cell
-    from pipeline.materials import Materials
+    from pipeline.crowd import Crew
+    from pipeline.materials import Machine, Materials
     from pipeline.params import Params
     from pipeline.ranks import Ranks
     from pipeline.records import RealSet
@@ -45,7 +46,7 @@ def distill(
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
-    from pipeline import cells, plugins
+    from pipeline import plugins
     from pipeline.files import refuse_existing
     from pipeline.materials import Machine
     from pipeline.params import Grid
@@ -53,14 +54,22 @@ def distill(
     ranks.told(lambda: refuse_existing(out))
     distiller, means = params.build(f"distill.{method}", plugins.find("distillers", method)), Means.of(params)
     crew = means.crew(means.settings.run[0], device, workers, report)
-    materials, val = _materials(shards, coresets, experts, means), _validation(shards.parent / "val")
-    budget = means.settings.protocols.budget
     machine = Machine(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
-    cell = cells.Cell(
-        method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
-    )
+    materials, val = _materials(shards, coresets, experts, means), _validation(shards.parent / "val")
+    cell = _cell(method, distiller, ipc, materials, machine, means, crew, val)
     seeds = params.build("grid", Grid).seeds
     return _estimated(cell, seeds) if dry_run else _distilled(cell, seeds, out)
+
+
+def _cell(
+    method: str, distiller: Any, ipc: int, materials: Materials, machine: Machine, means: Means, crew: Crew, val: RealSet
+) -> Cell:
+    from pipeline.cells import Cell
+
+    budget = means.settings.protocols.budget
+    return Cell(
+        method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
+    )
 
 
 def _estimated(cell: Cell, seeds: Sequence[int]) -> str:

@@ -68,13 +68,16 @@ class Distiller(Matched):
         return cosine(done)
 
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
-        """One distiller per formation for which each class has enough samples, the first in any case."""
+        """One distiller per formation for which each class has enough samples, the first in any case, and step size.
+
+        The n-th formation goes with the n-th step size, or with the last where there are fewer, and the other way round.
+        """
         least = min(len(materials.real.of_class(label)) for label in range(len(materials.real.classes)))
-        fitting = [grids for grids in self.others if ipc * pieces(grids) <= least]
+        grids = [self.formation, *(own for own in self.others if ipc * pieces(own) <= least)]
         rates = [variant.rates for variant in super().variants(materials, ipc)]
         return [
-            replace(self, formation=grids, rates=rates[min(i, len(rates) - 1)], others=())
-            for i, grids in enumerate((self.formation, *fitting))
+            replace(self, formation=grids[min(i, len(grids) - 1)], rates=rates[min(i, len(rates) - 1)], others=())
+            for i in range(max(len(grids), len(rates)))
         ]
 
     def mixed(self, parts: Mapping[str, Self]) -> Self:
