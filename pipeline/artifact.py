@@ -41,8 +41,8 @@ class Publish:
 
 def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str:
     """Write the set, without scores; return its content digest."""
-    columns = {m: rows.numpy().astype(settings.storage) for m, rows in synthetic.rows.items()}
-    columns |= {"label": synthetic.label.numpy(), "source_key": np.array(synthetic.source_key)}
+    columns = {m: np.asarray(rows).astype(settings.storage) for m, rows in synthetic.rows.items()}
+    columns |= {"label": np.asarray(synthetic.label), "source_key": np.array(synthetic.source_key)}
     attributes = {
         "format": FORMAT,
         "format_version": VERSION,

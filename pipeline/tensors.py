@@ -8,9 +8,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import safetensors
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from pipeline.errors import TensorError
 from pipeline.files import new_file
@@ -20,18 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from torch import Tensor
+
+# What a file's tensors are read as: torch's, or numpy's, which spares a short command the two seconds that importing torch takes.
+TORCH, NUMPY = "pt", "numpy"
+
 
 def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write tensors and a JSON header, atomically; the same input gives the same bytes."""
+    from safetensors.torch import save_file
+
     with new_file(path) as part:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
         save_file(whole, part, metadata={"header": json.dumps(header, sort_keys=True)})
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: Path, kind: str = TORCH) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save` wrote; a TensorError names the file."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework=kind) as file:
             header = json.loads((file.metadata() or {})["header"])
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a dict
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
@@ -42,6 +46,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over each tensor's name, type, shape and bytes: the same weights have the same digest, whatever file held them."""
+    import torch
+
     total = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         total.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
@@ -62,9 +68,9 @@ def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
     save(path, {**synthetic.rows, "label": synthetic.label}, header)
 
 
-def load_synthetic(path: Path) -> SyntheticSet:
-    """Read what `save_synthetic` wrote."""
-    rows, header = load(path)
+def load_synthetic(path: Path, kind: str = TORCH) -> SyntheticSet:
+    """Read what `save_synthetic` wrote; of kind NUMPY its rows and labels are arrays, for those who only write them down."""
+    rows, header = load(path, kind)
     return SyntheticSet(
         rows={m: values for m, values in rows.items() if m != "label"},
         label=rows["label"],

@@ -17,7 +17,7 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     from pipeline.artifact import Export, write_artifact
     from pipeline.errors import SourceError
     from pipeline.files import new_folder
-    from pipeline.tensors import load_synthetic
+    from pipeline.tensors import NUMPY, load_synthetic
 
     settings = params.build("export", Export)
     files = sorted(synthetic.glob("seed*.safetensors"))
@@ -26,7 +26,7 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     lines = []
     with new_folder(out) as part:
         for file in files:
-            digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file), settings)
+            digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file, NUMPY), settings)
             lines.append(
                 f"{out / file.stem}.h5  {(part / file.stem).with_suffix('.h5').stat().st_size} bytes  digest {digest[:12]}"
             )
