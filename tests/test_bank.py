@@ -16,6 +16,7 @@ from pipeline import params
 from pipeline.bank import INDEX, Bank, read_bank
 from pipeline.errors import CellError, OutputError, PluginError, SourceError, TensorError
 from pipeline.files import write_json
+from pipeline.ranks import Ranks
 from pipeline.records import Coreset, Ranking
 from pipeline.shards import read_shards
 from pipeline.training import silent
@@ -217,4 +218,5 @@ def distil(method: str, shards: Path, place: Path, given: params.Params) -> None
         memory_mb=64,
         workers=1,
         report=silent,
+        ranks=Ranks(),
     )

@@ -98,7 +98,7 @@ print(killed, midway)
 """
 
 
-@pytest.mark.parametrize("method", ["dm", "jcf", "mtt"])
+@pytest.mark.parametrize("method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("jcf", "mtt"))])
 def test_kills_at_random_moments_change_no_byte(method: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, method, str(tmp_path), str(KILLS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -601,6 +601,7 @@ def ended(toys: Path, out: Path, fate: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(given, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_rank_that_fails_ends_all_with_its_sentence(toys: Path, tmp_path: Path) -> None:
     done = ended(toys, tmp_path / "out", "fails")
     assert done.returncode == 1 and errors(done) == ["error: rank 1 is out of room"] and done.stdout == ""
