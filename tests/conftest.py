@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ORIGIN = Origin(extractor="toy", params={}, shards="toy0", preprocessing="toy", weights="none")
 
 torch.set_num_threads(1)
+# A shell's background jobs ignore interrupts, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples everywhere, and no deadline: a busy machine is no failure.
 settings.register_profile("project", deadline=None, derandomize=True, database=None)
 settings.load_profile("project")

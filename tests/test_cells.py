@@ -119,7 +119,7 @@ def test_a_single_candidate_is_no_candidate(tmp_path: Path) -> None:
     assert report.calls == [(1, 1, {"seed": "3 (1 of 1)"})]
 
 
-@pytest.mark.parametrize("method", ["dm", "dsa", "mtt"])
+@pytest.mark.parametrize("method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("dsa", "mtt"))])
 def test_losses_of_a_stopped_run_are_whole(method: str, tmp_path: Path) -> None:
     for report in (Told(stop=3), Told(stop=4)):  # in the first seed, and in the second
         with pytest.raises(KeyboardInterrupt):
