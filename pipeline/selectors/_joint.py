@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.errors import StoreError
+from pipeline.params import Count
 from pipeline.records import Ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pipeline.records import Features
 
@@ -35,9 +38,23 @@ def classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield name, keys[rows], np.concatenate(units, axis=1)
 
 
-def ranked(features: Features, order: Callable[[np.ndarray], Sequence[int]]) -> Ranking:
-    """Every class by `order`: joint features [N, D] -> rows, best first."""
-    return Ranking({name: tuple(keys[order(x)].tolist()) for name, keys, x in classes(features)})
+@dataclass(frozen=True, kw_only=True)
+class Greedy(ABC):
+    """A selector that takes one sample after the other, so that any number of them is a prefix of its ranking.
+
+    Args:
+        most: samples ranked per class; the largest ipc x pieces of the grid, or more.
+    """
+
+    most: Count
+
+    @abstractmethod
+    def order(self, x: np.ndarray) -> Sequence[int]:
+        """Joint features [N, D] of a class -> the rows of its `most` best samples, best first."""
+
+    def rank(self, features: Features) -> Ranking:
+        """The `most` best samples of each class; a smaller class is ranked whole."""
+        return Ranking({name: tuple(keys[self.order(x)].tolist()) for name, keys, x in classes(features)})
 
 
 def apart(x: np.ndarray, points: np.ndarray) -> np.ndarray:
