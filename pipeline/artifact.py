@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FORMAT = "avdistill"
 VERSION = "1.0"
-_ROWS = ("label", "source_key")
 # What scores hold of every single student or clip.
 _SINGLE = ("runs", "trials", "right", "windows", "confusion")
 # What a stored number means, per modality; undo: (stored * std + mean) / scale.
@@ -41,8 +40,9 @@ class Publish:
 
 def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str:
     """Write the set, without scores; return its content digest."""
-    columns = {m: np.asarray(rows).astype(settings.storage) for m, rows in synthetic.rows.items()}
-    columns |= {"label": np.asarray(synthetic.label), "source_key": np.array(synthetic.source_key)}
+    columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
+    columns |= {m: columns[m].astype(settings.storage) for m in synthetic.rows}
+    columns["source_key"] = np.array(synthetic.source_key)
     attributes = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -63,14 +63,16 @@ def read_artifact(path: Path) -> SyntheticSet:
 
     columns, about = read_parts(path)
     try:
-        return SyntheticSet(
-            rows={m: torch.from_numpy(column).float() for m, column in columns.items() if m not in _ROWS},
-            label=torch.from_numpy(columns["label"]),
+        keys = tuple(columns.pop("source_key").tolist())
+        # Rows and soft labels are float32 to those who use them, whatever they are stored as; labels stay whole numbers.
+        values = {name: torch.from_numpy(column) for name, column in columns.items()}
+        return SyntheticSet.of_columns(
+            {name: column.float() if column.is_floating_point() else column for name, column in values.items()},
             classes=tuple(about["classes"]),
             ipc=int(about["ipc"]),
             formation={m: (grid[0], grid[1]) for m, grid in about["formation"].items()},
             normalisation={m: Normalisation.from_json(value) for m, value in about["normalisation"].items()},
-            source_key=tuple(columns["source_key"].tolist()),
+            source_key=keys,
             provenance={name: about[name] for name in about if name not in _DEFINED},
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -120,5 +120,6 @@ class _Reads(Generic[T]):
 
 
 def _form(lesson: Lesson) -> tuple[object, ...]:
-    """What lessons must share to be stacked: the recipe, and the number and shapes of the instances."""
-    return (lesson.recipe, len(lesson.data.label), lesson.data.classes, lesson.data.shapes)
+    """What lessons must share to be stacked: the recipe, the number and shapes of the instances, and whether labels are soft."""
+    data = lesson.data
+    return (lesson.recipe, len(data.label), data.classes, data.shapes, sorted(data.soft))

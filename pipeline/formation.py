@@ -54,6 +54,11 @@ def repeated(values: Tensor, grid: Grid, count: int) -> Tensor:
     return values if times == 1 else values.repeat(times, *[1] * (values.ndim - 1))
 
 
+def listed(values: Tensor, grid: Grid, count: int) -> Tensor:
+    """What is said of each piece of each stored instance [N, pieces of the grid, ...] -> of training instances [count * N, ...]."""
+    return repeated(values.transpose(0, 1).flatten(0, 1), grid, count)
+
+
 def join(instances: Tensor, grid: Grid) -> Tensor:
     """Training instances [pieces * N, ..., H, W] -> stored [N, ..., H, W]: each is made smaller and takes its cell."""
     if grid == (1, 1):

@@ -18,6 +18,9 @@ SPLITS = ("train", "val", "test")
 
 Keys = dict[str, tuple[str, ...]]  # label -> keys of its samples, best first
 
+# What files call a modality's soft labels: this, and its name.
+SOFT = "soft_label_"
+
 # Why a clip or a window is not among the samples: the ledger knows these words and no others (design, section 4).
 REASONS = (
     "no_audio",
@@ -286,6 +289,7 @@ class SyntheticSet:
         rows: frame float32 [N, T, 3, H, W], logmel float32 [N, 1, M, F]; N = classes x ipc, class by class.
         formation: (rows, columns) of the grid of pieces in each stored instance, per modality; (1, 1) is a whole one.
         source_key: for each row, the keys of the real samples that it was formed from or started from.
+        soft_label: modality -> float32 [N, pieces of its grid, classes], what to take each piece for; empty if `label` says all.
         provenance: JSON values: dataset, method, parameters, seed, digests of what it was made from, how it was tuned.
     """
 
@@ -296,12 +300,26 @@ class SyntheticSet:
     formation: dict[str, tuple[int, int]]
     normalisation: dict[str, Normalisation]
     source_key: tuple[str, ...]
+    soft_label: dict[str, Tensor] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _same_length({**self.rows, "label": self.label, "source_key": self.source_key})
+        _same_length({"label": self.label, **self.soft_label})
         if len(self.label) != self.ipc * len(self.classes):
             raise PipelineError(f"a synthetic set of {len(self.classes)} classes x ipc {self.ipc} has {len(self.label)} rows")
+
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """Rows, soft labels and labels by the names that files give them."""
+        return {**self.rows, **{f"{SOFT}{m}": values for m, values in self.soft_label.items()}, "label": self.label}
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Tensor], **about: Any) -> SyntheticSet:
+        """What `columns` gave, and everything else; columns of other names are rows. KeyError if there is no label."""
+        soft = {name.removeprefix(SOFT): values for name, values in columns.items() if name.startswith(SOFT)}
+        rows = {name: values for name, values in columns.items() if name != "label" and not name.startswith(SOFT)}
+        return cls(rows=rows, soft_label=soft, label=columns["label"], **about)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,15 +65,14 @@ def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
         "source_key": synthetic.source_key,
         "provenance": synthetic.provenance,
     }
-    save(path, {**synthetic.rows, "label": synthetic.label}, header)
+    save(path, synthetic.columns, header)
 
 
 def load_synthetic(path: Path, kind: str = TORCH) -> SyntheticSet:
     """Read what `save_synthetic` wrote; of kind NUMPY its rows and labels are arrays, for those who only write them down."""
-    rows, header = load(path, kind)
-    return SyntheticSet(
-        rows={m: values for m, values in rows.items() if m != "label"},
-        label=rows["label"],
+    columns, header = load(path, kind)
+    return SyntheticSet.of_columns(
+        columns,
         classes=tuple(header["classes"]),
         ipc=header["ipc"],
         formation={m: (grid[0], grid[1]) for m, grid in header["formation"].items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
@@ -103,17 +103,25 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:
-    """Labelled training instances: `take` gives normalised rows at an index, `label` is int64 [N]."""
+    """Labelled training instances.
+
+    Args:
+        take: index -> normalised rows; `label`: int64 [N].
+        soft: modality -> class probabilities [N, classes], which classifiers learn in place of the label where there are any.
+    """
 
     take: Callable[[Tensor], dict[str, Tensor]]
     label: Tensor
     classes: int
     shapes: Mapping[str, tuple[int, ...]]
     normalisation: Mapping[str, Normalisation]
+    soft: Mapping[str, Tensor] = field(default_factory=dict)
 
     def at(self, index: Tensor, classes: int) -> Instances:
-        """The instances at an index, all of the first `classes` classes."""
-        return replace(self, take=lambda inner: self.take(index[inner]), label=self.label[index], classes=classes)
+        """The instances at an index, all of the first `classes` classes, and what their soft labels say of those."""
+        soft = {m: values[index, :classes] / values[index, :classes].sum(1, keepdim=True) for m, values in self.soft.items()}
+        taken = replace(self, take=lambda inner: self.take(index[inner]), label=self.label[index])
+        return replace(taken, soft=soft, classes=classes)
 
 
 def whole(real: RealSet, device: torch.device) -> Instances:
@@ -135,6 +143,7 @@ def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
     return Instances(
         take=lambda index: {m: values[index] for m, values in rows.items()},
         label=synthetic.label.repeat(count),
+        soft={m: formation.listed(values, synthetic.formation[m], count) for m, values in synthetic.soft_label.items()},
         classes=len(synthetic.classes),
         shapes={m: tuple(values.shape[1:]) for m, values in rows.items()},
         normalisation=synthetic.normalisation,
@@ -173,8 +182,8 @@ def fit(
     batches = _batches(data, recipe, generator, device)
     module.train()
     for step in range(recipe.steps):
-        rows, label = next(batches)
-        loss = module.head.loss(module(rows), label)  # type: ignore[operator]
+        rows, *labels = next(batches)
+        loss = module.head.loss(module(rows), *labels)  # type: ignore[operator]
         _descend(optimiser, loss, recipe, step)
         report(step + 1, recipe.steps, loss=loss.item())
         if step + 1 in marks.steps:
@@ -201,14 +210,13 @@ def fit_stacked(
     optimiser = _optimiser(parameters, recipe)
     batches = [_batches(own, recipe, generator, device) for own, generator in zip(data, generators, strict=True)]
 
-    def loss_of(weights: dict[str, Tensor], rows: dict[str, Tensor], label: Tensor) -> Tensor:
-        loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label)  # type: ignore[operator]
+    def loss_of(weights: dict[str, Tensor], rows: dict[str, Tensor], label: Tensor, soft: dict[str, Tensor]) -> Tensor:
+        loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label, soft)  # type: ignore[operator]
         return loss
 
     for step in range(recipe.steps):
-        drawn = [next(batch) for batch in batches]
-        rows = {m: torch.stack([own[m] for own, _ in drawn]) for m in drawn[0][0]}
-        losses = vmap(loss_of)(parameters, rows, torch.stack([label for _, label in drawn]))
+        rows, label, soft = zip(*(next(batch) for batch in batches), strict=True)
+        losses = vmap(loss_of)(parameters, _stacked(rows), torch.stack(label), _stacked(soft))
         _descend(optimiser, losses.sum(), recipe, step)
         report(step + 1, recipe.steps, loss=losses.mean().item())
         if step + 1 in marks.steps:
@@ -216,6 +224,10 @@ def fit_stacked(
             marks.look(step + 1)
             base.train()
     _unstack(modules, parameters)
+
+
+def _stacked(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
 
 def _unstack(modules: Sequence[AudioVisual], parameters: Mapping[str, Tensor]) -> None:
@@ -284,8 +296,8 @@ def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, recipe: Recipe, ste
 
 def _batches(
     data: Instances, recipe: Recipe, generator: torch.Generator, device: torch.device
-) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Augmented rows and labels without end, in epochs of shuffled batches; the last batch of an epoch may be smaller."""
+) -> Iterator[tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]]:
+    """Augmented rows, labels and soft labels without end, in shuffled batches; the last one of an epoch may be smaller."""
     operations = {modality: pick(recipe.operations, modality, "list of augmentations") for modality in data.shapes}
     while True:
         for index in torch.split(torch.randperm(len(data.label), generator=generator), recipe.batch):
@@ -293,4 +305,4 @@ def _batches(
                 modality: augment(values.to(device), operations[modality], data.normalisation[modality].fill, generator)
                 for modality, values in data.take(index).items()
             }
-            yield rows, data.label[index].to(device)
+            yield rows, data.label[index].to(device), {m: values[index].to(device) for m, values in data.soft.items()}

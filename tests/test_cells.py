@@ -27,7 +27,7 @@ from pipeline.training import silent
 from stages import cli
 
 METHODS = plugins.names("distillers")
-CHOOSING = ["formed", "herding", "kcenter", "kmeans", "random"]
+CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 
 
 def cell(method: str, *, report: Any = silent, memory_mb: float = 64.0, **changes: Any) -> cells.Cell:

@@ -41,6 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kcenter": {"formation": FORMED},
     "kmeans": {"formation": FORMED},
     "formed": {"formation": FORMED, "coreset": "herding"},
+    "labelled": {"formation": FORMED, "coreset": "herding", "temperature": 4.0},
     "dm": {**MATCHED, "network": "convnet", "rates": rates(0.5, 0.5)},
     "avdd": {**MATCHED, "network": "convnet", "rates": rates(0.024, 0.024), "weight_joint": 10.0, "weight_gap": 5.0},
     "cross": {**MATCHED, "network": "convnet", "rates": rates(0.05, 0.05)},
@@ -55,6 +56,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "weight": 0.1,
         "first": 0.0,
         "last": 1.0,
+        "temperature": 4.0,
         "others": (),
     },
     "dc": {**CONDENSED, "network": "convnet"},
@@ -128,6 +130,11 @@ GOLDEN: dict[str, dict[str, tuple[float, ...]]] = {
         "logmel": (0.66484, 1.44421, -0.232113, 0),
     },
     "formed": {
+        "losses": (),
+        "frame": (-0.558272, -1.11373, 0.133333, 0),
+        "logmel": (0.681513, 1.29935, 0.00432943, 0),
+    },
+    "labelled": {
         "losses": (),
         "frame": (-0.558272, -1.11373, 0.133333, 0),
         "logmel": (0.681513, 1.29935, 0.00432943, 0),

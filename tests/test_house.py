@@ -24,7 +24,7 @@ FLOORS = [
     {"evaluation", "planning"},
     {"distillers"},
     {"gradients", "matching"},
-    {"crowd", "decoding", "descent", "embedders", "experts", "extractors", "metrics", "selectors"},
+    {"crowd", "decoding", "descent", "embedders", "experts", "extractors", "labels", "metrics", "selectors"},
     {"materials"},
     {"bank", "engines"},
     {"checkpoint", "ranks"},

@@ -27,7 +27,7 @@ from stages.distill import distill
 
 MACHINE = Machine(device=CPU, report=silent)
 METHODS = plugins.names("distillers")
-CHOOSING = ["formed", "herding", "kcenter", "kmeans", "random"]
+CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
 

@@ -24,6 +24,7 @@ import torch
 from pipeline.distillers._matched import Matched
 from pipeline.embedders import Experts, Window
 from pipeline.formation import pieces
+from pipeline.labels import labelled
 from pipeline.matching import per_class
 from pipeline.params import Count, Least, Positive, Share
 from pipeline.training import cosine
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from pipeline.descent import Outcome
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
-    from pipeline.materials import Materials
+    from pipeline.materials import Machine, Materials
     from pipeline.training import Network
 
 
@@ -47,6 +49,7 @@ class Distiller(Matched):
         frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
         weight: of the calibration.
         first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
+        temperature: of the experts' labels that pieces get in the end; None leaves them those of their class.
         others: further formations; a candidate is one formation, and step size, the selection rule takes one for each modality.
     """
 
@@ -56,6 +59,7 @@ class Distiller(Matched):
     weight: Least
     first: Share
     last: Share
+    temperature: Positive | None
     others: tuple[dict[str, tuple[Count, Count]], ...]
 
     def __post_init__(self) -> None:
@@ -92,6 +96,14 @@ class Distiller(Matched):
     def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
         """An expert at each step."""
         return Experts(materials.experts("jcf"), materials.real, Window(first=self.first, last=self.last), seed, device)
+
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+        """Move the start's rows, then ask the experts what they take each piece for."""
+        outcome = super().distill(materials, ipc=ipc, seed=seed, machine=machine)
+        if self.temperature is None:
+            return outcome
+        made = labelled(outcome.synthetic, materials.experts("jcf"), materials.real, self.temperature, machine.device)
+        return replace(outcome, synthetic=made)
 
     def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """Distances of characteristic functions, and the calibration."""

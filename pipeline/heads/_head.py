@@ -30,9 +30,19 @@ class Classifier(nn.Module):
         """Features [N, D] per modality -> logits [N, classes] per output."""
         return {name: part([features[m] for m in modalities(name)]) for name, part in self.parts.items()}
 
-    def loss(self, outputs: Mapping[str, Tensor], label: Tensor) -> Tensor:
-        """Sum of the outputs' cross-entropies, each a mean over the batch."""
-        return torch.stack([F.cross_entropy(logits, label) for logits in outputs.values()]).sum()
+    def loss(self, outputs: Mapping[str, Tensor], label: Tensor, soft: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Sum of the outputs' cross-entropies, each a mean over the batch.
+
+        Args:
+            label: int64 [N]; `soft`: modality -> class probabilities [N, classes] in its place, an output's are the mean of those
+                of the modalities that it sees.
+        """
+        wanted = {name: _mean([soft[m] for m in modalities(name)]) if soft else label for name in outputs}
+        return torch.stack([F.cross_entropy(logits, wanted[name]) for name, logits in outputs.items()]).sum()
+
+
+def _mean(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(parts)).mean(0)
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class Projection(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {m: F.normalize(part(features[m]), dim=1) for m, part in self.parts.items()}
 
-    def loss(self, outputs: Mapping[str, Tensor], label: Tensor) -> Tensor:
+    def loss(self, outputs: Mapping[str, Tensor], label: Tensor, soft: Mapping[str, Tensor] | None = None) -> Tensor:
         """Cross-entropy between the partners and the softmax of similarities, the mean of both directions."""
         one, other = outputs.values()
         similarity = one @ other.T / self.temperature

@@ -67,7 +67,7 @@ def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet)
 
 
 def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instances:
-    """The instances, one modality of each that of another one of its class."""
+    """The instances, one modality of each that of another one of its class; soft labels, which nobody here learns, are left out."""
     partner = torch.arange(len(data.label))
     for label in range(data.classes):
         own = (data.label == label).nonzero().flatten()
@@ -77,4 +77,4 @@ def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instan
     def take(index: Tensor) -> dict[str, Tensor]:
         return {**data.take(index), moved: pick(data.take(partner[index]), moved, "modality")}
 
-    return replace(data, take=take)
+    return replace(data, take=take, soft={})

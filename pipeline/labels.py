@@ -1,0 +1,57 @@
+"""Soft labels: what the experts of a bank take each piece of a synthetic set for.
+
+p_m(x) = mean over experts of softmax(z_m(x) / T), with z_m an expert's logits from modality m at the end of its course and T the
+temperature (Hinton et al., Distilling the Knowledge in a Neural Network, 2015). One label per piece, of the piece as it is stored:
+students augment it and learn the same p. That few pieces and such labels go far is the finding of Qin et al., A Label is Worth a
+Thousand Images in Dataset Distillation (NeurIPS 2024); theirs have one modality, whole images and one expert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline import training
+from pipeline.heads import modalities
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from pipeline.bank import Bank
+    from pipeline.formation import Grid
+    from pipeline.records import RealSet, SyntheticSet
+
+
+@torch.no_grad()
+def labelled(synthetic: SyntheticSet, bank: Bank, real: RealSet, temperature: float, device: torch.device) -> SyntheticSet:
+    """The same rows with a soft label for each piece of each modality.
+
+    An output that sees several modalities speaks for each of them.
+
+    Raises:
+        CellError: the bank is of other data than the real set.
+    """
+    module, data = bank.blank(real, device), training.decoded(synthetic, device)
+    passes = torch.split(torch.arange(len(data.label)), training.PASS)
+    believed: dict[str, Tensor] = {}
+    for expert in range(len(bank.courses)):
+        module.load_state_dict(bank.between(expert, 1.0))
+        parts = [module(data.take(index)) for index in passes]
+        outputs = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+        for m in synthetic.rows:
+            seen = [(logits / temperature).softmax(1) for name, logits in outputs.items() if m in modalities(name)]
+            believed[m] = believed.get(m, 0.0) + torch.stack(seen).mean(0) / len(bank.courses)
+    return replace(synthetic, soft_label=_by_row(believed, synthetic.formation, len(synthetic.label)))
+
+
+def _by_row(believed: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int) -> dict[str, Tensor]:
+    """Of training instances, piece by piece [count * N, classes] -> of each row's own pieces [N, pieces, classes].
+
+    What is said of a piece that was paired with several others is their mean.
+    """
+    own = {m: high * wide for m, (high, wide) in formation.items()}
+    return {m: p.reshape(-1, own[m], rows, p.shape[1]).mean(0).transpose(0, 1).contiguous() for m, p in believed.items()}

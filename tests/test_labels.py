@@ -1,0 +1,140 @@
+"""Soft labels: what experts say of each piece, kept with the rows, and learned in place of the class."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import toy_real
+from test_artifact import FULL, toy_synthetic
+from test_golden import CPU, bank
+from test_plugins import built, distilled, materials, toy_bench
+from torch import Tensor
+
+from pipeline import training
+from pipeline.artifact import read_artifact, write_artifact
+from pipeline.crowd import Lesson
+from pipeline.distillers._chosen import form
+from pipeline.errors import CellError
+from pipeline.labels import labelled
+from pipeline.records import SyntheticSet
+from pipeline.streams import stream
+from pipeline.tensors import load_synthetic, save_synthetic
+from pipeline.training import Recipe
+
+UNEVEN = {"frame": (1, 1), "logmel": (2, 2)}
+
+
+def soft(synthetic: SyntheticSet | None = None, temperature: float = 4.0) -> SyntheticSet:
+    return labelled(synthetic or toy_synthetic(), bank(), toy_real(), temperature, CPU)
+
+
+def experts_say(rows: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
+    """The experts' mean belief of whole instances, written out."""
+    module, found = bank().blank(toy_real(), CPU), []
+    for expert in range(2):
+        module.load_state_dict(bank().state(expert, 2))
+        found.append({m: (z / temperature).softmax(1) for m, z in module(rows).items()})
+    return {m: (found[0][m] + found[1][m]) / 2 for m in rows}
+
+
+def test_each_piece_has_its_own_distribution_over_classes() -> None:
+    for values in soft().soft_label.values():
+        assert values.shape == (4, 4, 2)
+        assert torch.allclose(values.sum(-1), torch.ones(4, 4)) and values.std() > 0
+
+
+@pytest.mark.parametrize("grids", [UNEVEN, {"frame": (2, 2), "logmel": (2, 2)}])
+def test_students_learn_of_each_instance_what_the_experts_say_of_it(grids: dict[str, tuple[int, int]]) -> None:
+    made = soft(form(toy_real(), materials().coresets["herding"].best, 2, grids), 2.0)
+    data = training.decoded(made, CPU)
+    for m, said in experts_say(data.take(torch.arange(len(data.label))), 2.0).items():
+        assert torch.allclose(data.soft[m], said, atol=1e-6)
+
+
+def test_a_modality_with_fewer_pieces_has_fewer_labels() -> None:
+    made = soft(form(toy_real(), materials().coresets["herding"].best, 2, UNEVEN))
+    assert {m: values.shape[1] for m, values in made.soft_label.items()} == {"frame": 1, "logmel": 4}
+
+
+def test_heat_makes_labels_even() -> None:
+    assert all((values - 0.5).abs().max() < 1e-3 for values in soft(temperature=1e6).soft_label.values())
+
+
+def test_rows_stay_as_they_are() -> None:
+    assert all(torch.equal(rows, soft().rows[m]) for m, rows in toy_synthetic().rows.items())
+
+
+def test_labelling_needs_experts() -> None:
+    with pytest.raises(CellError, match="labelled works with a bank of experts and none was given"):
+        distilled(built("distillers", "labelled"), bank=None)
+
+
+def test_labelled_is_formed_with_labels() -> None:
+    one, other = (distilled(built("distillers", name)) for name in ("labelled", "formed"))
+    assert one.soft_label and not other.soft_label
+    assert all(torch.equal(rows, other.rows[m]) for m, rows in one.rows.items())
+
+
+@pytest.mark.parametrize("temperature", [None, 4.0])
+def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | None) -> None:
+    made = distilled(dataclasses.replace(built("distillers", "jcf"), temperature=temperature))
+    assert bool(made.soft_label) == (temperature is not None)
+
+
+def test_soft_labels_come_back_from_between_stages(tmp_path: Path) -> None:
+    save_synthetic(tmp_path / "seed0.safetensors", soft())
+    read = load_synthetic(tmp_path / "seed0.safetensors")
+    assert set(read.rows) == {"frame", "logmel"}
+    assert all(torch.equal(values, read.soft_label[m]) for m, values in soft().soft_label.items())
+
+
+def test_soft_labels_come_back_from_an_artifact(tmp_path: Path) -> None:
+    write_artifact(tmp_path / "seed0.h5", soft(), FULL)
+    read = read_artifact(tmp_path / "seed0.h5")
+    assert set(read.rows) == {"frame", "logmel"}
+    assert all(torch.equal(values, read.soft_label[m]) for m, values in soft().soft_label.items())
+
+
+def test_a_certain_label_is_the_class_itself() -> None:
+    outputs, label = {m: torch.randn(5, 3, generator=stream(m)) for m in ("frame", "logmel")}, torch.tensor([0, 1, 2, 0, 1])
+    head = built("heads", "ensemble").build({"frame": 3, "logmel": 3}, 3, stream("w"))
+    certain = dict.fromkeys(outputs, F.one_hot(label, 3).float())
+    assert head.loss(outputs, label, certain).item() == pytest.approx(head.loss(outputs, label).item())
+
+
+def test_an_output_that_sees_both_learns_the_mean_of_their_labels() -> None:
+    label, given = torch.zeros(5).long(), {m: torch.rand(5, 3, generator=stream(m)).softmax(1) for m in ("frame", "logmel")}
+    head = built("heads", "concat").build({"frame": 3, "logmel": 3}, 3, stream("w"))
+    outputs = head({m: torch.randn(5, 3, generator=stream(m)) for m in ("frame", "logmel")})
+    (logits,) = outputs.values()
+    expected = F.cross_entropy(logits, (given["frame"] + given["logmel"]) / 2).item()
+    assert head.loss(outputs, label, given).item() == pytest.approx(expected)
+
+
+def test_the_first_classes_share_what_their_labels_say() -> None:
+    data = training.decoded(soft(), CPU)
+    for values in data.at(torch.tensor([0, 3]), 1).soft.values():
+        assert torch.equal(values, torch.ones(2, 1))
+
+
+def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
+    crew, data = toy_bench().crew, training.decoded(soft(), CPU)
+    recipe = Recipe.even(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0)
+    lessons = [Lesson(data=data, recipe=recipe, name=("s", i)) for i in range(2)]
+
+    def read(module: training.AudioVisual) -> Tensor:
+        return training.predict(module, toy_real(4, seed=1), data.normalisation, CPU)["frame"]
+
+    for one, other in zip(crew._stacked(lessons, read, (1,)), crew._side_by_side(lessons, read, (1,)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
+
+
+def test_students_of_soft_labels_are_others() -> None:
+    crew, recipe = toy_bench().crew, Recipe.even(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0)
+    sets = [training.decoded(made, CPU) for made in (toy_synthetic(), soft())]
+    hard, other = crew.taught([Lesson(data=data, recipe=recipe, name=("s", 0)) for data in sets], lambda module: module)
+    assert not torch.equal(hard.head.parts["frame"].layer.weight, other.head.parts["frame"].layer.weight)
