@@ -33,6 +33,8 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "cross": ("cross", {}),
     # What each ingredient of jcf is worth.
     "jcf": ("jcf", {}),
+    "labelled": ("labelled", {}),
+    "jcf-hard": ("jcf", {"temperature": "null"}),
     "jcf-mean": ("jcf", {"bandwidth": 0.01}),
     "jcf-marginals": ("jcf", {"joint": 0.0}),
     "jcf-untrained": ("jcf", {"last": 0.0}),

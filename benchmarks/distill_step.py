@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pipeline.records import Coreset, RealSet, SyntheticSet
+    from pipeline.rankings import Coreset
+    from pipeline.records import RealSet, SyntheticSet
 
 CLASSES, SAMPLES, BATCH_REAL, MOMENTUM = 10, 60, 16, 0.5
 PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -246,7 +247,7 @@ def random_real(setting: Setting) -> RealSet:
 
 
 def coreset(real: RealSet) -> Coreset:
-    from pipeline.records import Coreset, Ranking
+    from pipeline.rankings import Coreset, Ranking
 
     ranking = Ranking({name: real.keys[i * SAMPLES : (i + 1) * SAMPLES] for i, name in enumerate(real.classes)})
     return Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking)

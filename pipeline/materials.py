@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.bank import Bank
-    from pipeline.records import Coreset, RealSet, Rows
+    from pipeline.rankings import Coreset
+    from pipeline.records import RealSet, Rows
     from pipeline.training import Network
 
 

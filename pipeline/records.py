@@ -1,22 +1,20 @@
-"""The nouns of the line: clip, window, sample, real set, features, coreset, synthetic set, scores; none of them imports torch."""
+"""The nouns of the line: clip, window, sample, real set, features, synthetic set, scores; none of them imports torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.errors import CellError, PipelineError
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Sized
+    from collections.abc import Mapping, Sized
 
     import numpy as np
     import torch
     from torch import Tensor
 
 SPLITS = ("train", "val", "test")
-
-Keys = dict[str, tuple[str, ...]]  # label -> keys of its samples, best first
 
 # What files call a modality's soft labels: this, and its name.
 SOFT = "soft_label_"
@@ -213,74 +211,6 @@ class Features:
         _same_length({**self.vectors, "label": self.label, "keys": self.keys})
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """Each class's samples in one order: any number of them is a prefix of it."""
-
-    by_label: Keys
-
-    def best(self, count: int) -> Keys:
-        """The first `count` of each class; CellError if a class has fewer."""
-        remedy = "raise `most` if that is what ended the ranking, or extract features of more samples"
-        return _enough({label: keys[:count] for label, keys in self.by_label.items()}, count, remedy)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ranking": self.by_label}
-
-
-@dataclass(frozen=True)
-class Choices:
-    """A choice of its own for each number of samples, where a choice of few is no part of one of many (k-means)."""
-
-    by_count: dict[int, Keys]
-
-    def best(self, count: int) -> Keys:
-        """The choice of `count` samples of each class; CellError if there is none, or a class has fewer samples."""
-        if count not in self.by_count:
-            found = f"there are choices of {', '.join(map(str, sorted(self.by_count)))} samples a class, and {count} are needed"
-            raise CellError(f"{found}; add {count} to `counts` and run `avdistill coreset` again")
-        return _enough(self.by_count[count], count, "extract features of more samples")
-
-    def to_json(self) -> dict[str, Any]:
-        return {"by_count": {str(count): keys for count, keys in self.by_count.items()}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Coreset:
-    """What a selector made of a feature table.
-
-    Args:
-        table: digest of the feature table that was ranked; `shards`: of the shards that the table was made from.
-    """
-
-    selector: str
-    seed: int
-    table: str
-    shards: str
-    ranking: Ranking | Choices
-
-    def best(self, count: int) -> Keys:
-        """The `count` best samples of each class; CellError names the selector's section if it has not so many."""
-        try:
-            return self.ranking.best(count)
-        except CellError as error:
-            raise CellError(f"coreset.{self.selector}: {error}") from error
-
-    def to_json(self) -> dict[str, Any]:
-        about = {"selector": self.selector, "seed": self.seed, "table": self.table, "shards": self.shards}
-        return {**about, **self.ranking.to_json()}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Coreset:
-        try:
-            choices = {int(count): _keys(keys) for count, keys in value.get("by_count", {}).items()}
-            ranking = Choices(choices) if choices else Ranking(_keys(value["ranking"]))
-            about = {name: value[name] for name in ("selector", "seed", "table", "shards")}
-            return cls(**about, ranking=ranking)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CellError(f"a coreset file holds no ranking ({error}); run `avdistill coreset` again") from error
-
-
 @dataclass(frozen=True, kw_only=True)
 class SyntheticSet:
     """The synthetic set S: `ipc` stored instances per class, in the networks' normalised units.
@@ -306,6 +236,9 @@ class SyntheticSet:
     def __post_init__(self) -> None:
         _same_length({**self.rows, "label": self.label, "source_key": self.source_key})
         _same_length({"label": self.label, **self.soft_label})
+        if self.soft_label and set(self.soft_label) != set(self.rows):
+            told = f"soft labels are of {', '.join(sorted(self.soft_label))}, rows of {', '.join(sorted(self.rows))}"
+            raise PipelineError(f"{told}; expected one for each modality, or none; make the set again")
         if len(self.label) != self.ipc * len(self.classes):
             raise PipelineError(f"a synthetic set of {len(self.classes)} classes x ipc {self.ipc} has {len(self.label)} rows")
 
@@ -356,17 +289,6 @@ def told(metric: str, summary: Mapping[str, float | None]) -> str:
         scale * value if (value := summary[name]) is not None else None for name in ("mean", "std", "low", "high")
     )
     return f"{mean:.1f} ± {std:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low is not None else "")
-
-
-def _keys(value: Mapping[str, Sequence[str]]) -> Keys:
-    return {label: tuple(keys) for label, keys in value.items()}
-
-
-def _enough(chosen: Keys, count: int, remedy: str) -> Keys:
-    for label, keys in chosen.items():
-        if len(keys) < count:
-            raise CellError(f"class {label!r} has {len(keys)} of the {count} samples that are needed; {remedy}")
-    return chosen
 
 
 def _same_length(columns: Mapping[str, Sized]) -> None:

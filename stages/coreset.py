@@ -19,7 +19,7 @@ def coreset(features: Path, out: Path, *, params: Params) -> str:
     from pipeline import plugins
     from pipeline.files import new_folder, write_json
     from pipeline.params import Grid
-    from pipeline.records import Coreset
+    from pipeline.rankings import Coreset
     from pipeline.store import read_features
 
     table, digest = read_features(features)

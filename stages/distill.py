@@ -103,7 +103,7 @@ def _materials(shards: Path, coresets: Path, experts: Path | None, means: Means)
     from pipeline.bank import read_bank
     from pipeline.files import read_json
     from pipeline.materials import Materials
-    from pipeline.records import Coreset
+    from pipeline.rankings import Coreset
     from pipeline.shards import map_shards
 
     return Materials(

@@ -16,8 +16,8 @@ from pipeline import params
 from pipeline.bank import INDEX, Bank, read_bank
 from pipeline.errors import CellError, OutputError, PluginError, SourceError, TensorError
 from pipeline.files import write_json
+from pipeline.rankings import Coreset, Ranking
 from pipeline.ranks import Ranks
-from pipeline.records import Coreset, Ranking
 from pipeline.shards import read_shards
 from pipeline.training import silent
 from stages._plugins import every

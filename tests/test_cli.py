@@ -144,7 +144,9 @@ def test_an_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
 def test_a_method_without_values_lists_those_that_have_some(params_file: Path, tmp_path: Path) -> None:
     params_file.write_text(params_file.read_text().replace("  dm:", "  dmm:"))
     told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
-    assert "params.yaml has no section 'distill.dm'; beside it: random, herding, kcenter, kmeans, formed, labelled, dmm, avdd" in told
+    assert (
+        "params.yaml has no section 'distill.dm'; beside it: random, herding, kcenter, kmeans, formed, labelled, dmm, avdd" in told
+    )
 
 
 def test_a_misspelt_parameter_is_named(params_file: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ FLOORS = [
     {"artifact", "datasets", "manifest", "parts", "pool", "shards", "store", "training", "truth"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},
     {"costs", "params", "plugins", "quality", "weights"},
-    {"files", "records"},
+    {"files", "rankings", "records"},
     {"places"},
     {"errors"},
 ]

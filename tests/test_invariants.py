@@ -20,8 +20,9 @@ from pipeline import cells, gradients, matching, plugins
 from pipeline.bank import Bank
 from pipeline.evaluation import Evaluate
 from pipeline.materials import Machine
+from pipeline.rankings import Coreset
 from pipeline.ranks import Ranks
-from pipeline.records import Coreset, RealSet
+from pipeline.records import RealSet
 from pipeline.training import silent
 from stages.distill import distill
 

@@ -18,7 +18,7 @@ from pipeline import training
 from pipeline.artifact import read_artifact, write_artifact
 from pipeline.crowd import Lesson
 from pipeline.distillers._chosen import form
-from pipeline.errors import CellError
+from pipeline.errors import CellError, PipelineError
 from pipeline.labels import labelled
 from pipeline.records import SyntheticSet
 from pipeline.streams import stream
@@ -97,6 +97,14 @@ def test_soft_labels_come_back_from_an_artifact(tmp_path: Path) -> None:
     read = read_artifact(tmp_path / "seed0.h5")
     assert set(read.rows) == {"frame", "logmel"}
     assert all(torch.equal(values, read.soft_label[m]) for m, values in soft().soft_label.items())
+
+
+def test_labels_of_one_modality_alone_are_refused() -> None:
+    made = soft()
+    with pytest.raises(
+        PipelineError, match="soft labels are of frame, rows of frame, logmel; expected one for each modality, or none"
+    ):
+        dataclasses.replace(made, soft_label={"frame": made.soft_label["frame"]})
 
 
 def test_a_certain_label_is_the_class_itself() -> None:

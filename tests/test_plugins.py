@@ -26,7 +26,8 @@ from pipeline.manifest import read_manifest, write_manifest
 from pipeline.materials import Machine, Materials
 from pipeline.networks.convnet import Network
 from pipeline.parts import Parts
-from pipeline.records import Coreset, Features, RealSet, SyntheticSet
+from pipeline.rankings import Coreset
+from pipeline.records import Features, RealSet, SyntheticSet
 from pipeline.training import silent
 
 SECTIONS = {

@@ -29,8 +29,9 @@ from pipeline.errors import CellError, ShardError, TensorError
 from pipeline.evaluation import Evaluate
 from pipeline.files import write_json
 from pipeline.materials import Machine, Resident
+from pipeline.rankings import Coreset, Ranking
 from pipeline.ranks import Ranks
-from pipeline.records import Coreset, Normalisation, Ranking, RealSet
+from pipeline.records import Normalisation, RealSet
 from pipeline.training import silent
 from stages import cli
 from stages.cli import app

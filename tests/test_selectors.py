@@ -19,7 +19,8 @@ from pipeline import params, plugins
 from pipeline.errors import CellError, StoreError
 from pipeline.files import read_json
 from pipeline.formation import pieces
-from pipeline.records import Choices, Coreset, Features, Ranking
+from pipeline.rankings import Choices, Coreset, Ranking
+from pipeline.records import Features
 from pipeline.selectors.herding import Selector as Herding
 from pipeline.selectors.kcenter import Selector as KCenter
 from pipeline.selectors.kmeans import Selector as KMeans

@@ -21,7 +21,7 @@ from pipeline.evaluation import Evaluate
 from pipeline.extractors import _batches
 from pipeline.materials import Machine
 from pipeline.parts import Parts
-from pipeline.records import Coreset
+from pipeline.rankings import Coreset
 from pipeline.store import read_features, write_features
 from pipeline.tables import read_table, write_table
 from pipeline.training import silent

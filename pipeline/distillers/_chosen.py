@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pipeline.formation import Grid
     from pipeline.materials import Machine, Materials
-    from pipeline.records import Coreset, Keys
+    from pipeline.rankings import Coreset, Keys
 
 
 @dataclass(frozen=True, kw_only=True)

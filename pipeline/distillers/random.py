@@ -12,7 +12,7 @@ from pipeline.streams import stream
 
 if TYPE_CHECKING:
     from pipeline.materials import Materials
-    from pipeline.records import Keys
+    from pipeline.rankings import Keys
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import StoreError
 from pipeline.params import Count
-from pipeline.records import Ranking
+from pipeline.rankings import Ranking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pipeline.params import Count, Counts
-from pipeline.records import Choices, Keys
+from pipeline.rankings import Choices, Keys
 from pipeline.selectors._joint import apart, classes
 from pipeline.streams import stream
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipeline.records import Ranking
+from pipeline.rankings import Ranking
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
