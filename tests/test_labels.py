@@ -101,9 +101,7 @@ def test_soft_labels_come_back_from_an_artifact(tmp_path: Path) -> None:
 
 def test_labels_of_one_modality_alone_are_refused() -> None:
     made = soft()
-    with pytest.raises(
-        PipelineError, match="soft labels are of frame, rows of frame, logmel; expected one for each modality, or none"
-    ):
+    with pytest.raises(PipelineError, match="soft labels are of frame, rows of frame, logmel; expected"):
         dataclasses.replace(made, soft_label={"frame": made.soft_label["frame"]})
 
 
