@@ -5,7 +5,7 @@ phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - ph
 calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
 the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
 mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
-In the end each piece gets the experts' soft label (pipeline/labels.py), which is worth more than the matching: see `labelled`.
+In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`.
 Step sizes fall to 0 as a cosine. Which formation serves a modality depends on the data: candidates are tried on the validation
 split where other methods try step sizes.
 Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
