@@ -15,6 +15,10 @@ import sys
 from pathlib import Path
 
 PIECES = "{frame: [2, 2], logmel: [2, 2]}"
+# The other formations of presets/small.yaml, with the class as label.
+HARD = "{frame: null, logmel: null}"
+OTHER = f"{{rates: {{frame: 30.0, logmel: 30.0}}, formation: {{frame: [1, 1], logmel: [2, 4]}}, temperature: {HARD}}}"
+FINER = f"{{rates: {{frame: 30.0, logmel: 30.0}}, formation: {{frame: [4, 4], logmel: [4, 2]}}, temperature: {HARD}}}"
 # Row -> method, and what is changed in its section of `distill`.
 ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
@@ -34,7 +38,7 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # What each ingredient of jcf is worth.
     "jcf": ("jcf", {}),
     "labelled": ("labelled", {}),
-    "jcf-hard": ("jcf", {"temperature": "null"}),
+    "jcf-hard": ("jcf", {"temperature": HARD, "others": f"[{OTHER}, {FINER}]"}),
     "jcf-mean": ("jcf", {"bandwidth": 0.01}),
     "jcf-marginals": ("jcf", {"joint": 0.0}),
     "jcf-untrained": ("jcf", {"last": 0.0}),

@@ -12,46 +12,64 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 
 from pipeline import training
 from pipeline.heads import modalities
+from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
     from pipeline.bank import Bank
     from pipeline.formation import Grid
     from pipeline.records import RealSet, SyntheticSet
+    from pipeline.training import Instances
 
 
-@torch.no_grad()
-def labelled(synthetic: SyntheticSet, bank: Bank, real: RealSet, temperature: float, device: torch.device) -> SyntheticSet:
+def labelled(
+    synthetic: SyntheticSet, bank: Bank, real: RealSet, temperature: Mapping[str, float | None], device: torch.device
+) -> SyntheticSet:
     """The same rows with a soft label for each piece of each modality.
 
     An output that sees several modalities speaks for each of them.
 
+    Args:
+        temperature: by modality; None gives its pieces the class as a certain label. Where all are None, the set stays as it is.
+
     Raises:
         CellError: the bank is of other data than the real set.
     """
-    module, data = bank.blank(real, device), training.decoded(synthetic, device)
-    passes = torch.split(torch.arange(len(data.label)), training.PASS)
-    believed: dict[str, Tensor] = {}
+    heats = {m: pick(temperature, m, "temperature") for m in synthetic.rows}
+    if not any(heats.values()):
+        return synthetic
+    data = training.decoded(synthetic, device)
+    certain = F.one_hot(data.label.cpu(), len(real.classes)).float()
+    taken = {m: certain if heat is None else torch.zeros_like(certain) for m, heat in heats.items()}
+    for outputs in _outputs(data, bank, real, device):
+        for m, heat in heats.items():
+            if heat is not None:
+                seen = [(logits / heat).softmax(1) for name, logits in outputs.items() if m in modalities(name)]
+                taken[m] = taken[m] + torch.stack(seen).mean(0) / len(bank.courses)
+    return replace(synthetic, soft_label=_by_row(taken, synthetic.formation, len(synthetic.label)))
+
+
+@torch.no_grad()
+def _outputs(data: Instances, bank: Bank, real: RealSet, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """Each expert's logits at the end of its course, [N, classes] by output."""
+    module, passes = bank.blank(real, device), torch.split(torch.arange(len(data.label)), training.PASS)
     for expert in range(len(bank.courses)):
         module.load_state_dict(bank.between(expert, 1.0))
         parts = [module(data.take(index)) for index in passes]
-        outputs = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
-        for m in synthetic.rows:
-            seen = [(logits / temperature).softmax(1) for name, logits in outputs.items() if m in modalities(name)]
-            believed[m] = believed.get(m, 0.0) + torch.stack(seen).mean(0) / len(bank.courses)
-    return replace(synthetic, soft_label=_by_row(believed, synthetic.formation, len(synthetic.label)))
+        yield {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
 
 
-def _by_row(believed: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int) -> dict[str, Tensor]:
+def _by_row(taken: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int) -> dict[str, Tensor]:
     """Of training instances, piece by piece [count * N, classes] -> of each row's own pieces [N, pieces, classes].
 
     What is said of a piece that was paired with several others is their mean.
     """
     own = {m: high * wide for m, (high, wide) in formation.items()}
-    return {m: p.reshape(-1, own[m], rows, p.shape[1]).mean(0).transpose(0, 1).contiguous() for m, p in believed.items()}
+    return {m: p.reshape(-1, own[m], rows, p.shape[1]).mean(0).transpose(0, 1).contiguous() for m, p in taken.items()}

@@ -29,7 +29,7 @@ UNEVEN = {"frame": (1, 1), "logmel": (2, 2)}
 
 
 def soft(synthetic: SyntheticSet | None = None, temperature: float = 4.0) -> SyntheticSet:
-    return labelled(synthetic or toy_synthetic(), bank(), toy_real(), temperature, CPU)
+    return labelled(synthetic or toy_synthetic(), bank(), toy_real(), dict.fromkeys(UNEVEN, temperature), CPU)
 
 
 def experts_say(rows: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
@@ -81,8 +81,14 @@ def test_labelled_is_formed_with_labels() -> None:
 
 @pytest.mark.parametrize("temperature", [None, 4.0])
 def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | None) -> None:
-    made = distilled(dataclasses.replace(built("distillers", "jcf"), temperature=temperature))
+    made = distilled(dataclasses.replace(built("distillers", "jcf"), temperature=dict.fromkeys(UNEVEN, temperature)))
     assert bool(made.soft_label) == (temperature is not None)
+
+
+def test_a_modality_without_a_temperature_keeps_the_class() -> None:
+    made = labelled(toy_synthetic(), bank(), toy_real(), {"frame": None, "logmel": 4.0}, CPU)
+    assert torch.equal(made.soft_label["frame"], F.one_hot(made.label, 2).float()[:, None].expand(-1, 4, -1))
+    assert torch.equal(made.soft_label["logmel"], soft().soft_label["logmel"])
 
 
 def test_soft_labels_come_back_from_between_stages(tmp_path: Path) -> None:

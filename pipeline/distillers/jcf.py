@@ -6,8 +6,8 @@ calibration, with f and its classifiers h an expert of the bank between its star
 the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
 mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
 In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`.
-Step sizes fall to 0 as a cosine. Which formation serves a modality depends on the data: candidates are tried on the validation
-split where other methods try step sizes.
+Step sizes fall to 0 as a cosine and grow with IPC, for a row has 1 / IPC of its class's gradient. Which formation and which labels
+serve a modality depends on the data: candidates are tried on the validation split where other methods try step sizes.
 Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
 
 Characteristic functions: NCFM (Wang et al., CVPR 2025), on one modality, amplitude and phase of equal weight, which is |phi_real -
@@ -43,15 +43,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What may be chosen for a modality: its step size, its formation and the temperature of its labels."""
+
+    rates: dict[str, Positive]
+    formation: dict[str, tuple[Count, Count]]
+    temperature: dict[str, Positive | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Distiller(Matched):
-    """See `Matched`.
+    """See `Matched`; a step size is that of IPC 1.
 
     Args:
         frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
         weight: of the calibration.
         first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
-        temperature: of the experts' labels that pieces get in the end; None leaves them those of their class.
-        others: further formations; a candidate is one formation, and step size, the selection rule takes one for each modality.
+        temperature: modality -> of the experts' labels that pieces get in the end; None leaves them that of their class.
+        others: candidates beside what the other parameters say; the selection rule takes one for each modality.
     """
 
     frequencies: Count
@@ -60,12 +69,13 @@ class Distiller(Matched):
     weight: Least
     first: Share
     last: Share
-    temperature: Positive | None
-    others: tuple[dict[str, tuple[Count, Count]], ...]
+    temperature: dict[str, Positive | None]
+    others: tuple[Candidate, ...]
 
     def __post_init__(self) -> None:
         """Any two of the formations can be mixed, or a CellError says which cannot."""
-        for grids in product(*([(m, grids[m]) for grids in (self.formation, *self.others)] for m in self.formation)):
+        formations = [self.formation, *(other.formation for other in self.others)]
+        for grids in product(*([(m, grids[m]) for grids in formations] for m in self.formation)):
             pieces(dict(grids))
 
     def schedule(self, done: float) -> float:
@@ -73,22 +83,20 @@ class Distiller(Matched):
         return cosine(done)
 
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
-        """One distiller per formation for which each class has enough samples, the first in any case, and step size.
-
-        The n-th formation goes with the n-th step size, or with the last where there are fewer, and the other way round.
-        """
+        """One distiller per step size, and one per other candidate for whose formation each class has enough samples."""
         least = min(len(materials.real.of_class(label)) for label in range(len(materials.real.classes)))
-        grids = [self.formation, *(own for own in self.others if ipc * pieces(own) <= least)]
-        rates = [variant.rates for variant in super().variants(materials, ipc)]
-        return [
-            replace(self, formation=grids[min(i, len(grids) - 1)], rates=rates[min(i, len(rates) - 1)], others=())
-            for i in range(max(len(grids), len(rates)))
+        others = [
+            replace(self, rates={m: (rate,) for m, rate in own.rates.items()}, formation=own.formation, temperature=own.temperature)
+            for own in self.others
+            if ipc * pieces(own.formation) <= least
         ]
+        return [replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)]
 
     def mixed(self, parts: Mapping[str, Self]) -> Self:
-        """The distiller that forms each modality, and steps, as the variant given for it does."""
+        """The distiller that treats each modality as the variant given for it does."""
         formation = {m: part.formation[m] for m, part in parts.items()}
-        return replace(super().mixed(parts), formation=formation, others=())
+        temperature = {m: part.temperature[m] for m, part in parts.items()}
+        return replace(super().mixed(parts), formation=formation, temperature=temperature, others=())
 
     def network_of(self, materials: Materials) -> Network:
         """The experts'."""
@@ -100,9 +108,8 @@ class Distiller(Matched):
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows, then ask the experts what they take each piece for."""
-        outcome = super().distill(materials, ipc=ipc, seed=seed, machine=machine)
-        if self.temperature is None:
-            return outcome
+        moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
+        outcome = Matched.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
         made = labelled(outcome.synthetic, materials.experts("jcf"), materials.real, self.temperature, machine.device)
         return replace(outcome, synthetic=made)
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Ranked):
-    """See `Ranked`; `temperature`: of the labels, higher is softer."""
+    """See `Ranked`; `temperature`: modality -> of its labels, higher is softer."""
 
     coreset: str
-    temperature: Positive
+    temperature: dict[str, Positive]
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """What it begins with, labelled.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -97,8 +97,11 @@ def tuned(
     recipe = budget.recipe(math.sqrt(budget.lowest * budget.highest))
     sets = [training.decoded(synthetic, crew.device) for synthetic in made]
     scores = tried([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
-    trials = [
-        {"step_sizes": {m: rates[0] for m, rates in variant.rates.items()}, "formation": dict(variant.formation), "score": score}
-        for variant, (score,) in zip(variants, scores, strict=True)
-    ]
+    trials = [{**told, "score": score} for told, (score,) in zip(_differing(variants), scores, strict=True)]
     return best(trials), trials
+
+
+def _differing(variants: Sequence[Any]) -> list[dict[str, Any]]:
+    """Of each candidate the parameters that not all of them share."""
+    given = [asdict(variant) for variant in variants]
+    return [{name: value for name, value in own.items() if any(other[name] != value for other in given)} for own in given]
