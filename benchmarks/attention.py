@@ -89,7 +89,7 @@ def main() -> None:
     given = parser.parse_args()
     device_of("cpu")
     means = Means.of(params.load(given.params_file))
-    data, val = training.decoded(read_artifact(given.artifact), CPU), read_shards(given.shards / "val")
+    data, val = training.decoded(read_artifact(given.artifact).synthetic, CPU), read_shards(given.shards / "val")
     recipes = getattr(means.settings.protocols, given.protocol).recipes(len(data.label), 0)
     recipe = recipes[len(recipes) // 2]
     network = means.networks[means.settings.run[0].network]

@@ -23,6 +23,9 @@ R = TypeVar("R")
 
 # Seconds between two looks at the memory of workers.
 WATCH_S = 0.25
+# Seconds that a worker may take to start, which are none of its first task's; and what it says then.
+START_S = 60.0
+_READY = "ready"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 # Spawned, not forked: a worker inherits no thread, no lock and no torch.
 _SPAWN = multiprocessing.get_context("spawn")
@@ -35,6 +38,7 @@ class _Worker:
     task: Any = None
     until: float = 0.0
     done: int = 0
+    ready: bool = False
 
     def stop(self) -> None:
         self.process.kill()
@@ -49,7 +53,7 @@ def work(
 
     Args:
         function: importable by name, so that a spawned process finds it; its module must not import torch.
-        deadline_s: seconds per task, after which its worker is killed and replaced.
+        deadline_s: seconds per task, after which its worker is killed and replaced; a start takes none of them.
         memory_mb: resident megabytes of a worker, at which it is killed and replaced; looked at every WATCH_S seconds.
         recycle: tasks after which a worker is replaced, against leaks in decoders.
     """
@@ -83,14 +87,18 @@ def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, b
     """(result, whether the worker is lost), or None while it is still at work."""
     if worker.pipe.poll():
         try:
-            return worker.pipe.recv(), False
+            answer = worker.pipe.recv()
+            if worker.ready:
+                return answer, False
+            worker.ready, worker.until = True, time.monotonic() + deadline_s
+            return None
         except (EOFError, ConnectionResetError):
             worker.process.join()
-            return MediaError("crash", f"the decoder took its process down (exit code {worker.process.exitcode})"), True
+            return MediaError("crash", f"it took its process down (exit code {worker.process.exitcode})"), True
     if time.monotonic() >= worker.until:
         return MediaError("timeout", f"not done after {deadline_s:g} s"), True
     if _resident_mb(worker.process.pid) > memory_mb:
-        return MediaError("memory", f"the decoder took more than {memory_mb} MB"), True
+        return MediaError("memory", f"it took more than {memory_mb} MB"), True
     return None
 
 
@@ -105,7 +113,8 @@ def _resident_mb(pid: int) -> float:
 
 def _hand(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
     worker.pipe.send(task)
-    worker.task, worker.until, worker.done = task, time.monotonic() + deadline_s, worker.done + 1
+    allowed = deadline_s if worker.ready else deadline_s + START_S
+    worker.task, worker.until, worker.done = task, time.monotonic() + allowed, worker.done + 1
     return worker
 
 
@@ -127,6 +136,7 @@ def _hire(function: Callable[[T], R]) -> _Worker:
 def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
     """The worker's life: take a task, send a result; a MediaError is a result, any other error one too, as decode_error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it ends its workers
+    pipe.send(_READY)
     while True:
         try:
             task = pipe.recv()

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """The section `evaluate`, with every name in it found."""
+    """The section `evaluate`, with every name in it found; `params`: the sections that all of this was built from."""
 
+    params: dict[str, Any]
     settings: Evaluate
     networks: dict[str, Any]
     heads: dict[str, Any]
@@ -31,13 +32,15 @@ class Means:
         from stages._plugins import every
 
         settings = params.build("evaluate", Evaluate)
-        plugins = {kind: every(kind, params) for kind in ("networks", "heads", "tasks", "metrics")}
+        kinds = ("networks", "heads", "tasks", "metrics")
+        plugins = {kind: every(kind, params) for kind in kinds}
         plugins["metrics"] = {name: pick(plugins["metrics"], name, "metric") for name in settings.metrics}
         for measure in settings.run:
             pick(plugins["networks"], measure.network, "network")
             head, task = pick(plugins["heads"], measure.head, "head"), pick(plugins["tasks"], measure.task, "task")
             refuse_unfit(measure, head, task, pick(vars(settings.protocols), measure.protocol, "protocol"))
-        return cls(settings=settings, **plugins)
+        used = {section: params.section(section) for section in ("evaluate", *kinds)}
+        return cls(params=used, settings=settings, **plugins)
 
     def crew(self, measure: Measure, device: str, workers: int, report: Any) -> Crew:
         """The students of one measure."""

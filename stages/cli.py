@@ -31,6 +31,8 @@ STAGES = (
     "publish",
     "report",
     "inspect",
+    "verify",
+    "diff",
     "doctor",
     "plan",
 )

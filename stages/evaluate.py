@@ -29,7 +29,7 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
 
     refuse_existing(out)
     files = artifacts_in(artifact)
-    synthetic = {file.name: read_artifact(file) for file in files}
+    synthetic = {file.name: read_artifact(file).synthetic for file in files}
     means = Means.of(params)
     crew = means.crew(means.settings.run[0], device, workers, report)
     bench = means.bench(shards, means.settings.repeats, crew)
@@ -46,6 +46,7 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
         "classes": bench.test.classes,
         "test_windows": len(bench.test),
         "projection": points,
+        "evaluation": {"params": means.params, "val": bench.val.digest, "test": bench.test.digest},
     }
     write_json(out, {**about, "scores": entries})
     write_seconds(out, seconds, crew.device, crew.threads)

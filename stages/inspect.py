@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def inspect(artifact: Path) -> str:
-    """Show what an artifact holds: rows, classes, method, normalisation, digests, and its scores if it was published.
+    """Show what an artifact is, from what and how it was made, under which licence, and its scores if it was published.
 
     Example: avdistill inspect artifacts/generated-dm-ipc1/seed0.h5
     """
-    from pipeline.artifact import describe
+    from pipeline.inspection import page
 
-    return describe(artifact)
+    return page(artifact)

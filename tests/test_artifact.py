@@ -12,9 +12,10 @@ import torch
 from conftest import toy_real
 from test_plugins import rankings
 
-from pipeline.artifact import Export, Publish, artifacts_in, describe, publish_artifact, read_artifact, write_artifact
+from pipeline.artifact import Export, Publish, artifacts_in, publish_artifact, read_artifact, write_artifact
 from pipeline.distillers._chosen import form
 from pipeline.errors import ArtifactError
+from pipeline.inspection import page
 from pipeline.records import SyntheticSet
 from pipeline.tensors import load_synthetic, save_synthetic
 
@@ -38,7 +39,7 @@ def artifact(tmp_path: Path) -> Path:
 
 
 def test_comes_back_as_it_was_written(artifact: Path) -> None:
-    written, read = toy_synthetic(), read_artifact(artifact)
+    written, read = toy_synthetic(), read_artifact(artifact).synthetic
     assert all(torch.equal(written.rows[m], read.rows[m]) for m in written.rows)
     for name in ("classes", "ipc", "formation", "normalisation", "source_key"):
         assert getattr(written, name) == getattr(read, name)
@@ -53,17 +54,19 @@ def test_the_same_set_gives_the_same_bytes(artifact: Path, tmp_path: Path) -> No
 def test_float16_is_smaller_and_near(artifact: Path, tmp_path: Path) -> None:
     write_artifact(tmp_path / "half.h5", toy_synthetic(), Export(storage="float16"))
     assert (tmp_path / "half.h5").stat().st_size < artifact.stat().st_size
-    assert torch.allclose(read_artifact(tmp_path / "half.h5").rows["frame"], read_artifact(artifact).rows["frame"], atol=1e-2)
+    assert torch.allclose(
+        read_artifact(tmp_path / "half.h5").synthetic.rows["frame"], read_artifact(artifact).synthetic.rows["frame"], atol=1e-2
+    )
 
 
 def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
-    digest = read_artifact(artifact).provenance["content_digest"]
+    digest = read_artifact(artifact).about["content_digest"]
     known = {"artifacts": {"seed0.h5": digest}, "scores": SCORES}
     out = tmp_path / "published" / "seed0.h5"
     assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
-    assert read_artifact(out).provenance["content_digest"] == digest
-    assert "budget convnet ensemble recognition accuracy av: 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in describe(out)
-    assert "none; `avdistill evaluate`" in describe(artifact)
+    assert read_artifact(out).about["content_digest"] == digest
+    assert "  budget convnet ensemble recognition\n    accuracy av     50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(out)
+    assert "none              `avdistill evaluate`" in page(artifact)
 
 
 def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> None:
@@ -95,10 +98,10 @@ def test_a_file_cut_short_is_one_error(artifact: Path, keep: int) -> None:
 
 
 def test_a_newer_major_version_says_what_to_do(artifact: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("pipeline.artifact.VERSION", "2.0")
+    monkeypatch.setattr("pipeline.artifact._file.VERSION", "2.0")
     write_artifact(tmp_path / "new.h5", toy_synthetic(), FULL)
     monkeypatch.undo()
-    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill that reads it"):
+    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill"):
         read_artifact(tmp_path / "new.h5")
 
 

@@ -273,7 +273,7 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
     cells.distil(cell, [0], tmp_path / "synthetic", tmp_path / "work")
     synthetic = tensors.load_synthetic(tmp_path / "synthetic" / "seed0.safetensors")
     write_artifact(tmp_path / "seed0.h5", synthetic, Export(storage="float32"))
-    said = read_artifact(tmp_path / "seed0.h5").provenance
+    said = read_artifact(tmp_path / "seed0.h5").about
     assert said["method"] == "mtt"
     assert said["learned_rates"] == synthetic.provenance["learned_rates"]
     assert all(isinstance(rate, float) for rate in said["learned_rates"].values())

@@ -68,7 +68,7 @@ class Gallery:
 
 def gallery(cell: Cell, most: int, settings: LogMel | None) -> Gallery:
     """Class -> its first `most` stored instances; `settings` are those of the log-mels, None for no sound."""
-    synthetic = read_artifact(cell.published)
+    synthetic = read_artifact(cell.published).synthetic
     of = {c: (synthetic.label == c).nonzero().flatten()[:most].tolist() for c in range(len(synthetic.classes))}
     index = [i for own in of.values() for i in own]
     starts: list[Shown | None] = [None] * len(index)

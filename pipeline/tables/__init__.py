@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -15,14 +17,24 @@ import numpy as np
 
 from pipeline.errors import TableError
 from pipeline.files import new_file
+from pipeline.tables._guard import attributes_of, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 DIGEST = "content_digest"
 # Said about a table after it was made; they do not define it.
-APART = (DIGEST, "scores", "package_version")
+APART = (DIGEST, "scores", "evaluation", "package_version")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a column is: numpy's name of its type, or text; its shape; the bytes of all its values."""
+
+    name: str
+    shape: tuple[int, ...]
+    nbytes: int
 
 
 def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
@@ -43,7 +55,7 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mappi
 
 def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns and attributes as they were written; TableError if the file is missing, damaged or changed since."""
-    columns, attributes = read_columns(path)
+    columns, attributes = _read(path, ours=True)
     if DIGEST not in attributes:
         raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
     if _digest(columns, attributes) != attributes[DIGEST]:
@@ -53,17 +65,35 @@ def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns and attributes of anybody's HDF5 file of datasets; TableError if it is missing, damaged or none."""
+    return _read(path, ours=False)
+
+
+def read_attributes(path: Path) -> tuple[dict[str, Kind], dict[str, Any]]:
+    """What each column is, and the attributes; no row is read and no digest looked at; TableError as `read_table`."""
+    with _opened(path) as file:
+        names = columns_of(file["/"].id, path.stat().st_size, ours=True)
+        kinds = {name: Kind(name=_kind(file[name].dtype), shape=file[name].shape, nbytes=file[name].nbytes) for name in names}
+        return kinds, {name: _attribute(file.attrs[name]) for name in attributes_of(file["/"].id)}
+
+
+def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    with _opened(path) as file:
+        names = columns_of(file["/"].id, path.stat().st_size, ours=ours)
+        attributes = {name: _attribute(file.attrs[name]) for name in attributes_of(file["/"].id)}
+        return {name: _column(file[name]) for name in names}, attributes
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The open file; whatever HDF5 has against it, or is raised inside, is one TableError."""
     if not path.is_file():
         raise TableError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
     try:
         with h5py.File(path, "r") as file:
-            columns = {name: _column(dataset) for name, dataset in file.items()}
-            attributes = {name: _attribute(value) for name, value in file.attrs.items()}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise TableError(
-            f"{path} is no HDF5 file of datasets, or is damaged ({str(error).splitlines()[0]}); write or fetch it again"
-        ) from error
-    return columns, attributes
+            yield file
+    except (OSError, LookupError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TableError(f"{path} is no HDF5 file of datasets, or is damaged ({told}); write or fetch it again") from error
 
 
 def _stored(column: np.ndarray) -> np.ndarray:
@@ -75,9 +105,12 @@ def _stored(column: np.ndarray) -> np.ndarray:
 
 
 def _column(dataset: h5py.Dataset) -> np.ndarray:
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{getattr(dataset, 'name', dataset)} is no dataset")
-    return np.asarray(dataset.asstr()[()], dtype=str) if h5py.check_string_dtype(dataset.dtype) else np.asarray(dataset[()])
+    return np.asarray(dataset.asstr()[()], dtype=str) if _kind(dataset.dtype) == "text" else np.asarray(dataset[()])
+
+
+def _kind(dtype: np.dtype) -> str:
+    """numpy's name of a type, or text."""
+    return "text" if h5py.check_string_dtype(dtype) or dtype.kind == "U" else dtype.str
 
 
 def _plain(value: Any) -> Any:
@@ -92,10 +125,9 @@ def _digest(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) ->
     """SHA-256 over each column's name, type, shape and bytes in C order, then the attributes that define the table."""
     digest = hashlib.sha256()
     for name, column in sorted(columns.items()):
-        text = column.dtype.kind in "UO"
-        content = json.dumps(column.tolist()).encode() if text else np.ascontiguousarray(column).tobytes()
-        digest.update(json.dumps([name, "text" if text else column.dtype.str, list(column.shape)]).encode())
-        digest.update(content)
+        kind = _kind(column.dtype)
+        digest.update(json.dumps([name, kind, list(column.shape)]).encode())
+        digest.update(json.dumps(column.tolist()).encode() if kind == "text" else np.ascontiguousarray(column).data)
     defining = {name: value for name, value in attributes.items() if name not in APART}
     digest.update(json.dumps(defining, sort_keys=True).encode())
     return digest.hexdigest()

@@ -1,0 +1,89 @@
+"""How two artifacts differ: what they say of themselves, their columns, their rows, and what their rows are like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.artifact import read_artifact
+from pipeline.files import short
+from pipeline.inspection._findings import raw_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipeline.artifact import Artifact
+
+# Of a value that differs, so much is shown.
+SHOWN = 60
+ABSENT = "absent"
+
+
+def diff(one: Path, other: Path) -> str:
+    """A page of text with what differs, and one line if nothing does."""
+    a, b = read_artifact(one), read_artifact(other)
+    same = a.about["content_digest"] == b.about["content_digest"]
+    said, columns = list(_said(a, b)), list(_columns(a, b))
+    head = f"{one} and {other} are the same set (digest {short(a.about['content_digest'])})" if same else f"{one} | {other}"
+    parts = {
+        "parameters": said,
+        "rows": columns,
+        "statistics in raw units: mean, deviation, lowest, highest": list(_statistics(a, b)),
+    }
+    lines = [head]
+    for title, found in parts.items() if not same else [("said of it", said)] * bool(said):
+        lines += ["", title, *(f"  {name:<34}{text}" for name, text in found or [("the same", "")])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _said(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
+    ours, theirs = (dict(_leaves("", {k: v for k, v in x.about.items() if k != "content_digest"})) for x in (a, b))
+    for name in sorted(ours.keys() | theirs.keys()):
+        if (left := ours.get(name, ABSENT)) != (right := theirs.get(name, ABSENT)):
+            yield name, f"{_cut(left)} | {_cut(right)}"
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Dotted name -> what stands there; lists of plain values are one leaf."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{name}.{key}" if name else key, inner)
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for number, inner in enumerate(value):
+            yield from _leaves(f"{name}.{number}", inner)
+    else:
+        yield name, value
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _columns(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
+    for name in sorted(a.columns.keys() | b.columns.keys()):
+        left, right = a.columns.get(name), b.columns.get(name)
+        if left is None or right is None:
+            yield name, f"in the {'second' if left is None else 'first'} file alone"
+        elif left.shape != right.shape:
+            yield name, f"{list(left.shape)} | {list(right.shape)}"
+        elif moved := int((left != right).reshape(len(left), -1).any(1).sum()):
+            yield name, f"{moved} of {len(left)} differ{_distance(left, right)}"
+
+
+def _distance(left: np.ndarray, right: np.ndarray) -> str:
+    if left.dtype.kind != "f":
+        return ""
+    apart = left.astype(np.float64) - right
+    return f", by {np.sqrt(np.square(apart).mean()):.4g} (root mean square), {np.abs(apart).max():.4g} at most"
+
+
+def _statistics(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
+    for name in sorted(a.about["normalisation"].keys() & b.about["normalisation"].keys()):
+        yield name, " | ".join(_summary(raw_rows(x, name)) for x in (a, b))
+
+
+def _summary(raw: np.ndarray) -> str:
+    return f"{raw.mean():.1f}, {raw.std():.1f}, {raw.min():.1f}, {raw.max():.1f}"

@@ -1,0 +1,33 @@
+"""artifact -> whether it is whole, and whether its scores can be had again"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def verify(artifact: Path, *, reproduce: Path | None = None, device: str, workers: int, report: Any) -> str:
+    """Check an artifact, which a stranger may have sent: schema, digest, value ranges.
+
+    ARTIFACT is a file or a folder of them. It is opened in a process of its own, with little memory and time; nothing in it is
+    executed. CRITICAL findings are an error, WARNING and HINT are told. --reproduce SHARDS teaches students on the set again, by
+    the protocol that the file carries, and compares what they reach with the score in the file.
+
+    Example: avdistill verify artifacts/generated-dm-ipc1/seed0.h5
+    """
+    from pipeline.artifact import artifacts_in
+    from pipeline.errors import ArtifactError
+    from pipeline.inspection import Severity, verified
+    from stages._reproduced import reproduced
+
+    lines, wrong, files = [], [], artifacts_in(artifact)
+    for file, findings in verified(files):
+        wrong += [finding.text for finding in findings if finding.severity is Severity.CRITICAL]
+        told = [f"  {finding.severity:<10}{finding.text}" for finding in findings]
+        lines += [f"{file}: {'as it should be' if not told else f'{len(told)} remarks'}", *told]
+    if wrong:
+        raise ArtifactError(f"{len(wrong)} CRITICAL: {'; '.join(wrong)}")
+    if reproduce:
+        for file in files:
+            lines += ["", *reproduced(file, reproduce, device, workers, report)]
+    return "\n".join(lines)
