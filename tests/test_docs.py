@@ -56,6 +56,7 @@ def test_every_adapter_has_a_section() -> None:
         "docs/datasets.md",
         "docs/media.md",
         "docs/scale.md",
+        "docs/sharing.md",
         "docs/results.md",
         "docs/benchmarks.md",
     ],

@@ -32,12 +32,16 @@ def ran(text: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", text))
 
 
+def copied(place: Path) -> Path:
+    """The project's files, without what is made from them."""
+    made = (".git", ".venv", "data", "work", "report", "tmp", "cache", "*.egg-info", "__pycache__")
+    return Path(shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(*made)))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project's files in a git repository of its own."""
-    place = tmp_path / "project"
-    made = (".git", ".venv", "data", "work", "report", "tmp", "cache", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, place, ignore=shutil.ignore_patterns(*made))
+    place = copied(tmp_path / "project")
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
         call(place, "git", *command)
     return place

@@ -141,6 +141,7 @@ def read_yaml(name: str) -> dict:
 
 
 STAGES = read_yaml("dvc.yaml")["stages"]
+SHARED = read_yaml("dvc.yaml")["artifacts"]
 EXTRACTORS = plugins.names("extractors")
 
 
@@ -177,6 +178,18 @@ def test_deps_name_the_modules_that_decide_the_bytes(stage: str, extractor: str)
         assert all((ROOT / dep).exists() for dep in deps)
         missing = closure(named) - named - EXEMPT
         assert not missing, f"{stage} {values}: {sorted(missing)} are no deps"
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_a_shared_artifact_is_a_set_that_the_graph_publishes(name: str) -> None:
+    entry, grid = SHARED[name], read_yaml("params.yaml")["grid"]
+    cell = entry["meta"]
+    assert name == f"{cell['dataset']}-{cell['method']}-ipc{cell['ipc']}"
+    assert all(cell[axis] in grid[f"{axis}s"] for axis in ("dataset", "method", "ipc", "seed"))
+    (out,) = STAGES["publish"]["outs"]
+    for axis in ("dataset", "method", "ipc"):
+        out = out.replace(f"${{item.{axis}}}", str(cell[axis]))
+    assert entry["path"] == f"{out}/seed{cell['seed']}.h5"
 
 
 def keys_of(value: object) -> set[str]:
