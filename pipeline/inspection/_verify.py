@@ -40,6 +40,13 @@ def verified(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
         yield file, found if isinstance(found, list) else [Finding(severity=Severity.CRITICAL, text=_told(file, found))]
 
 
+def refuse_damaged(*files: Path) -> None:
+    """Raise an ArtifactError for the first CRITICAL finding, before any of the files is opened in this process."""
+    for _, found in verified(files):
+        if wrong := [finding.text for finding in found if finding.severity is Severity.CRITICAL]:
+            raise ArtifactError(f"{wrong[0]}; see `avdistill verify`")
+
+
 def _answers(function: Any, tasks: list[Any], deadline_s: float) -> dict[Any, Any]:
     return dict(pool.work(function, tasks, workers=1, deadline_s=deadline_s, memory_mb=RESIDENT_MB, recycle=RECYCLE))
 
