@@ -170,6 +170,8 @@ def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) 
     real = cell.materials.real
     return {
         **synthetic.provenance,
+        "sources": [asdict(real.source)],
+        **({"source_ids": sorted(set(real.clips))} if real.source.by_id else {}),
         "method": cell.method,
         "params": json.loads(json.dumps(asdict(distiller))),
         "seed": seed,
