@@ -104,7 +104,7 @@ def _kept(cell: Cell, distiller: Any, seeds: Sequence[int], trials: list[Any], p
     with new_folder(out) as part:
         for seed in seeds:
             synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
-            provenance = {**synthetic.provenance, "tuning": trials}
+            provenance = {**synthetic.provenance, **_sources(cell.materials.real), "tuning": trials}
             tensors.save_synthetic(part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
         _keep_start(cell, seeds[0], part)
         _join_losses([(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES)
@@ -177,6 +177,12 @@ def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) 
         "source_shards": real.digest,
         "pieces": formation.pieces(synthetic.formation),
     }
+
+
+def _sources(real: RealSet) -> dict[str, Any]:
+    """Whose clips these are, told when the cell is whole: descents are found again after a licence was stated in other words."""
+    ids = {"source_ids": sorted(set(real.clips))} if real.source.by_id else {}
+    return {"sources": [asdict(real.source)], **ids}
 
 
 def _keep_start(cell: Cell, seed: int, part: Path) -> None:

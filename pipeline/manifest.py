@@ -1,4 +1,7 @@
-"""The manifest: one CSV row per clip, sorted by id; paths below its own folder are relative to it, so that it travels."""
+"""The manifest: one CSV row per clip, sorted by id, and the clips' source in a file beside it.
+
+Paths below its own folder are relative to it, so that it travels.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
-from pipeline.files import new_file
+from pipeline.files import new_file, read_json, write_json
 from pipeline.places import within
-from pipeline.records import SPLITS, Clip
+from pipeline.records import SPLITS, UNKNOWN, Clip, Source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +22,13 @@ COLUMNS = [field.name for field in fields(Clip)]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def write_manifest(path: Path, clips: list[Clip]) -> None:
-    """Write the rows atomically; fewer than two labels, or a label without a train clip, is a SourceError."""
+def source_of(path: Path) -> Path:
+    """Where a manifest's source lies: its sibling .source.json, so that DVC can track it as an out of its own."""
+    return path.with_suffix(".source.json")
+
+
+def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> None:
+    """Write the source and the rows, each atomically; fewer than two labels, or a label without a train clip, is a SourceError."""
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders")
@@ -28,6 +36,7 @@ def write_manifest(path: Path, clips: list[Clip]) -> None:
         raise SourceError(
             f"the {split} split has no clip of {', '.join(names)}; add clips, carve a larger fraction, or leave the class out"
         )
+    write_json(source_of(path), asdict(source))
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -52,6 +61,15 @@ def read_manifest(path: Path) -> list[Clip]:
             raise SourceError(f"{path}: the clip id {clip.clip_id} stands there twice; ids must be unique")
         seen.add(clip.clip_id)
     return clips
+
+
+def read_source(path: Path) -> Source:
+    """Where a manifest's clips come from: nothing is stated, if no source lies beside it."""
+    place = source_of(path)
+    try:
+        return Source(**read_json(place, "ingest")) if place.is_file() else UNKNOWN
+    except TypeError as error:
+        raise SourceError(f"{place} says no source of clips ({error}); remove it, or run `avdistill ingest` again") from error
 
 
 def absent(clips: list[Clip]) -> dict[str, list[str]]:

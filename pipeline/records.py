@@ -1,4 +1,4 @@
-"""The nouns of the line: clip, window, sample, real set, features, synthetic set, scores; none of them imports torch."""
+"""The nouns of the line: source, clip, window, sample, real set, features, synthetic set, scores; none of them imports torch."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ REASONS = (
     "bad_id",
     "bad_span",
 )
+
+
+NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where clips come from, as those who made the dataset say it; it decides no value of any sample.
+
+    Args:
+        licence: of the dataset as a whole, an SPDX id where there is one; `citation`: authors, title, venue and year in one line.
+        clip_licences: licence -> training clips, where the dataset gives each clip a licence of its own.
+        by_id: whether its media are published elsewhere, under ids (YouTube): a set then lists the ids that it was made from.
+            Of other sets, own folders above all, it does not: names of files may be private.
+    """
+
+    name: str = NOT_STATED
+    home: str = NOT_STATED
+    licence: str = NOT_STATED
+    citation: str = NOT_STATED
+    clip_licences: Mapping[str, int] = field(default_factory=dict)
+    by_id: bool = False
+
+
+# Of manifests and shards that do not say where they come from.
+UNKNOWN = Source()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +169,7 @@ class RealSet:
         keys: one per row; `clips`: the source clip of each row, the unit that is resampled in the bootstrap.
         classes: names, in the order of the label's numbers, the same for every split.
         preprocessing: digest of the parameters that made the samples from the media.
-        digest: digest of the shards that were read.
+        digest: digest of the shards that were read, without their source.
     """
 
     rows: Mapping[str, Rows]
@@ -154,6 +180,7 @@ class RealSet:
     normalisation: dict[str, Normalisation]
     preprocessing: str
     digest: str
+    source: Source = UNKNOWN
 
     def __post_init__(self) -> None:
         _same_length({**self.rows, "label": self.label, "keys": self.keys, "clips": self.clips})
@@ -220,7 +247,7 @@ class SyntheticSet:
         formation: (rows, columns) of the grid of pieces in each stored instance, per modality; (1, 1) is a whole one.
         source_key: for each row, the keys of the real samples that it was formed from or started from.
         soft_label: modality -> float32 [N, pieces of its grid, classes], what to take each piece for; empty if `label` says all.
-        provenance: JSON values: dataset, method, parameters, seed, digests of what it was made from, how it was tuned.
+        provenance: JSON values: sources, method, parameters, seed, digests of what it was made from, how it was tuned.
     """
 
     rows: dict[str, Tensor]

@@ -19,7 +19,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.errors import OutputError, ShardError
 from pipeline.files import digest_of, file_digest, new_file, read_json, write_json
-from pipeline.records import Normalisation, RealSet, Rows, Sample
+from pipeline.records import UNKNOWN, Normalisation, RealSet, Rows, Sample, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,8 +50,9 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What a reader needs besides the tars: class names, normalisation, and the digest of the preprocessing."""
+    """What a reader needs besides the tars: class names, normalisation, the digest of the preprocessing, and the source."""
 
+    source: Source = UNKNOWN
     classes: tuple[str, ...]
     preprocessing: str
     normalisation: dict[str, Normalisation]
@@ -59,7 +60,10 @@ class Index:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that a reader gets: the shards' digests, class names and normalisation, whatever wrote them."""
+        """SHA-256 over all that results come from: the shards' digests, class names and normalisation, whatever wrote them.
+
+        The source is none of it: what is made from shards stands when a licence is stated in other words.
+        """
         units = {modality: asdict(normalisation) for modality, normalisation in self.normalisation.items()}
         return digest_of([self.classes, self.preprocessing, units, [shard.sha256 for shard in self.shards]])
 
@@ -117,6 +121,7 @@ def read_index(folder: Path) -> Index:
     value = read_json(folder / INDEX, "decode")
     try:
         return Index(
+            source=Source(**value.get("source", {})),
             classes=tuple(value["classes"]),
             preprocessing=value["preprocessing"],
             normalisation={m: Normalisation.from_json(n) for m, n in value["normalisation"].items()},
@@ -243,6 +248,7 @@ def _real_set(index: Index, rows: Mapping[str, Rows], keys: Sequence[str], about
         normalisation=index.normalisation,
         preprocessing=index.preprocessing,
         digest=index.digest,
+        source=index.source,
     )
 
 

@@ -36,13 +36,14 @@ def decode(
     import torch
 
     from pipeline.decoding import Decode, decode_all, limited
-    from pipeline.manifest import absent, read_manifest
+    from pipeline.manifest import absent, read_manifest, read_source
     from stages._machine import engine_of
 
     torch.set_num_threads(1)  # log-mels are made one clip at a time; idle threads would wait beside the workers
     clips = read_manifest(manifest)
     taken = limited(clips, limit) if limit else clips
-    counts = decode_all(taken, shards, params.build("decode", Decode), engine_of(engine, workers, address), report, retry)
+    settings, source = params.build("decode", Decode), read_source(manifest)
+    counts = decode_all(taken, shards, settings, engine_of(engine, workers, address), report, retry, source)
     notes = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
     for split, names in absent(clips).items():
         notes.append(f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some")

@@ -1,4 +1,4 @@
-"""media folder or annotations -> manifest"""
+"""media folder or annotations -> manifest and source"""
 
 from __future__ import annotations
 
@@ -15,25 +15,31 @@ if TYPE_CHECKING:
 def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
     """List a dataset's clips in a manifest: id, path, label, split, span, group and digest of each.
 
-    NAME is a section of `ingest` in the params file; its `adapter` reads ROOT.
+    NAME is a section of `ingest` in the params file; its `adapter` reads ROOT. What the dataset is, whose, and under which licence
+    goes to OUT's sibling .source.json, and from there into every artifact.
 
     Example: avdistill ingest generated --root data/generated/media --out data/generated/manifest.csv
     """
+    from dataclasses import replace
+
     from pipeline import plugins
     from pipeline.errors import ParamsError
     from pipeline.files import refuse_existing
     from pipeline.manifest import write_manifest
+    from pipeline.records import NOT_STATED
 
     refuse_existing(out)
     section = f"ingest.{name}"
     adapter = params.section(section).get("adapter")
     if not isinstance(adapter, str):
         raise ParamsError(f"{params.name}: {section} has no adapter; expected one of {', '.join(plugins.names('datasets'))}")
-    clips = params.build(section, plugins.find("datasets", adapter), without=["adapter"]).clips(root)
-    write_manifest(out, clips)
+    dataset = params.build(section, plugins.find("datasets", adapter), without=["adapter"])
+    clips, source = dataset.clips(root), dataset.source(root)
+    source = replace(source, name=name) if source.name == NOT_STATED else source
+    write_manifest(out, clips, source)
     splits = Counter(clip.split for clip in clips)
     told = f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"
-    return told + _parted(clips) + _missing(clips, out)
+    return told + f"; licence: {source.licence}" + _parted(clips) + _missing(clips, out)
 
 
 def _parted(clips: list[Clip]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def test_every_module_is_in_the_readme() -> None:
 def test_every_adapter_has_a_section() -> None:
     headings = re.findall(r"^## (\w+)", (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(headings) == plugins.names("datasets")
+
+
+@pytest.mark.parametrize("name", [name for name in plugins.names("datasets") if name != "folder"])
+def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
+    source = importlib.import_module(f"pipeline.datasets.{name}").SOURCE
+    line = f"| {name} | {source.name} | {source.licence} | {source.citation} |"
+    assert line in (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize(

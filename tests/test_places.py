@@ -22,7 +22,7 @@ from pipeline.records import Clip
 from pipeline.shards import read_shards
 from pipeline.training import silent
 
-FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0)
+FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citation=None)
 
 
 @pytest.fixture

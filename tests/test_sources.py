@@ -16,7 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.records import Clip
 
-FOLDER = Dataset(test_fraction=0.25, val_fraction=0.25, seed=0)
+FOLDER = Dataset(test_fraction=0.25, val_fraction=0.25, seed=0, licence=None, citation=None)
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -46,7 +46,7 @@ def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
     rows = ["path,label,split,start,end,group", "x y.mp4,a,train,1,3,g", "x y.mp4,b,train,4,,g", "z.mp4,a,test,,,h"]
     (tmp_path / "clips.csv").write_text("\n".join(rows))
     for root in (tmp_path, tmp_path / "clips.csv"):
-        clips = Dataset(test_fraction=0, val_fraction=0.0, seed=0).clips(root)
+        clips = Dataset(test_fraction=0, val_fraction=0.0, seed=0, licence=None, citation=None).clips(root)
         assert {(c.label, c.start_s, c.end_s, c.group) for c in clips} == {
             ("a", 1, 3, "g"),
             ("b", 4, None, "g"),

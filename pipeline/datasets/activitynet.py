@@ -14,6 +14,7 @@ from pipeline.datasets._index import Index, Row
 from pipeline.datasets._tree import carve
 from pipeline.errors import SourceError
 from pipeline.params import Names, Share
+from pipeline.records import NOT_STATED, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="ActivityNet 1.3",
+    home="http://activity-net.org",
+    licence=NOT_STATED,
+    citation='Fabian Caba Heilbron, Victor Escorcia, Bernard Ghanem, Juan Carlos Niebles, "ActivityNet: A Large-Scale Video '
+    'Benchmark for Human Activity Understanding", CVPR 2015',
+    by_id=True,
+)
 SUBSETS = "video_info_new.csv"  # of the BMN layout
 
 
@@ -38,6 +47,10 @@ class Dataset:
     test_fraction: Share
     val_fraction: Share
     seed: int
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""

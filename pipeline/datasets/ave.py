@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 from pipeline.datasets import _lists
 from pipeline.datasets._index import Index, Row
 from pipeline.errors import SourceError
-from pipeline.records import SPLITS
+from pipeline.records import NOT_STATED, SPLITS, Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="AVE",
+    home="https://sites.google.com/view/audiovisualresearch",
+    licence=NOT_STATED,
+    citation='Yapeng Tian, Jing Shi, Bochen Li, Zhiyao Duan, Chenliang Xu, "Audio-Visual Event Localization in Unconstrained '
+    'Videos", ECCV 2018',
+    by_id=True,
+)
 COLUMNS = ("Category", "VideoID", "Quality", "StartTime", "EndTime")
 ALL = "Annotations.txt"
 
@@ -28,6 +36,10 @@ class Dataset:
 
     The lists put 18 videos that have two or three labels into two splits, and there they stay: the test rows are the official ones.
     """
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id; SourceError where lists and annotations differ."""

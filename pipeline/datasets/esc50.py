@@ -5,17 +5,26 @@ ROOT holds meta/esc50.csv and audio/<filename>.wav, or both in any other folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.datasets import _folds, _lists
 from pipeline.datasets._index import Index, Row
 from pipeline.params import Names
+from pipeline.records import Source
 
 if TYPE_CHECKING:
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="ESC-50",
+    home="https://github.com/karolpiczak/ESC-50",
+    licence="CC-BY-NC-3.0",
+    citation='Karol J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015',
+)
+# By the table that is read: the ten classes have a licence of their own.
+SUBSETS = {"esc10.csv": replace(SOURCE, name="ESC-10", licence="CC-BY-3.0")}
 FOLDS = 5
 
 
@@ -35,6 +44,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _folds.check(FOLDS, self.test_fold, self.val_fold)
+
+    def source(self, root: Path) -> Source:
+        """What its author says of it."""
+        return SUBSETS.get(Index.below(root).listing(*self.tables).name, SOURCE)
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""

@@ -11,7 +11,7 @@ from pipeline.datasets._tree import Contents, carve, clip_of, clips_under, uniqu
 from pipeline.errors import SourceError
 from pipeline.params import Share
 from pipeline.places import within
-from pipeline.records import SPLITS, Clip
+from pipeline.records import NOT_STATED, SPLITS, Clip, Source
 
 TABLE = "clips.csv"
 
@@ -23,11 +23,18 @@ class Dataset:
     Args:
         test_fraction: of each label, if there is no test split; `val_fraction`: of train, if there is no val split.
         seed: which clips are carved; a group is never parted.
+        licence, citation: the owner's, an SPDX id and a line of authors, title and year; null for what is not stated.
     """
 
     test_fraction: Share
     val_fraction: Share
     seed: int
+    licence: str | None
+    citation: str | None
+
+    def source(self, root: Path) -> Source:
+        """What its owner says of it; it has no name but its section's."""
+        return Source(licence=self.licence or NOT_STATED, citation=self.citation or NOT_STATED)
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips under `root`, sorted by id; SourceError where it is not laid out as said above."""

@@ -14,11 +14,17 @@ from pipeline.datasets._tree import clips_under
 from pipeline.errors import ParamsError, SourceError
 from pipeline.files import new_folder
 from pipeline.media import write_clip
-from pipeline.records import SPLITS, Clip
+from pipeline.records import SPLITS, Clip, Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SOURCE = Source(
+    name="generated",
+    home="pipeline/datasets/generated.py of avdistill",
+    licence="CC0-1.0",
+    citation="none needed: made by avdistill, with no media of others",
+)
 STAMP = ".generated.json"  # the parameters that a folder was generated with
 Array = Any  # numpy's stubs lose an array's type at every ufunc
 
@@ -132,6 +138,10 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.pixels % 2 or self.seconds < 1 or self.seed < 0 or not 0 <= self.noise <= 1:
             raise ParamsError(f"{self}: expected even pixels, seconds from 1, seed from 0 and noise from 0 to 1")
+
+    def source(self, root: Path) -> Source:
+        """It is ours."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """The clips under `root`, written first if it is absent; a folder made with other parameters is a SourceError."""

@@ -16,13 +16,22 @@ from pipeline.datasets._tree import carve
 from pipeline.errors import MediaError
 from pipeline.media import probe
 from pipeline.params import Count, Names, Share
-from pipeline.records import SPLITS
+from pipeline.records import NOT_STATED, SPLITS, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.records import Clip
+
+SOURCE = Source(
+    name="MUSIC-21",
+    home="https://github.com/roudimit/MUSIC_dataset",
+    licence=NOT_STATED,
+    citation='Hang Zhao, Chuang Gan, Andrew Rouditchenko, Carl Vondrick, Josh McDermott, Antonio Torralba, "The Sound of Pixels", '
+    'ECCV 2018; Hang Zhao, Chuang Gan, Wei-Chiu Ma, Antonio Torralba, "The Sound of Motions", ICCV 2019',
+    by_id=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,10 @@ class Dataset:
     test_fraction: Share
     val_fraction: Share
     seed: int
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""

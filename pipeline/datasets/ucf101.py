@@ -14,12 +14,20 @@ from pipeline.datasets._index import Index, Row
 from pipeline.datasets._tree import carve
 from pipeline.errors import SourceError
 from pipeline.params import Names, Share
+from pipeline.records import NOT_STATED, Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="UCF101",
+    home="https://www.crcv.ucf.edu/data/UCF101.php",
+    licence=NOT_STATED,
+    citation='Khurram Soomro, Amir Roshan Zamir, Mubarak Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The '
+    'Wild", CRCV-TR-12-01 2012',
+)
 # `Class/v_Class_g08_c01.avi`, and in train lists, and some test lists, the number of the class.
 LINE = re.compile(r"(?P<label>[^/\\\s]+)/(?P<stem>v_[^/\\\s]+_(?P<group>g\d+)_c\d+)\.\w+(\s+\d+)?")
 
@@ -36,6 +44,10 @@ class Dataset:
     classes: Names | str | None
     val_fraction: Share
     seed: int
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips of the classes, sorted by id."""

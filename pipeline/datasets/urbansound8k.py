@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.datasets import _folds, _lists
 from pipeline.datasets._index import Index, Row
+from pipeline.records import Source
 
 if TYPE_CHECKING:
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="UrbanSound8K",
+    home="https://urbansounddataset.weebly.com/urbansound8k.html",
+    licence="CC-BY-NC-3.0",
+    citation='Justin Salamon, Christopher Jacoby, Juan Pablo Bello, "A Dataset and Taxonomy for Urban Sound Research", ACM MM 2014',
+)
 FOLDS = 10
 TABLE = "UrbanSound8K.csv"
 
@@ -32,6 +39,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _folds.check(FOLDS, self.test_fold, self.val_fold)
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""

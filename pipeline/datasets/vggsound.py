@@ -15,12 +15,21 @@ from pipeline.datasets._index import Index, Row
 from pipeline.datasets._tree import carve
 from pipeline.errors import ParamsError
 from pipeline.params import Names, Share
+from pipeline.records import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.records import Clip
 
+SOURCE = Source(
+    name="VGGSound",
+    home="https://www.robots.ox.ac.uk/~vgg/data/vggsound/",
+    licence="CC-BY-4.0",
+    citation='Honglie Chen, Weidi Xie, Andrea Vedaldi, Andrew Zisserman, "VGGSound: A Large-Scale Audio-Visual Dataset", '
+    "ICASSP 2020",
+    by_id=True,
+)
 COLUMNS = ("id", "start second", "label", "split")
 CLIP_S = 10  # every file is cut to this, from the start second of its video
 MOST_S = 999_999  # six digits in the name of a file
@@ -45,6 +54,10 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.window and not 0 <= self.window[0] < self.window[1] <= CLIP_S:
             raise ParamsError(f"the window is {list(self.window)}; expected [from, to], two seconds from 0 to {CLIP_S}, or null")
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips of the classes, sorted by id."""

@@ -16,7 +16,7 @@ from pipeline.decoding._ledger import LEDGER, counts_of, read_ledger, refuse_emp
 from pipeline.decoding._settings import UNIT, Decode, Fixed
 from pipeline.errors import OutputError, ParamsError
 from pipeline.files import digest_of, only_one
-from pipeline.records import REASONS, SPLITS, Clip, Normalisation
+from pipeline.records import REASONS, SPLITS, UNKNOWN, Clip, Normalisation, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -57,13 +57,20 @@ class Plan:
 
 
 def decode_all(
-    clips: list[Clip], out: Path, params: Decode, engine: Engine, report: Callable[..., None], retry: Collection[str] = ()
+    clips: list[Clip],
+    out: Path,
+    params: Decode,
+    engine: Engine,
+    report: Callable[..., None],
+    retry: Collection[str] = (),
+    source: Source = UNKNOWN,
 ) -> dict[str, Any]:
     """Decode every clip into `out`/<split>/, keep the shards that stand, write the ledger, return its counts.
 
     Args:
         engine: what decodes, a shard's clips as a batch.
         retry: reasons of the ledger; a shard with a clip or window that failed for one of them is decoded anew.
+        source: where the clips come from; shards stand when it changes, and their indices say the new one.
 
     Raises:
         ParamsError: `retry` names a reason that the ledger does not know.
@@ -84,7 +91,7 @@ def decode_all(
         ledger = [row for key in sorted(done) for row in done[key][1]]
         counts = write_ledger(ledger, clips, write_leaks(ledger, params.leak_bits, out), out)
         refuse_empty(ledger, clips, out)
-        _write_indices({key: shard for key, (shard, _) in done.items()}, clips, params, out)
+        _write_indices({key: shard for key, (shard, _) in done.items()}, clips, params, source, out)
     refuse_rejects(counts, params.max_reject_fraction, out)
     return counts
 
@@ -174,10 +181,11 @@ class Tally:
         return {"ok": self.ok, "rejected": self.rejected, **rates}
 
 
-def _write_indices(done: Mapping[Key, Shard], clips: list[Clip], params: Decode, out: Path) -> None:
+def _write_indices(done: Mapping[Key, Shard], clips: list[Clip], params: Decode, source: Source, out: Path) -> None:
     normalisation = _normalisation([done[key] for key in sorted(done) if key[0] == "train"], params)
     for split in SPLITS:
         index = shards.Index(
+            source=source,
             classes=tuple(sorted({clip.label for clip in clips})),
             preprocessing=params.preprocessing,
             normalisation=normalisation,
