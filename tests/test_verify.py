@@ -65,6 +65,8 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
         ({"classes": 3}, "has classes that are no list of names"),
         ({"classes": None}, "lacks classes"),
         ({"ipc": 7}, "has labels that are not 2 classes x ipc 7, class by class"),
+        ({"ipc": 10**18}, "has labels that are not 2 classes x ipc 1000000000000000000"),
+        ({"classes": "[" * 10**5}, "has classes that are no list of names"),
         ({"ipc": "two"}, "has ipc 'two', expected 1 or more"),
         ({"formation": {"frame": [2, 2]}}, "holds rows of frame, logmel and a formation of frame"),
         ({"formation": {"frame": [3, 3], "logmel": [2, 2]}}, "into 3 x 3 pieces, which do not divide it"),

@@ -51,10 +51,10 @@ def _classes(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Ite
 
 
 def _labels(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
-    label, expected = columns[LABEL], np.arange(len(about["classes"])).repeat(about["ipc"])
+    label, count = columns[LABEL], len(about["classes"])
     if label.dtype != np.int64 or label.ndim != 1:
         yield f"has labels {label.dtype} {list(label.shape)}, expected int64 [N]"
-    elif not np.array_equal(label, expected):
+    elif len(label) != count * about["ipc"] or not np.array_equal(label, np.arange(count).repeat(about["ipc"])):
         yield f"has labels that are not {len(about['classes'])} classes x ipc {about['ipc']}, class by class"
     if columns[KEYS].dtype.kind != "U" or columns[KEYS].ndim != 1:
         yield f"has a {KEYS} that is no text [N]"
