@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -124,3 +126,28 @@ def test_synthetic_sets_between_stages_come_back(tmp_path: Path) -> None:
     read = load_synthetic(tmp_path / "seed0.safetensors")
     assert all(torch.equal(synthetic.rows[m], read.rows[m]) for m in synthetic.rows)
     assert (read.classes, read.formation, read.normalisation) == (synthetic.classes, synthetic.formation, synthetic.normalisation)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from pipeline.artifact import Export, read_artifact, write_artifact
+from pipeline.errors import OutputError
+
+path = Path(sys.argv[1])
+made = read_artifact(path).synthetic
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    write_artifact(path, made, Export(storage="float32"))
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 4096, 20000])
+def test_a_full_disk_leaves_the_old_file(artifact: Path, room: int) -> None:
+    before = artifact.read_bytes()
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, artifact, str(room)], capture_output=True, text=True, check=True)
+    assert "seed0.h5 cannot be written" in done.stdout and "name another output or make room" in done.stdout
+    assert artifact.read_bytes() == before and [path.name for path in artifact.parent.iterdir()] == ["seed0.h5"]

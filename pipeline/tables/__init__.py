@@ -45,12 +45,21 @@ def write_table(path: Path, columns: Mapping[str, np.ndarray], attributes: Mappi
     assert len({len(column) for column in columns.values()}) == 1, "columns of one table have one length"
     plain = {name: _plain(value) for name, value in attributes.items()}
     digest = _digest(columns, plain)
-    with new_file(path) as part, h5py.File(part, "w") as file:
+    with new_file(path) as part:
+        part.write_bytes(_image(columns, {**plain, DIGEST: digest}))
+    return digest
+
+
+def _image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> bytes:
+    """The file's bytes. HDF5 makes them in memory, for where a disk is full it would take the process down on closing the file."""
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
         for name, column in sorted(columns.items()):
             file.create_dataset(name, data=_stored(column), compression="gzip", shuffle=True, fletcher32=True)
-        for name, value in sorted({**plain, DIGEST: digest}.items()):
+        for name, value in sorted(attributes.items()):
             file.attrs[name] = value
-    return digest
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
