@@ -1,0 +1,41 @@
+"""What an artifact's attributes say of it, in words: for those that describe the file and do not change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.files import short
+from pipeline.tables import DIGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Attributes = dict[str, Any]
+
+
+def name_of(about: Attributes) -> str:
+    """A name that no other set has: method, instances per class, and the beginning of the digest."""
+    return f"{about.get('method', 'set')}-ipc{about['ipc']}-{short(about[DIGEST])}"
+
+
+def sentence(about: Attributes) -> str:
+    """What the set is."""
+    stored = "instance" if about["ipc"] == 1 else "instances"
+    pieces = max(rows * columns for rows, columns in about["formation"].values())
+    each = f", each a grid of {pieces} training instances" if pieces > 1 else ""
+    return (
+        f"A synthetic set of {' and '.join(sorted(about['normalisation']))}: {about['ipc']} stored {stored} of each of "
+        f"{len(about['classes'])} classes{each}, made by {about.get('method', 'an unnamed method')} to train classifiers with."
+    )
+
+
+def listed(value: Any) -> str:
+    """Text as it is; a list or a mapping as lines of Markdown."""
+    if isinstance(value, dict):
+        return "\n".join(f"- {key}: {item}" for key, item in value.items())
+    return "\n".join(f"- {item}" for item in value) if isinstance(value, list) else str(value)
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values that there are."""
+    return {key: value for key, value in values.items() if value}
