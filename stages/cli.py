@@ -31,6 +31,8 @@ STAGES = (
     "publish",
     "report",
     "inspect",
+    "convert",
+    "adopt",
     "doctor",
     "plan",
 )

@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import CPU, ORIGIN, ROOT, toy_real, toy_waves, values
+from toy_published import PUBLISHED
 from toy_sources import TOYS
 
 from pipeline import params, plugins, training
+from pipeline.artifact import Export, write_artifact
 from pipeline.bank import Bank
 from pipeline.crowd import Crew
 from pipeline.errors import PluginError
 from pipeline.evaluation import Bench, Evaluate
 from pipeline.experts import Experts, School
+from pipeline.logmel import LogMel
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.materials import Machine, Materials
 from pipeline.networks.convnet import Network
@@ -33,8 +36,10 @@ from pipeline.training import silent
 SECTIONS = {
     "datasets": "ingest",
     "distillers": "distill",
+    "exporters": "convert",
     "extractors": "extract",
     "heads": "heads",
+    "importers": "import",
     "metrics": "metrics",
     "networks": "networks",
     "selectors": "coreset",
@@ -42,6 +47,8 @@ SECTIONS = {
 }
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 EVERY = [(kind, name) for kind in SECTIONS for name in plugins.names(kind)]
+# What the toy's log-mels, 8 x 8, could have been made with.
+TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
 NETWORKS = {
     "convnet": Network(width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}),
 }
@@ -54,7 +61,7 @@ def built(kind: str, name: str) -> Any:
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1}
+                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1, "logmel": TOY_SOUND}
                 return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
@@ -101,8 +108,10 @@ ACTS = {
         "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
     },
     "distillers": lambda name: distilled(built("distillers", name), ipc=2, seed=3).rows,
+    "exporters": lambda name: exported(name),
     "extractors": lambda name: extracted(name, heard(name)).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
+    "importers": lambda name: built("importers", name).read(PUBLISHED[name](fresh())).columns,
     "metrics": lambda name: dict(
         zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
     ),
@@ -138,7 +147,7 @@ def heard(name: str) -> RealSet:
 
 def extracted(name: str, real: RealSet) -> Features:
     """What an extractor makes of a toy, with nothing kept from before."""
-    folder = Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
+    folder = fresh()
     changes = {
         "convnet": dict,
         "clip": lambda: {"model": str(_request[0].getfixturevalue("toy_clip"))},
@@ -147,6 +156,21 @@ def extracted(name: str, real: RealSet) -> Features:
     }
     extractor = dataclasses.replace(built("extractors", name), **changes[name]())
     return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
+
+
+def exported(name: str) -> dict[str, np.ndarray]:
+    """The bytes of each file that an exporter makes of the toy's set."""
+    folder = fresh()
+    synthetic = distilled(built("distillers", "herding"))
+    write_artifact(folder / "seed0.h5", synthetic, Export(storage="float32"))
+    built("exporters", name).write(folder / "seed0.h5", folder / "out")
+    files = [folder / "out", *sorted((folder / "out").rglob("*"))]
+    return {str(p.relative_to(folder)): np.frombuffer(p.read_bytes(), np.uint8) for p in files if p.is_file()}
+
+
+def fresh() -> Path:
+    """An empty folder."""
+    return Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
 
 
 def toy_vectors(folder: Path) -> Path:
