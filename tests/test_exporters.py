@@ -75,6 +75,7 @@ def test_the_card_has_the_header_that_the_hub_reads(artifact: Path) -> None:
     assert (told["license"], told["size_categories"]) == ("unknown", ["n<1K"])
     assert told["task_categories"] == ["image-classification", "audio-classification"]
     assert "herding" in told["tags"] and body.strip().startswith("# herding-ipc2-")
+    assert "A synthetic set of frames and log-mels: 2 stored instances of each of 2 classes" in body and "- seed: 0" in body
     assert "## Scores" not in body and "## Citation" not in body
 
 

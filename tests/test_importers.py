@@ -69,6 +69,10 @@ def test_avdd_by_class_is_the_same_where_it_was_not_clipped(tmp_path: Path) -> N
     assert torch.allclose(plain.rows["frame"][inside], whole.rows["frame"][inside], atol=1e-5)
 
 
+def test_avdd_of_both_kinds_is_the_whole_one(tmp_path: Path) -> None:
+    assert len(read("avdd", avdd(classwise(tmp_path))).provenance["adopted"]) == 2
+
+
 def test_avdd_of_either_ending_is_found(tmp_path: Path) -> None:
     assert len(read("avdd", avdd(tmp_path, ending="pth")).label) == 100
 

@@ -158,14 +158,20 @@ def extracted(name: str, real: RealSet) -> Features:
     return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
 
 
+def toy_artifact() -> Path:
+    """The toy's set as a file, in an empty folder."""
+    path = fresh() / "seed0.h5"
+    write_artifact(path, distilled(built("distillers", "herding")), Export(storage="float32"))
+    return path
+
+
 def exported(name: str) -> dict[str, np.ndarray]:
     """The bytes of each file that an exporter makes of the toy's set."""
-    folder = fresh()
-    synthetic = distilled(built("distillers", "herding"))
-    write_artifact(folder / "seed0.h5", synthetic, Export(storage="float32"))
-    built("exporters", name).write(folder / "seed0.h5", folder / "out")
-    files = [folder / "out", *sorted((folder / "out").rglob("*"))]
-    return {str(p.relative_to(folder)): np.frombuffer(p.read_bytes(), np.uint8) for p in files if p.is_file()}
+    artifact = toy_artifact()
+    out = artifact.parent / "out"
+    built("exporters", name).write(artifact, out)
+    files = [path for path in (out, *sorted(out.rglob("*"))) if path.is_file()]
+    return {str(path.relative_to(artifact.parent)): np.frombuffer(path.read_bytes(), np.uint8) for path in files}
 
 
 def fresh() -> Path:
@@ -245,6 +251,27 @@ def test_distillers_mix_their_variants(name: str) -> None:
     variants = distiller.variants(materials(), 1)
     assert variants
     assert all(distiller.mixed(dict.fromkeys(("frame", "logmel"), variant)) == variant for variant in variants)
+
+
+@pytest.mark.parametrize("name", plugins.names("exporters"))
+def test_exporters_leave_the_artifact_alone(name: str) -> None:
+    artifact = toy_artifact()
+    before = artifact.read_bytes()
+    told = built("exporters", name).write(artifact, artifact.parent / "out")
+    assert artifact.read_bytes() == before
+    assert str(artifact.parent / "out") in told and not list(artifact.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", plugins.names("importers"))
+def test_importers_make_a_whole_set_and_leave_the_files_alone(name: str) -> None:
+    folder = fresh()
+    place = PUBLISHED[name](folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    synthetic = built("importers", name).read(place)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert synthetic.rows.keys() == synthetic.formation.keys() == synthetic.normalisation.keys()
+    assert all(rows.isfinite().all() and rows.dtype == torch.float32 for rows in synthetic.rows.values())
+    assert {"method", "params", "seed", "pieces", "adopted"} <= synthetic.provenance.keys()
 
 
 @pytest.mark.parametrize("name", plugins.names("extractors"))

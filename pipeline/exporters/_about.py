@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Attributes = dict[str, Any]
+# modality -> what its rows are called
+ROWS = {"frame": "frames", "logmel": "log-mels"}
 
 
 def name_of(about: Attributes) -> str:
@@ -20,12 +22,13 @@ def name_of(about: Attributes) -> str:
 
 def sentence(about: Attributes) -> str:
     """What the set is."""
+    what = " and ".join(ROWS.get(modality, modality) for modality in sorted(about["normalisation"]))
     stored = "instance" if about["ipc"] == 1 else "instances"
     pieces = max(rows * columns for rows, columns in about["formation"].values())
     each = f", each a grid of {pieces} training instances" if pieces > 1 else ""
     return (
-        f"A synthetic set of {' and '.join(sorted(about['normalisation']))}: {about['ipc']} stored {stored} of each of "
-        f"{len(about['classes'])} classes{each}, made by {about.get('method', 'an unnamed method')} to train classifiers with."
+        f"A synthetic set of {what}: {about['ipc']} stored {stored} of each of {len(about['classes'])} classes{each}, "
+        f"made by {about.get('method', 'an unnamed method')} to train classifiers with."
     )
 
 
@@ -38,4 +41,4 @@ def listed(value: Any) -> str:
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those values that there are."""
-    return {key: value for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if value not in (None, "", [], {})}

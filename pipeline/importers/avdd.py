@@ -38,8 +38,8 @@ class Importer(Published):
     iteration: Number
 
     def read(self, place: Path) -> SyntheticSet:
-        """The set in a folder of such files; errors say what is missing or does not fit."""
-        classwise = sorted(place.glob("class:*.pt*"))
+        """The set in a folder of such files, whole ones before class-wise; errors say what is missing or does not fit."""
+        classwise = any(place.glob("class:*.pt*")) and not any(place.glob("exp_*Syn_*.pt*"))
         rows, files = self._by_class(place) if classwise else self._whole(place)
         classes = len(self.names(place))
         for modality, values in rows.items():
