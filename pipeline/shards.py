@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 INDEX = "index.json"
 # Rows that are read at once when all of them are asked for.
 CHUNK = 256
+# What a sample's JSON says of it.
+_TOLD = ("clip", "label", "pts", "quality", "second")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +79,27 @@ def write_shard(folder: Path, name: str, source: str, samples: Iterable[Sample],
     """Write one tar, members sorted and without a clock, then its record beside it, which holds its rows of the ledger."""
     moments = _Moments()
     path = folder / f"{name}.tar"
-    count = 0
-    with new_file(path) as part, part.open("wb") as stream, webdataset.TarWriter(stream, encoder=False, mtime=0) as tar:
+
+    def counted() -> Iterator[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
         for sample in sorted(samples, key=lambda sample: sample.key):
-            tar.write(_members(sample))
             moments.add(sample)
-            count += 1
+            yield sample.key, sample.arrays, {told: getattr(sample, told) for told in _TOLD}
+
+    count = write_tar(path, counted())
     shard = Shard(name=name, source=source, sha256=file_digest(path), samples=count, moments=moments.sums, fates=digest_of(rows))
     write_json(folder / f"{name}.json", {"shard": asdict(shard), "rows": rows})
     return shard
+
+
+def write_tar(path: Path, samples: Iterable[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]) -> int:
+    """Write samples, each a key, arrays by modality and what is said of it, as one tar without a clock; return their number."""
+    count = 0
+    with new_file(path) as part, part.open("wb") as stream, webdataset.TarWriter(stream, encoder=False, mtime=0) as tar:
+        for key, arrays, about in samples:
+            named = {f"{modality}.npy": _npy(array) for modality, array in sorted(arrays.items())}
+            tar.write({"__key__": key, **named, "json": json.dumps(about, sort_keys=True).encode()})
+            count += 1
+    return count
 
 
 def standing(folder: Path, ledger: Mapping[str, list[dict[str, str]]]) -> dict[str, tuple[Shard, list[dict[str, str]]]]:
@@ -287,10 +301,9 @@ def _channels_first(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, -1, -3) if array.ndim > 2 else array[None]
 
 
-def _members(sample: Sample) -> dict[str, Any]:
-    about = {name: getattr(sample, name) for name in ("clip", "label", "pts", "quality", "second")}
-    arrays = {f"{modality}.npy": _npy(array) for modality, array in sorted(sample.arrays.items())}
-    return {"__key__": sample.key, **arrays, "json": json.dumps(about, sort_keys=True).encode()}
+def channels_last(row: np.ndarray) -> np.ndarray:
+    """Frame [T, 3, H, W] -> [T, H, W, 3]; logmel [1, M, F] -> [M, F]: a row as shards hold it."""
+    return np.moveaxis(row, -3, -1) if row.ndim > 3 else row[0]
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -33,6 +33,8 @@ STAGES = (
     "inspect",
     "verify",
     "diff",
+    "convert",
+    "adopt",
     "doctor",
     "plan",
 )

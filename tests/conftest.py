@@ -204,22 +204,21 @@ TINY = (
 )
 
 
-def write_split(folder: Path, real: RealSet) -> None:
+def write_split(folder: Path, real: RealSet, modalities: tuple[str, ...] = ("frame", "logmel")) -> None:
     """A toy as shards on disk."""
     samples = [
         Sample(
             clip=clip,
             second=int(key.rpartition("_")[2]),
             label=real.classes[label],
-            arrays={"frame": frame.permute(0, 2, 3, 1).numpy(), "logmel": logmel[0].numpy()},
+            arrays={m: store.channels_last(real.rows[m][i].numpy()) for m in modalities},
             pts=(0.5,),
         )
-        for key, clip, label, frame, logmel in zip(
-            real.keys, real.clips, real.label.tolist(), real.rows["frame"], real.rows["logmel"], strict=True
-        )
+        for i, (key, clip, label) in enumerate(zip(real.keys, real.clips, real.label.tolist(), strict=True))
     ]
     shard = store.write_shard(folder, "shard-00000", "toy", samples, [])
-    known = store.Index(classes=real.classes, preprocessing="toy", normalisation=real.normalisation, shards=(shard,))
+    units = {m: real.normalisation[m] for m in modalities}
+    known = store.Index(classes=real.classes, preprocessing="toy", normalisation=units, shards=(shard,))
     store.write_index(folder, known)
 
 

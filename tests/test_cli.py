@@ -120,6 +120,8 @@ def test_an_output_that_exists_is_left_alone(tmp_path: Path, media: Path, manife
         ("evaluate", tmp_path, tmp_path, out),
         ("ceiling", tmp_path, out),
         ("report", tmp_path, page),
+        ("convert", "card", tmp_path, out),
+        ("adopt", "dc", tmp_path, out),
     ):
         assert "exists already; remove it or name another output" in refused(*arguments)
     assert out.read_text() == page.read_text() == "mine"
@@ -232,6 +234,8 @@ def line(place: Path, media: Path, params: Path) -> dict[str, bytes]:
         ("publish", cell / "artifacts", cell / "scores.json", cell / "published"),
         ("ceiling", shards, place / "ceiling.json", "--quiet"),
         ("inspect", cell / "published" / "seed0.h5"),
+        ("convert", "webdataset", cell / "published" / "seed0.h5", cell / "train.tar"),
+        ("convert", "previews", cell / "published" / "seed0.h5", cell / "previews"),
     ]
     for step in steps:
         small = ["--set", "distill.dm.formation={frame: [1, 1], logmel: [1, 1]}"]

@@ -38,7 +38,7 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_module_is_in_the_readme() -> None:
     for path in (ROOT / "pipeline").glob("[!_]*.py"):
         assert f"  {path.name} " in README, path.name
-    for kind in ("datasets", "distillers", "engines", "extractors", "metrics", "networks", "selectors"):
+    for kind in ("datasets", "distillers", "engines", "exporters", "extractors", "importers", "metrics", "networks", "selectors"):
         line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
         assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
 
@@ -61,6 +61,7 @@ def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
         "README.md",
         "docs/design.md",
         "docs/artifact-format.md",
+        "docs/convert.md",
         "docs/datasets.md",
         "docs/media.md",
         "docs/scale.md",

@@ -278,6 +278,9 @@ def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:
     real, synthetic = toy_real(), toy_synthetic()
     with pytest.raises(ArtifactError, match="holds the classes class0, class1, the shards x, y"):
         evaluation.refuse_other_data(synthetic, dataclasses.replace(real, classes=("x", "y")), "seed0.h5")
+    alone = dataclasses.replace(synthetic, rows={"frame": synthetic.rows["frame"]})
+    with pytest.raises(ArtifactError, match=r"holds rows of \{'frame': \(1, 3, 8, 8\)\}, the shards .*'logmel': \(1, 8, 8\)"):
+        evaluation.refuse_other_data(alone, real, "seed0.h5")
     with pytest.raises(ArtifactError, match="preprocessing toy, the shards have other"):
         evaluation.refuse_other_data(synthetic, dataclasses.replace(real, preprocessing="other"), "seed0.h5")
     spoilt = dataclasses.replace(synthetic, rows={**synthetic.rows, "frame": synthetic.rows["frame"] / 0})

@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import CPU, ORIGIN, ROOT, toy_real, toy_waves, values
+from toy_published import PUBLISHED
 from toy_sources import TOYS
 
 from pipeline import params, plugins, training
+from pipeline.artifact import Export, write_artifact
 from pipeline.bank import Bank
 from pipeline.crowd import Crew
 from pipeline.errors import PluginError
 from pipeline.evaluation import Bench, Evaluate
 from pipeline.experts import Experts, School
+from pipeline.logmel import LogMel
 from pipeline.manifest import read_manifest, write_manifest
 from pipeline.materials import Machine, Materials
 from pipeline.networks.convnet import Network
@@ -33,8 +36,10 @@ from pipeline.training import silent
 SECTIONS = {
     "datasets": "ingest",
     "distillers": "distill",
+    "exporters": "convert",
     "extractors": "extract",
     "heads": "heads",
+    "importers": "import",
     "metrics": "metrics",
     "networks": "networks",
     "selectors": "coreset",
@@ -42,6 +47,8 @@ SECTIONS = {
 }
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 EVERY = [(kind, name) for kind in SECTIONS for name in plugins.names(kind)]
+# What the toy's log-mels, 8 x 8, could have been made with.
+TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
 NETWORKS = {
     "convnet": Network(width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}),
 }
@@ -54,7 +61,7 @@ def built(kind: str, name: str) -> Any:
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1}
+                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1, "logmel": TOY_SOUND}
                 return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
@@ -101,8 +108,10 @@ ACTS = {
         "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
     },
     "distillers": lambda name: distilled(built("distillers", name), ipc=2, seed=3).rows,
+    "exporters": lambda name: exported(name),
     "extractors": lambda name: extracted(name, heard(name)).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
+    "importers": lambda name: built("importers", name).read(PUBLISHED[name](fresh())).columns,
     "metrics": lambda name: dict(
         zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
     ),
@@ -138,7 +147,7 @@ def heard(name: str) -> RealSet:
 
 def extracted(name: str, real: RealSet) -> Features:
     """What an extractor makes of a toy, with nothing kept from before."""
-    folder = Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
+    folder = fresh()
     changes = {
         "convnet": dict,
         "clip": lambda: {"model": str(_request[0].getfixturevalue("toy_clip"))},
@@ -147,6 +156,27 @@ def extracted(name: str, real: RealSet) -> Features:
     }
     extractor = dataclasses.replace(built("extractors", name), **changes[name]())
     return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
+
+
+def toy_artifact() -> Path:
+    """The toy's set as a file, in an empty folder."""
+    path = fresh() / "seed0.h5"
+    write_artifact(path, distilled(built("distillers", "herding")), Export(storage="float32"))
+    return path
+
+
+def exported(name: str) -> dict[str, np.ndarray]:
+    """The bytes of each file that an exporter makes of the toy's set."""
+    artifact = toy_artifact()
+    out = artifact.parent / "out"
+    built("exporters", name).write(artifact, out)
+    files = [path for path in (out, *sorted(out.rglob("*"))) if path.is_file()]
+    return {str(path.relative_to(artifact.parent)): np.frombuffer(path.read_bytes(), np.uint8) for path in files}
+
+
+def fresh() -> Path:
+    """An empty folder."""
+    return Path(tempfile.mkdtemp(dir=_request[0].getfixturevalue("tmp_path")))
 
 
 def toy_vectors(folder: Path) -> Path:
@@ -221,6 +251,27 @@ def test_distillers_mix_their_variants(name: str) -> None:
     variants = distiller.variants(materials(), 1)
     assert variants
     assert all(distiller.mixed(dict.fromkeys(("frame", "logmel"), variant)) == variant for variant in variants)
+
+
+@pytest.mark.parametrize("name", plugins.names("exporters"))
+def test_exporters_leave_the_artifact_alone(name: str) -> None:
+    artifact = toy_artifact()
+    before = artifact.read_bytes()
+    told = built("exporters", name).write(artifact, artifact.parent / "out")
+    assert artifact.read_bytes() == before
+    assert str(artifact.parent / "out") in told and not list(artifact.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", plugins.names("importers"))
+def test_importers_make_a_whole_set_and_leave_the_files_alone(name: str) -> None:
+    folder = fresh()
+    place = PUBLISHED[name](folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    synthetic = built("importers", name).read(place)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert synthetic.rows.keys() == synthetic.formation.keys() == synthetic.normalisation.keys()
+    assert all(rows.isfinite().all() and rows.dtype == torch.float32 for rows in synthetic.rows.values())
+    assert {"method", "params", "seed", "pieces", "adopted"} <= synthetic.provenance.keys()
 
 
 @pytest.mark.parametrize("name", plugins.names("extractors"))

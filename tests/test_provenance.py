@@ -15,12 +15,13 @@ from toy_sources import TOYS
 
 from pipeline import cells, plugins
 from pipeline import shards as store
-from pipeline.artifact import describe, read_parts
+from pipeline.artifact import read_about
 from pipeline.datasets import esc50, vggsound
 from pipeline.decoding import Decode, decode_all
 from pipeline.engines.local import Engine as Local
 from pipeline.errors import ShardError, SourceError
 from pipeline.files import read_json, write_json
+from pipeline.inspection import page
 from pipeline.manifest import read_source, source_of, write_manifest
 from pipeline.ranks import Ranks
 from pipeline.records import NOT_STATED, UNKNOWN, Clip, RealSet, Source
@@ -161,20 +162,20 @@ def artifact(name: str, root: Path, place: Path) -> Path:
 
 def test_an_artifact_of_vggsound_lists_licence_citation_and_ids(media: Path, tmp_path: Path) -> None:
     path = artifact("vggsound", as_vggsound(media, tmp_path / "media"), tmp_path)
-    _, about = read_parts(path)
+    _, about = read_about(path)
     assert about["sources"] == [dataclasses.asdict(vggsound.SOURCE)]
     rows = [line.split(",") for line in (tmp_path / "media" / "vggsound.csv").read_text().splitlines()]
     listed = {f"{video}_{int(start):06d}" for video, start, _, split in rows if split == "train"}
     assert about["source_ids"] == sorted(listed) and len(listed) == 24
-    assert "CC-BY-4.0" in describe(path) and "ICASSP 2020" in describe(path)
+    assert "CC-BY-4.0" in page(path) and "ICASSP 2020" in page(path)
 
 
 def test_an_own_folder_states_what_its_owner_does_and_lists_no_names(media: Path, tmp_path: Path) -> None:
     path = artifact("mine", media, tmp_path)
-    _, about = read_parts(path)
+    _, about = read_about(path)
     assert about["sources"] == [dataclasses.asdict(Source(name="mine"))]
     assert "source_ids" not in about
-    assert "'licence': 'not stated'" in describe(path) and "'citation': 'not stated'" in describe(path)
+    assert all(f"{name:<18}not stated" in page(path) for name in ("licence", "citation"))
 
 
 def test_an_owner_states_a_licence(media: Path) -> None:

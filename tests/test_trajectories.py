@@ -36,7 +36,7 @@ from pipeline.training import silent
 MACHINE = Machine(device=CPU, report=silent)
 SEED, STEP = 3, 1
 # Of two classes, one instance each, two inner steps.
-GOLDEN = 1.593786
+GOLDEN = 2.325221
 
 
 def mtt(**changes: Any) -> Distiller:

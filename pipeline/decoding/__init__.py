@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from pipeline.engines import Engine
     from pipeline.shards import Shard
 
-__all__ = ["LEDGER", "Decode", "Outcome", "counts_of", "decode_all", "foretold", "limited", "outcome", "table_of"]
+__all__ = [
+    "LEDGER",
+    "UNIT",
+    "Decode",
+    "Fixed",
+    "Outcome",
+    "counts_of",
+    "decode_all",
+    "foretold",
+    "limited",
+    "outcome",
+    "table_of",
+]
 
 # Raise this number when the code that makes samples changes their bytes: shards of another number are decoded anew.
 DECODER = 2

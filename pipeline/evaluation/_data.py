@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
-    """An artifact of other classes or preprocessing than the shards, or with rows that are no numbers, is an ArtifactError."""
+    """An artifact of other classes, preprocessing or shapes than the shards, or with rows of no numbers, is an ArtifactError."""
     if synthetic.classes != real.classes:
         raise ArtifactError(
             f"{name} holds the classes {_some(synthetic.classes)}, the shards {_some(real.classes)}; "
@@ -26,6 +26,11 @@ def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None
         raise ArtifactError(
             f"{name} was made from samples with preprocessing {made[:12]}, the shards have {real.preprocessing[:12]}; "
             "decode with the parameters that the artifact was made with"
+        )
+    shapes = {modality: tuple(rows.shape[1:]) for modality, rows in synthetic.rows.items()}
+    if shapes != real.shapes:
+        raise ArtifactError(
+            f"{name} holds rows of {shapes}, the shards {real.shapes}; decode the same modalities, as high and wide"
         )
     for modality, rows in synthetic.rows.items():
         if not rows.isfinite().all():

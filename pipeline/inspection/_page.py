@@ -16,17 +16,37 @@ if TYPE_CHECKING:
     from pipeline.artifact import Artifact
 
 WIDTH = 18
+# Of what no section knows, so many characters are shown.
+MOST = 100
+# What the sections show, or say in other words.
+TOLD = {
+    *(
+        "format",
+        "format_version",
+        "content_digest",
+        "package_version",
+        "classes",
+        "ipc",
+        "formation",
+        "decoding",
+        "packing",
+        "pieces",
+    ),
+    *("sources", "source_ids", "source_shards", "preprocessing", "method", "seed", "params", "tuning", "learned_rates"),
+    *("normalisation", "units", "pieces", "scores", "evaluation"),
+}
 
 
 def page(path: Path) -> str:
     """The page; an ArtifactError if the file is none of the format."""
     artifact = read_artifact(path)
     about = artifact.about
-    head = f"{path}: {told_bytes(path.stat().st_size)}, format {about['format_version']}, digest {short(about['content_digest'])}"
-    parts = {"what": _what, "from what": _origin, "how": _how, "scores": _scores}
+    head = f"{path}: {told_bytes(path.stat().st_size)}, format {about['format_version']}"
+    parts = {"what": _what, "from what": _origin, "how": _how, "scores": _scores, "also": _rest}
     lines = [head]
     for title, lines_of in parts.items():
-        lines += ["", title, *(f"  {name:<{WIDTH}}{text}" for name, text in lines_of(artifact))]
+        if told_of := [f"  {name:<{WIDTH}}{text}" for name, text in lines_of(artifact)]:
+            lines += ["", title, *told_of]
     return "\n".join(lines)
 
 
@@ -49,13 +69,15 @@ def _what(artifact: Artifact) -> Iterator[tuple[str, str]]:
         packing = ", stored as whole numbers" if name in about.get("packing", {}) else ""
         yield name, f"{_by(columns[name].shape)}, {whole}{soft}{packing}"
     yield "classes", ", ".join(about["classes"])
+    yield "digest", about["content_digest"]
 
 
 def _origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about = artifact.about
     for source in _listed(about.get("sources")):
         yield "source", str(source.get("name", "not named"))
-        yield from ((name, str(source[name])) for name in ("home", "licence", "citation") if name in source)
+        stated = [name for name in ("home", "licence", "citation", "clip_licences") if source.get(name)]
+        yield from ((name.replace("_", " "), _flat(source[name])) for name in stated)
     if "sources" not in about:
         yield "licence", "not stated: no source is named; ask who sent the file"
     if ids := about.get("source_ids"):
@@ -89,6 +111,14 @@ def _scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
             yield from ((f"  {metric} {view}", f"{told(metric, x)} (n = {x['n']})") for view, x in views.items())
     if not scores:
         yield "none", "`avdistill evaluate`, then `avdistill publish`"
+
+
+def _rest(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    """What stands nowhere else on the page."""
+    for name, value in artifact.about.items():
+        if name not in TOLD:
+            text = _flat(value)
+            yield name, text if len(text) <= MOST else f"{text[:MOST]}..."
 
 
 def _flat(value: Any) -> str:

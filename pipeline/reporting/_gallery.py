@@ -1,4 +1,4 @@
-"""Stored instances for eyes and ears: frames in their colours, log-mels through a colour map, and what a log-mel sounds like."""
+"""Stored instances for eyes and ears: their pictures, and what a log-mel sounds like, as a page holds them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from pipeline import formation, media
 from pipeline.artifact import read_artifact
 from pipeline.errors import SourceError
-from pipeline.reporting._sounds import MODALITY, sounds
+from pipeline.pictures import PICTURES
+from pipeline.reporting._sounds import sounds
+from pipeline.sounds import MODALITY
 from pipeline.tensors import load_synthetic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from pipeline.records import Normalisation, SyntheticSet
     from pipeline.reporting._results import Cell
 
-# Five stops of viridis, dark to bright.
-VIRIDIS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], dtype=np.float64)
-# Log-mels are drawn over this many standard deviations to either side of the training split's mean: one scale for a whole dataset.
-SPREAD = 2.0
 # Pictures are shown 64 pixels high, so none is stored higher: this bounds the page, whatever the frames are.
 HIGHEST = 64
 
@@ -113,23 +110,3 @@ def _small(stored: Tensor) -> Tensor:
         return stored
     lower = (HIGHEST, max(round(wide * HIGHEST / high), 1))
     return F.interpolate(stored.flatten(0, -3)[None], lower, mode="area")[0].reshape(*stored.shape[:-2], *lower)
-
-
-def _frames(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
-    """[T, 3, H, W] -> u8 [H, T * W, 3], one moment beside the other."""
-    raw = normalisation.undo(stored).round().clamp(0, 255).byte().numpy()
-    return np.concatenate(list(raw.transpose(0, 2, 3, 1)), axis=1)
-
-
-def _logmel(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
-    """[1, M, F], which is standardised already, -> u8 [M, F, 3] with low frequencies at the bottom."""
-    place = ((stored[0].flip(0) / SPREAD).clamp(-1, 1).numpy() + 1) / 2
-    stops = np.linspace(0, 1, len(VIRIDIS))
-    return np.stack([np.interp(place, stops, channel) for channel in VIRIDIS.T], axis=-1).round().astype(np.uint8)
-
-
-# modality -> what it is called, and how it becomes a picture
-PICTURES: dict[str, tuple[str, Callable[[Tensor, Normalisation], np.ndarray]]] = {
-    "frame": ("frame", _frames),
-    "logmel": ("log-mel", _logmel),
-}

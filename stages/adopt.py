@@ -1,0 +1,28 @@
+"""published tensors -> artifact"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
+    """Write a set that was published as .pt files by another project, of layout avdd, dc or mtt, as an artifact of this one.
+
+    PLACE is the file, or the folder of the files; what they do not say of themselves stands in the section `import`, see
+    docs/convert.md. Nothing in the files is run: what is no tensor, number or list of those is refused.
+
+    Example: avdistill adopt dc res_DM_CIFAR10_ConvNet_10ipc.pt artifacts/cifar10-dm-ipc10.h5
+    """
+    from pipeline import plugins
+    from pipeline.artifact import Export, write_artifact
+    from pipeline.files import refuse_existing
+
+    kind = plugins.find("importers", layout)
+    importer = params.build(f"import.{layout}", kind)
+    refuse_existing(out)
+    digest = write_artifact(out, importer.read(place), params.build("export", Export))
+    return f"{out}  {out.stat().st_size} bytes  digest {digest[:12]}"

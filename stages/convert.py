@@ -1,0 +1,27 @@
+"""artifact -> what another tool reads"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002 - what the command line calls it
+    """Write an artifact in another format: card, croissant, webdataset, previews or ddranking.
+
+    FORMAT is a file under pipeline/exporters/, its values stand in the section `convert`; docs/convert.md shows each, and what is
+    lost. OUT is a file or a folder, as the format has it.
+
+    Example: avdistill convert card artifacts/generated-dm-ipc1/seed0.h5 artifacts/generated-dm-ipc1/README.md
+    """
+    from pipeline import plugins
+    from pipeline.files import refuse_existing
+
+    kind = plugins.find("exporters", format)
+    exporter = params.build(f"convert.{format}", kind)
+    refuse_existing(out)
+    told: str = exporter.write(artifact, out)
+    return told
