@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -219,6 +220,11 @@ def test_the_whole_line_twice_gives_the_same_files(params_file: Path, media: Pat
     results = [line(tmp_path / name, media, params_file) for name in ("one", "two")]
     assert results[0] == results[1]
     assert {"manifest.csv", "features.h5", "coreset/herding.json", "dm/ipc1/published/seed0.h5"} <= set(results[0])
+    # The protocol that the file carries, and the same students: the same score.
+    file = tmp_path / "one" / "dm" / "ipc1" / "published" / "seed0.h5"
+    told = run("verify", file, "--reproduce", tmp_path / "one" / "shards", "--quiet", "--device", "cpu").stdout
+    scores = re.findall(r"accuracy (\w+): ([\d.]+) \| ([\d.]+) \[", told)
+    assert [view for view, _, _ in scores] == ["a", "v", "av"] and all(old == new for _, old, new in scores), told
 
 
 def line(place: Path, media: Path, params: Path) -> dict[str, bytes]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +19,9 @@ from test_artifact import FULL, toy_synthetic
 from pipeline import tables
 from pipeline.artifact import faults, read_unchecked, write_artifact
 from pipeline.errors import ArtifactError
-from pipeline.inspection import Finding, Severity, diff, page, verified
+from pipeline.inspection import Finding, Severity, _verify, diff, page, verified
 from pipeline.inspection._findings import remarks
+from pipeline.inspection._verify import PARSE_MIB, _limited
 from stages.verify import verify
 
 
@@ -158,3 +164,50 @@ def test_more_than_sixteen_mib_beside_the_rows_is_refused_before_it_is_read(arti
     with h5py.File(artifact, "r+") as file:
         file.attrs["bulk"] = "x" * (17 * 2**20)
     assert "MiB are no rows, expected 16 at most" in critical(artifact)
+
+
+def dying(name: str) -> int:
+    """What a forged file may do to HDF5."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return len(name)
+
+
+def growing(name: str) -> int:
+    """What a forged file may make HDF5 take: more than a parse is allowed."""
+    _limited(PARSE_MIB)
+    return len(bytearray((PARSE_MIB + 10) * 2**20))
+
+
+def hanging(name: str) -> int:
+    time.sleep(60)
+    return len(name)
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (dying, "is damaged: it took its process down (exit code -11); fetch it again"),
+        (growing, "does not fit into memory; fetch it again"),
+        (hanging, "is damaged: not done after 1 s; fetch it again"),
+    ],
+)
+def test_a_file_that_ends_its_process_is_one_error(
+    act: Callable[[str], int], told: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_verify, "_parsed", act)
+    with pytest.raises(ArtifactError, match=re.escape(told)):
+        verify(artifact, device="cpu", workers=1, report=None)
+
+
+def test_a_file_without_scores_cannot_be_reproduced(artifact: Path) -> None:
+    with pytest.raises(ArtifactError, match="carries no scores with their protocol"):
+        verify(artifact, reproduce=artifact.parent, device="cpu", workers=1, report=None)
+
+
+def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) -> None:
+    with h5py.File(artifact) as file, h5py.File(tmp_path / "plain.h5", "w", libver="latest") as other:
+        for name, dataset in file.items():
+            other.create_dataset(name, data=dataset[()], dtype=dataset.dtype)
+        for name, value in file.attrs.items():
+            other.attrs[name] = value
+    assert "are the same set (digest " in diff(artifact, tmp_path / "plain.h5")
