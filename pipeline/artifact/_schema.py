@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FORMAT = "avdistill"
 VERSION = "1.0"
 LABEL, KEYS = "label", "source_key"
-NEEDED = ("classes", "ipc", "formation", "normalisation", "units", "method")
+NEEDED = ("classes", "ipc", "formation", "normalisation", "units")
 # How far the sum of a soft label may be from 1.
 ROUNDING = 1e-3
 

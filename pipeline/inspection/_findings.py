@@ -62,6 +62,8 @@ def _sameness(artifact: Artifact) -> Iterator[Finding]:
 def _origin(artifact: Artifact) -> Iterator[Finding]:
     if "preprocessing" not in artifact.about:
         yield _warning("no preprocessing is named, so whether shards fit cannot be told; take those it was made from")
+    if "method" not in artifact.about:
+        yield _warning("no method is named: how the set was made is not said")
     if not artifact.about.get("sources"):
         yield _warning("no sources are named; ask for their licence before you publish what you make of it")
     if not np.char.str_len(artifact.columns["source_key"]).any():

@@ -92,7 +92,10 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 
 def _how(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about = artifact.about
-    yield "method", f"{about['method']}, seed {about.get('seed', 'not stated')}, by avdistill {about.get('package_version', '?')}"
+    yield (
+        "method",
+        f"{about.get('method', 'not stated')}, seed {about.get('seed', 'not stated')}, by avdistill {about.get('package_version', '?')}",
+    )
     params = about.get("params")
     yield from ((f"  {name}", _flat(value)) for name, value in (params if isinstance(params, dict) else {}).items())
     if tuning := about.get("tuning"):
