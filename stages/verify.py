@@ -24,7 +24,7 @@ def verify(artifact: Path, *, reproduce: Path | None = None, device: str, worker
     for file, findings in verified(files):
         wrong += [finding.text for finding in findings if finding.severity is Severity.CRITICAL]
         told = [f"  {finding.severity:<10}{finding.text}" for finding in findings]
-        lines += [f"{file}: {'as it should be' if not told else f'{len(told)} remarks'}", *told]
+        lines += [f"{file}: {'whole, and' if told else 'as it should be'}", *told]
     if wrong:
         raise ArtifactError(f"{len(wrong)} CRITICAL: {'; '.join(wrong)}")
     if reproduce:

@@ -67,7 +67,7 @@ def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
     out = tmp_path / "published" / "seed0.h5"
     assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
     assert read_artifact(out).about["content_digest"] == digest
-    assert "  budget convnet ensemble recognition\n    accuracy av     50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(out)
+    assert "  budget convnet ensemble recognition accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(out)
     assert "none              `avdistill evaluate`" in page(artifact)
 
 

@@ -49,7 +49,7 @@ def test_a_released_file_is_what_it_was(name: str) -> None:
 
 def test_a_released_files_soft_labels_and_scores_are_read() -> None:
     assert set(read_artifact(GOLDEN / "1.0-soft-float16.h5").synthetic.soft_label) == {"frame", "logmel"}
-    assert "accuracy av     50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(GOLDEN / "1.0-scores-uint8.h5")
+    assert "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(GOLDEN / "1.0-scores-uint8.h5")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -136,7 +138,7 @@ def test_all_that_is_critical_is_one_error(artifact: Path) -> None:
 def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
     write_artifact(artifact.with_name("seed1.h5"), toy_synthetic(), FULL)
     told = verify(artifact.parent, device="cpu", workers=1, report=None)
-    assert f"{artifact}: 2 remarks" in told and "seed1.h5: 2 remarks" in told
+    assert f"{artifact}: whole, and\n  WARNING" in told and "seed1.h5: whole, and\n  WARNING" in told
 
 
 def test_the_page_says_what_from_what_and_how(artifact: Path) -> None:
@@ -211,3 +213,8 @@ def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) ->
         for name, value in file.attrs.items():
             other.attrs[name] = value
     assert "are the same set (digest " in diff(artifact, tmp_path / "plain.h5")
+
+
+def test_what_opens_a_strangers_file_does_without_torch() -> None:
+    code = "import sys, pipeline.inspection; assert not {'torch', 'torchaudio'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

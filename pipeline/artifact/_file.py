@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import pipeline
-from pipeline import formation, tables
+from pipeline import tables
 from pipeline.artifact._packing import PACKING, packed, unpacked
 from pipeline.artifact._schema import FORMAT, KEYS, VERSION, faults, modalities
 from pipeline.errors import ArtifactError, TableError
@@ -92,6 +92,8 @@ class Artifact:
         """
         from torch.utils.data import StackDataset
 
+        from pipeline import formation
+
         made = self.synthetic
         count = formation.pieces(made.formation)
         rows = {m: formation.split(values, made.formation[m], count) for m, values in made.rows.items()}
@@ -105,6 +107,8 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str
     Raises:
         ArtifactError: the set does not fit the format, so that nobody could read it; nothing is written.
     """
+    from pipeline import formation  # and torch with it, which those who only read do without
+
     columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
     columns[KEYS] = np.array(synthetic.source_key)
     stored = {m: packed(columns[m], settings.storage) for m in synthetic.rows}

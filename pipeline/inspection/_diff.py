@@ -9,9 +9,10 @@ import numpy as np
 from pipeline.artifact import read_artifact
 from pipeline.files import short
 from pipeline.inspection._findings import raw_rows
+from pipeline.inspection._page import flat, scores_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pipeline.artifact import Artifact
@@ -19,27 +20,32 @@ if TYPE_CHECKING:
 # Of a value that differs, so much is shown.
 SHOWN = 60
 ABSENT = "absent"
+WIDTH = 34
+# What other sections tell, or follows from what they tell.
+ELSEWHERE = ("content_digest", "scores", "evaluation", "tuning")
 
 
 def diff(one: Path, other: Path) -> str:
     """A page of text with what differs, and one line if nothing does."""
     a, b = read_artifact(one), read_artifact(other)
     same = a.about["content_digest"] == b.about["content_digest"]
-    said, columns = list(_said(a, b)), list(_columns(a, b))
-    head = f"{one} and {other} are the same set (digest {short(a.about['content_digest'])})" if same else f"{one} | {other}"
-    parts = {
-        "parameters": said,
-        "rows": columns,
-        "statistics in raw units: mean, deviation, lowest, highest": list(_statistics(a, b)),
-    }
-    lines = [head]
-    for title, found in parts.items() if not same else [("said of it", said)] * bool(said):
-        lines += ["", title, *(f"  {name:<34}{text}" for name, text in found or [("the same", "")])]
-    return "\n".join(line.rstrip() for line in lines)
+    lines = [f"{one} and {other} are the same set (digest {short(a.about['content_digest'])})" if same else f"{one} | {other}"]
+    parts = {"parameters": _said, "scores": _scores, "rows": _columns, "raw values: mean, deviation, lowest, highest": _statistics}
+    for title, differences in parts.items():
+        if found := [f"  {name:<{WIDTH - 1}} {text}" for name, text in differences(a, b)]:
+            lines += ["", title, *found]
+    return "\n".join(lines)
 
 
 def _said(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
-    ours, theirs = (dict(_leaves("", {k: v for k, v in x.about.items() if k != "content_digest"})) for x in (a, b))
+    yield from _apart(*(dict(_leaves("", {k: v for k, v in x.about.items() if k not in ELSEWHERE})) for x in (a, b)))
+
+
+def _scores(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
+    yield from _apart(*(dict(scores_of(x.about)) for x in (a, b)))
+
+
+def _apart(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in sorted(ours.keys() | theirs.keys()):
         if (left := ours.get(name, ABSENT)) != (right := theirs.get(name, ABSENT)):
             yield name, f"{_cut(left)} | {_cut(right)}"
@@ -58,7 +64,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _cut(value: Any) -> str:
-    text = str(value)
+    text = flat(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
@@ -81,6 +87,9 @@ def _distance(left: np.ndarray, right: np.ndarray) -> str:
 
 
 def _statistics(a: Artifact, b: Artifact) -> Iterator[tuple[str, str]]:
+    """Of both, where they are not the same."""
+    if a.about["content_digest"] == b.about["content_digest"]:
+        return
     for name in sorted(a.about["normalisation"].keys() & b.about["normalisation"].keys()):
         yield name, " | ".join(_summary(raw_rows(x, name)) for x in (a, b))
 

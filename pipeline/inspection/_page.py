@@ -45,8 +45,8 @@ def page(path: Path) -> str:
     parts = {"what": _what, "from what": _origin, "how": _how, "scores": _scores, "also": _rest}
     lines = [head]
     for title, lines_of in parts.items():
-        if told_of := [f"  {name:<{WIDTH}}{text}" for name, text in lines_of(artifact)]:
-            lines += ["", title, *told_of]
+        if found := [f"  {name:<{WIDTH - 1}} {text}" for name, text in lines_of(artifact)]:
+            lines += ["", title, *found]
     return "\n".join(lines)
 
 
@@ -77,7 +77,7 @@ def _origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
     for source in _listed(about.get("sources")):
         yield "source", str(source.get("name", "not named"))
         stated = [name for name in ("home", "licence", "citation", "clip_licences") if source.get(name)]
-        yield from ((name.replace("_", " "), _flat(source[name])) for name in stated)
+        yield from ((name.replace("_", " "), flat(source[name])) for name in stated)
     if "sources" not in about:
         yield "licence", "not stated: no source is named; ask who sent the file"
     if ids := about.get("source_ids"):
@@ -92,47 +92,48 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 
 def _how(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about = artifact.about
-    yield (
-        "method",
-        f"{about.get('method', 'not stated')}, seed {about.get('seed', 'not stated')}, by avdistill {about.get('package_version', '?')}",
-    )
+    method, seed, version = (about.get(name, "not stated") for name in ("method", "seed", "package_version"))
+    yield "method", f"{method}, seed {seed}, by avdistill {version}"
     params = about.get("params")
-    yield from ((f"  {name}", _flat(value)) for name, value in (params if isinstance(params, dict) else {}).items())
+    yield from ((f"  {name}", flat(value)) for name, value in (params if isinstance(params, dict) else {}).items())
     if tuning := about.get("tuning"):
         yield "chosen", f"among {len(tuning)} candidates, on the validation split"
     if rates := about.get("learned_rates"):
-        yield "learned rates", _flat(rates)
+        yield "learned rates", flat(rates)
     for name, how in about["normalisation"].items():
-        yield f"{name} is", f"(raw x {how['scale']:.6g} - {_flat(how['mean'])}) / {_flat(how['std'])}"
+        yield f"{name} is", f"(raw x {how['scale']:.6g} - {flat(how['mean'])}) / {flat(how['std'])}"
 
 
 def _scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    scores = artifact.about.get("scores", [])
-    for entry in scores:
-        yield " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task")), ""
+    found = list(scores_of(artifact.about))
+    yield from found or [("none", "`avdistill evaluate`, then `avdistill publish`")]
+
+
+def scores_of(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was measured -> mean, deviation and interval."""
+    for entry in about.get("scores", []):
+        name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
-            yield from ((f"  {metric} {view}", f"{told(metric, x)} (n = {x['n']})") for view, x in views.items())
-    if not scores:
-        yield "none", "`avdistill evaluate`, then `avdistill publish`"
+            yield from ((f"{name} {metric} {view}", f"{told(metric, x)} (n = {x['n']})") for view, x in views.items())
 
 
 def _rest(artifact: Artifact) -> Iterator[tuple[str, str]]:
     """What stands nowhere else on the page."""
     for name, value in artifact.about.items():
         if name not in TOLD:
-            text = _flat(value)
+            text = flat(value)
             yield name, text if len(text) <= MOST else f"{text[:MOST]}..."
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
     """A parameter in one line: mappings as `a 1, b 2`, lists as `1, 2`, short numbers."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {flat(item)}" for name, item in value.items())
     if isinstance(value, list):
         return (
             " x ".join(map(str, value))
             if len(value) == 2 and all(isinstance(n, int) for n in value)
-            else ", ".join(map(_flat, value))
+            else ", ".join(map(flat, value))
         )
     return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
