@@ -130,11 +130,8 @@ def flat(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {flat(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return (
-            " x ".join(map(str, value))
-            if len(value) == 2 and all(isinstance(n, int) for n in value)
-            else ", ".join(map(flat, value))
-        )
+        grid = len(value) == 2 and all(isinstance(number, int) for number in value)
+        return (" x " if grid else ", ").join(map(flat, value)) or "none"
     return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
