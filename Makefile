@@ -18,7 +18,7 @@ demo: $(READY)
 	@cat report/index.txt
 
 test: $(READY)
-	pytest
+	pytest -n auto --dist worksteal
 
 check: $(READY)
 	ruff check

@@ -106,7 +106,7 @@ def _kept(cell: Cell, distiller: Any, seeds: Sequence[int], trials: list[Any], p
             synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
             provenance = {**synthetic.provenance, **_sources(cell.materials.real), "tuning": trials}
             tensors.save_synthetic(part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance))
-        _keep_start(cell, seeds[0], part)
+        _keep_start(cell, distiller, seeds[0], part)
         _join_losses([(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES)
     seconds: float = sum(read_json(path, "distill")["seconds"] for path in sorted(place.glob("*-*.json")))
     shutil.rmtree(place, ignore_errors=True)
@@ -185,8 +185,8 @@ def _sources(real: RealSet) -> dict[str, Any]:
     return {"sources": [asdict(real.source)], **ids}
 
 
-def _keep_start(cell: Cell, seed: int, part: Path) -> None:
-    start: SyntheticSet = cell.distiller.begin(cell.materials, ipc=cell.ipc, seed=seed)
+def _keep_start(cell: Cell, distiller: Any, seed: int, part: Path) -> None:
+    start: SyntheticSet = distiller.begin(cell.materials, ipc=cell.ipc, seed=seed)
     end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
     if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
         tensors.save_synthetic(part / START, start)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.artifact import Export, write_artifact
+from pipeline.artifact import Export, read_artifact, write_artifact
 from pipeline.errors import OutputError, ParamsError, SourceError
 from pipeline.logmel import LogMel
 from pipeline.params import Grid
@@ -519,6 +520,16 @@ def test_every_picture_and_sound_says_what_it_is(made: Path) -> None:
     assert all(re.search(r'src="data:audio/mpeg;base64,[^"]+" aria-label="[^"]+"', sound) for sound in sounds)
     assert 'alt="bell, dm, 1 per class, stored instance 1: log-mel"' in text
     assert 'aria-label="bell, dm, 1 per class, stored instance 1, start: sound"' in text
+
+
+def test_what_soft_labels_take_an_instance_for_stands_below_it(results: Path, out: Path) -> None:
+    path = next(results.glob("*/dm/ipc1/published/seed0.h5"))
+    made = read_artifact(path).synthetic
+    soft = {m: torch.tensor([0.25, 0.75]).expand(len(made.label), math.prod(made.formation[m]), 2) for m in made.rows}
+    write_artifact(path, replace(made, soft_label=soft, provenance={}), Export(storage="float32"))
+    write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
+    assert "<small>frame: bell 75 %, cat &amp; &lt;dog&gt; 25 %</small>" in text_of(out)
+    assert "what its pieces are to be taken for" in text_of(out)
 
 
 def test_no_gallery_if_none_is_asked_for_and_no_sound_without_settings(results: Path, out: Path, tmp_path: Path) -> None:

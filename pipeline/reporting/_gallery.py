@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Pictures are shown 64 pixels high, so none is stored higher: this bounds the page, whatever the frames are.
 HIGHEST = 64
+# Classes that are shown of a soft label.
+LIKELIEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,10 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One stored instance: its pictures, its sound as a data URI if it has one, and what the method started it from."""
+    """One stored instance: its pictures, what soft labels take them for, its sound as a data URI if it has one, and its start."""
 
     pictures: list[Picture]
+    taken: list[str]
     sound: str | None
     start: Shown | None
 
@@ -93,7 +96,19 @@ def _shown(
         [_picture(modality, synthetic.rows[modality][i], synthetic.normalisation[modality]) for modality in modalities]
         for i in index
     ]
-    return [Shown(pictures=p, sound=s, start=start) for p, s, start in zip(pictures, heard, starts, strict=True)]
+    taken = [_taken(synthetic, i, modalities) for i in index]
+    return [Shown(pictures=p, taken=t, sound=s, start=start) for p, t, s, start in zip(pictures, taken, heard, starts, strict=True)]
+
+
+def _taken(synthetic: SyntheticSet, i: int, modalities: list[str]) -> list[str]:
+    """Of each modality with soft labels its likeliest classes, the mean over the instance's pieces."""
+    told = []
+    for modality in modalities:
+        if modality in synthetic.soft_label:
+            share, best = synthetic.soft_label[modality][i].mean(0).topk(min(LIKELIEST, len(synthetic.classes)))
+            named = (f"{synthetic.classes[c]} {100 * p:.0f} %" for p, c in zip(share.tolist(), best.tolist(), strict=True))
+            told.append(f"{PICTURES[modality][0]}: {', '.join(named)}")
+    return told
 
 
 def _picture(modality: str, stored: Tensor, normalisation: Normalisation) -> Picture:

@@ -39,10 +39,15 @@ def gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery], so
         if any(g.sounds for g in shown.values())
         else ""
     )
+    soft = (
+        " Under an instance with soft labels: what its pieces are to be taken for, on average, the likeliest two."
+        if any(one.taken for g in shown.values() for own in g.instances.values() for one in own)
+        else ""
+    )
     caption = (
         f"The first stored instances of each class at IPC {ipc}, the smallest, first seed: the frame, and beside it the log-mel "
         "with low frequencies at the bottom, from two standard deviations below the training mean (dark) to two above (bright)."
-        f"{heard} Start: the coreset sample that an optimised instance began as."
+        f"{heard}{soft} Start: the coreset sample that an optimised instance began as."
     )
     body = f"<tbody>{''.join(rows)}</tbody>"
     return table(
@@ -63,7 +68,7 @@ def _one(says: str, shown: Shown, preload: str) -> str:
     images = "".join(
         f'<img src="{p.uri}" width="{p.width}" height="{p.height}" alt="{escape(f"{says}: {p.name}")}">' for p in shown.pictures
     )
-    parts = [f"<span>{images}</span>"]
+    parts = [f"<span>{images}</span>", *(f"<small>{escape(taken)}</small>" for taken in shown.taken)]
     if shown.sound is not None:
         label = f'aria-label="{escape(f"{says}: sound")}"'
         parts.append(f'<audio controls {_CONTROLS} preload="{preload}" src="{shown.sound}" {label}></audio>')
