@@ -1,6 +1,6 @@
 """The manifest: one CSV row per clip, sorted by id, and the clips' source in a file beside it.
 
-Paths below its own folder are relative to it, so that it travels.
+Paths below its own folder are relative to it, so that it travels. The columns `fold` and `labels` are there where a clip has some.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from pipeline.records import SPLITS, UNKNOWN, Clip, Source
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLUMNS = [field.name for field in fields(Clip)]
+# Columns of datasets in numbered folds, and of those whose clips have several labels, which stand in one cell.
+SPECIAL = ("fold", "labels")
+BETWEEN = "|"
+COLUMNS = [field.name for field in fields(Clip) if field.name not in SPECIAL]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -38,7 +41,9 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
         )
     write_json(source_of(path), asdict(source))
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        special = {name for name in SPECIAL if any(getattr(clip, name) for clip in clips)}
+        columns = [field.name for field in fields(Clip) if field.name in special or field.name in COLUMNS]
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(_row(clip, path.parent) for clip in clips)
 
@@ -80,7 +85,7 @@ def absent(clips: list[Clip]) -> dict[str, list[str]]:
 
 
 def _row(clip: Clip, folder: Path) -> dict[str, object]:
-    row = {**asdict(clip), "path": clip.path.removeprefix(f"{folder.absolute()}/")}
+    row = {**asdict(clip), "path": clip.path.removeprefix(f"{folder.absolute()}/"), "labels": BETWEEN.join(clip.labels)}
     return {key: "" if value is None else value for key, value in row.items()}
 
 
@@ -92,7 +97,7 @@ def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
         raise SourceError(f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}")
     try:
         start, end = float(row["start_s"]), float(row["end_s"]) if row["end_s"] else None
-        size = int(row["bytes"])
+        size, fold = int(row["bytes"]), int(row["fold"]) if row.get("fold") else None
     except ValueError as error:
         raise SourceError(f"{where}: {error}") from error
     return Clip(
@@ -103,6 +108,8 @@ def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
         start_s=start,
         end_s=end,
         group=row["group"],
+        fold=fold,
+        labels=tuple(row["labels"].split(BETWEEN)) if row.get("labels") else (),
         bytes=size,
         sha256=row["sha256"],
     )

@@ -78,6 +78,8 @@ class Clip:
         start_s: seconds from the file's first presentation time.
         end_s: the same; None means the end of the file.
         group: clips of one group never part when a split is carved (a speaker, a recording).
+        fold: the official fold, where a dataset comes in numbered ones; `labels`: all of them, `label` among them, where a clip
+            may have several. Both are read by `avdistill prototypes` only.
     """
 
     clip_id: str
@@ -87,6 +89,8 @@ class Clip:
     start_s: float
     end_s: float | None
     group: str
+    fold: int | None = None
+    labels: tuple[str, ...] = ()
     bytes: int
     sha256: str
 
@@ -236,6 +240,30 @@ class Features:
 
     def __post_init__(self) -> None:
         _same_length({**self.vectors, "label": self.label, "keys": self.keys})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Embedded prompts: what each class is called, in each of several templates; float32 [templates, classes, D].
+
+    Args:
+        prompts: the sentences that were embedded, template by template and class by class.
+        extractor, params, weights: what they were embedded by, as in `Origin`.
+    """
+
+    classes: tuple[str, ...]
+    templates: tuple[str, ...]
+    prompts: tuple[str, ...]
+    vectors: np.ndarray
+    extractor: str
+    params: dict[str, Any]
+    weights: str
+
+
+def space_of(made: Origin | Texts, modality: str) -> str:
+    """The space that embeddings of a modality lie in: the encoder's weights, or what `spaces` calls it."""
+    spaces: Mapping[str, str] = made.params.get("spaces", {})
+    return spaces.get(modality, made.weights)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The feature store: one table of embeddings per (dataset, split, extractor), keyed like the samples, that says what it is of.
 
-Beside its rows a table carries, as attributes, the fields of `Origin` and, per modality, how many vectors there are, how wide
-they are, and the least, the mean and the greatest of their norms.
+Of prompts there is one per (label map, templates, extractor), with a row per template and class. Beside its rows a table of samples
+carries, as attributes, the fields of `Origin` and, per modality, how many vectors there are, how wide they are, and the least, the
+mean and the greatest of their norms.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import numpy as np
 
 from pipeline import tables
 from pipeline.errors import StoreError, TableError
-from pipeline.files import short
-from pipeline.records import Features, Origin
+from pipeline.files import digest_of, short
+from pipeline.records import Features, Origin, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 FORMAT = "avdistill-features"
+TEXTS = "avdistill-texts"
 _ROWS = ("key", "label")
 
 
@@ -73,6 +75,54 @@ def read_features(path: Path, **expected: str) -> tuple[Features, str]:
         origin=origin,
     )
     return features, str(attributes[tables.DIGEST])
+
+
+def write_texts(path: Path, texts: Texts) -> str:
+    """Write label, template, prompt and text float32 [N, D], a row per template and class; return the table's digest.
+
+    Raises:
+        StoreError: a vector holds NaN or infinite numbers.
+    """
+    templates, classes, width = texts.vectors.shape
+    vectors = texts.vectors.reshape(-1, width)
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(wrong):
+        found = f"{len(wrong)} of {len(vectors)} text vectors hold NaN or infinite numbers, first {texts.prompts[wrong[0]]!r}"
+        raise StoreError(f"{found}; look at the encoder that made them")
+    columns = {
+        "label": np.tile(np.arange(classes), templates),
+        "template": np.repeat(np.arange(templates), classes),
+        "prompt": np.array(texts.prompts),
+        "text": vectors,
+    }
+    told = {name: getattr(texts, name) for name in ("extractor", "params", "weights", "classes", "templates")}
+    return tables.write_table(path, columns, {**told, "format": TEXTS, "label_map": label_map(texts)})
+
+
+def read_texts(path: Path) -> tuple[Texts, str]:
+    """The texts and their table's digest; StoreError if the file is missing, damaged or something else."""
+    try:
+        columns, attributes = tables.read_table(path)
+    except TableError as error:
+        raise StoreError(f"{error}; `avdistill extract-text` writes text tables") from error
+    if attributes.get("format") != TEXTS:
+        raise StoreError(f"{path} is no text table; expected what `avdistill extract-text` writes")
+    classes, templates = (tuple(json.loads(attributes[name])) for name in ("classes", "templates"))
+    texts = Texts(
+        classes=classes,
+        templates=templates,
+        prompts=tuple(columns["prompt"].tolist()),
+        vectors=columns["text"].reshape(len(templates), len(classes), -1),
+        extractor=attributes["extractor"],
+        params=json.loads(attributes["params"]),
+        weights=attributes["weights"],
+    )
+    return texts, str(attributes[tables.DIGEST])
+
+
+def label_map(texts: Texts) -> str:
+    """Digest of what each class is called."""
+    return digest_of([texts.classes, texts.prompts])
 
 
 def origin_of(path: Path, attributes: Mapping[str, Any]) -> Origin:

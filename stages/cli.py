@@ -22,6 +22,7 @@ STAGES = (
     "ingest",
     "decode",
     "extract",
+    "extract-text",
     "coreset",
     "experts",
     "distill",
@@ -111,7 +112,8 @@ def options(
 
 def command(name: str) -> None:
     """Add the command `name`: stages/<name>.py's function, its arguments, its options and the machine knobs that it takes."""
-    stage = getattr(importlib.import_module(f"stages.{name}"), name)
+    module = name.replace("-", "_")  # extract-text
+    stage = getattr(importlib.import_module(f"stages.{module}"), module)
     wanted = inspect.signature(stage).parameters
 
     def run(context: typer.Context, **given: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.datasets._tree import SOUND, VIDEO, Contents, clip_of, unique
@@ -36,6 +36,8 @@ class Row:
     group: str
     start_s: float = 0.0
     end_s: float | None = None
+    fold: int | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +100,17 @@ class Index:
             place = path or self.root / row.place
             if path is None:
                 contents[place] = 0, ""
-            clips.append(
-                clip_of(
-                    place,
-                    row.name,
-                    row.label,
-                    row.split,
-                    start_s=row.start_s,
-                    end_s=row.end_s,
-                    group=row.group,
-                    contents=contents,
-                )
+            clip = clip_of(
+                place,
+                row.name,
+                row.label,
+                row.split,
+                start_s=row.start_s,
+                end_s=row.end_s,
+                group=row.group,
+                contents=contents,
             )
+            clips.append(replace(clip, fold=row.fold, labels=row.labels))
         return unique(clips)
 
 

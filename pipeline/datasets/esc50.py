@@ -58,11 +58,13 @@ class Dataset:
 
     def _row(self, where: str, row: dict[str, str]) -> Row:
         name = _lists.file_id(where, row["filename"])
+        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
         return Row(
             stems=(Path(name).stem,),
             place=f"audio/{name}",
             name=Path(name).stem,
             label=_lists.label(where, row["category"]),
-            split=_folds.split(_lists.whole(where, row["fold"], "fold", 1, FOLDS), self.test_fold, self.val_fold),
+            split=_folds.split(fold, self.test_fold, self.val_fold),
             group=_lists.file_id(where, row["src_file"]),
+            fold=fold,
         )

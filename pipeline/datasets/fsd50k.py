@@ -36,7 +36,7 @@ COLUMNS = ("fname", "labels", "mids")
 class Dataset:
     """One clip per sound, its label the first of the row, the most specific: those after it are its parents.
 
-    Official splits: train and val as dev.csv says, test is eval.csv. A task with several labels per clip is another one.
+    Official splits: train and val as dev.csv says, test is eval.csv. The manifest keeps all labels, for `avdistill prototypes`.
 
     Args:
         classes: first labels to keep: a list, the name of a file with one a line, or null for all.
@@ -75,5 +75,13 @@ def _licences(index: Index) -> dict[str, str]:
 
 def _row(where: str, row: dict[str, str], part: str, split: str) -> Row:
     name = _lists.file_id(where, row["fname"])
-    label = _lists.label(where, row["labels"].split(",")[0].strip())
-    return Row(stems=(name,), place=f"FSD50K.{part}_audio/{name}.wav", name=name, label=label, split=split, group=name)
+    labels = tuple(_lists.label(where, label.strip()) for label in row["labels"].split(","))
+    return Row(
+        stems=(name,),
+        place=f"FSD50K.{part}_audio/{name}.wav",
+        name=name,
+        label=labels[0],
+        split=split,
+        group=name,
+        labels=labels,
+    )

@@ -61,4 +61,5 @@ class Dataset:
             label=_lists.label(where, row["class_name"]),
             split=_folds.split(fold, self.test_fold, self.val_fold),
             group=_lists.file_id(where, row["fsID"]),
+            fold=fold,
         )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from pipeline.errors import PluginError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 EXTRA = "avdistill[encoders]"
 
@@ -55,8 +55,26 @@ def picture_constants(name: str, revision: str) -> Mapping[str, Any]:
     return {"image_mean": OPENAI_CLIP_MEAN, "image_std": OPENAI_CLIP_STD, "rescale_factor": 1 / 255, **found}
 
 
+@torch.no_grad()
+def read(module: Any, name: str, revision: str, sentences: Sequence[str], batch: int) -> Tensor:
+    """float32 [n, D]: a model's unit vectors of sentences, by its own tokenizer; SourceError for one that it would cut."""
+    loader = _library().AutoTokenizer.from_pretrained
+    tokenizer = _loaded(lambda: loader(name, revision=revision), name, "tokenizer")
+    most = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
+    device, made = next(module.parameters()).device, []
+    for first in range(0, len(sentences), batch):
+        tokens = tokenizer(list(sentences[first : first + batch]), padding=True, return_tensors="pt")
+        longest = int(tokens["attention_mask"].sum(1).argmax())
+        length = int(tokens["attention_mask"][longest].sum())
+        if length > most:
+            raise SourceError(f"{name} reads {most} tokens, {sentences[first + longest]!r} has {length}; shorten it")
+        given = {key: tokens[key].to(device) for key in ("input_ids", "attention_mask")}
+        made.append(unit(module.get_text_features(**given)).cpu())
+    return torch.cat(made)
+
+
 def unit(output: Any) -> Tensor:
-    """What get_image_features or get_audio_features gave, as unit vectors: transformers 4 gives a tensor, 5 an object around it.
+    """What get_image_features and its like gave, as unit vectors: transformers 4 gives a tensor, 5 an object around it.
 
     These encoders were trained on cosines, so a vector's length says nothing.
     """

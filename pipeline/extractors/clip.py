@@ -20,6 +20,7 @@ from pipeline.params import Count
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from pipeline.parts import Parts
@@ -57,6 +58,12 @@ class Extractor:
 
         source = origin(real, "clip", self, tensors.digest(model.state_dict()))
         return embedded(real, encode, source, self.batch, parts, report)
+
+    def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
+        """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
+        model = _transformers.model("CLIPModel", self.model, self.revision, device)
+        read = _transformers.read(model, self.model, self.revision, sentences, self.batch)
+        return read.numpy(), tensors.digest(model.state_dict())
 
 
 def pictures(raw: Tensor, side: int, scale: float, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -38,10 +38,14 @@ class Extractor:
         vectors: modality -> file. `x.npy` is float [N, D] beside `x.ids.txt`, an id per line; `x.h5` has a dataset `id` or `key`
             and one float [N, D] of the modality's name.
         exclude_missing: leave out samples that a file has no vector for, instead of refusing.
+        sentences: file of text vectors, as one of `vectors`; an id is a prompt, the sentence as it was embedded.
+        spaces: modality, or `text` -> what the space is called that its vectors lie in; equal names are one encoder's.
     """
 
     vectors: Files
     exclude_missing: bool
+    sentences: str | None
+    spaces: dict[str, str]
 
     def embed(
         self, real: RealSet, networks: Mapping[str, Network], parts: Parts, device: torch.device, report: Callable[..., None]
@@ -62,6 +66,20 @@ class Extractor:
             origin=origin(real, "external", self, digest_of({modality: own.digests for modality, own in given.items()})),
         )
 
+    def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
+        """Sentences -> float32 [n, D] from the file `sentences`, and its digest; SourceError as `embed`."""
+        if self.sentences is None:
+            raise SourceError("extract.external.sentences is null; name the file of the prompts' vectors there")
+        path = Path(self.sentences)
+        ids, vectors = _checked(path, "text", "extract.external.sentences")
+        row = {name: number for number, name in enumerate(ids)}
+        missing = [sentence for sentence in sentences if sentence not in row]
+        if missing:
+            lacks = f"{path} has no vector for {len(missing)} of {len(sentences)} prompts, {_few(missing)}"
+            raise SourceError(f"{lacks}; an id is a whole sentence: add these, or change extract-text.templates")
+        rows = _finite(path, ids, vectors, np.array([row[sentence] for sentence in sentences]), "repair them")
+        return rows, digest_of(_digests(path))
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Own:
@@ -74,18 +92,12 @@ class _Own:
 
     @property
     def digests(self) -> list[str]:
-        return [file_digest(self.path), *([file_digest(_ids_of(self.path))] if self.path.suffix == ".npy" else [])]
+        return _digests(self.path)
 
     def rows(self, kept: np.ndarray) -> np.ndarray:
         """float32 rows of those samples; SourceError for numbers that are none, or too large for the type."""
-        places = self.places[kept]
-        with np.errstate(over="ignore"):
-            rows = np.asarray(self.vectors[places], dtype=np.float32)
-        wrong = places[~np.isfinite(rows).all(axis=1)]
-        if len(wrong):
-            found = f"{self.path} has NaN or infinite numbers in {len(wrong)} vectors, {_few([self.ids[place] for place in wrong])}"
-            raise SourceError(f"{found}; repair them, or leave them out and set extract.external.exclude_missing to true")
-        return rows
+        remedy = "repair them, or leave them out and set extract.external.exclude_missing to true"
+        return _finite(self.path, self.ids, self.vectors, self.places[kept], remedy)
 
     def refuse_missing(self, real: RealSet) -> None:
         missing = np.array(real.keys)[self.places < 0]
@@ -95,11 +107,17 @@ class _Own:
 
 
 def _read(path: Path, modality: str, real: RealSet) -> _Own:
+    ids, vectors = _checked(path, modality, f"extract.external.vectors.{modality}", real)
+    return _Own(path=path, ids=ids, vectors=vectors, places=_places(ids, real))
+
+
+def _checked(path: Path, modality: str, key: str, real: RealSet | None = None) -> tuple[Sequence[str], np.ndarray]:
+    """A file's ids and float [n, D], one of each per row; `key` of the params file names it, a table of ours must be of `real`."""
     readers = {".npy": _read_npy, ".h5": _read_h5}
     if path.suffix not in readers:
         raise SourceError(f"{path} is no file of vectors; expected one of {', '.join(readers)}")
     if not path.is_file():
-        raise SourceError(f"{path} does not exist; extract.external.vectors.{modality} names it")
+        raise SourceError(f"{path} does not exist; {key} names it")
     ids, vectors = readers[path.suffix](path, modality, real)
     if vectors.dtype.kind != "f" or vectors.ndim != 2:
         found = f"{path} holds {vectors.dtype} {list(vectors.shape)} for {modality}"
@@ -109,10 +127,10 @@ def _read(path: Path, modality: str, real: RealSet) -> _Own:
     names, counts = np.unique(np.array(ids, dtype=str), return_counts=True)
     if (counts > 1).any():
         raise SourceError(f"{path} has {(counts > 1).sum()} ids more than once, {_few(names[counts > 1])}; keep one vector of each")
-    return _Own(path=path, ids=ids, vectors=vectors, places=_places(ids, real))
+    return ids, vectors
 
 
-def _read_npy(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], np.ndarray]:
+def _read_npy(path: Path, modality: str, real: RealSet | None) -> tuple[Sequence[str], np.ndarray]:
     sidecar = _ids_of(path)
     try:
         ids = sidecar.read_text(encoding="utf-8").splitlines()
@@ -123,9 +141,9 @@ def _read_npy(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], 
         raise SourceError(f"{path} and {sidecar.name} cannot be read ({error}); expected numpy.save of floats, and text") from error
 
 
-def _read_h5(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], np.ndarray]:
+def _read_h5(path: Path, modality: str, real: RealSet | None) -> tuple[Sequence[str], np.ndarray]:
     columns, attributes = tables.read_columns(path)
-    if attributes.get("format") == store.FORMAT:
+    if real is not None and attributes.get("format") == store.FORMAT:
         store.read_features(path, shards=real.digest, preprocessing=real.preprocessing)
     ids = columns.get("id", columns.get("key"))
     if ids is None or modality not in columns:
@@ -133,6 +151,20 @@ def _read_h5(path: Path, modality: str, real: RealSet) -> tuple[Sequence[str], n
     if ids.dtype.kind != "U" or ids.ndim != 1:
         raise SourceError(f"{path} has ids {ids.dtype} {list(ids.shape)}; expected a list of text, sample keys or clip ids")
     return ids.tolist(), columns[modality]
+
+
+def _finite(path: Path, ids: Sequence[str], vectors: np.ndarray, places: np.ndarray, remedy: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rows = np.asarray(vectors[places], dtype=np.float32)
+    wrong = places[~np.isfinite(rows).all(axis=1)]
+    if len(wrong):
+        found = f"{path} has NaN or infinite numbers in {len(wrong)} vectors, {_few([ids[place] for place in wrong])}"
+        raise SourceError(f"{found}; {remedy}")
+    return rows
+
+
+def _digests(path: Path) -> list[str]:
+    return [file_digest(path), *([file_digest(_ids_of(path))] if path.suffix == ".npy" else [])]
 
 
 def _ids_of(path: Path) -> Path:

@@ -1,0 +1,49 @@
+"""prompts -> text table"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+
+def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, device: str) -> str:
+    """Embed what each class is called, in every template: a table of text vectors for `avdistill prototypes`.
+
+    PROMPTS is a table class,template,text, or class,name, or a manifest, whose labels go into extract-text.templates; EXTRACTOR
+    names a section of `extract`: clap or clip, by their text towers, or external, from the file extract.external.sentences.
+
+    Example: avdistill extract-text data/esc50/manifest.csv work/esc50/text.h5 --extractor clap
+    """
+    import json
+    from dataclasses import asdict
+
+    from pipeline import plugins
+    from pipeline.errors import PluginError
+    from pipeline.files import refuse_existing, short
+    from pipeline.prompts import Reader, Templates, read_prompts
+    from pipeline.records import Texts
+    from pipeline.store import write_texts
+    from stages._machine import device_of
+
+    refuse_existing(out)
+    asked = read_prompts(prompts, params.build("extract-text", Templates))
+    plugin: Any = params.build(f"extract.{extractor}", plugins.find("extractors", extractor))
+    values = json.loads(json.dumps(asdict(plugin)))
+    if not isinstance(plugin, Reader):
+        raise PluginError(f"the extractor {extractor} reads no text; name clap, clip or external")
+    vectors, weights = plugin.texts(asked.sentences, device_of(device))
+    texts = Texts(
+        classes=asked.classes,
+        templates=asked.templates,
+        prompts=asked.sentences,
+        vectors=vectors.reshape(len(asked.templates), len(asked.classes), -1),
+        extractor=extractor,
+        params=values,
+        weights=weights,
+    )
+    digest = write_texts(out, texts)
+    told = f"{len(asked.classes)} classes x {len(asked.templates)} templates, {vectors.shape[1]} wide"
+    return f"{told}, encoder {short(weights)}, digest {short(digest)} -> {out}"
