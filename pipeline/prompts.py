@@ -67,9 +67,7 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
         labels = {label for row in rows for label in (row["label"], *row.get("labels", "").split(BETWEEN)) if label}
         prompts = _named({label: _spoken(label) for label in labels}, settings)
     else:
-        raise SourceError(
-            f"{path} has the columns {', '.join(columns)}; expected class,template,text, or class,name, or a manifest's"
-        )
+        raise SourceError(f"{path} has the columns {', '.join(columns)}; expected class,template,text, or class,name, or label")
     _refuse_equal(path, prompts)
     return prompts
 

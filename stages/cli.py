@@ -29,6 +29,7 @@ STAGES = (
     "export",
     "evaluate",
     "ceiling",
+    "prototypes",
     "publish",
     "report",
     "inspect",

@@ -103,6 +103,7 @@ def toy_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformers.CLIPModel(config).save_pretrained(folder)
     constants = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "size": 8, "crop_size": 8}
     (folder / "preprocessor_config.json").write_text(json.dumps(constants))
+    tokenizer_into(folder)
     return folder
 
 
@@ -143,7 +144,23 @@ def clap_into(folder: Path, fused: bool = False, seconds: float = 2) -> Path:
         frequency_max=500,
         truncation="fusion" if fused else "rand_trunc",
     ).save_pretrained(folder)
+    tokenizer_into(folder)
     return folder
+
+
+WORDS = ("<s>", "</s>", "<unk>", "a", "sound", "of", "this", "is", "class0", "class1", "cat", "dog", "church", "bell")
+
+
+def tokenizer_into(folder: Path) -> None:
+    """A tokenizer of a few whole words, for the text towers of the toys; six tokens at most."""
+    transformers = pytest.importorskip("transformers", reason=NO_ENCODERS)
+    tokenizers = pytest.importorskip("tokenizers", reason=NO_ENCODERS)
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.normalizer = tokenizers.normalizers.Lowercase()
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    words.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    given = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>", "model_max_length": 6}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words, **given).save_pretrained(folder)
 
 
 def toy_sample(clip: str, second: int, label: str = "a") -> Sample:

@@ -64,6 +64,7 @@ def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
         "docs/convert.md",
         "docs/datasets.md",
         "docs/media.md",
+        "docs/prototypes.md",
         "docs/scale.md",
         "docs/sharing.md",
         "docs/results.md",

@@ -60,17 +60,26 @@ def read(module: Any, name: str, revision: str, sentences: Sequence[str], batch:
     """float32 [n, D]: a model's unit vectors of sentences, by its own tokenizer; SourceError for one that it would cut."""
     loader = _library().AutoTokenizer.from_pretrained
     tokenizer = _loaded(lambda: loader(name, revision=revision), name, "tokenizer")
-    most = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
+    _refuse_unread(tokenizer, module, name, sentences)
     device, made = next(module.parameters()).device, []
     for first in range(0, len(sentences), batch):
         tokens = tokenizer(list(sentences[first : first + batch]), padding=True, return_tensors="pt")
-        longest = int(tokens["attention_mask"].sum(1).argmax())
-        length = int(tokens["attention_mask"][longest].sum())
-        if length > most:
-            raise SourceError(f"{name} reads {most} tokens, {sentences[first + longest]!r} has {length}; shorten it")
         given = {key: tokens[key].to(device) for key in ("input_ids", "attention_mask")}
         made.append(unit(module.get_text_features(**given)).cpu())
     return torch.cat(made)
+
+
+def _refuse_unread(tokenizer: Any, module: Any, name: str, sentences: Sequence[str]) -> None:
+    """SourceError for a sentence that is too long, or that reads like another: without its files a tokenizer knows no word."""
+    most = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
+    seen: dict[tuple[int, ...], str] = {}
+    for sentence in sentences:
+        tokens = tuple(tokenizer(sentence)["input_ids"])
+        if len(tokens) > most:
+            raise SourceError(f"{name} reads {most} tokens, {sentence!r} has {len(tokens)}; shorten it")
+        if seen.setdefault(tokens, sentence) != sentence:
+            same = f"the tokenizer of {name} makes the same of {seen[tokens]!r} and {sentence!r}"
+            raise SourceError(f"{same}; name a folder that holds the model's tokenizer too, or other words")
 
 
 def unit(output: Any) -> Tensor:
