@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ORIGIN, REAL_DATA, values
+from conftest import ORIGIN, REAL_DATA, TINY, toy_real, values, write_split
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from test_adapters import built as dataset
 from test_adapters import listed
 from test_adapters import real as annotated
-from test_plugins import built, distilled, materials, toy_real
+from toy_sources import TOYS
 from toy_space import settings, toy_space, toy_texts
 
 from pipeline.errors import CellError, PipelineError, SourceError, StoreError
@@ -30,9 +30,14 @@ from pipeline.prototypes import _averages as averages
 from pipeline.prototypes._points import by_points, supervised
 from pipeline.prototypes._probes import ridge
 from pipeline.rankings import Coreset
+from pipeline.ranks import Ranks
 from pipeline.records import Clip, Features, Source, Texts
 from pipeline.store import write_features, write_texts
+from pipeline.tensors import load_synthetic
 from pipeline.training import silent
+from stages.distill import distill
+from stages.extract import extract
+from stages.extract_text import extract_text
 from stages.prototypes import prototypes
 
 Found = dict[str, Any]
@@ -297,6 +302,16 @@ def test_a_clip_is_the_mean_direction_of_its_seconds() -> None:
     assert all(len({*at.train, *at.val, *at.test}) == 24 and len(at.known) + len(at.test) == 24 for at in clips.rounds)
 
 
+def test_a_manifest_keeps_folds_and_labels_where_there_are_some(tmp_path: Path) -> None:
+    for name, columns in (("fsd50k", {"labels"}), ("esc50", {"fold"}), ("ucf101", set())):
+        clips = dataset(name).clips(TOYS[name](tmp_path / name))
+        write_manifest(tmp_path / f"{name}.csv", clips)
+        header = (tmp_path / f"{name}.csv").read_text().splitlines()[0].split(",")
+        assert {"fold", "labels"} & set(header) == columns and header[-2:] == ["bytes", "sha256"]
+        assert read_manifest(tmp_path / f"{name}.csv") == clips
+    assert {clip.labels for clip in dataset("fsd50k").clips(tmp_path / "fsd50k")} >= {("Electric_guitar", "Guitar", "Music")}
+
+
 def test_without_folds_the_splits_are_the_protocol() -> None:
     manifest = toy_manifest(fold=lambda i: None)
     (only,) = gathered(manifest, toy_tables(manifest), "wave", 0).rounds
@@ -462,23 +477,39 @@ def test_a_bad_call_is_one_sentence(change: Any, options: dict[str, Any], told: 
         run(files, **options)
 
 
-def test_a_prototype_selection_is_a_coreset_like_any_other(tmp_path: Path) -> None:
-    """Its ranking makes a set by the methods that take herding's, and its samples are the nearest to the texts."""
+def test_a_coreset_is_the_samples_nearest_to_the_texts_whatever_their_labels() -> None:
     real = toy_real()
     vectors = np.random.default_rng(0).normal(size=(len(real), 4)).astype(np.float32)
-    origin = replace(ORIGIN, shards=real.digest)
     features = Features(
-        keys=real.keys, label=np.zeros(len(real), int), vectors={"wave": vectors}, classes=real.classes, origin=origin
+        keys=real.keys, label=np.zeros(len(real), int), vectors={"wave": vectors}, classes=real.classes, origin=ORIGIN
     )
     ranking = ranked(features, toy_texts(TWO), "wave", 5)
     cosine = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ TWO[0].T
     assert ranking.by_label["class1"] == tuple(real.keys[row] for row in np.argsort(-cosine[:, 1])[:5])
-    coreset = Coreset(selector="prototypes", seed=0, table="t", shards=real.digest, ranking=ranking)
-    assert Coreset.from_json(json.loads(json.dumps(coreset.to_json()))) == coreset
-    given = materials(real=real, coresets={"prototypes": coreset})
-    method = replace(built("distillers", "formed"), coreset="prototypes", formation={"frame": (1, 1), "logmel": (1, 1)})
-    synthetic = distilled(method, ipc=2, real=given.real, coresets=given.coresets)
-    assert synthetic.source_key == (*ranking.by_label["class0"][:2], *ranking.by_label["class1"][:2])
+
+
+def test_a_prototype_selection_enters_the_grid_like_any_other(tmp_path: Path, toy_clip: Path) -> None:
+    """Toy pictures by way of every command: shards, features and texts of one encoder, a coreset, a distilled set of it."""
+    clips = []
+    for seed, (split, count) in enumerate({"train": 12, "val": 4, "test": 6}.items()):
+        real = toy_real(count, seed=seed)
+        real = replace(real, keys=tuple(split + key for key in real.keys), clips=tuple(split + clip for clip in real.clips))
+        write_split(tmp_path / "shards" / split, real)
+        blank, labels = replace(toy_manifest(1)[0], fold=None), dict(zip(real.clips, real.label.tolist(), strict=True))
+        clips += [replace(blank, clip_id=c, group=c, label=f"class{x}", split=split) for c, x in labels.items()]
+    write_manifest(tmp_path / "manifest.csv", clips)
+    changes = (f"extract.clip.model={toy_clip}", "extract-text.templates=['{}']", "prototypes.modality=frame", *SMALL, *TINY)
+    formed = ("distill.formed.coreset=prototypes", "distill.formed.formation={frame: [1, 1], logmel: [1, 1]}")
+    params, machine = values(*changes, "prototypes.k=[1, 2]", *formed), {"device": "cpu", "report": silent}
+    for split in ("train", "val", "test"):
+        out = tmp_path / "features" / f"{split}.h5"
+        extract(tmp_path / "shards" / split, out, extractor="clip", params=params, **machine)
+    extract_text(tmp_path / "manifest.csv", tmp_path / "text.h5", extractor="clip", params=params, device="cpu")
+    run(tmp_path, *changes, "prototypes.k=[1, 2]", text=tmp_path / "text.h5", coreset=tmp_path / "c" / "prototypes.json")
+    train, out = tmp_path / "shards" / "train", tmp_path / "out"
+    distill("formed", 2, train, tmp_path / "c", out, params=params, memory_mb=100, workers=1, ranks=Ranks(), **machine)
+    ranking = json.loads((tmp_path / "c" / "prototypes.json").read_text())["ranking"]
+    assert load_synthetic(out / "seed0.safetensors").source_key == tuple(key for keys in ranking.values() for key in keys[:2])
 
 
 def test_the_command_writes_the_coreset_of_its_training_shards(files: Path) -> None:
