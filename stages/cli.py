@@ -37,6 +37,7 @@ STAGES = (
     "adopt",
     "doctor",
     "plan",
+    "teach",
 )
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
