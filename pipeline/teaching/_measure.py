@@ -121,7 +121,7 @@ def _rows(course: Course, pupil: Pupil, device: torch.device) -> Rows:
     gallery = _seen(course, pupil, room.gallery, device)
     sees = test["logits"].softmax(1)
     rows = {"accuracy": {"student": _right(sees.argmax(1), room.test)}}
-    for name, (vectors, _) in _heard(room).items():
+    for name, vectors in _heard(room, "test", room.test).items():
         fused = (sees + room.probes[name].logits(vectors).softmax(1)) / 2
         rows["accuracy"][f"student + {name}"] = _right(fused.argmax(1), room.test)
     return {**rows, **_retrieved("student", course, test["features"], gallery["features"])}
@@ -129,35 +129,26 @@ def _rows(course: Course, pupil: Pupil, device: torch.device) -> Rows:
 
 def _bounds(course: Course) -> tuple[Rows, list[str]]:
     """What the teachers reach by themselves, learning from the same rows, and what is missing for those that cannot be run."""
-    room = course.room
+    room, label = course.room, course.room.data.label
     rows: Rows = {"accuracy": {}}
-    heard = _heard(room)
-    for name, (vectors, gallery) in heard.items():
-        label = room.data.label
+    test, gallery = (_heard(room, split, real) for split, real in (("test", room.test), ("train", room.gallery)))
+    for name, vectors in test.items():
         nearest = probes.nearest_mean(room.teachers[name], label, room.data.classes, vectors)
         rows["accuracy"][f"probe {name}"] = _right(room.probes[name].logits(vectors).argmax(1), room.test)
         rows["accuracy"][f"nearest mean {name}"] = _right(nearest, room.test)
-        for metric, own in _retrieved(f"teacher {name}", course, vectors, gallery).items():
+        for metric, own in (_retrieved(f"teacher {name}", course, vectors, gallery[name]) if name in gallery else {}).items():
             rows.setdefault(metric, {}).update(own)
-    missing = [
-        f"{row}: not run: needs {name} vectors of every test and training window, by the encoder of the training vectors"
-        for name in room.teachers.keys() - heard.keys()
-        for row in (f"probe {name}", f"student + {name}", f"teacher {name}")
+    probed = [(f"{row} {name}", name, "test") for name in room.teachers if name not in test for row in ("probe", "student +")]
+    sought = [(f"teacher {name}", name, "test and training") for name in room.teachers if name not in test or name not in gallery]
+    return rows, [
+        f"{row}: not run: needs {name} vectors of every {split} window, by one encoder" for row, name, split in probed + sought
     ]
-    return rows, sorted(missing)
 
 
-def _heard(room: Classroom) -> dict[str, tuple[Tensor, Tensor]]:
-    """Teachers that have a vector of every test window and of the whole gallery: those vectors."""
-    found = {}
-    for name in room.teachers:
-        if room.tables.has("test", name):
-            (test, all_test), (gallery, all_gallery) = (
-                room.tables.rows(split, name, real.keys) for split, real in (("test", room.test), ("train", room.gallery))
-            )
-            if all_test.all() and all_gallery.all():
-                found[name] = (test, gallery)
-    return found
+def _heard(room: Classroom, split: str, real: RealSet) -> dict[str, Tensor]:
+    """The vectors of those teachers that have one of every row of a split."""
+    found = {name: room.tables.rows(split, name, real.keys) for name in room.teachers if room.tables.has(split, name)}
+    return {name: vectors for name, (vectors, there) in found.items() if there.all()}
 
 
 def _right(guesses: Tensor, test: RealSet) -> Counted:
