@@ -71,7 +71,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
 
 INTERRUPTED = (
     "interrupted; run the same command again, finished shards, parts, seeds and measures are kept, "
-    "and distill goes on from its last step"
+    "and distill and teach go on from their last step"
 )
 
 # What a stage's annotations are on the command line.

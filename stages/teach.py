@@ -65,13 +65,14 @@ def _course(
 ) -> Course:
     """The method in its classroom; every name is known before anything is read."""
     from pipeline import plugins
-    from pipeline.teaching import Course, Student, Teach
+    from pipeline.teaching import Course, Student, Teach, refuse_own_teacher
     from stages._plugins import every
 
     settings = params.build("teach", Teach)
     plugin = params.build(f"kd.{method}", plugins.find("kd", method))
     student = params.build(f"students.{settings.student}", Student)
     network = plugins.pick(every("networks", params), student.network, "network")
+    refuse_own_teacher(settings, student)
     room = _classroom(train_set, features, shards, ipc, settings, student, device)
     return Course(
         room=room, settings=settings, student=student, network=network, method=plugin, weight=1.0, rate=settings.lowest, name=()

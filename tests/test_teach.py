@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import built, distilled
 
-from pipeline import formation, plugins, probes, tables
+from pipeline import formation, params, plugins, probes, tables, tensors
 from pipeline.artifact import Export, write_artifact
 from pipeline.errors import ArtifactError, CellError, ParamsError, PipelineError, SourceError, StoreError
 from pipeline.files import read_json
@@ -50,9 +50,9 @@ QUICK = (
 )
 
 
-@cache
-def quick(*changes: str) -> Params:
-    return values(*QUICK, *changes)
+def quick(place: Path, *changes: str) -> Params:
+    """The sections that the stage reads: all of params.yaml takes longer to read than a toy takes to teach."""
+    return params.load(place / "params.yaml", changes)
 
 
 def vectors_of(place: Path, split: str, encoder: str = "a") -> Features:
@@ -68,6 +68,9 @@ def vectors_of(place: Path, split: str, encoder: str = "a") -> Features:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """shards/{train,val,test} of toys, features.h5 of train, features/ of all, an artifact per formation."""
     root = tmp_path_factory.mktemp("teach")
+    sections = ("grid", "networks", "students", "teach", "kd")
+    given = values(*QUICK)
+    (root / "params.yaml").write_text(json.dumps({name: given.section(name) for name in sections}))
     for split, (count, seed) in SPLITS.items():
         write_split(root / "shards" / split, toy_real(count, seed=seed))
         write_features(root / "features" / f"{split}.h5", vectors_of(root / "shards", split))
@@ -78,7 +81,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def taught(place: Path, out: Path, method: str = "none", *changes: str, report: Any = silent, **given: Any) -> dict[str, Any]:
     """Run the stage; what it wrote."""
     train_set, features = given.pop("train_set", place / "shards" / "train"), given.pop("features", place / "features.h5")
-    teach(method, train_set, features, out, params=quick(*changes), device="cpu", report=report, **given)
+    teach(method, train_set, features, out, params=quick(place, *changes), device="cpu", report=report, **given)
     found: dict[str, Any] = read_json(out, "teach")
     return found
 
@@ -93,6 +96,16 @@ def test_every_method_teaches(method: str, place: Path, tmp_path: Path) -> None:
     assert len(scores["trials"]) == 4 and len(list(tmp_path.glob("out.seed*.safetensors"))) == 2
     assert found["queries"] == "6 clips of the test split" and found["gallery"] == "12 clips of the training split"
     assert not (tmp_path / ".work").exists() or not list((tmp_path / ".work").iterdir())
+
+
+@pytest.mark.parametrize("method", sorted(set(plugins.names("kd")) - {"none"}))
+def test_students_differ_by_their_method_alone(method: str, place: Path, tmp_path: Path) -> None:
+    """Where it weighs nothing, they are those of none: the same start, batches and steps."""
+    one = "teach.trials=1", "grid.seeds=[0]"
+    taught(place, tmp_path / "none.json", "none", *one)
+    taught(place, tmp_path / "other.json", method, *one, f"kd.{method}.weights=[1e-30]")
+    known, found = (tensors.load(tmp_path / f"{name}.seed0.safetensors")[0] for name in ("none", "other"))
+    assert all(torch.allclose(values, found[name], rtol=0, atol=1e-7) for name, values in known.items())
 
 
 @pytest.mark.parametrize("method", ["none", "ccl", "crd"])
@@ -210,6 +223,8 @@ def test_sets_that_cannot_be_taught(place: Path, tmp_path: Path) -> None:
     refused(ParamsError, "--ipc is 0", place, tmp_path, train_set=coreset(place, tmp_path / "random.json"), **shards)
     refused(ParamsError, "add --shards", place, tmp_path, train_set=tmp_path / "s.h5")
     refused(SourceError, "is no training set", place, tmp_path, train_set=tmp_path / "no.txt", **shards)
+    own = ("teach.student=embed", "teach.teachers=[frame]")
+    refused(ParamsError, "reads the frame vectors, which teach.teachers names too", place, tmp_path, *own)
     refused(CellError, "2 candidate weights are more than the 1 trials", place, tmp_path, "teach.trials=1")
 
 
@@ -260,7 +275,7 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
     some = tabled(tmp_path / "some.h5", kept(train, np.arange(24) % 8 != 0))
     found = taught(place, tmp_path / "found.json", features=some)
     assert found["training_rows"] == 21 and found["left_out"]["training rows"] == 3
-    told = teach("ccl", place / "shards" / "train", some, tmp_path / "told.json", params=quick(), device="cpu", report=silent)
+    told = teach("ccl", place / "shards" / "train", some, tmp_path / "told.json", params=quick(place), device="cpu", report=silent)
     assert "left out for want of a vector: 3 training rows" in told
     one = tabled(tmp_path / "one.h5", kept(train, train.label == 0))
     refused(

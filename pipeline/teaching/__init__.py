@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.teaching._classroom import Classroom, enter, seen
-from pipeline.teaching._course import Balanced, Course, Pupil, Student, Teach
+from pipeline.teaching._course import Balanced, Course, Pupil, Student, Teach, refuse_own_teacher
 from pipeline.teaching._measure import Measured, measured
 from pipeline.teaching._sets import Train, of_artifact, of_coreset, of_shards
 from pipeline.teaching._tables import Tables, read_tables
@@ -24,5 +24,6 @@ __all__ = [
     "of_coreset",
     "of_shards",
     "read_tables",
+    "refuse_own_teacher",
     "seen",
 ]

@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from pipeline.augment import Operation, augment
 from pipeline.descent import Descent
-from pipeline.errors import DivergedError
+from pipeline.errors import DivergedError, ParamsError
 from pipeline.kd._method import Batch, Widths
 from pipeline.params import Count, Counts, Least, Names, Positive, Several, Share, Shares
 from pipeline.streams import stream
@@ -82,6 +82,13 @@ class Teach:
             raise ValueError(f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range")
         if len(set(self.teachers)) < len(self.teachers):
             raise ValueError(f"teachers are {', '.join(self.teachers)}; expected each of them once")
+
+
+def refuse_own_teacher(settings: Teach, student: Student) -> None:
+    """Vectors that a student reads have nothing to teach it: a ParamsError."""
+    if student.reads == "vectors" and student.modality in settings.teachers:
+        told = f"teach.student {settings.student} reads the {student.modality} vectors, which teach.teachers names too"
+        raise ParamsError(f"{told}; name teachers of another modality")
 
 
 class Pupil(nn.Module):
