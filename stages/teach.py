@@ -158,6 +158,7 @@ def _write(out: Path, method: str, course: Course, found: Measured) -> None:
     for seed, weights in found.weights.items():
         tensors.save(out.with_suffix(f".seed{seed}.safetensors"), weights, {**about, "seed": seed})
     measured_on = {
+        "train_set": room.name,
         "training_rows": len(room.data.label),
         "left_out": room.without,
         "test_windows": len(room.test),
@@ -173,7 +174,7 @@ def _lines(method: str, course: Course, found: Measured) -> list[str]:
     from pipeline.records import told
 
     settings, room = course.settings, course.room
-    name = f"{method} {settings.student} <- {'+'.join(settings.teachers)}"
+    name = f"{method} {settings.student} <- {'+'.join(settings.teachers)}, {room.name},"
     lines = []
     for metric, rows in found.scores.metrics.items():
         cells = [f"{row} {told(metric, summary)}" for row, summary in rows.items()]

@@ -178,7 +178,7 @@ def coreset(place: Path, out: Path) -> Path:
 def test_a_coreset_is_its_best_samples(place: Path, tmp_path: Path) -> None:
     chosen = coreset(place, tmp_path / "random.json")
     found = taught(place, tmp_path / "out.json", "ccl", train_set=chosen, shards=place / "shards", ipc=1)
-    assert found["training_rows"] == 2
+    assert (found["training_rows"], found["train_set"]) == (2, "random ipc 1")
 
 
 def artifact(place: Path, path: Path, **changes: Any) -> Path:
@@ -191,7 +191,7 @@ def artifact(place: Path, path: Path, **changes: Any) -> Path:
 
 def test_a_distilled_set_is_its_pieces(place: Path, tmp_path: Path) -> None:
     found = taught(place, tmp_path / "out.json", "ccl", train_set=artifact(place, tmp_path / "s.h5"), shards=place / "shards")
-    assert found["training_rows"] == 2 * 2 * 4
+    assert (found["training_rows"], found["train_set"]) == (2 * 2 * 4, "formed ipc 2")
 
 
 def test_each_piece_of_a_distilled_set_has_the_key_of_its_sample() -> None:

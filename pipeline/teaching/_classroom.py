@@ -30,12 +30,14 @@ class Classroom:
     """What every method is given alike.
 
     Args:
-        data: training instances of the student's modality; `teachers`: modality -> [N, D] beside them; `probes`: on those.
+        name: what people call the training set.
+        data: its instances, of the student's modality; `teachers`: modality -> [N, D] beside them; `probes`: on those.
         gallery: the whole training split, which test clips are looked up in, whatever the students learned from.
         tables: for the teachers' vectors of other splits; `without`: split -> rows left out for want of a vector.
         digest: of all of this.
     """
 
+    name: str
     data: Instances
     modality: str
     teachers: Mapping[str, Tensor]
@@ -73,6 +75,7 @@ def enter(
     data = train.data.at(index, classes)
     vectors = {m: rows[index] for m, (rows, _) in found.items()}
     return Classroom(
+        name=train.name,
         data=data,
         modality=next(iter(data.shapes)),
         teachers=vectors,

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Training instances, the key of the sample that each one's teachers saw, and a digest of all of it."""
+    """Training instances, the key of the sample that each one's teachers saw, what people call it, and a digest of all of it."""
 
     data: Instances
     keys: tuple[str, ...]
+    name: str
     digest: str
 
 
 def of_shards(real: RealSet, device: torch.device) -> Train:
     """Every sample of the training split."""
-    return Train(data=training.whole(real, device), keys=real.keys, digest=digest_of([real.digest, real.keys]))
+    return Train(data=training.whole(real, device), keys=real.keys, name="whole", digest=digest_of([real.digest, real.keys]))
 
 
 def of_coreset(coreset: Coreset, ipc: int, real: RealSet, device: torch.device) -> Train:
@@ -44,7 +45,7 @@ def of_coreset(coreset: Coreset, ipc: int, real: RealSet, device: torch.device) 
     if absent:
         raise CellError(f"{len(absent)} of {len(keys)} chosen samples are not at hand, first {absent[0]}; extract vectors of them")
     data = training.whole(real, device).at(torch.tensor([place[key] for key in keys]), len(real.classes))
-    return Train(data=data, keys=keys, digest=digest_of([real.digest, keys]))
+    return Train(data=data, keys=keys, name=f"{coreset.selector} ipc {ipc}", digest=digest_of([real.digest, keys]))
 
 
 def of_artifact(synthetic: SyntheticSet, student: Student, name: str, real: RealSet, device: torch.device) -> Train:
@@ -79,5 +80,6 @@ def of_artifact(synthetic: SyntheticSet, student: Student, name: str, real: Real
         soft_label={m: values for m, values in synthetic.soft_label.items() if m == modality},
     )
     pieces = tuple(names[piece] for piece in range(own) for names in keys)
-    digest = digest_of([str(synthetic.provenance.get("content_digest")), modality])
-    return Train(data=training.decoded(seen, device), keys=pieces, digest=digest)
+    content = str(synthetic.provenance.get("content_digest", ""))
+    told = f"{synthetic.provenance.get('method', name)} ipc {synthetic.ipc}"
+    return Train(data=training.decoded(seen, device), keys=pieces, name=told, digest=digest_of([content, modality]))
