@@ -1,4 +1,4 @@
-"""The loop of every distiller that optimises: leaves that SGD moves step by step, kept on the way so that a killed run goes on."""
+"""The loop of what is moved step by step, sets and taught students: leaves under SGD; a killed run goes on."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class Descent:
         momentum: float,
         machine: Machine,
         schedule: Callable[[float], float] = constant,
+        weight_decay: float = 0.0,
     ) -> None:
         self.leaves = {name: values.detach().to(machine.device, copy=True).requires_grad_() for name, values in leaves.items()}
         self.losses: list[float] = []
@@ -59,7 +60,7 @@ class Descent:
         self._at_rest = True
         self._rates, self._machine, self._schedule = dict(rates), machine, schedule
         groups = [{"params": [values], "lr": rates[name]} for name, values in self.leaves.items()]
-        self._optimiser = torch.optim.SGD(groups, momentum=momentum)
+        self._optimiser = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
 
     def run(self, steps: int, move: Callable[[int], float]) -> None:
         """Call `move(step)`, which moves the leaves and gives its loss, for each step that is not done yet.

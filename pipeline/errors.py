@@ -12,6 +12,7 @@ PipelineError
 │   └── ArtifactError  an artifact cannot be read, or does not fit the shards
 ├── TensorError        a safetensors file between two stages is missing or damaged
 ├── CellError          this method at this IPC cannot be done with these data
+│   └── DivergedError  a loss became NaN or infinite
 ├── MachineError       this machine's decoders do not tell the time
 ├── RankError          the processes of one run cannot be joined, or one was lost
 │   └── EchoError      this process failed after another of the run, which has told why
@@ -78,6 +79,10 @@ class TensorError(PipelineError):
 
 class CellError(PipelineError):
     """This method at this IPC cannot be done with these data."""
+
+
+class DivergedError(CellError):
+    """A loss became NaN or infinite."""
 
 
 class MachineError(PipelineError):

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 # Types of parameters that say what they take.
 Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
 Number = Annotated[int, Field(ge=0)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
 Least = Annotated[float, Field(ge=0)]

@@ -22,6 +22,7 @@ CLASSES = {
     "extractors": "Extractor",
     "heads": "Head",
     "importers": "Importer",
+    "kd": "Method",
     "metrics": "Metric",
     "networks": "Network",
     "selectors": "Selector",
@@ -37,7 +38,7 @@ def names(kind: str) -> list[str]:
 def find(kind: str, name: str) -> Any:
     """The class in pipeline/<kind>/<name>.py."""
     if name not in names(kind):
-        raise PluginError(f"no {kind[:-1]} named {name!r}; there are {', '.join(names(kind))}")
+        raise PluginError(f"no {kind.removesuffix('s')} named {name!r}; there are {', '.join(names(kind))}")
     return getattr(importlib.import_module(f"pipeline.{kind}.{name}"), CLASSES[kind])
 
 

@@ -28,7 +28,7 @@ def draw(module: nn.Module, generator: torch.Generator) -> None:
             part.reset_parameters()
         if isinstance(part, Position):
             part.vectors.copy_(torch.randn(part.vectors.shape, generator=generator) * 0.02)
-        if isinstance(part, nn.Conv2d | nn.Linear):
+        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear):
             bound = 1 / math.sqrt(part.weight[0].numel())
             for weights in (part.weight, part.bias):
                 if weights is not None:

@@ -39,6 +39,7 @@ STAGES = (
     "adopt",
     "doctor",
     "plan",
+    "teach",
 )
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
@@ -72,7 +73,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
 
 INTERRUPTED = (
     "interrupted; run the same command again, finished shards, parts, seeds and measures are kept, "
-    "and distill goes on from its last step"
+    "and distill and teach go on from their last step"
 )
 
 # What a stage's annotations are on the command line.

@@ -38,7 +38,18 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_module_is_in_the_readme() -> None:
     for path in (ROOT / "pipeline").glob("[!_]*.py"):
         assert f"  {path.name} " in README, path.name
-    for kind in ("datasets", "distillers", "engines", "exporters", "extractors", "importers", "metrics", "networks", "selectors"):
+    for kind in (
+        "datasets",
+        "distillers",
+        "engines",
+        "exporters",
+        "extractors",
+        "importers",
+        "kd",
+        "metrics",
+        "networks",
+        "selectors",
+    ):
         line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
         assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
 

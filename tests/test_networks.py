@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 SMALL: dict[str, dict[str, Any]] = {
     "alexnet": {"width": 2, "grid": 2},
     "convnet": {"width": 4, "depth": {"frame": 2, "logmel": 2}, "grid": 2, "padding": {"frame": 1, "logmel": 1}},
+    "mlp": {"width": 16, "depth": 2},
+    "r2plus1d": {"width": 4},
     "resnet10": {"width": 4},
     "resnet18": {"width": 4},
     "vgg11": {"width": 4},
     "vit": {"patch": {"frame": [4, 4], "logmel": [8, 4]}, "width": 8, "depth": 2, "heads": 2, "mlp_ratio": 2},
 }
-FEATURES = {"alexnet": 24, "convnet": 16, "resnet10": 32, "resnet18": 32, "vgg11": 32, "vit": 8}
+FEATURES = {"alexnet": 24, "convnet": 16, "mlp": 16, "r2plus1d": 32, "resnet10": 32, "resnet18": 32, "vgg11": 32, "vit": 8}
 TOY = {"frame": (2, 3, 8, 8), "logmel": (1, 8, 8)}
 SHAPES = [
     TOY,
@@ -55,7 +57,9 @@ def loss_of(towers: Towers, given: dict[str, Tensor]) -> Tensor:
 
 def drawn(towers: Towers) -> dict[str, Tensor]:
     """Copies of what `initialise` draws: weights of convolutions, linear layers and positions."""
-    parts = [(name, part) for name, part in towers.named_modules() if isinstance(part, nn.Conv2d | nn.Linear | Position)]
+    parts = [
+        (name, part) for name, part in towers.named_modules() if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear | Position)
+    ]
     return {f"{name}.{key}": value.detach().clone() for name, part in parts for key, value in part.named_parameters()}
 
 
@@ -164,11 +168,22 @@ def test_gradients_of_two_networks_under_vmap(name: str, modality: str) -> None:
         torch.testing.assert_close(together, torch.stack([gradients[key] for gradients in alone]), atol=1e-8, rtol=1e-5)
 
 
-@every_network
+@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"r2plus1d"}))
 def test_frames_of_a_row_are_averaged(name: str) -> None:
     towers, frame = network(name), rows()["frame"]
     each = torch.stack([towers.embed({"frame": frame[:, t : t + 1]})["frame"] for t in range(frame.shape[1])])
     torch.testing.assert_close(towers.embed({"frame": frame})["frame"], each.mean(0))
+
+
+def test_r2plus1d_sees_what_follows_what() -> None:
+    towers, frame = network("r2plus1d"), rows()["frame"]
+    forth, back = (towers.embed({"frame": values})["frame"] for values in (frame, frame.flip(1)))
+    assert not torch.allclose(forth, back, rtol=1e-3)
+
+
+def test_r2plus1d_has_as_many_weights_as_published() -> None:
+    towers = network("r2plus1d", shapes={"frame": (16, 3, 112, 112)}, width=64)
+    assert sum(values.numel() for values in towers.parameters()) == pytest.approx(14.4e6, rel=0.01)
 
 
 @every_network

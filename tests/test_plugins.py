@@ -16,6 +16,7 @@ import torch
 from conftest import CPU, ORIGIN, ROOT, toy_real, toy_waves, values
 from toy_published import PUBLISHED
 from toy_sources import TOYS
+from toy_teachers import toy_terms
 
 from pipeline import params, plugins, training
 from pipeline.artifact import Export, write_artifact
@@ -40,6 +41,7 @@ SECTIONS = {
     "extractors": "extract",
     "heads": "heads",
     "importers": "import",
+    "kd": "kd",
     "metrics": "metrics",
     "networks": "networks",
     "selectors": "coreset",
@@ -54,14 +56,25 @@ NETWORKS = {
 }
 
 
+loaded = cache(params.load)
+
+
 def built(kind: str, name: str) -> Any:
     """The plugin with values from the first params file that has some; steps and counts are what a toy needs."""
     for file in FILES:
-        given = params.load(file)
+        given = loaded(file)
         for section, plugin in given.section(SECTIONS[kind]).items():
             if (plugin or {}).get("adapter", section) == name:
                 made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
-                cut = {"steps": 2, "counts": (1, 2, 4, 8), "inner": 2, "ahead": 1, "max_start": 1, "logmel": TOY_SOUND}
+                cut = {
+                    "steps": 2,
+                    "counts": (1, 2, 4, 8),
+                    "inner": 2,
+                    "ahead": 1,
+                    "max_start": 1,
+                    "logmel": TOY_SOUND,
+                    "negatives": 8,
+                }
                 return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
@@ -112,6 +125,7 @@ ACTS = {
     "extractors": lambda name: extracted(name, heard(name)).vectors,
     "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
     "importers": lambda name: built("importers", name).read(PUBLISHED[name](fresh())).columns,
+    "kd": lambda name: dict(zip("lo", toy_terms(built("kd", name)), strict=True)),
     "metrics": lambda name: dict(
         zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
     ),
@@ -274,6 +288,12 @@ def test_importers_make_a_whole_set_and_leave_the_files_alone(name: str) -> None
     assert {"method", "params", "seed", "pieces", "adopted"} <= synthetic.provenance.keys()
 
 
+@pytest.mark.parametrize("name", plugins.names("kd"))
+def test_kd_methods_have_finite_terms_that_move_no_teacher(name: str) -> None:
+    student, own = toy_terms(built("kd", name))
+    assert np.isfinite(student) and np.isfinite(own)
+
+
 @pytest.mark.parametrize("name", plugins.names("extractors"))
 def test_extractors_say_what_their_vectors_come_from(name: str) -> None:
     real = heard(name)
@@ -310,7 +330,7 @@ def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Featu
 
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_an_unknown_name_lists_the_known_ones(kind: str) -> None:
-    with pytest.raises(PluginError, match=f"no {kind[:-1]} named 'dmm'; there are {plugins.names(kind)[0]}"):
+    with pytest.raises(PluginError, match=f"no {kind.removesuffix('s')} named 'dmm'; there are {plugins.names(kind)[0]}"):
         plugins.find(kind, "dmm")
 
 

@@ -53,7 +53,7 @@ def residual(shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> nn.Se
     sides, channels = shape[-2:], width
     layers: list[nn.Module] = [convolution(shape[-3], width, 3, (1, 1)), normalised(width), nn.ReLU(inplace=True)]
     for stage, count in enumerate(blocks):
-        strides = _strides(sides) if stage else (1, 1)
+        strides = strides_of(sides) if stage else (1, 1)
         for block in range(count):
             layers.append(Block(channels, width * 2**stage, (1, 1) if block else strides))
             channels = width * 2**stage
@@ -98,6 +98,6 @@ def normalised(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(max(channels // 2, 1), channels)
 
 
-def _strides(sides: tuple[int, ...]) -> tuple[int, ...]:
+def strides_of(sides: tuple[int, ...]) -> tuple[int, ...]:
     """Two for each side that can be halved and leave two or more: of two single values, a norm leaves nothing but their order."""
     return tuple(2 if side > 2 else 1 for side in sides)
