@@ -19,9 +19,11 @@ def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  
     """
     from pipeline import plugins
     from pipeline.files import refuse_existing
+    from pipeline.inspection import refuse_damaged
 
     kind = plugins.find("exporters", format)
     exporter = params.build(f"convert.{format}", kind)
     refuse_existing(out)
+    refuse_damaged(artifact)
     told: str = exporter.write(artifact, out)
     return told

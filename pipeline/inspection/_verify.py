@@ -44,7 +44,7 @@ def refuse_damaged(*files: Path) -> None:
     """Raise an ArtifactError for the first CRITICAL finding, before any of the files is opened in this process."""
     for _, found in verified(files):
         if wrong := [finding.text for finding in found if finding.severity is Severity.CRITICAL]:
-            raise ArtifactError(f"{wrong[0]}; see `avdistill verify`")
+            raise ArtifactError(wrong[0])
 
 
 def _answers(function: Any, tasks: list[Any], deadline_s: float) -> dict[Any, Any]:
