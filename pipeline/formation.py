@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 
 Grid = tuple[int, int]
 
-# What `split` does, as data, for readers in other languages: cut the last two dimensions into the grid, read the cells in that
-# order, resize each to the full size, repeat them up to the number of the finest grid.
-RECIPE = {
-    "cut": [-2, -1],
-    "order": "column by column, top to bottom",
-    "resize": "bilinear",
-    "align_corners": False,
-    "antialias": False,
-    "pair": "training instance j takes piece j modulo the modality's pieces",
-}
-
 
 def pieces(formation: Mapping[str, Grid]) -> int:
     """Training instances per stored one: the pieces of the finest grid.

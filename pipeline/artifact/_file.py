@@ -11,7 +11,7 @@ import numpy as np
 import pipeline
 from pipeline import tables
 from pipeline.artifact._packing import PACKING, packed, unpacked
-from pipeline.artifact._schema import FORMAT, KEYS, VERSION, faults, modalities
+from pipeline.artifact._schema import DECODING, FORMAT, KEYS, VERSION, faults, modalities
 from pipeline.errors import ArtifactError, TableError
 from pipeline.records import SOFT, Normalisation, SyntheticSet
 
@@ -107,8 +107,6 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str
     Raises:
         ArtifactError: the set does not fit the format, so that nobody could read it; nothing is written.
     """
-    from pipeline import formation  # and torch with it, which those who only read do without
-
     columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
     columns[KEYS] = np.array(synthetic.source_key)
     stored = {m: packed(columns[m], settings.storage) for m in synthetic.rows}
@@ -120,7 +118,7 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str
         "classes": list(synthetic.classes),
         "ipc": synthetic.ipc,
         "formation": {m: list(grid) for m, grid in synthetic.formation.items()},
-        "decoding": formation.RECIPE,
+        "decoding": DECODING,
         "normalisation": {m: asdict(n) for m, n in synthetic.normalisation.items()},
         "units": UNITS,
         **({PACKING: packing} if packing else {}),

@@ -15,6 +15,16 @@ FORMAT = "avdistill"
 VERSION = "1.0"
 LABEL, KEYS = "label", "source_key"
 NEEDED = ("classes", "ipc", "formation", "normalisation", "units")
+# What `formation.split` does, as data, for readers in other languages: cut the last two dimensions into the grid, read the cells
+# in that order, resize each to the full size, repeat them up to the number of the finest grid.
+DECODING = {
+    "cut": [-2, -1],
+    "order": "column by column, top to bottom",
+    "resize": "bilinear",
+    "align_corners": False,
+    "antialias": False,
+    "pair": "training instance j takes piece j modulo the modality's pieces",
+}
 # How far the sum of a soft label may be from 1.
 ROUNDING = 1e-3
 
