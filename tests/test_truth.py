@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -116,3 +117,9 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
     assert (frame.verdict, beep.verdict) == ("wrong", "wrong")
     assert frame.error_ms == pytest.approx(40) and beep.error_ms == pytest.approx(30, abs=0.1)
     assert "the beep is 30.0 ms off" in beep.detail and "frame 1 of 0.0400 s, not 0" in frame.detail
+
+
+def test_writing_leaves_the_process_scheduled_as_it_was(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    truth.write(next(case for case in truth.CASES if case.video == "libsvtav1"), tmp_path / "clip.mp4")
+    assert os.sched_getscheduler(0) == before

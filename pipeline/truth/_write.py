@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,8 @@ def write(case: Case, path: Path) -> Truth:
     times = _times(case)
     os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder tells the terminal all about itself otherwise
     options = {"movflags": case.movflags} if case.movflags else {}
-    with av.open(str(path), "w", format=FORMATS.get(case.container, case.container), options=options) as container:
+    kind = FORMATS.get(case.container, case.container)
+    with _as_scheduled(), av.open(str(path), "w", format=kind, options=options) as container:
         video: Any = container.add_stream(
             case.video, rate=1 / min(case.steps), options={**ENCODERS[case.video], "bf": str(case.b_frames)}
         )
@@ -60,6 +62,16 @@ def write(case: Case, path: Path) -> Truth:
     shown = [number for number, time in enumerate(times) if time >= 0]
     zero = max(min(case.video_start, case.audio_start), Fraction(0))
     return Truth(numbers=tuple(shown), pts=tuple(float(times[n] - zero) for n in shown), beep=float(ONSET - zero))
+
+
+@contextmanager
+def _as_scheduled() -> Iterator[None]:
+    """The AV1 encoder makes its caller a real-time process where it may, and all that this starts later would starve the others."""
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def _times(case: Case) -> list[Fraction]:
