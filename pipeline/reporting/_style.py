@@ -114,6 +114,7 @@ details.more > div { padding: .5rem 0 1.5rem; }
   color: var(--ink); padding-right: 1rem; max-width: 9rem; overflow-wrap: break-word; white-space: normal;
 }
 .gallery td { padding: .4rem 1.5rem .6rem 0; }
+.one small { white-space: normal; max-width: 10.5rem; }
 .shown { display: flex; gap: 1rem; }
 .one { display: flex; flex-direction: column; gap: 4px; width: max-content; min-width: 10.5rem; }
 .one > span, details.start > div > span { display: flex; gap: 4px; }
