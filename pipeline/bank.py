@@ -38,6 +38,7 @@ class Bank:
     Args:
         network, head: what every expert is built from; `shards`: digest of the real set that they were trained on.
         about: the index: how they were trained, and what each expert reached on the training split after its last epoch.
+        temperature: output -> what its logits are divided by to be as certain as they are right, see pipeline/calibration.py.
         courses: one per expert; all have as many epochs.
     """
 
@@ -45,6 +46,7 @@ class Bank:
     head: Head
     shards: str
     about: Mapping[str, Any]
+    temperature: Mapping[str, float]
     courses: Sequence[Course] = field(repr=False)
 
     @property
@@ -99,9 +101,10 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
         named, files, shards = about["params"], {file["name"]: file["sha256"] for file in about["experts"]}, about["shards"]
         network, head = pick(networks, named["network"], "network"), pick(heads, named["head"], "head")
         form, _ = about["form"], float(named["rate"])
+        temperature = {name: float(value) for name, value in about["temperature"].items()}
         if not files:
             raise ValueError("it lists none")
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TensorError(f"{folder / INDEX} is no index of experts ({error}); run `avdistill experts` again") from error
     if digest_of(form) != digest_of(_form(network, head)):
         told = f"{folder} holds experts of {form}, the parameters say {_form(network, head)}"
@@ -111,7 +114,7 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
         if not path.is_file() or file_digest(path) != digest:
             raise TensorError(f"{path} is not the file that {INDEX} lists; remove {folder} and run `avdistill experts` again")
     courses = [tensors.load(folder / name)[0] for name in files]
-    return Bank(network=network, head=head, shards=shards, about=about, courses=courses)
+    return Bank(network=network, head=head, shards=shards, about=about, temperature=temperature, courses=courses)
 
 
 def _form(network: Network, head: Head) -> dict[str, Any]:

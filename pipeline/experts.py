@@ -12,13 +12,16 @@ import torch
 from pipeline import tensors, training
 from pipeline.augment import Operation
 from pipeline.bank import write_bank
+from pipeline.calibration import temperature
 from pipeline.files import new_folder
 from pipeline.params import Count, Least, Positive, Share
 from pipeline.streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from torch import Tensor
 
     from pipeline.bank import Course
     from pipeline.parts import Parts
@@ -68,6 +71,7 @@ class School:
     """The settings, with everything that they name, and the real set that the experts learn from.
 
     Args:
+        val: what their certainty is compared with; they learn nothing from it.
         report: called with (done, all) steps of all experts.
     """
 
@@ -75,6 +79,7 @@ class School:
     network: Network
     head: Head
     real: RealSet
+    val: RealSet
     device: torch.device
     report: Callable[..., None]
 
@@ -82,7 +87,7 @@ class School:
     def decides(self) -> list[object]:
         """JSON values of all that decides the weights, besides the code."""
         form = {"network": asdict(self.network), "head": asdict(self.head)}  # type: ignore[call-overload]
-        return [asdict(self.settings), form, self.real.digest, self.device.type]
+        return [asdict(self.settings), form, self.real.digest, self.val.digest, self.device.type]
 
     def course(self, number: int) -> Course:
         """Train one expert; its weights at the start and after every epoch."""
@@ -101,11 +106,21 @@ class School:
 
     def accuracy(self, course: Course) -> dict[str, float]:
         """Of each output after the last epoch, on the training split."""
+        outputs = self._outputs(course, self.real)
+        return {name: (logits.argmax(1) == self.real.label).float().mean().item() for name, logits in outputs.items()}
+
+    def temperature(self, courses: Sequence[Course]) -> dict[str, float]:
+        """Of each output after the last epoch: what makes the experts as certain as they are right on the validation split."""
+        seen = [self._outputs(course, self.val) for course in courses]
+        label = self.val.label.repeat(len(courses))
+        return {name: temperature(torch.cat([own[name] for own in seen]), label) for name in seen[0]}
+
+    def _outputs(self, course: Course, real: RealSet) -> dict[str, Tensor]:
+        """Logits of each output after the last epoch, on every sample."""
         data = training.whole(self.real, self.device)
-        module = training.build(self.network, self.head, data, stream("accuracy")).to(self.device)
+        module = training.build(self.network, self.head, data, stream("outputs")).to(self.device)
         module.load_state_dict({name: values[-1] for name, values in course.items()})
-        probabilities = training.predict(module, self.real, self.real.normalisation, self.device)
-        return {name: (values.argmax(1) == self.real.label).float().mean().item() for name, values in probabilities.items()}
+        return training.applied(module, module, real, self.real.normalisation, self.device)
 
 
 def train_bank(out: Path, school: School, parts: Parts) -> dict[str, float]:
@@ -121,6 +136,7 @@ def train_bank(out: Path, school: School, parts: Parts) -> dict[str, float]:
         "shards": school.real.digest,
         "preprocessing": school.real.preprocessing,
         "accuracy": accuracies,
+        "temperature": school.temperature(courses),
     }
     with new_folder(out) as part:
         files = [part / f"{name}.safetensors" for name in names]

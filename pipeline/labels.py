@@ -1,7 +1,9 @@
 """Soft labels: what the experts of a bank take each piece of a synthetic set for.
 
-p_m(x) = mean over experts of softmax(z_m(x) / T), with z_m an expert's logits from modality m at the end of its course and T the
-temperature (Hinton et al., Distilling the Knowledge in a Neural Network, 2015). One label per piece, of the piece as it is stored:
+p_m(x) = mean over experts of softmax(z_m(x) / (T T_m)), with z_m an expert's logits from modality m at the end of its course, T
+the temperature (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), and T_m the one that makes experts as certain
+of modality m as they are right (pipeline/calibration.py): of two predictions that are averaged the more certain one decides, and
+one temperature for both modalities is fair where that is earned. One label per piece, of the piece as it is stored:
 students augment it and learn the same p. That few pieces and such labels go far is the finding of Qin et al., A Label is Worth a
 Thousand Images in Dataset Distillation (NeurIPS 2024); theirs have one modality, whole images and one expert.
 """
@@ -37,7 +39,7 @@ def labelled(
     An output that sees several modalities speaks for each of them.
 
     Args:
-        temperature: by modality; None gives its pieces the class as a certain label. Where all are None, the set stays as it is.
+        temperature: T by modality; None gives its pieces the class as a certain label. Where all are None, the set stays as it is.
 
     Raises:
         CellError: the bank is of other data than the real set.
@@ -58,12 +60,12 @@ def labelled(
 
 @torch.no_grad()
 def _outputs(data: Instances, bank: Bank, real: RealSet, device: torch.device) -> Iterator[dict[str, Tensor]]:
-    """Each expert's logits at the end of its course, [N, classes] by output."""
+    """Each expert's logits at the end of its course, as certain as they may be, [N, classes] by output."""
     module, passes = bank.blank(real, device), torch.split(torch.arange(len(data.label)), training.PASS)
     for expert in range(len(bank.courses)):
         module.load_state_dict(bank.between(expert, 1.0))
         parts = [module(data.take(index)) for index in passes]
-        yield {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+        yield {name: torch.cat([part[name] for part in parts]).cpu() / bank.temperature[name] for name in parts[0]}
 
 
 def _by_row(taken: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int) -> dict[str, Tensor]:

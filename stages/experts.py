@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
     """Train networks on the training split, and keep their weights at the start and after every epoch.
 
-    SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. Methods that match on trained networks,
+    SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. On the validation split beside it is
+    measured how certain they may be. Methods that match on trained networks,
     or along their trajectories, take it as --experts. Finished experts survive an interruption. The time that this run took goes to
     OUT's sibling .seconds.json.
 
@@ -29,12 +30,14 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
     from stages._seconds import write_seconds
 
     refuse_existing(out)
-    settings, real = params.build("experts", Experts), read_shards(shards)
+    settings = params.build("experts", Experts)
+    real, val = read_shards(shards), read_shards(shards.parent / "val")
     school = School(
         settings=settings,
         network=pick(every("networks", params), settings.network, "network"),
         head=pick(every("heads", params), settings.head, "head"),
         real=real,
+        val=val,
         device=device_of(device),
         report=report,
     )

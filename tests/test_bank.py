@@ -14,12 +14,13 @@ from test_plugins import built, distilled, toy_bank
 
 from pipeline import params
 from pipeline.bank import INDEX, Bank, read_bank
+from pipeline.calibration import temperature
 from pipeline.errors import CellError, OutputError, PluginError, SourceError, TensorError
 from pipeline.files import write_json
 from pipeline.rankings import Coreset, Ranking
 from pipeline.ranks import Ranks
 from pipeline.shards import read_shards
-from pipeline.training import silent
+from pipeline.training import applied, silent
 from stages._plugins import every
 from stages.distill import distill
 from stages.experts import experts
@@ -77,6 +78,15 @@ def test_the_same_shards_give_the_same_bytes(bank: Path, shards: Path, tmp_path:
     assert bytes_of(again) == bytes_of(bank)
     assert read(again).digest == read(bank).digest
     assert not list((tmp_path / ".work").iterdir())
+
+
+def test_how_certain_experts_may_be_is_measured_on_the_validation_split(bank: Path, shards: Path) -> None:
+    found, val = read(bank), read_shards(shards / "val")
+    module, told = found.blank(read_shards(shards / "train"), CPU), []
+    for expert in range(2):
+        module.load_state_dict(found.between(expert, 1.0))
+        told.append(applied(module, module, val, read_shards(shards / "train").normalisation, CPU)["logmel"])
+    assert found.temperature["logmel"] == temperature(torch.cat(told), val.label.repeat(2))
 
 
 def test_another_seed_gives_another_bank(bank: Path, shards: Path, tmp_path: Path) -> None:
@@ -150,6 +160,9 @@ def without(key: str) -> Any:
         without("params"),
         without("shards"),
         without("form"),
+        without("temperature"),
+        lambda about: {**about, "temperature": [1.0]},
+        lambda about: {**about, "temperature": {"frame": "warm"}},
         without("experts"),
         lambda about: {**about, "experts": []},
         lambda about: {**about, "experts": [{"name": "expert000.safetensors"}]},

@@ -39,7 +39,7 @@ FLOORS = [
         "selectors",
     },
     {"materials", "prompts"},
-    {"bank", "engines"},
+    {"bank", "calibration", "engines"},
     {"checkpoint", "ranks"},
     {"artifact", "datasets", "manifest", "parts", "pictures", "pool", "shards", "sounds", "store", "training", "truth"},
     {"augment", "formation", "heads", "logmel", "media", "networks", "streams", "tables", "tensors"},

@@ -60,6 +60,13 @@ def test_a_modality_with_fewer_pieces_has_fewer_labels() -> None:
     assert {m: values.shape[1] for m, values in made.soft_label.items()} == {"frame": 1, "logmel": 4}
 
 
+def test_labels_are_softer_by_what_makes_the_experts_as_certain_as_they_are_right() -> None:
+    doubted = dataclasses.replace(bank(), temperature={"frame": 3.0, "logmel": 1.0})
+    made = labelled(toy_synthetic(), doubted, toy_real(), {"frame": 4.0, "logmel": 4.0}, CPU)
+    assert torch.allclose(made.soft_label["frame"], soft(temperature=12.0).soft_label["frame"], atol=1e-6)
+    assert torch.equal(made.soft_label["logmel"], soft().soft_label["logmel"])
+
+
 def test_heat_makes_labels_even() -> None:
     assert all((values - 0.5).abs().max() < 1e-3 for values in soft(temperature=1e6).soft_label.values())
 

@@ -97,11 +97,18 @@ def toy_bank() -> Bank:
     """Two experts of two epochs on the toy."""
     settings = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
     school = School(
-        settings=settings, network=NETWORKS["convnet"], head=built("heads", "ensemble"), real=toy_real(), device=CPU, report=silent
+        settings=settings,
+        network=NETWORKS["convnet"],
+        head=built("heads", "ensemble"),
+        real=toy_real(),
+        val=toy_real(),
+        device=CPU,
+        report=silent,
     )
     courses = [school.course(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
-    return Bank(network=school.network, head=school.head, shards="toy0", about=about, courses=courses)
+    certain = {"frame": 1.0, "logmel": 1.0}
+    return Bank(network=school.network, head=school.head, shards="toy0", about=about, temperature=certain, courses=courses)
 
 
 def materials(**changes: Any) -> Materials:
