@@ -13,7 +13,8 @@ def report(results: Path, out: Path, *, params: Params) -> str:
     """Gather the scores of the grid's cells into one page that needs nothing else, and tables beside it.
 
     RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json, .md,
-    .tex, .txt, .accuracy.csv and .losses.csv carry the same numbers.
+    .tex, .txt, .accuracy.csv, .losses.csv and .taught.csv carry the same numbers; students of `avdistill teach` are read from each
+    set's folder `taught`.
 
     Example: avdistill report work report/index.html
     """

@@ -12,6 +12,7 @@ from pipeline.reporting._gallery import gallery
 from pipeline.reporting._latex import latex
 from pipeline.reporting._page import page
 from pipeline.reporting._results import gather
+from pipeline.reporting._taught import taught_csv
 from pipeline.reporting._texts import markdown, terminal
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.logmel import LogMel
     from pipeline.params import Grid
 
-SUFFIXES = (".html", ".csv", ".json", ".md", ".txt", ".tex", ".losses.csv", ".accuracy.csv")
+SUFFIXES = (".html", ".csv", ".json", ".md", ".txt", ".tex", ".losses.csv", ".accuracy.csv", ".taught.csv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ def write(
         ".csv": scores_csv(found),
         ".accuracy.csv": accuracy_csv(found),
         ".losses.csv": losses_csv(found),
+        ".taught.csv": taught_csv(found.boards),
         ".json": means_json(found),
         ".md": markdown(found),
         ".tex": latex(found),

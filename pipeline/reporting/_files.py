@@ -8,13 +8,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pipeline.reporting._scores import RECOGNITION
-from pipeline.reporting._words import scale
+from pipeline.reporting._taught import FOLDER, taught_means
+from pipeline.reporting._words import numbers, scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeline.reporting._results import Board, Results
-    from pipeline.reporting._scores import Entries, Entry, Summary
+    from pipeline.reporting._scores import Entries, Entry
 
 # The method that the ceiling goes by in tables for machines.
 WHOLE = "whole"
@@ -31,7 +32,7 @@ def rows(board: Board) -> Iterator[tuple[str, int | None, int | None, Entries]]:
 def scores_csv(found: Results) -> str:
     """One row per cell x measure x metric x view, and the ceilings; fractions, and numbers of their own as they are."""
     lines = [
-        [board.dataset, method, ipc, *measure, metric, view, *_numbers(summary), size]
+        [board.dataset, method, ipc, *measure, metric, view, *numbers(summary), size]
         for board in found.boards
         for method, ipc, size, entries in rows(board)
         for measure in found.measures
@@ -46,7 +47,7 @@ def accuracy_csv(found: Results) -> str:
     """What the plot of accuracies draws: the joint view under each protocol, with the headline's network and head."""
     drawn = [measure for measure in found.recognition if measure[1:3] == found.headline[1:3]]
     lines = [
-        [board.dataset, method, ipc, measure.protocol, *_numbers(entries[measure].joint)]
+        [board.dataset, method, ipc, measure.protocol, *numbers(entries[measure].joint)]
         for board in found.boards
         for method, ipc, _, entries in rows(board)
         for measure in drawn
@@ -66,13 +67,17 @@ def losses_csv(found: Results) -> str:
 
 
 def means_json(found: Results) -> str:
-    """dataset -> "<method>-ipc<k>" or "whole" -> measure -> means in percent: what `dvc metrics show` flattens."""
+    """dataset -> "<method>-ipc<k>" or "whole" -> measure -> means in percent: what `dvc metrics show` flattens.
+
+    Students with a teacher, where there are some, stand beside them under "taught".
+    """
     names = found.names
     values = {
         board.dataset: {
             (method if ipc is None else f"{method}-ipc{ipc}"): {name: _means(entries[measure]) for measure, name in names.items()}
             for method, ipc, _, entries in rows(board)
         }
+        | ({FOLDER: taught_means(board)} if board.taught else {})
         for board in found.boards
     }
     return json.dumps(values, indent=1) + "\n"
@@ -86,11 +91,6 @@ def _means(entry: Entry) -> dict[str, Any]:
         metric: {view: round(scale(metric) * summary.mean, 2) for view, summary in views.items()}
         for metric, views in entry.metrics.items()
     }
-
-
-def _numbers(summary: Summary) -> list[str | int]:
-    spread = (summary.mean, summary.std, summary.low, summary.high)
-    return [*("" if number is None else f"{number:.6f}" for number in spread), summary.n]
 
 
 def _joined(head: tuple[str, ...], lines: list[list[Any]]) -> str:

@@ -17,6 +17,7 @@ from pipeline.reporting._script import SCRIPT, SOURCE
 from pipeline.reporting._shows import gallery_table
 from pipeline.reporting._style import CSS
 from pipeline.reporting._tables import ablation_table, choice_table, cost_table, score_table, standing_table, task_table
+from pipeline.reporting._taught import taught_tables
 from pipeline.reporting._words import count, interval, measure_name, view_name
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _dataset(found: Results, i: int, shown: Mapping[str, Gallery], sounds: int) 
         _titled("Other networks and heads", _choices(board, found)),
         _titled("Other scores of recognition", _others(board, found, i)),
         *(_titled(f"Task: {measure.task}", task_table(board, measure)) for measure in found.others),
+        _titled("Does a teacher help?", taught_tables(board)),
         _titled("What is taken for what", _confusions(board, found)),
         _titled("Where the sets lie among real windows", plane_figure(board, found, f"set{i}-plane")),
         _titled("Loss while distilling", loss_figure(board, found, f"set{i}-losses")),

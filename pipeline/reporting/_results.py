@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import SourceError
 from pipeline.files import read_json
 from pipeline.reporting._scores import RECOGNITION, Entries, Entry, Measure, read_scores
+from pipeline.reporting._taught import Taught, read_taught
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,7 @@ class Board:
     """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches.
 
     Args:
+        taught: students with a teacher, see `avdistill teach`.
         scoring: the time of the ceiling; `schooling`: that of the bank of experts, where there is one.
     """
 
@@ -80,6 +82,7 @@ class Board:
     scoring: Seconds | None
     schooling: Seconds | None
     cells: dict[tuple[str, int], Cell]
+    taught: tuple[Taught, ...]
 
     def row(self, method: str, ipc: int, measure: Measure) -> Entry:
         """The entry of one cell."""
@@ -163,6 +166,7 @@ def _board(results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[in
         scoring=_seconds(path, "ceiling"),
         schooling=_seconds(results / dataset / "experts", "experts"),
         cells=cells,
+        taught=read_taught(results / dataset, about["classes"]),
         **{name: _count(about, name, path, "ceiling") for name in counts},
     )
 

@@ -98,7 +98,7 @@ def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[s
 def _entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
     measure = Measure(*(str(value[name]) for name in Measure._fields))
     metrics = {
-        metric: {view: _summary(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in views.items()}
+        metric: {view: summary_of(x, f"{path}: {metric} of {view} ({measure})", again) for view, x in views.items()}
         for metric, views in value["metrics"].items()
     }
     if measure.task != RECOGNITION:
@@ -119,7 +119,8 @@ def _refuse_misshapen(entry: Entry, classes: int, where: str, again: str) -> Non
         raise SourceError(f"{where} has a confusion matrix that is not {classes} x {classes}, the number of classes; {again}")
 
 
-def _summary(value: Mapping[str, Any], where: str, again: str) -> Summary:
+def summary_of(value: Mapping[str, Any], where: str, again: str) -> Summary:
+    """A summary as it stands in a file; a SourceError where a number is none."""
     numbers = {"mean": value["mean"], "std": value.get("std", 0.0), "low": value.get("low"), "high": value.get("high")}
     for name, number in numbers.items():
         if number is not None and not math.isfinite(number):

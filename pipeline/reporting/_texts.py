@@ -9,14 +9,16 @@ from pipeline.reporting._files import WHOLE, rows
 from pipeline.reporting._results import best
 from pipeline.reporting._scores import ACCURACY
 from pipeline.reporting._tables import correlation
+from pipeline.reporting._taught import by_student, lines_of, metrics_of
 from pipeline.reporting._words import interval, measure_name, signed, spread, told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pipeline.reporting._results import Board, Results
     from pipeline.reporting._scores import Entry, Measure
+    from pipeline.reporting._taught import Taught
 
 
 def markdown(found: Results) -> str:
@@ -29,6 +31,7 @@ def markdown(found: Results) -> str:
             parts += [_score_table(board, measure, metric, view, found) for metric, view in places]
         parts.append(_standing_table(board, found))
         parts += [_task_table(board, measure) for measure in found.others]
+        parts += [_taught_table(board, student, sets) for student, sets in by_student(board.taught).items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -70,6 +73,16 @@ def _task_table(board: Board, measure: Measure) -> str:
     heads = ["method", "IPC", *(f"{metric} {view}" for metric, view in places), *(["Spearman"] if ranks else [])]
     title = f"{board.dataset}, task {measure.task}, {measure_name(measure)}"
     return _table(title, heads, [*lines, line(WHOLE, "", whole)])
+
+
+def _taught_table(board: Board, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
+    metrics = metrics_of(sets)
+    lines = [
+        [name, called, *(told(m, one.metrics[m][key]) if key in one.metrics[m] else "" for m in metrics)]
+        for name, methods in sets.items()
+        for called, one, key in lines_of(methods)
+    ]
+    return _table(f"{board.dataset}, students {student}", ["training set", "method", *metrics], lines)
 
 
 def _two(value: float | None) -> str:
