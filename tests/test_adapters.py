@@ -5,18 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import wave
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import REAL_DATA, ROOT, values
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import refused, run
-from toy_sources import TOYS
+from toy_sources import TOYS, sounded
 
 from pipeline import params, plugins
 from pipeline.datasets import _tree
@@ -420,13 +418,7 @@ def test_ingest_says_what_is_missing_and_how_to_list_it(tmp_path: Path) -> None:
 
 def test_sounds_become_shards(tmp_path: Path) -> None:
     """An audio-only set from its annotation file to its samples, one of two classes a second of noise, the other one of tone."""
-    root = TOYS["esc50"](tmp_path / "media")
-    rng = np.random.default_rng(0)
-    for path in root.rglob("*.wav"):
-        tone = 8000 * np.sin(np.arange(16000) / 5) if path.stem[-1] == "0" else rng.normal(0, 4000, 16000)
-        with wave.open(str(path), "wb") as sound:
-            sound.setparams((1, 2, 16000, 0, "NONE", ""))
-            sound.writeframes(tone.astype("<i2").tobytes())
+    root = sounded(TOYS["esc50"](tmp_path / "media"))
     assert run("ingest", "esc50", "--root", root, "--out", tmp_path / "manifest.csv").returncode == 0
     sound_only = ("--set", "decode.modalities=[logmel]", "--set", "decode.max_reject_fraction=0.1")
     result = run(*sound_only, "decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable
@@ -13,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ORIGIN, REAL_DATA, TINY, toy_real, values, write_split
+from conftest import ORIGIN, REAL_DATA, ROOT, TINY, toy_real, values, write_split
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from test_adapters import built as dataset
 from test_adapters import listed
 from test_adapters import real as annotated
-from toy_sources import TOYS
+from toy_sources import TOYS, sounded
 from toy_space import settings, toy_space, toy_texts
 
 from pipeline.errors import CellError, PipelineError, SourceError, StoreError
@@ -447,6 +449,21 @@ def test_the_command_tells_every_row(files: Path) -> None:
     metrics = next(row for row in result["rows"] if row["row"] == "mlp")["metrics"]
     assert (metrics["accuracy_pooled"]["n"], metrics["accuracy_folds"]["n"]) == (2, 8)
     assert told[-2:] == ["24 clips in folds, 0 more have no vector; 0 of 2 classes are in no test clip", f"-> {files / 'out.json'}"]
+
+
+@pytest.mark.slow
+def test_one_command_goes_from_media_and_weights_to_the_rows(tmp_path: Path, toy_clap: Path) -> None:
+    root = sounded(TOYS["esc50"](tmp_path / "media"))
+    changes = ("decode.wave.rate=1000", "decode.max_reject_fraction=0.1", 'extract-text.templates=["a {}"]', *SMALL)
+    given = [word for change in changes for word in ("--set", change)]
+    place = tmp_path / "out"
+    command = [sys.executable, "benchmarks/prototypes.py", "esc50", str(root), str(place), "--model", str(toy_clap), *given]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert told.returncode == 0, told.stderr
+    rows = json.loads((place / "prototypes.json").read_text())["rows"]
+    assert {row["row"] for row in rows if "metrics" in row} == {"zero-shot", "prototypes", "supervised prototypes", "linear", "mlp"}
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (again.returncode, again.stdout) == (0, "")
 
 
 def test_what_is_not_at_hand_is_not_run(files: Path) -> None:

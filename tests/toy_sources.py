@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 
+import numpy as np
 from conftest import values
 
 
@@ -81,6 +83,17 @@ def fsd50k(root: Path) -> Path:
     }
     media = [f"FSD50K.dev_audio/{name}.wav" for name, *_ in dev] + [f"FSD50K.eval_audio/{name}.wav" for name, _ in test]
     return write(root, lists, media)
+
+
+def sounded(root: Path) -> Path:
+    """A root of esc50 whose placeholders are sounds of a second: one class a tone, the other one noise."""
+    rng = np.random.default_rng(0)
+    for path in sorted(root.rglob("*.wav")):
+        tone = 8000 * np.sin(np.arange(16000) / 5) if path.stem[-1] == "0" else rng.normal(0, 4000, 16000)
+        with wave.open(str(path), "wb") as sound:
+            sound.setparams((1, 2, 16000, 0, "NONE", ""))
+            sound.writeframes(tone.astype("<i2").tobytes())
+    return root
 
 
 LABELS = ("Church bell", "Male speech, man speaking")
