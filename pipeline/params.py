@@ -127,7 +127,7 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
 
 def _yaml(text: str) -> Any:
     """YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word."""
-    return YAML(typ="safe", pure=True).load(text)
+    return YAML(typ="safe").load(text)
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
