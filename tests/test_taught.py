@@ -61,7 +61,9 @@ def test_the_same_numbers_stand_in_csv_and_json(results: Path, out: Path) -> Non
 def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
     missing = ["teacher logmel: not run: needs logmel vectors of every training window, by one encoder"]
     page = told(results, out, one=taught("kd", "whole", 0.4, not_run=missing))
-    assert f"whole: {missing[0]}." in text_of(page)
+    row, needs = missing[0].split(": ", 1)
+    assert f'<th scope="row">{row}</th><td colspan="3">{needs}</td>' in text_of(page)
+    assert f"| whole | {row} | {needs} |" in text_of(page, ".md")
 
 
 @pytest.mark.parametrize(

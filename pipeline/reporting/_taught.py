@@ -37,7 +37,7 @@ class Taught:
     Args:
         student: what it is and whose vectors teach it, as "frame <- logmel"; `train_set`: what it learns from, of so many `rows`.
         metrics: metric -> the student, the student with a teacher, or a teacher alone -> summary.
-        not_run: rows for which something was missing, each a sentence.
+        not_run: rows for which something was missing -> what they need.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Taught:
     rows: int
     classes: tuple[str, ...]
     metrics: dict[str, dict[str, Summary]]
-    not_run: tuple[str, ...]
+    not_run: dict[str, str]
 
     def lines(self, *, bounds: bool) -> list[tuple[str, str]]:
         """(row, how it is called) of what this method's students have a share in, or of the bounds, in which they have none."""
@@ -85,7 +85,7 @@ def _read(path: Path) -> Taught:
                 metric: {name: summary_of(x, f"{path}: {metric} of {name}", again) for name, x in rows.items()}
                 for metric, rows in scores["metrics"].items()
             },
-            not_run=tuple(value["not_run"]),
+            not_run=dict(line.split(": ", 1) for line in value["not_run"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path} lacks what a report is made of ({type(error).__name__}: {error}); {again}") from error
@@ -117,22 +117,25 @@ def taught_tables(board: Board) -> str:
 
 
 def _table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
-    metrics, bodies, missing = metrics_of(sets), [], []
+    metrics, bodies = metrics_of(sets), []
     for name, methods in sets.items():
         told = f"{escape(name)}: {methods[0].rows} training rows"
         head = f'<tr class="fixed"><th scope="rowgroup" colspan="{len(metrics) + 1}">{told}</th></tr>'
         rows = [
-            row(called, [_cell(metric, one.metrics[metric].get(key)) for metric in metrics])
+            row(called, [_cell(metric, one.metrics.get(metric, {}).get(key)) for metric in metrics])
             for called, one, key in lines_of(methods)
         ]
+        rows += [
+            row(called, [cell(escape(needs), None, f' colspan="{len(metrics)}"')], ' class="fixed"')
+            for called, needs in methods[0].not_run.items()
+        ]
         bodies.append(f"<tbody>{head}{''.join(rows)}</tbody>")
-        missing += [f"{name}: {line}." for line in methods[0].not_run]
     caption = (
         f"Students {escape(student)}: mean ± standard deviation over seeds, in %, and below it the 95&nbsp;% interval over test "
         "clips; R@k and mAP are of test clips among all training clips. A name with + is the mean of the student's prediction and "
-        f"the teacher's; rows without a method's name have no student in them. {escape(' '.join(missing))}"
+        "the teacher's; rows without a method's name have no student in them."
     )
-    return table(f"Students {student} on {dataset}", caption.strip(), heads(["method", *metrics]), "".join(bodies))
+    return table(f"Students {student} on {dataset}", caption, heads(["method", *metrics]), "".join(bodies))
 
 
 def _cell(metric: str, summary: Summary | None) -> str:

@@ -78,10 +78,12 @@ def _task_table(board: Board, measure: Measure) -> str:
 def _taught_table(board: Board, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
     metrics = metrics_of(sets)
     lines = [
-        [name, called, *(told(m, one.metrics[m][key]) if key in one.metrics[m] else "" for m in metrics)]
+        [name, called, *(told(m, one.metrics[m][key]) if key in one.metrics.get(m, {}) else "" for m in metrics)]
         for name, methods in sets.items()
         for called, one, key in lines_of(methods)
     ]
+    blank = [""] * (len(metrics) - 1)
+    lines += [[name, called, needs, *blank] for name, methods in sets.items() for called, needs in methods[0].not_run.items()]
     return _table(f"{board.dataset}, students {student}", ["training set", "method", *metrics], lines)
 
 
