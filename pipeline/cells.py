@@ -135,6 +135,8 @@ def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
         return {"picks": {}, "trials": [], "seconds": 0.0}
     if ranks.told(path.exists):
         return ranks.told(lambda: read_json(path, "distill"))
+    for variant in variants:  # one that cannot begin is told before the others have taken their time
+        variant.begin(cell.materials, ipc=cell.ipc, seed=seed)
     for number, variant in enumerate(variants, start=1):
         _descended(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
     return ranks.told(tune)

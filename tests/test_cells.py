@@ -18,10 +18,12 @@ from test_golden import SETTINGS, bank
 from test_plugins import materials, toy_bench
 
 from pipeline import cells, estimates, plugins
+from pipeline.distillers.jcf import Candidate
 from pipeline.errors import CellError
 from pipeline.estimates import describe, estimate
 from pipeline.evaluation import Evaluate
 from pipeline.materials import Machine
+from pipeline.rankings import Ranking
 from pipeline.records import RealSet
 from pipeline.training import silent
 from stages import cli
@@ -111,6 +113,22 @@ def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
     figures = [own for _, _, own in report.calls]
     assert figures[:2] == [{"candidate": "1 of 2"}, {"candidate": "2 of 2"}]
     assert figures[-1] == {"seed": "5 (2 of 2)"}
+
+
+def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path: Path) -> None:
+    report, ranking = Told(), materials().coresets["herding"].ranking
+    few = Ranking({label: keys[:6] for label, keys in ranking.best(12).items()})
+    finer = Candidate(
+        rates={"frame": 0.5, "logmel": 0.5},
+        formation={"frame": (2, 2), "logmel": (4, 2)},
+        temperature={"frame": 4.0, "logmel": 4.0},
+    )
+    given = cell("jcf", report=report, others=(finer,))
+    coresets = {"herding": dataclasses.replace(given.materials.coresets["herding"], ranking=few)}
+    given = dataclasses.replace(given, ipc=1, materials=dataclasses.replace(given.materials, coresets=coresets))
+    with pytest.raises(CellError, match="class 'class0' has 6 of the 8 samples that are needed; raise `most`"):
+        cells.distil(given, [0], tmp_path / "out", tmp_path)
+    assert not report.calls
 
 
 def test_a_single_candidate_is_no_candidate(tmp_path: Path) -> None:
