@@ -179,7 +179,8 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatc
 @pytest.fixture
 def bad(toy_data: Path, tmp_path: Path) -> Path:
     """A folder of bad input beside the toy on disk."""
-    write_split(tmp_path / "other", other())
+    for split in ("train", "val"):
+        write_split(tmp_path / "other" / split, other())
     (tmp_path / "empty").mkdir()
     return tmp_path
 
@@ -216,7 +217,9 @@ def test_a_bank_of_other_data_is_one_line(
 ) -> None:
     experts_of_other = bad / "experts"
     argv = [word for change in TINY for word in ("--set", change)]
-    monkeypatch.setattr(sys, "argv", ["avdistill", *argv, "experts", str(bad / "other"), str(experts_of_other), "--quiet"])
+    monkeypatch.setattr(
+        sys, "argv", ["avdistill", *argv, "experts", str(bad / "other" / "train"), str(experts_of_other), "--quiet"]
+    )
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
         cli.main()
