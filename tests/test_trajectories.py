@@ -55,7 +55,8 @@ def bank_of(head: str, modality: str | None) -> Bank:
     """The toy's bank in float64, of another head or of one modality."""
     bank, real = toy_bank(), alone(modality) if modality else toy_real()
     trained = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
-    school = School(settings=trained, network=bank.network, head=built("heads", head), real=real, device=CPU, report=silent)
+    given = built("heads", head)
+    school = School(settings=trained, network=bank.network, head=given, real=real, val=real, device=CPU, report=silent)
     courses = [{name: course.double() for name, course in school.course(number).items()} for number in range(2)]
     return dataclasses.replace(bank, head=school.head, courses=courses)
 
