@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import OutputError, ParamsError
 from pipeline.files import new_file, refuse_existing
-from pipeline.reporting._files import accuracy_csv, losses_csv, means_json, scores_csv
+from pipeline.reporting._files import accuracy_csv, losses_csv, means_json, scores_csv, taught_csv
 from pipeline.reporting._gallery import gallery
 from pipeline.reporting._latex import latex
 from pipeline.reporting._page import page
 from pipeline.reporting._results import gather
-from pipeline.reporting._taught import taught_csv
 from pipeline.reporting._texts import markdown, terminal
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def write(
         ".csv": scores_csv(found),
         ".accuracy.csv": accuracy_csv(found),
         ".losses.csv": losses_csv(found),
-        ".taught.csv": taught_csv(found.boards),
+        ".taught.csv": taught_csv(found),
         ".json": means_json(found),
         ".md": markdown(found),
         ".tex": latex(found),

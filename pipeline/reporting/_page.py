@@ -16,8 +16,15 @@ from pipeline.reporting._scores import ACCURACY
 from pipeline.reporting._script import SCRIPT, SOURCE
 from pipeline.reporting._shows import gallery_table
 from pipeline.reporting._style import CSS
-from pipeline.reporting._tables import ablation_table, choice_table, cost_table, score_table, standing_table, task_table
-from pipeline.reporting._taught import taught_tables
+from pipeline.reporting._tables import (
+    ablation_table,
+    choice_table,
+    cost_table,
+    score_table,
+    standing_table,
+    task_table,
+    taught_tables,
+)
 from pipeline.reporting._words import count, interval, measure_name, view_name
 
 if TYPE_CHECKING:

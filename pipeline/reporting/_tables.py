@@ -10,14 +10,16 @@ from pipeline.reporting._compare import spearman
 from pipeline.reporting._html import cell, head, heads, row, table
 from pipeline.reporting._results import best
 from pipeline.reporting._scores import ACCURACY
+from pipeline.reporting._taught import by_student, lines_of, metrics_of
 from pipeline.reporting._words import count, interval, measure_name, signed, spread, time, view_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.reporting._compare import Difference, Standing
     from pipeline.reporting._results import Board, Results, Seconds
     from pipeline.reporting._scores import Entry, Measure, Summary
+    from pipeline.reporting._taught import Taught
 
 # What a task asks, for readers who have not met it; a task that is not here goes by its name.
 TASKS = {
@@ -206,6 +208,37 @@ def task_table(board: Board, measure: Measure) -> str:
     says = f"Task {measure.task} on {board.dataset}, {measure_name(measure)}"
     rows = f"<tbody>{''.join(lines)}</tbody><tfoot>{last}</tfoot>"
     return table(says, caption, f"<tr>{top}</tr><tr>{second}</tr>", rows)
+
+
+def taught_tables(board: Board) -> str:
+    """Students with a teacher: one table for each kind of student, rows grouped by training set."""
+    return "".join(_taught_table(board.dataset, student, sets) for student, sets in by_student(board.taught).items())
+
+
+def _taught_table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
+    metrics, bodies = metrics_of(sets), []
+    for name, methods in sets.items():
+        told = f"{escape(name)}: {methods[0].rows} training rows"
+        label = f'<tr class="fixed"><th scope="rowgroup" colspan="{len(metrics) + 1}">{told}</th></tr>'
+        rows = [
+            row(called, [_taught_score(metric, one.metrics.get(metric, {}).get(key)) for metric in metrics])
+            for called, one, key in lines_of(methods)
+        ]
+        rows += [
+            row(called, [cell(escape(needs), None, f' colspan="{len(metrics)}"')], ' class="fixed"')
+            for called, needs in methods[0].not_run.items()
+        ]
+        bodies.append(f"<tbody>{label}{''.join(rows)}</tbody>")
+    caption = (
+        f"Students {escape(student)}: mean ± standard deviation over seeds, in %, and below it the 95&nbsp;% interval over test "
+        "clips; R@k and mAP are of test clips among all training clips. A name with + is the mean of the student's prediction and "
+        "the teacher's; rows without a method's name have no student in them."
+    )
+    return table(f"Students {student} on {dataset}", caption, heads(["method", *metrics]), "".join(bodies))
+
+
+def _taught_score(metric: str, summary: Summary | None) -> str:
+    return cell("&ndash;") if summary is None else _score(metric, summary, "", leads=False)
 
 
 def correlation(entry: Entry, whole: Entry) -> float | None:

@@ -1,28 +1,22 @@
-"""Students with a teacher, in a report: what `avdistill teach` wrote into a data set's folder `taught`, side by side.
+"""Students with a teacher: what `avdistill teach` wrote into a data set's folder `taught`, read and put side by side.
 
 Rows are grouped by training set, so that a grid of sets and methods answers whether a teacher helps, and where.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SourceError
 from pipeline.files import read_json
-from pipeline.reporting._html import cell, heads, row, table
 from pipeline.reporting._scores import summary_of
-from pipeline.reporting._words import interval, numbers, scale, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.reporting._results import Board
     from pipeline.reporting._scores import Summary
 
 FOLDER = "taught"
@@ -109,65 +103,3 @@ def lines_of(methods: Sequence[Taught]) -> Iterator[tuple[str, Taught, str]]:
 def metrics_of(sets: Mapping[str, Sequence[Taught]]) -> list[str]:
     """The metrics of any of them, in their order."""
     return list(dict.fromkeys(metric for methods in sets.values() for one in methods for metric in one.metrics))
-
-
-def taught_tables(board: Board) -> str:
-    """One table for each kind of student."""
-    return "".join(_table(board.dataset, student, sets) for student, sets in by_student(board.taught).items())
-
-
-def _table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
-    metrics, bodies = metrics_of(sets), []
-    for name, methods in sets.items():
-        told = f"{escape(name)}: {methods[0].rows} training rows"
-        head = f'<tr class="fixed"><th scope="rowgroup" colspan="{len(metrics) + 1}">{told}</th></tr>'
-        rows = [
-            row(called, [_cell(metric, one.metrics.get(metric, {}).get(key)) for metric in metrics])
-            for called, one, key in lines_of(methods)
-        ]
-        rows += [
-            row(called, [cell(escape(needs), None, f' colspan="{len(metrics)}"')], ' class="fixed"')
-            for called, needs in methods[0].not_run.items()
-        ]
-        bodies.append(f"<tbody>{head}{''.join(rows)}</tbody>")
-    caption = (
-        f"Students {escape(student)}: mean ± standard deviation over seeds, in %, and below it the 95&nbsp;% interval over test "
-        "clips; R@k and mAP are of test clips among all training clips. A name with + is the mean of the student's prediction and "
-        "the teacher's; rows without a method's name have no student in them."
-    )
-    return table(f"Students {student} on {dataset}", caption, heads(["method", *metrics]), "".join(bodies))
-
-
-def _cell(metric: str, summary: Summary | None) -> str:
-    if summary is None:
-        return cell("&ndash;")
-    ends = interval(metric, summary, "&ndash;")
-    return cell(spread(metric, summary) + (f"<small>{ends}</small>" if ends else ""), summary.mean, f' title="n = {summary.n}"')
-
-
-def taught_csv(boards: Sequence[Board]) -> str:
-    """One row per data set x student x training set x method x metric x row; fractions."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("dataset", "student", "train_set", "method", "metric", "row", "mean", "std", "low", "high", "n"))
-    for board in boards:
-        for one in board.taught:
-            for metric, rows in one.metrics.items():
-                for name, summary in rows.items():
-                    writer.writerow([board.dataset, one.student, one.train_set, one.method, metric, name, *numbers(summary)])
-    return stream.getvalue()
-
-
-def taught_means(board: Board) -> dict[str, Any]:
-    """student -> training set -> method -> metric -> row -> mean in percent, for `dvc metrics`."""
-    return {
-        student: {name: {one.method: _means(one) for one in methods} for name, methods in sets.items()}
-        for student, sets in by_student(board.taught).items()
-    }
-
-
-def _means(one: Taught) -> dict[str, dict[str, float]]:
-    return {
-        metric: {name: round(scale(metric) * summary.mean, 2) for name, summary in rows.items()}
-        for metric, rows in one.metrics.items()
-    }

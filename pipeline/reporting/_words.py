@@ -31,12 +31,6 @@ def interval(metric: str, summary: Summary, between: str) -> str:
     return f"{scale(metric) * summary.low:.1f}{between}{scale(metric) * summary.high:.1f}"
 
 
-def numbers(summary: Summary) -> list[str | int]:
-    """mean, std, low, high and n, as tables for machines have them."""
-    spread = (summary.mean, summary.std, summary.low, summary.high)
-    return [*("" if number is None else f"{number:.6f}" for number in spread), summary.n]
-
-
 def told(metric: str, summary: Summary) -> str:
     """mean ± std [low, high]"""
     ends = interval(metric, summary, ", ")
