@@ -14,11 +14,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 PIECES = "{frame: [2, 2], logmel: [2, 2]}"
-# The other formations of presets/small.yaml, with the class as label.
+# The candidates of presets/small.yaml beside the first, with the class as label.
 HARD = "{frame: null, logmel: null}"
-OTHER = f"{{rates: {{frame: 30.0, logmel: 30.0}}, formation: {{frame: [1, 1], logmel: [2, 4]}}, temperature: {HARD}}}"
-FINER = f"{{rates: {{frame: 30.0, logmel: 30.0}}, formation: {{frame: [4, 4], logmel: [4, 2]}}, temperature: {HARD}}}"
+OTHERS = ", ".join(
+    f"{{rates: {{frame: {frame}, logmel: {logmel}}}, formation: {formation}, temperature: {HARD}}}"
+    for frame, logmel, formation in (
+        (30.0, 30.0, "{frame: [1, 1], logmel: [2, 4]}"),
+        (30.0, 30.0, "{frame: [4, 4], logmel: [4, 2]}"),
+        (10.0, 300.0, "{frame: [2, 2], logmel: [2, 4]}"),
+    )
+)
 # Row -> method, and what is changed in its section of `distill`.
 ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
@@ -35,10 +43,11 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "dm-matched": ("dm", {"rates": "{frame: [4.2], logmel: [4.2]}"}),
     "avdd-unequal": ("avdd", {"weight_joint": 10.0, "weight_gap": 1.0}),
     "cross": ("cross", {}),
+    "avdd-labelled": ("avdd", {}),
     # What each ingredient of jcf is worth.
     "jcf": ("jcf", {}),
     "labelled": ("labelled", {}),
-    "jcf-hard": ("jcf", {"temperature": HARD, "others": f"[{OTHER}, {FINER}]"}),
+    "jcf-hard": ("jcf", {"temperature": HARD, "others": f"[{OTHERS}]"}),
     "jcf-mean": ("jcf", {"bandwidth": 0.01}),
     "jcf-marginals": ("jcf", {"joint": 0.0}),
     "jcf-untrained": ("jcf", {"last": 0.0}),
@@ -50,6 +59,8 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "jcf-start-random": ("jcf", {"start": "random"}),
     "jcf-start-kmeans": ("jcf", {"start": "kmeans"}),
 }
+# Row -> the row whose sets it has, with the experts' labels in place of the class.
+LABELLED = {"avdd-labelled": "avdd"}
 BASELINE = "avdd"
 
 
@@ -87,9 +98,34 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
         (published, ("publish", artifacts, scores, published)),
     ]
     place.mkdir(parents=True, exist_ok=True)
+    if row in LABELLED and not synthetic.exists():
+        label(place.parents[1] / LABELLED[row] / place.name / "synthetic", name, synthetic, Path(params))
     for output, command in steps:
         if not output.exists():
             avdistill(params, changes, *command)
+
+
+def label(made: Path, name: str, out: Path, values: Path) -> None:
+    """The sets of another row, with labels of the temperature that row `labelled` has."""
+    import torch
+
+    from pipeline import tensors
+    from pipeline.bank import read_bank
+    from pipeline.files import new_folder
+    from pipeline.labels import labelled
+    from pipeline.params import load
+    from pipeline.plugins import find
+    from pipeline.shards import read_shards
+    from stages._bench import Means
+
+    params = load(values)
+    means, teacher = Means.of(params), params.build("distill.labelled", find("distillers", "labelled"))
+    bank = read_bank(Path("work") / name / "experts", means.networks, means.heads)
+    real = read_shards(Path("data") / name / "shards/train")
+    with new_folder(out) as part:
+        for path in sorted(made.glob("seed*.safetensors")):
+            soft = labelled(tensors.load_synthetic(path), bank, real, teacher.temperature, torch.device("cpu"))
+            tensors.save_synthetic(part / path.name, soft)
 
 
 def avdistill(params: str, changes: list[str], *command: object) -> None:
