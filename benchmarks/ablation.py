@@ -106,7 +106,7 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
 
 
 def label(made: Path, name: str, out: Path, values: Path) -> None:
-    """The sets of another row, with labels of the temperature that row `labelled` has."""
+    """The sets of another row, with labels of the temperature that row `labelled` has; their seconds are the other row's too."""
     import torch
 
     from pipeline import tensors
@@ -126,6 +126,8 @@ def label(made: Path, name: str, out: Path, values: Path) -> None:
         for path in sorted(made.glob("seed*.safetensors")):
             soft = labelled(tensors.load_synthetic(path), bank, real, teacher.temperature, torch.device("cpu"))
             tensors.save_synthetic(part / path.name, soft)
+        shutil.copy(made / "losses.csv", part)
+    shutil.copy(made.with_suffix(".seconds.json"), out.with_suffix(".seconds.json"))
 
 
 def avdistill(params: str, changes: list[str], *command: object) -> None:
