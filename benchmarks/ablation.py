@@ -9,6 +9,7 @@ already are not made again.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 PIECES = "{frame: [2, 2], logmel: [2, 2]}"
-# The candidates of presets/small.yaml beside the first, with the class as label.
 HARD = "{frame: null, logmel: null}"
-OTHERS = ", ".join(
-    f"{{rates: {{frame: {frame}, logmel: {logmel}}}, formation: {formation}, temperature: {HARD}}}"
-    for frame, logmel, formation in (
-        (30.0, 30.0, "{frame: [1, 1], logmel: [2, 4]}"),
-        (30.0, 30.0, "{frame: [4, 4], logmel: [4, 2]}"),
-        (10.0, 300.0, "{frame: [2, 2], logmel: [2, 4]}"),
-    )
-)
+# Stands for the candidates of the params file, with the class as label.
+HARDENED = object()
 # Row -> method, and what is changed in its section of `distill`.
 ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
@@ -47,7 +41,7 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # What each ingredient of jcf is worth.
     "jcf": ("jcf", {}),
     "labelled": ("labelled", {}),
-    "jcf-hard": ("jcf", {"temperature": HARD, "others": f"[{OTHERS}]"}),
+    "jcf-hard": ("jcf", {"temperature": HARD, "others": HARDENED}),
     "jcf-mean": ("jcf", {"bandwidth": 0.01}),
     "jcf-marginals": ("jcf", {"joint": 0.0}),
     "jcf-untrained": ("jcf", {"last": 0.0}),
@@ -89,7 +83,7 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
     """One row at one IPC: the stages whose output is not there."""
     method, changed = ROWS[row]
     shards, work = Path("data") / name / "shards", Path("work") / name
-    changes = [f"distill.{method}.{key}={value}" for key, value in changed.items()]
+    changes = [f"distill.{method}.{key}={hardened(params) if value is HARDENED else value}" for key, value in changed.items()]
     synthetic, artifacts, scores, published = (place / part for part in ("synthetic", "artifacts", "scores.json", "published"))
     steps: list[tuple[Path, tuple[object, ...]]] = [
         (synthetic, ("distill", method, ipc, shards / "train", work / "coreset", synthetic, "--experts", work / "experts")),
@@ -105,8 +99,18 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
             avdistill(params, changes, *command)
 
 
+def hardened(params: str) -> str:
+    """jcf's candidates without their temperatures."""
+    from pipeline.params import load
+
+    others = load(Path(params)).section("distill.jcf")["others"]
+    return json.dumps([{**other, "temperature": dict.fromkeys(other["temperature"])} for other in others])
+
+
 def label(made: Path, name: str, out: Path, values: Path) -> None:
     """The sets of another row, with labels of the temperature that row `labelled` has; their seconds are the other row's too."""
+    if not made.exists():
+        sys.exit(f"{made} does not exist, and the sets of this row are labelled from it; make row {made.parents[1].name} first")
     import torch
 
     from pipeline import tensors
