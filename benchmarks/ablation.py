@@ -81,9 +81,8 @@ def main() -> None:
 
 def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
     """One row at one IPC: the stages whose output is not there."""
-    method, changed = ROWS[row]
+    method, changes = ROWS[row][0], changes_of(row, params)
     shards, work = Path("data") / name / "shards", Path("work") / name
-    changes = [f"distill.{method}.{key}={hardened(params) if value is HARDENED else value}" for key, value in changed.items()]
     synthetic, artifacts, scores, published = (place / part for part in ("synthetic", "artifacts", "scores.json", "published"))
     steps: list[tuple[Path, tuple[object, ...]]] = [
         (synthetic, ("distill", method, ipc, shards / "train", work / "coreset", synthetic, "--experts", work / "experts")),
@@ -97,6 +96,12 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
     for output, command in steps:
         if not output.exists():
             avdistill(params, changes, *command)
+
+
+def changes_of(row: str, params: str) -> list[str]:
+    """What `--set` is given for a row."""
+    method, changed = ROWS[row]
+    return [f"distill.{method}.{key}={hardened(params) if value is HARDENED else value}" for key, value in changed.items()]
 
 
 def hardened(params: str) -> str:
