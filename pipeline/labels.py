@@ -3,7 +3,8 @@
 p_m(x) = mean over experts of softmax(z_m(x) / (T T_m)), with z_m an expert's logits from modality m at the end of its course, T
 the temperature (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), and T_m the one that makes experts as certain
 of modality m as they are right (pipeline/calibration.py): of two predictions that are averaged the more certain one decides, and
-one temperature for both modalities is fair where that is earned. One label per piece, of the piece as it is stored:
+one temperature for both modalities is fair where that is earned. One label per piece, of the piece as it is stored, or,
+where rows are samples still, of the sample that it was made from, which experts see as sharp as what they learned from:
 students augment it and learn the same p. That few pieces and such labels go far is the finding of Qin et al., A Label is Worth a
 Thousand Images in Dataset Distillation (NeurIPS 2024); theirs have one modality, whole images and one expert.
 """
@@ -16,12 +17,12 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from pipeline import training
+from pipeline import formation, training
 from pipeline.heads import modalities
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from torch import Tensor
 
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def labelled(
-    synthetic: SyntheticSet, bank: Bank, real: RealSet, temperature: Mapping[str, float | None], device: torch.device
+    synthetic: SyntheticSet,
+    bank: Bank,
+    real: RealSet,
+    temperature: Mapping[str, float | None],
+    device: torch.device,
+    still: Collection[str] = (),
 ) -> SyntheticSet:
     """The same rows with a soft label for each piece of each modality.
 
@@ -40,6 +46,7 @@ def labelled(
 
     Args:
         temperature: T by modality; None gives its pieces the class as a certain label. Where all are None, the set stays as it is.
+        still: modalities whose pieces are the samples that `source_key` names, which experts are shown in their place.
 
     Raises:
         CellError: the bank is of other data than the real set.
@@ -50,12 +57,28 @@ def labelled(
     data = training.decoded(synthetic, device)
     certain = F.one_hot(data.label.cpu(), len(real.classes)).float()
     taken = {m: certain if heat is None else torch.zeros_like(certain) for m, heat in heats.items()}
-    for outputs in _outputs(data, bank, real, device):
+    for outputs in _outputs(_shown(data, synthetic, real, still, device), bank, real, device):
         for m, heat in heats.items():
             if heat is not None:
                 seen = [(logits / heat).softmax(1) for name, logits in outputs.items() if m in modalities(name)]
                 taken[m] = taken[m] + torch.stack(seen).mean(0) / len(bank.courses)
     return replace(synthetic, soft_label=_by_row(taken, synthetic.formation, len(synthetic.label)))
+
+
+def _shown(data: Instances, synthetic: SyntheticSet, real: RealSet, still: Collection[str], device: torch.device) -> Instances:
+    """The instances, with whole samples in place of the pieces that were made from them."""
+    if not still:
+        return data
+    place = {key: row for row, key in enumerate(real.keys)}
+    sources = torch.tensor([[place[key] for key in keys.split()] for keys in synthetic.source_key])
+    count = len(data.label) // len(sources)
+    rows = {m: formation.listed(sources[:, : high * wide], (high, wide), count) for m, (high, wide) in synthetic.formation.items()}
+
+    def take(index: Tensor) -> dict[str, Tensor]:
+        samples = {m: real.normalised(rows[m][index])[m].to(device) for m in still}
+        return {**data.take(index), **samples}
+
+    return replace(data, take=take)
 
 
 @torch.no_grad()

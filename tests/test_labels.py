@@ -92,6 +92,36 @@ def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | N
     assert bool(made.soft_label) == (temperature is not None)
 
 
+@pytest.mark.parametrize("grids", [UNEVEN, {"frame": (2, 2), "logmel": (2, 2)}])
+def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(grids: dict[str, tuple[int, int]]) -> None:
+    best = materials().coresets["herding"].best
+    made, whole = form(toy_real(), best, 2, grids), form(toy_real(), best, 2 * 4, dict.fromkeys(grids, (1, 1)))
+    told = labelled(made, bank(), toy_real(), dict.fromkeys(grids, 4.0), CPU, still=grids).soft_label
+    said = soft(whole).soft_label
+    for m, (high, wide) in grids.items():
+        for number in range(high * wide):  # piece `number` of a class's two rows is of its samples 2 * number and the next
+            ranks = torch.tensor([2 * number, 2 * number + 1, 8 + 2 * number, 8 + 2 * number + 1])
+            assert torch.allclose(told[m][:, number], said[m][ranks, 0], atol=1e-6)
+
+
+def test_a_modality_that_stayed_is_labelled_so_alone() -> None:
+    made = form(toy_real(), materials().coresets["herding"].best, 2, {"frame": (2, 2), "logmel": (2, 2)})
+    one = labelled(made, bank(), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, still=["logmel"]).soft_label
+    assert torch.equal(one["frame"], soft(made).soft_label["frame"])
+    assert not torch.equal(one["logmel"], soft(made).soft_label["logmel"])
+
+
+@pytest.mark.parametrize("moving", [["frame"], []])
+def test_a_step_size_of_zero_leaves_rows_as_they_start(moving: list[str]) -> None:
+    rates = {m: (30.0 * (m in moving),) for m in UNEVEN}
+    method = dataclasses.replace(built("distillers", "jcf"), rates=rates, others=(), temperature=dict.fromkeys(UNEVEN, 4.0))
+    made, start = distilled(method, ipc=2), method.begin(materials(), ipc=2, seed=0)
+    still = [m for m in UNEVEN if m not in moving]
+    assert [m for m in UNEVEN if torch.equal(made.rows[m], start.rows[m])] == still
+    told = labelled(start, materials().experts("jcf"), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, still=still).soft_label
+    assert all(torch.equal(made.soft_label[m], told[m]) for m in still)
+
+
 def test_a_modality_without_a_temperature_keeps_the_class() -> None:
     made = labelled(toy_synthetic(), bank(), toy_real(), {"frame": None, "logmel": 4.0}, CPU)
     assert torch.equal(made.soft_label["frame"], F.one_hot(made.label, 2).float()[:, None].expand(-1, 4, -1))

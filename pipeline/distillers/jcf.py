@@ -5,7 +5,8 @@ phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - ph
 calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
 the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
 mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
-In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`.
+In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`. A candidate of step size
+0 moves nothing: its pieces are labelled as the whole samples that they are.
 Step sizes fall to 0 as a cosine and grow with IPC, for a row has 1 / IPC of its class's gradient. Which formation and which labels
 serve a modality depends on the data: candidates are tried on the validation split where other methods try step sizes.
 Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
+from pipeline.descent import Outcome
 from pipeline.distillers._matched import Matched
 from pipeline.embedders import Experts, Window
 from pipeline.formation import pieces
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pipeline.descent import Outcome
     from pipeline.embedders import Embedder
     from pipeline.matching import Seen
     from pipeline.materials import Machine, Materials
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What may be chosen for a modality: its step size, its formation and the temperature of its labels."""
+    """What may be chosen for a modality: its step size, its formation and the temperature of its labels.
 
-    rates: dict[str, Positive]
+    A step size of 0 leaves rows as they start, and labels them as the samples that they are.
+    """
+
+    rates: dict[str, Least]
     formation: dict[str, tuple[Count, Count]]
     temperature: dict[str, Positive | None]
 
@@ -108,10 +112,17 @@ class Distiller(Matched):
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows, then ask the experts what they take each piece for."""
-        moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
-        outcome = Matched.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
-        made = labelled(outcome.synthetic, materials.experts("jcf"), materials.real, self.temperature, machine.device)
+        still = [m for m, rates in self.rates.items() if not rates[0]]
+        outcome = self._moved(materials, ipc, seed, machine) if len(still) < len(self.rates) else self._begun(materials, ipc, seed)
+        made = labelled(outcome.synthetic, materials.experts("jcf"), materials.real, self.temperature, machine.device, still)
         return replace(outcome, synthetic=made)
+
+    def _moved(self, materials: Materials, ipc: int, seed: int, machine: Machine) -> Outcome:
+        moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
+        return Matched.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
+
+    def _begun(self, materials: Materials, ipc: int, seed: int) -> Outcome:
+        return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
     def loss(self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]) -> Tensor:
         """Distances of characteristic functions, and the calibration."""
