@@ -71,7 +71,7 @@ def estimate(cell: Cell, seeds: Sequence[int]) -> Estimate:
     return Estimate(
         cell=cell,
         seeds=seeds,
-        start=cell.distiller.begin(cell.materials, ipc=cell.ipc, seed=seeds[0]),
+        start=cell.variants[0].begin(cell.materials, ipc=cell.ipc, seed=seeds[0]),
         parameters=sum(weights.numel() for weights in towers.parameters()) if towers else None,
         pace=_paced(cell, seeds[0]),
     )
@@ -157,6 +157,9 @@ class _Watch:
 def _paced(cell: Cell, seed: int) -> Pace | None:
     watch = _Watch()
     machine = replace(cell.machine, report=watch, checkpoint=Checkpoint())
-    with suppress(_EnoughError):
-        cell.variants[0].distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+    for variant in cell.variants:  # the first that moves anything
+        with suppress(_EnoughError):
+            variant.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+        if watch.pace():
+            break
     return watch.pace()

@@ -74,6 +74,13 @@ def test_an_estimate_of_one_candidate_has_no_choice() -> None:
     assert "students" not in lines["time"]
 
 
+def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
+    own = SETTINGS["jcf"]
+    moving = Candidate(rates={"frame": 0.5, "logmel": 0.5}, formation=own["formation"], temperature=own["temperature"])
+    lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
+    assert lines["descents"].startswith("4 of 50 steps: 2 candidate step sizes")
+
+
 def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "LONGEST_S", 0.0)
     assert "measured from 1 real step on" in told("dm", steps=50)["step"]

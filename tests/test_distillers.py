@@ -9,10 +9,11 @@ import torch
 from conftest import toy_real
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plugins import built, distilled, rankings
+from test_plugins import built, distilled, materials, rankings
 
 from pipeline import matching
 from pipeline.distillers._chosen import form
+from pipeline.distillers.jcf import Candidate
 from pipeline.errors import CellError, PluginError
 from pipeline.formation import split
 from pipeline.matching import Seen
@@ -64,7 +65,21 @@ def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
         assert (one[modality] - other[modality]).abs().max() < 1e-4 * moved
 
 
+ONE = {"frame": (1.0,), "logmel": (1.0,)}
 MATCHED = ["avdd", "cross", "dm", "idm", "jcf", "m3d"]
+
+
+@pytest.mark.parametrize(
+    ("ipc", "tried", "expected"),
+    [(1, 2, [(4, 4), (2, 2)]), (1, 3, [(4, 4), (2, 2), (1, 1)]), (2, 2, [(2, 2), (1, 1)]), (16, 3, [(1, 1)]), (17, 3, [(4, 4)])],
+)
+def test_jcf_tries_its_first_candidates_that_fit(ipc: int, tried: int, expected: list[tuple[int, int]]) -> None:
+    grids = [{"frame": grid, "logmel": (1, 1)} for grid in ((4, 4), (2, 2), (1, 1))]
+    own = Candidate(rates={"frame": 1.0, "logmel": 1.0}, formation=grids[0], temperature={"frame": None, "logmel": None})
+    others = tuple(dataclasses.replace(own, formation=grid) for grid in grids[1:])
+    method = dataclasses.replace(built("distillers", "jcf"), rates=ONE, formation=grids[0], others=others, tried=tried)
+    given = dataclasses.replace(materials(), real=toy_real(16))
+    assert [variant.formation["frame"] for variant in method.variants(given, ipc)] == expected
 
 
 @pytest.mark.parametrize("method", sorted({*MATCHED} - {"cross"}))

@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "last": 1.0,
         "temperature": {"frame": 4.0, "logmel": 4.0},
         "others": (),
+        "tried": 2,
     },
     "dc": {**CONDENSED, "network": "convnet"},
     "dsa": {**CONDENSED, "network": "convnet", "augment": SEEN},

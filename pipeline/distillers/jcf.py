@@ -65,6 +65,8 @@ class Distiller(Matched):
         first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
         temperature: modality -> of the experts' labels that pieces get in the end; None leaves them that of their class.
         others: candidates beside what the other parameters say; the selection rule takes one for each modality.
+        tried: of all candidates, the first so many for whose formation each class has enough samples are tried; fine formations
+            are given first, as they serve few instances, and coarse ones take their place where those do not fit.
     """
 
     frequencies: Count
@@ -75,6 +77,7 @@ class Distiller(Matched):
     last: Share
     temperature: dict[str, Positive | None]
     others: tuple[Candidate, ...]
+    tried: Count
 
     def __post_init__(self) -> None:
         """Any two of the formations can be mixed, or a CellError says which cannot."""
@@ -87,14 +90,15 @@ class Distiller(Matched):
         return cosine(done)
 
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
-        """One distiller per step size, and one per other candidate for whose formation each class has enough samples."""
+        """One distiller per candidate that is tried; where no formation fits, the first, which says so when it begins."""
         least = min(len(materials.real.of_class(label)) for label in range(len(materials.real.classes)))
         others = [
             replace(self, rates={m: (rate,) for m, rate in own.rates.items()}, formation=own.formation, temperature=own.temperature)
             for own in self.others
-            if ipc * pieces(own.formation) <= least
         ]
-        return [replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)]
+        variants = [replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)]
+        fitting = [variant for variant in variants if ipc * pieces(variant.formation) <= least]
+        return fitting[: self.tried] or variants[:1]
 
     def mixed(self, parts: Mapping[str, Self]) -> Self:
         """The distiller that treats each modality as the variant given for it does."""
