@@ -19,8 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 PIECES = "{frame: [2, 2], logmel: [2, 2]}"
 HARD = "{frame: null, logmel: null}"
-# Stands for the candidates of the params file, with the class as label.
-HARDENED = object()
+STEP = "{frame: [30.0], logmel: [30.0]}"
+STILL = "{frame: [0.0], logmel: [0.0]}"
+# Stand for the candidates of the params file, with the class as label, and with nothing moved.
+HARDENED, STILLED = object(), object()
 # Row -> method, and what is changed in its section of `distill`.
 ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
@@ -46,9 +48,10 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "jcf-marginals": ("jcf", {"joint": 0.0}),
     "jcf-untrained": ("jcf", {"last": 0.0}),
     "jcf-trained": ("jcf", {"first": 1.0}),
-    "jcf-no-calibration": ("jcf", {"weight": 0.0}),
+    "jcf-calibration": ("jcf", {"weight": 0.1}),
     "jcf-calibration-only": ("jcf", {"weight": 10.0}),
-    "jcf-one-formation": ("jcf", {"others": "[]"}),
+    "jcf-still": ("jcf", {"rates": STILL, "others": STILLED}),
+    "jcf-one-formation": ("jcf", {"others": "[]", "formation": PIECES, "rates": STEP}),
     "jcf-no-augment": ("jcf", {"augment": "{frame: [], logmel: []}"}),
     "jcf-start-random": ("jcf", {"start": "random"}),
     "jcf-start-kmeans": ("jcf", {"start": "kmeans"}),
@@ -101,15 +104,17 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
 def changes_of(row: str, params: str) -> list[str]:
     """What `--set` is given for a row."""
     method, changed = ROWS[row]
-    return [f"distill.{method}.{key}={hardened(params) if value is HARDENED else value}" for key, value in changed.items()]
+    changes = {HARDENED: {"temperature": None}, STILLED: {"rates": 0.0}}
+    told = {key: others_with(params, changes[value]) if value in changes else value for key, value in changed.items()}
+    return [f"distill.{method}.{key}={value}" for key, value in told.items()]
 
 
-def hardened(params: str) -> str:
-    """jcf's candidates without their temperatures."""
+def others_with(params: str, change: dict[str, float | None]) -> str:
+    """jcf's candidates beside the first, with one of their values changed for every modality."""
     from pipeline.params import load
 
     others = load(Path(params)).section("distill.jcf")["others"]
-    return json.dumps([{**other, "temperature": dict.fromkeys(other["temperature"])} for other in others])
+    return json.dumps([{**other, **{key: dict.fromkeys(other[key], value) for key, value in change.items()}} for other in others])
 
 
 def label(made: Path, name: str, out: Path, values: Path) -> None:

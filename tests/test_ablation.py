@@ -56,6 +56,14 @@ def test_the_class_as_label_changes_nothing_else_of_the_candidates() -> None:
     assert all(heat is None for one in hard for heat in one["temperature"].values())
 
 
+def test_nothing_moves_in_any_candidate_of_the_still_row() -> None:
+    section = params.load(SMALL, changed_by("jcf-still")).section("distill.jcf")
+    given = params.load(SMALL).section("distill.jcf")
+    assert all(rates == [0.0] for rates in section["rates"].values())
+    assert [{**one, "rates": None} for one in section["others"]] == [{**one, "rates": None} for one in given["others"]]
+    assert all(rate == 0.0 for one in section["others"] for rate in one["rates"].values())
+
+
 def test_a_labelled_row_says_which_row_it_waits_for(place: Path) -> None:
     with pytest.raises(SystemExit, match=r"toy/avdd/ipc1/synthetic does not exist, .*; make row avdd first"):
         ablation.make("toy", "avdd-labelled", 1, place / "avdd-labelled/ipc1", "params.yaml")

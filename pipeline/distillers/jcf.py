@@ -29,7 +29,7 @@ from pipeline.embedders import Experts, Window
 from pipeline.formation import pieces
 from pipeline.labels import labelled
 from pipeline.matching import per_class
-from pipeline.params import Count, Least, Positive, Share
+from pipeline.params import Count, Least, Leasts, Positive, Share
 from pipeline.training import cosine
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Matched):
-    """See `Matched`; a step size is that of IPC 1.
+    """See `Matched`; a step size is that of IPC 1, and may be 0 as in `Candidate`.
 
     Args:
         frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
@@ -69,6 +69,7 @@ class Distiller(Matched):
             are given first, as they serve few instances, and coarse ones take their place where those do not fit.
     """
 
+    rates: dict[str, Leasts]
     frequencies: Count
     bandwidth: Positive
     joint: Share
