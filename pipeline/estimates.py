@@ -56,8 +56,8 @@ class Estimate:
     @property
     def candidates(self) -> int:
         """Descents behind the choice of a step size; none where there is no choice."""
-        count = len(self.cell.variants)
-        return count if count > 1 else 0
+        variants = self.cell.variants
+        return sum(variant.moves for variant in variants) if len(variants) > 1 else 0
 
 
 def estimate(cell: Cell, seeds: Sequence[int]) -> Estimate:
@@ -102,7 +102,7 @@ def _course(plan: Estimate) -> list[str]:
     if plan.pace is None:
         return [f"descents: none, {plan.cell.method} optimises nothing; {len(plan.seeds)} sets, in seconds"]
     pace, count = plan.pace, plan.candidates + len(plan.seeds)
-    tried = f"{plan.candidates} candidate step sizes with seed {plan.seeds[0]}, then " * bool(plan.candidates)
+    tried = f"{plan.candidates} candidate{'s' * (plan.candidates > 1)} with seed {plan.seeds[0]}, then " * bool(plan.candidates)
     again = ", less one if a candidate is chosen as it was tried" * bool(plan.candidates)
     choice = "; the students that choose among the candidates are not in it" * bool(plan.candidates)
     return [
@@ -157,9 +157,7 @@ class _Watch:
 def _paced(cell: Cell, seed: int) -> Pace | None:
     watch = _Watch()
     machine = replace(cell.machine, report=watch, checkpoint=Checkpoint())
-    for variant in cell.variants:  # the first that moves anything
-        with suppress(_EnoughError):
-            variant.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
-        if watch.pace():
-            break
+    moving = next((variant for variant in cell.variants if variant.moves), cell.variants[0])
+    with suppress(_EnoughError):
+        moving.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
     return watch.pace()

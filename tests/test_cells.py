@@ -57,7 +57,7 @@ def test_an_estimate_is_made_of_real_steps(method: str) -> None:
     assert lines["frame"] == "rows of 1 x 3 x 8 x 8, 2 x 2 pieces each: 16 training instances"
     assert lines["real set"].startswith("24 samples, 0.0 MiB, within the 64 of --memory-mb")
     assert re.fullmatch(r"[\d,]+ parameters in its towers", lines["network"])
-    assert lines["descents"].startswith("4 of 50 steps: 2 candidate step sizes with seed 0, then seeds 0, 1, less one")
+    assert lines["descents"].startswith("4 of 50 steps: 2 candidates with seed 0, then seeds 0, 1, less one")
     assert re.fullmatch(r"[\d.e-]+ s, measured from 4 real steps on this machine", lines["step"])
     assert lines["time"].startswith("about ") and lines["time"].endswith("choose among the candidates are not in it")
 
@@ -78,7 +78,7 @@ def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
     own = SETTINGS["jcf"]
     moving = Candidate(rates={"frame": 0.5, "logmel": 0.5}, formation=own["formation"], temperature=own["temperature"])
     lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
-    assert lines["descents"].startswith("4 of 50 steps: 2 candidate step sizes")
+    assert lines["descents"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")
 
 
 def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ class Chosen(ABC):
 
     # Nothing is computed, so there is nothing that ranks could share.
     separable: ClassVar[bool] = False
+    moves: ClassVar[bool] = False
 
     @abstractmethod
     def best(self, materials: Materials, seed: int, count: int) -> Keys:

@@ -46,6 +46,11 @@ class Moving(ABC):
     def network_of(self, materials: Materials) -> Network:
         """The network whose features or gradients move the rows; a CellError or PluginError if it was not given."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether the first candidate of any rate moves rows; a step size of 0 moves none."""
+        return any(rates[0] for rates in self.rates.values())
+
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
         """One distiller per candidate step size."""
         count = max((len(rates) for rates in self.rates.values()), default=1)

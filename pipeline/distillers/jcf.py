@@ -118,7 +118,7 @@ class Distiller(Matched):
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
         """Move the start's rows, then ask the experts what they take each piece for."""
         still = [m for m, rates in self.rates.items() if not rates[0]]
-        outcome = self._moved(materials, ipc, seed, machine) if len(still) < len(self.rates) else self._begun(materials, ipc, seed)
+        outcome = self._moved(materials, ipc, seed, machine) if self.moves else self._begun(materials, ipc, seed)
         made = labelled(outcome.synthetic, materials.experts("jcf"), materials.real, self.temperature, machine.device, still)
         return replace(outcome, synthetic=made)
 
