@@ -71,7 +71,7 @@ MATCHED = ["avdd", "cross", "dm", "idm", "jcf", "m3d"]
 
 @pytest.mark.parametrize(
     ("ipc", "tried", "expected"),
-    [(1, 2, [(4, 4), (2, 2)]), (1, 3, [(4, 4), (2, 2), (1, 1)]), (2, 2, [(2, 2), (1, 1)]), (16, 3, [(1, 1)]), (17, 3, [(4, 4)])],
+    [(1, 2, [(4, 4), (2, 2)]), (1, 3, [(4, 4), (2, 2), (1, 1)]), (2, 2, [(2, 2), (1, 1)]), (16, 3, [(1, 1)]), (17, 3, [(1, 1)])],
 )
 def test_jcf_tries_its_first_candidates_that_fit(ipc: int, tried: int, expected: list[tuple[int, int]]) -> None:
     grids = [{"frame": grid, "logmel": (1, 1)} for grid in ((4, 4), (2, 2), (1, 1))]

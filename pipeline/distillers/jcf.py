@@ -91,7 +91,7 @@ class Distiller(Matched):
         return cosine(done)
 
     def variants(self, materials: Materials, ipc: int) -> list[Self]:
-        """One distiller per candidate that is tried; where no formation fits, the first, which says so when it begins."""
+        """One distiller per candidate that is tried; where no formation fits, the coarsest, which says so when it begins."""
         least = min(len(materials.real.of_class(label)) for label in range(len(materials.real.classes)))
         others = [
             replace(self, rates={m: (rate,) for m, rate in own.rates.items()}, formation=own.formation, temperature=own.temperature)
@@ -99,7 +99,7 @@ class Distiller(Matched):
         ]
         variants = [replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)]
         fitting = [variant for variant in variants if ipc * pieces(variant.formation) <= least]
-        return fitting[: self.tried] or variants[:1]
+        return fitting[: self.tried] or [min(variants, key=lambda variant: pieces(variant.formation))]
 
     def mixed(self, parts: Mapping[str, Self]) -> Self:
         """The distiller that treats each modality as the variant given for it does."""
