@@ -104,17 +104,17 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
 def changes_of(row: str, params: str) -> list[str]:
     """What `--set` is given for a row."""
     method, changed = ROWS[row]
-    changes = {HARDENED: {"temperature": None}, STILLED: {"rates": 0.0}}
-    told = {key: others_with(params, changes[value]) if value in changes else value for key, value in changed.items()}
+    candidates = {HARDENED: ("temperature", None), STILLED: ("rates", 0.0)}
+    told = {key: others_with(params, *candidates[value]) if value in candidates else value for key, value in changed.items()}
     return [f"distill.{method}.{key}={value}" for key, value in told.items()]
 
 
-def others_with(params: str, change: dict[str, float | None]) -> str:
-    """jcf's candidates beside the first, with one of their values changed for every modality."""
+def others_with(params: str, name: str, value: float | None) -> str:
+    """jcf's candidates beside the first, with one of their parameters the same for every modality."""
     from pipeline.params import load
 
     others = load(Path(params)).section("distill.jcf")["others"]
-    return json.dumps([{**other, **{key: dict.fromkeys(other[key], value) for key, value in change.items()}} for other in others])
+    return json.dumps([{**other, name: dict.fromkeys(other[name], value)} for other in others])
 
 
 def label(made: Path, name: str, out: Path, values: Path) -> None:
