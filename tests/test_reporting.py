@@ -20,7 +20,7 @@ from pipeline.errors import OutputError, ParamsError, SourceError
 from pipeline.logmel import LogMel
 from pipeline.params import Grid
 from pipeline.records import Normalisation, SyntheticSet
-from pipeline.reporting import SUFFIXES, Report, write
+from pipeline.reporting import SUFFIXES, Report, _charts, write
 from pipeline.reporting._compare import difference, spearman
 from pipeline.reporting._scores import read_scores
 from pipeline.tensors import save_synthetic
@@ -623,3 +623,11 @@ def test_datasets_may_differ_in_classes_clips_and_views(tmp_path: Path) -> None:
     grid = Grid(datasets=("small", "large"), selectors=("herding",), methods=("herding", "dm"), ipcs=(1,), seeds=(0,))
     write(tmp_path / "work", tmp_path / "index.html", grid, Report(gallery=0, baseline="herding"), RECIPES, None)
     assert "from 14 test clips" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_losses_of_another_size_draw_the_same_curve() -> None:
+    small = [(step, 1.0 + 1.0 / step) for step in range(1, 41)]
+    large = [(step, 1000.0 * loss) for step, loss in small]
+    drawn = _charts.losses("name", "title", [("small", 0, 0, small), ("large", 1, 1, [*large, (41, float("nan"))])])
+    lines = re.findall(r'class="line" d="(.*?)"', drawn)
+    assert len(lines) == 2 and lines[0] == lines[1]

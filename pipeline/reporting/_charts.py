@@ -118,19 +118,31 @@ def plane(name: str, title: str, says: str, real: Points, synthetic: Mapping[str
 
 
 def losses(name: str, title: str, series: Sequence[tuple[str, int, int, Sequence[tuple[int, float]]]]) -> str:
-    """Loss against step; a line is (label, colour, dash, points). Logarithmic if the losses span a decade and are positive."""
-    drawn = [(label, colour, dash, [p for p in points if math.isfinite(p[1])]) for label, colour, dash, points in series]
+    """Losses against the step, each as a multiple of its own start; a line is (label, colour, dash, points).
+
+    The start is the mean of the first tenth of the points, as single steps are noisy. Logarithmic if the multiples span a decade.
+    """
+    drawn = [(label, colour, dash, _multiples(points)) for label, colour, dash, points in series]
     steps = [step for *_, points in drawn for step, _ in points] or [0]
-    values = [value for *_, points in drawn for _, value in points] or [0.0]
+    values = [value for *_, points in drawn for _, value in points] or [1.0]
     log = min(values) > 0 and max(values) / min(values) >= _DECADE
     edge = 0.0 if log else 0.05 * (max(values) - min(values))
     across = Axis(low=0, high=max(steps), start=LEFT, end=WIDTH - RIGHT, log=False)
     up = Axis(low=min(values) - edge, high=max(values) + edge, start=HEIGHT - BOTTOM, end=TOP, log=log)
-    parts = [_axes(across, across.ticks(), "step", up, "loss, logarithmic" if log else "loss")]
+    parts = [_axes(across, across.ticks(), "step", up, "loss / its start, logarithmic" if log else "loss / its start")]
     for label, colour, dash, points in drawn:
         line = _line([(across.at(step), up.at(value)) for step, value in points])
         parts.append(f'<g class="thin s{colour % COLOURS} d{dash % DASHES}"><title>{escape(label)}</title>{line}</g>')
-    return _svg(name, title, f"Mean loss over seeds of {', '.join(label for label, *_ in drawn)} against the step.", parts)
+    says = f"Mean loss over seeds of {', '.join(label for label, *_ in drawn)} against the step, as multiples of their starts."
+    return _svg(name, title, says, parts)
+
+
+def _multiples(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The finite losses, divided by the mean of their first tenth; as they are, if that is 0."""
+    finite = [point for point in points if math.isfinite(point[1])]
+    first = finite[: math.ceil(len(finite) / 10)]
+    start = sum(value for _, value in first) / len(first) if first else 0.0
+    return [(step, value / (start or 1.0)) for step, value in finite]
 
 
 def key_of_mark(i: int) -> str:

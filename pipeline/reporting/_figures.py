@@ -75,9 +75,8 @@ def loss_figure(board: Board, found: Results, name: str) -> str:
         return ""
     chart = _charts.losses(name, f"Loss while distilling on {board.dataset}", lines)
     items = [f"{_charts.key_of_line(colour, dash)}{escape(label)}" for label, colour, dash, _ in lines]
-    return figure(
-        chart, "Mean over seeds. Methods minimise different quantities: compare the shapes of curves, not heights.", items
-    )
+    says = "Mean over seeds, as a multiple of the mean of a curve's first tenth: methods minimise different quantities."
+    return figure(chart, f"{says} The losses themselves are in the file of losses.", items)
 
 
 def plane_figure(board: Board, found: Results, name: str) -> str:
