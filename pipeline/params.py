@@ -101,7 +101,14 @@ def build(kind: type[T], values: dict[str, Any], where: str) -> T:
     except (TypeError, ValueError) as error:
         if not isinstance(error, ValidationError):
             raise ParamsError(f"{where}: {error}; expected plain numbers, words and lists") from error
-        raise ParamsError(f"{where}: {'; '.join(map(_told, error.errors()))}") from error
+        raise ParamsError(f"{where}: {'; '.join(map(_told, _causes(error)))}") from error
+
+
+def _causes(failed: ValidationError) -> list[Mapping[str, Any]]:
+    """What is wrong, less that a tuple is short: one that is short because of a wrong item is told by the item."""
+    found = failed.errors()
+    around = {error["loc"][:depth] for error in found for depth in range(len(error["loc"]))}
+    return [error for error in found if error["loc"] not in around]
 
 
 def _told(error: Mapping[str, Any]) -> str:

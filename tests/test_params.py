@@ -12,6 +12,7 @@ from pipeline.decoding import Decode
 from pipeline.errors import ParamsError
 from pipeline.evaluation import Evaluate
 from pipeline.params import Grid
+from pipeline.plugins import find
 
 
 def test_a_misspelt_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
@@ -43,6 +44,11 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
 def test_a_wrong_type_is_named(change: str, told: str) -> None:
     with pytest.raises(ParamsError, match=told):
         values(change).build("decode", Decode)
+
+
+def test_a_wrong_item_of_a_list_is_told_once() -> None:
+    with pytest.raises(ParamsError, match=r"rates\.frame\.0 is -1\.0 \(input should be greater than 0\)$"):
+        values("distill.dm.rates={frame: [-1.0], logmel: [1.0]}").build("distill.dm", find("distillers", "dm"))
 
 
 @pytest.mark.parametrize("change", ["grid.seeds=[]", "grid.methods=[dm, dm]"])
