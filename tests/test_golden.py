@@ -100,13 +100,18 @@ def bank() -> Bank:
 
 
 def summary(method: str) -> dict[str, tuple[float, ...]]:
-    """First and last loss; of each modality's rows the mean, the first and the last value, and how far they moved (rms)."""
+    """First and last loss; of each modality's rows the mean, the first and the last value, and how far they moved (rms).
+
+    Of its soft labels, if there are any, the first and the last value and the spread.
+    """
     distiller, given = plugins.find("distillers", method)(**SETTINGS[method]), materials(bank=bank())
     outcome = distiller.distill(given, ipc=2, seed=0, machine=Machine(device=CPU, report=silent))
     start = distiller.begin(given, ipc=2, seed=0).rows
     rows = {m: (values, (values - start[m]).square().mean().sqrt()) for m, values in outcome.synthetic.rows.items()}
     numbers = {m: (x.mean(), x.flatten()[0], x.flatten()[-1], moved) for m, (x, moved) in rows.items()}
-    return {"losses": outcome.losses[:1] + outcome.losses[-1:], **{m: tuple(map(float, own)) for m, own in numbers.items()}}
+    soft = {f"soft {m}": (p.flatten()[0], p.flatten()[-1], p.std()) for m, p in outcome.synthetic.soft_label.items()}
+    found = {name: tuple(map(float, own)) for name, own in (numbers | soft).items()}
+    return {"losses": outcome.losses[:1] + outcome.losses[-1:], **found}
 
 
 # What `summary` gave on a CPU, in float32, at the commit that named each method here. They may change with a change of a method's
@@ -142,6 +147,8 @@ GOLDEN: dict[str, dict[str, tuple[float, ...]]] = {
         "losses": (),
         "frame": (-0.558272, -1.11373, 0.133333, 0),
         "logmel": (0.681513, 1.29935, 0.00432943, 0),
+        "soft frame": (0.502693, 0.501222, 0.00229234),
+        "soft logmel": (0.501524, 0.500207, 0.00107721),
     },
     "dm": {
         "losses": (0.389736, 0.58223),
@@ -172,6 +179,8 @@ GOLDEN: dict[str, dict[str, tuple[float, ...]]] = {
         "losses": (0.946493, 1.09919),
         "frame": (-0.557568, -1.12369, 0.111411, 0.0339222),
         "logmel": (0.687523, 1.27087, -0.00605109, 0.0301916),
+        "soft frame": (0.503148, 0.501772, 0.00250698),
+        "soft logmel": (0.501515, 0.500276, 0.00115393),
     },
     "dc": {
         "losses": (10.0877, 11.567),
@@ -200,5 +209,6 @@ def test_the_numbers_are_what_they_were(method: str) -> None:
     # The order of float32 sums is the processor's: with and without AVX2 and AVX-512 they differ by 1e-5 here. A wrong formula,
     # or one draw more, is off by percents.
     found = summary(method)
+    assert set(found) == set(GOLDEN[method])
     for name, expected in GOLDEN[method].items():
         assert found[name] == pytest.approx(expected, rel=1e-4, abs=1e-6), name

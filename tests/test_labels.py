@@ -86,6 +86,13 @@ def test_labelled_is_formed_with_labels() -> None:
     assert all(torch.equal(rows, other.rows[m]) for m, rows in one.rows.items())
 
 
+def test_labelled_has_labels_of_whole_samples() -> None:
+    made, formed = (distilled(built("distillers", name)) for name in ("labelled", "formed"))
+    heats = built("distillers", "labelled").temperature
+    told = labelled(formed, materials().experts("labelled"), toy_real(), heats, CPU, still=tuple(heats)).soft_label
+    assert all(torch.equal(values, told[m]) for m, values in made.soft_label.items())
+
+
 @pytest.mark.parametrize("temperature", [None, 4.0])
 def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | None) -> None:
     made = distilled(dataclasses.replace(built("distillers", "jcf"), temperature=dict.fromkeys(UNEVEN, temperature)))

@@ -1,6 +1,7 @@
 """Labelled pieces: herding's samples in formation, as `formed` has them, with the experts' labels; nothing is optimised.
 
-What `jcf` is without its matching, in seconds. Soft labels: pipeline/labels.py.
+Labels are of the whole samples that pieces were made from (pipeline/labels.py). What `jcf` is without its matching and its choice
+of formations, in seconds.
 """
 
 from __future__ import annotations
@@ -31,5 +32,6 @@ class Distiller(Ranked):
             CellError: there is no bank, or it is of other data.
         """
         outcome = super().distill(materials, ipc=ipc, seed=seed, machine=machine)
-        bank = materials.experts("labelled")
-        return replace(outcome, synthetic=labelled(outcome.synthetic, bank, materials.real, self.temperature, machine.device))
+        bank, made = materials.experts("labelled"), outcome.synthetic
+        soft = labelled(made, bank, materials.real, self.temperature, machine.device, still=tuple(made.rows))
+        return replace(outcome, synthetic=soft)
