@@ -1,9 +1,9 @@
-"""The ablations, as a table with paired intervals: `python benchmarks/ablation.py NAME [--ipc 1 10] [--rows ROW ...]`.
+"""The ablations, as a table with paired intervals: `python benchmarks/ablation.py NAME [--ipc 1 10] [--rows ROW ...] [--baseline ROW]`.
 
 Reads data/NAME/shards and work/NAME/{coreset,experts,ceiling.json}, as `dvc repro` leaves them, and goes through distill, export,
 evaluate and publish for each row: a method with some of its values changed. Rows lie under work/ablation/NAME/ROW as methods lie
-in a grid, so `avdistill report` makes the page: every row against avdd by a paired bootstrap over test clips. Rows that are there
-already are not made again.
+in a grid, so `avdistill report` makes the page: every row against avdd, or another --baseline, by a paired bootstrap over test
+clips. Rows that are there already are not made again.
 """
 
 from __future__ import annotations
@@ -58,7 +58,6 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
 }
 # Row -> the row whose sets it has, with the experts' labels in place of the class.
 LABELLED = {"avdd-labelled": "avdd"}
-BASELINE = "avdd"
 
 
 def main() -> None:
@@ -67,6 +66,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--ipc", type=int, nargs="+", default=[1])
     parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
+    parser.add_argument("--baseline", choices=[*ROWS], default="avdd", help="the row that all others are compared with")
     parser.add_argument("--params-file", default="params.yaml")
     given = parser.parse_args()
     place = Path("work/ablation") / given.name
@@ -79,7 +79,7 @@ def main() -> None:
     changes = [f"grid.{axis}=[{', '.join(map(str, values))}]" for axis, values in grid.items()]
     page = Path("work/ablation") / f"{given.name}.html"
     page.unlink(missing_ok=True)
-    avdistill(given.params_file, [*changes, f"report.baseline={BASELINE}"], "report", place.parent, page)
+    avdistill(given.params_file, [*changes, f"report.baseline={given.baseline}"], "report", place.parent, page)
 
 
 def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
