@@ -1,4 +1,4 @@
-"""The ablations, as a table with paired intervals: `python benchmarks/ablation.py NAME [--ipc 1 10] [--rows ROW ...] [--baseline ROW]`.
+"""The ablations, with paired intervals: `python benchmarks/ablation.py NAME [--ipc 1 10] [--rows ROW ...] [--baseline ROW]`.
 
 Reads data/NAME/shards and work/NAME/{coreset,experts,ceiling.json}, as `dvc repro` leaves them, and goes through distill, export,
 evaluate and publish for each row: a method with some of its values changed. Rows lie under work/ablation/NAME/ROW as methods lie

@@ -61,7 +61,7 @@ class Cell:
         if variants > self.budget.trials:
             raise CellError(f"{variants} candidates are more than the {self.budget.trials} trials of the budget; give fewer")
         if self.machine.ranks.count > 1 and not self.distiller.separable:
-            told = f"{self.method} cannot be split over {self.machine.ranks.count} ranks, for its loss is no sum over classes"
+            told = f"{self.method} cannot be split over {self.machine.ranks.count} ranks"
             raise CellError(f"{told}; start it without torchrun")
 
     @property

@@ -19,7 +19,7 @@ def reproduced(file: Path, shards: Path, device: str, workers: int, report: Any)
     """One line per metric and view: the score in the file, the new one with its interval, and the verdict.
 
     Raises:
-        ArtifactError: the file carries no scores, or the headline of the new ones does not reach what it says.
+        ArtifactError: the file carries no scores with their protocol.
     """
     from pipeline import training
     from pipeline.artifact import read_artifact

@@ -41,8 +41,8 @@ def distill(
     SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the rule of protocol `budget` chooses on
     the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it. An interrupted run
     goes on from its last step; its time goes to OUT's sibling .seconds.json. A training split larger than --memory-mb stays in its
-    shards. GPUs share the classes of dm, m3d, avdd and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`. --dry-run writes
-    nothing: it tells shapes, memory, descents, and the time that a few real steps foretell.
+    shards. GPUs share the classes of dm, m3d, avdd, cross and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`.
+    --dry-run writes nothing: it tells shapes, memory, descents, and the time that a few real steps foretell.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """

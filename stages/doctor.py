@@ -16,7 +16,7 @@ DEADLINE_S, MEMORY_MB = 120.0, 4096
 
 
 def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
-    """Show what this machine works with: versions, FFmpeg inside the decoders, device, processors, memory and free disk.
+    """Show what this machine works with: versions, FFmpeg inside the decoders, device, processors and free disk.
 
     With --av, clips whose flash and beep are known are written in every container and codec of a table, and decoded by each
     decoder and by both in turn: a line says how far off the frame and the beep are, in milliseconds, and ok, wrong or refused.

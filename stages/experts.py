@@ -14,9 +14,8 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
     """Train networks on the training split, and keep their weights at the start and after every epoch.
 
     SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. On the validation split beside it is
-    measured how certain they may be. Methods that match on trained networks,
-    or along their trajectories, take it as --experts. Finished experts survive an interruption. The time that this run took goes to
-    OUT's sibling .seconds.json.
+    measured how certain they may be. Methods that match on trained networks or along their trajectories, or label by them, take it
+    as --experts. Finished experts survive an interruption. The time that this run took goes to OUT's sibling .seconds.json.
 
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """

@@ -32,7 +32,7 @@ FOLDS = 5
 class Dataset:
     """One clip per sound, `category` its label; one fold is test, one val, the others train; a group is a source recording.
 
-    Four recordings lie in two folds, under two labels each: their sounds go together, to test before val before train.
+    Four recordings lie in two folds, under two labels each; a sound's fold alone decides where it goes.
 
     Args:
         tables: names of the CSV, the first that is there is read: esc50.csv, or esc10.csv.

@@ -30,7 +30,7 @@ TABLE = "UrbanSound8K.csv"
 class Dataset:
     """One clip per slice, all of it; one fold is test, one val, the others train; a group is a recording, `fsID`.
 
-    Five recordings lie in two folds: their slices go together, to test before val before train. `start` and `end` of the
+    Five recordings lie in two folds; a slice's fold alone decides where it goes. `start` and `end` of the
     table are seconds of the recording, not of the slice.
     """
 

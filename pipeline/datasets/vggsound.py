@@ -37,7 +37,7 @@ MOST_S = 999_999  # six digits in the name of a file
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per row; official train and test, val carved from train, all clips of a video in one split.
+    """One clip per row; official train and test, val carved from train, where clips of a video stay together.
 
     Args:
         tables: names of the CSV, the first that is there is read.

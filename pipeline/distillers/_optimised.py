@@ -35,7 +35,7 @@ class Moving(ABC):
     momentum: Share
     formation: dict[str, tuple[Count, Count]]
 
-    # Whether the loss is a sum over classes, so that ranks can share them.
+    # Whether ranks can share the classes: the loss is a sum over them, and rows are all that a step leaves.
     separable: ClassVar[bool] = False
 
     @abstractmethod
@@ -67,6 +67,6 @@ class Moving(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Optimised(Moving):
-    """A method that moves rows as augmentations show them; `augment`: modality -> augmentations, one drawn per step."""
+    """A method that moves rows as augmentations show them; `augment`: modality -> augmentations, drawn anew each time."""
 
     augment: dict[str, tuple[Operation, ...]]

@@ -1,4 +1,4 @@
-"""Labelled pieces: herding's samples in formation, as `formed` has them, with the experts' labels; nothing is optimised.
+"""Labelled pieces: a coreset's best samples in formation, as `formed` has them, with the experts' labels; nothing is optimised.
 
 Labels are of the whole samples that pieces were made from (pipeline/labels.py). What `jcf` is without its matching and its choice
 of formations, in seconds.
