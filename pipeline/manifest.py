@@ -31,7 +31,7 @@ def source_of(path: Path) -> Path:
 
 
 def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> None:
-    """Write the source and the rows, each atomically; fewer than two labels, or a split without one, is a SourceError."""
+    """Write the source and the rows, each atomically; fewer than two labels, or a split that lacks one, is a SourceError."""
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders")
