@@ -14,16 +14,30 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def everywhere(name: str, change: Callable[[float], float | None]) -> dict[str, object]:
+    """One of jcf's parameters, changed for each modality and in the candidates beside the first too."""
+
+    def changed(values: dict[str, float | list[float]]) -> dict[str, object]:
+        return {m: [change(one) for one in own] if isinstance(own, list) else change(own) for m, own in values.items()}
+
+    return {
+        name: lambda section: changed(section[name]),
+        "others": lambda section: [{**other, name: changed(other[name])} for other in section["others"]],
+    }
+
+
 PIECES = "{frame: [2, 2], logmel: [2, 2]}"
-HARD = "{frame: null, logmel: null}"
 STEP = "{frame: [30.0], logmel: [30.0]}"
-STILL = "{frame: [0.0], logmel: [0.0]}"
-# Stand for the candidates of the params file, with the class as label, and with nothing moved.
-HARDENED, STILLED = object(), object()
-# Row -> method, and what is changed in its section of `distill`.
+ALL = "{frame: [color, crop, cutout, flip, scale, rotate], logmel: [shift, gain, mask_time, mask_mel]}"
+# Row -> method, and what is changed in its section of `distill`: a value, or what makes one of the section.
 ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # AVDD's posters: random, herding, random + factor, herding + factor + base, + joint, + gap.
     "random": ("random", {}),
@@ -43,16 +57,17 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     # What each ingredient of jcf is worth.
     "jcf": ("jcf", {}),
     "labelled": ("labelled", {}),
-    "jcf-hard": ("jcf", {"temperature": HARD, "others": HARDENED}),
-    "jcf-mean": ("jcf", {"bandwidth": 0.01}),
-    "jcf-marginals": ("jcf", {"joint": 0.0}),
+    "jcf-hard": ("jcf", everywhere("temperature", lambda _: None)),
+    # At low frequencies |phi_real - phi_synthetic| is bandwidth times a distance of means, and so is its slope.
+    "jcf-mean": ("jcf", {"bandwidth": 0.01, **everywhere("rates", lambda rate: 100 * rate)}),
+    "jcf-joint": ("jcf", {"joint": 0.5}),
     "jcf-untrained": ("jcf", {"last": 0.0}),
     "jcf-trained": ("jcf", {"first": 1.0}),
     "jcf-calibration": ("jcf", {"weight": 0.1}),
     "jcf-calibration-only": ("jcf", {"weight": 10.0}),
-    "jcf-still": ("jcf", {"rates": STILL, "others": STILLED}),
+    "jcf-still": ("jcf", everywhere("rates", lambda _: 0.0)),
     "jcf-one-formation": ("jcf", {"others": "[]", "formation": PIECES, "rates": STEP}),
-    "jcf-no-augment": ("jcf", {"augment": "{frame: [], logmel: []}"}),
+    "jcf-augment": ("jcf", {"augment": ALL}),
     "jcf-start-random": ("jcf", {"start": "random"}),
     "jcf-start-kmeans": ("jcf", {"start": "kmeans"}),
 }
@@ -103,18 +118,12 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
 
 def changes_of(row: str, params: str) -> list[str]:
     """What `--set` is given for a row."""
-    method, changed = ROWS[row]
-    candidates = {HARDENED: ("temperature", None), STILLED: ("rates", 0.0)}
-    told = {key: others_with(params, *candidates[value]) if value in candidates else value for key, value in changed.items()}
-    return [f"distill.{method}.{key}={value}" for key, value in told.items()]
-
-
-def others_with(params: str, name: str, value: float | None) -> str:
-    """jcf's candidates beside the first, with one of their parameters the same for every modality."""
     from pipeline.params import load
 
-    others = load(Path(params)).section("distill.jcf")["others"]
-    return json.dumps([{**other, name: dict.fromkeys(other[name], value)} for other in others])
+    method, changed = ROWS[row]
+    section = load(Path(params)).section(f"distill.{method}")
+    told = {key: json.dumps(value(section)) if callable(value) else value for key, value in changed.items()}
+    return [f"distill.{method}.{key}={value}" for key, value in told.items()]
 
 
 def label(made: Path, name: str, out: Path, values: Path) -> None:

@@ -1,10 +1,11 @@
-"""JCF, joint characteristic-function matching: the law of (sound, picture) pairs, in the eyes of trained networks.
+"""JCF, joint characteristic-function matching: the laws of sounds, pictures and pairs, in the eyes of trained networks.
 
 With p = x_a . t_a + x_v . t_v the phase of a pair of embeddings at frequencies t = (t_a, t_v), a class's characteristic function is
 phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - phi_synthetic(t)|, plus weight x CE(h(f(S_c)), c), the
 calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
-the joint law, those with one part the marginals (`joint` is the share of the first). Embeddings are divided by the root of the
-mean squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
+the joint law, those with one part the marginals (`joint` is the share of the first). On no real set did students with one tower per
+modality gain by the joint law (docs/results.md), so presets compare marginals. Embeddings are divided by the root of the mean
+squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
 In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`. A candidate of step size
 0 moves nothing: its pieces are labelled as the whole samples that they are.
 Step sizes fall to 0 as a cosine and grow with IPC, for a row has 1 / IPC of its class's gradient. Which formation and which labels
