@@ -64,6 +64,14 @@ def test_nothing_moves_in_any_candidate_of_the_still_row() -> None:
     assert all(rate == 0.0 for one in section["others"] for rate in one["rates"].values())
 
 
+def test_the_row_of_means_steps_as_far_as_its_slope_is_flat() -> None:
+    section, given = (params.load(SMALL, changes).section("distill.jcf") for changes in (changed_by("jcf-mean"), ()))
+    steps = given["bandwidth"] / section["bandwidth"]
+    for ours, theirs in zip((section, *section["others"]), (given, *given["others"]), strict=True):
+        for m, rates in theirs["rates"].items():
+            assert torch.tensor(ours["rates"][m]).tolist() == (steps * torch.tensor(rates)).tolist()
+
+
 def test_a_labelled_row_says_which_row_it_waits_for(place: Path) -> None:
     with pytest.raises(SystemExit, match=r"toy/avdd/ipc1/synthetic does not exist, .*; make row avdd first"):
         ablation.make("toy", "avdd-labelled", 1, place / "avdd-labelled/ipc1", "params.yaml")
