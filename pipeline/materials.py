@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline.bank import Bank
     from pipeline.rankings import Coreset
-    from pipeline.records import RealSet, Rows
+    from pipeline.records import Normalisation, RealSet, Rows
     from pipeline.training import Network
 
 
@@ -77,4 +77,11 @@ class Resident:
 
     def at(self, index: Tensor) -> dict[str, Tensor]:
         """Normalised float32 rows at an index, on the device."""
-        return {m: self._real.normalisation[m].apply(rows[index].to(self._device)) for m, rows in self._rows.items()}
+        return {m: self._taken(rows, index, self._real.normalisation[m]) for m, rows in self._rows.items()}
+
+    def _taken(self, rows: Rows, index: Tensor, normalisation: Normalisation) -> Tensor:
+        if isinstance(rows, torch.Tensor) and rows.is_cuda:
+            from pipeline.gpu.taking import taken
+
+            return taken(rows, index, normalisation)
+        return normalisation.apply(rows[index].to(self._device))

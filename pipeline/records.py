@@ -130,12 +130,17 @@ class Normalisation:
     std: tuple[float, ...]
     fill: float
 
+    @property
+    def affine(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Factor and shift of each channel: raw values times the one and plus the other are normalised."""
+        pairs = list(zip(self.mean, self.std, strict=True))
+        return tuple(self.scale / std for _, std in pairs), tuple(-mean / std for mean, std in pairs)
+
     def apply(self, raw: Tensor) -> Tensor:
         """Raw [..., C, H, W] of any dtype -> normalised float32 of the same shape."""
         values = raw.float()
-        mean = values.new_tensor(self.mean)[:, None, None]
-        std = values.new_tensor(self.std)[:, None, None]
-        return (values * self.scale - mean) / std
+        factor, shift = (values.new_tensor(numbers)[:, None, None] for numbers in self.affine)
+        return shift.addcmul(values, factor)  # one pass over the rows
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Normalisation:

@@ -33,6 +33,10 @@ CPU = torch.device("cpu")
 os.environ["HF_HUB_OFFLINE"] = "1"
 ORIGIN = Origin(extractor="toy", params={}, shards="toy0", preprocessing="toy", weights="none")
 
+# A GPU's kernels run in Triton's interpreter where there is none; read when Triton is first imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 torch.set_num_threads(1)
 # A shell's background jobs ignore interrupts, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

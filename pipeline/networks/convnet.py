@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.networks._towers import Towers
@@ -13,8 +14,6 @@ from pipeline.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ class Network:
         }
         return Towers(towers, shapes, generator)
 
-    def _tower(self, channels: int, depth: int, padding: int) -> nn.Sequential:
+    def _tower(self, channels: int, depth: int, padding: int) -> Tower:
         layers: list[nn.Module] = []
         for block in range(depth):
             layers += [
@@ -52,7 +51,22 @@ class Network:
                 nn.ReLU(inplace=True),
                 nn.AdaptiveAvgPool2d(self.grid) if block == depth - 1 else Halved(),
             ]
-        return nn.Sequential(*layers)
+        return Tower(*layers)
+
+
+class Tower(nn.Sequential):
+    """Blocks of four layers, one after another; under autocast on a GPU those that `gpu.blocks` can take are computed by it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows [N, C, H, W] -> maps [N, width, grid, grid]."""
+        if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
+            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
+        from pipeline.gpu import blocks
+
+        layers = list(self)
+        for first in range(0, len(layers), 4):
+            x = blocks.block(x, layers[first : first + 4])
+        return x
 
 
 class Halved(nn.Module):
