@@ -7,7 +7,7 @@ Sizes of the draws follow DSA: crop 1/8, cutout 1/2, scale 1.2, rotate 15 degree
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,16 +30,18 @@ def augment(rows: Tensor, operations: Sequence[str], fill: float, generator: tor
         return rows
     draw = torch.rand(8, generator=generator).tolist()
     operation = pick(OPERATIONS, operations[int(draw[0] * len(operations))], "augmentation")
-    flat = operation(rows.flatten(0, -4) - fill, draw[1:])  # around zero, so that zero padding is the fill
-    return (flat + fill).reshape(rows.shape)
+    flat = rows.flatten(0, -4)
+    # Around zero, so that zero padding is the fill.
+    flat = operation(flat - fill, draw[1:]) + fill if fill else operation(flat, draw[1:])
+    return flat.reshape(rows.shape)
 
 
 def _color(x: Tensor, draw: list[float]) -> Tensor:
-    x = x + (draw[0] - 0.5)
+    """Brighter, then away from grey, then away from the mean, in one sum: the last two leave the mean where it is."""
+    brightness, saturation, contrast = draw[0] - 0.5, 2 * draw[1], draw[2] + 0.5
     grey = x.mean(1, keepdim=True)
-    x = (x - grey) * (2 * draw[1]) + grey
-    mean = x.mean((1, 2, 3), keepdim=True)
-    return (x - mean) * (draw[2] + 0.5) + mean
+    rest = grey * ((1 - saturation) * contrast) + grey.mean((2, 3), keepdim=True) * (1 - contrast) + brightness
+    return torch.add(rest, x, alpha=saturation * contrast)
 
 
 def _crop(x: Tensor, draw: list[float]) -> Tensor:
@@ -123,6 +125,46 @@ def _moved(x: Tensor, down: int, right: int) -> Tensor:
 
 
 def _warped(x: Tensor, matrix: list[list[float]]) -> Tensor:
-    theta = x.new_tensor(matrix).expand(len(x), 2, 3)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
+    if x.is_cuda and x.requires_grad:
+        warped: Tensor = Warp.apply(x, matrix)  # type: ignore[no-untyped-call]
+        return warped
+    # Not x.new_tensor, for which a GPU would be waited for.
+    theta = torch.tensor([matrix], dtype=torch.float64).to(x, non_blocking=True)
+    grid = F.affine_grid(theta, [1, *x.shape[1:]], align_corners=False)
+    return F.grid_sample(x, grid.expand(len(x), -1, -1, -1), padding_mode="zeros", align_corners=False)
+
+
+class Warp(torch.autograd.Function):
+    """`_warped` with the same bits each time on a GPU too, where the library's slopes are scattered and added in any order.
+
+    A pixel's slope is gathered instead: from the few output pixels around where it lands, each with the weight that it had there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: list[list[float]]) -> Tensor:
+        """As `_warped`."""
+        ctx.matrix = matrix
+        return _warped(x.detach(), matrix)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+        """Slope of the output [N, C, H, W] -> of the input."""
+        (high, wide), ((xx, xy, _), (yx, yy, _)) = slope.shape[-2:], ctx.matrix
+        # From cells of the output to cells of the input, around the middle, where both stand still; and back.
+        xy, yx, over = xy * wide / high, yx * high / wide, xx * yy - xy * yx
+        y, x = (torch.arange(side, dtype=torch.float64, device=slope.device) - (side - 1) / 2 for side in (high, wide))
+        y, x = y[:, None], x[None, :]
+        landed = (yy * x - xy * y) / over + (wide - 1) / 2, (xx * y - yx * x) / over + (high - 1) / 2
+        reach = int(max(abs(yy) + abs(xy), abs(xx) + abs(yx)) / abs(over) + 0.5)
+        beside = torch.arange(-reach, reach + 1, device=slope.device)
+        # [row of the neighbourhood, its column, H, W]
+        column, row = landed[0].round() + beside[None, :, None, None], landed[1].round() + beside[:, None, None, None]
+        inside = (column >= 0) & (column < wide) & (row >= 0) & (row < high)
+        p, q = column - (wide - 1) / 2, row - (high - 1) / 2
+        near = (1 - (xx * p + xy * q - x).abs()).clamp_min(0) * (1 - (yx * p + yy * q - y).abs()).clamp_min(0)
+        weights = (near * inside).to(slope.dtype).flatten(0, 1)
+        index = (row * wide + column).where(inside, 0).long().flatten(0, 1)
+        total, flat = torch.zeros_like(slope), slope.flatten(2)
+        for weight, place in zip(weights, index, strict=True):
+            total.addcmul_(flat[..., place], weight)
+        return total, None
