@@ -99,11 +99,12 @@ class Descent:
     def down(self, losses: Iterable[Tensor]) -> float:
         """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
         self._optimiser.zero_grad()
-        total, leaves = 0.0, list(self.leaves.values())
+        seen, leaves = [], list(self.leaves.values())
         for loss in losses:
             loss.backward(inputs=leaves)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
-            total += loss.item()
-        total = self._added(total)
+            seen.append(loss.detach())
+        # Read once all is under way: a device is waited for here, and nowhere else in a step.
+        total = self._added(sum((loss.item() for loss in seen), 0.0))
         if math.isfinite(total):
             self._at_rest = False
             self._optimiser.step()

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pipeline.training import AudioVisual
 
 # Pixels per forward pass, by device: classes are taken together up to this many, which bounds memory and changes a loss by
-# float noise (4e-8). A CPU gains nothing from larger passes; a GPU needs them to be busy.
-PASS_PIXELS = {"cpu": 2**17, "cuda": 2**22}
+# float noise (4e-8). A CPU gains nothing from larger passes; a GPU needs them to be busy, and where its memory ends they are split.
+PASS_PIXELS = {"cpu": 2**17, "cuda": 2**28}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,7 @@ class Seen:
     def _outputs(self) -> list[tuple[Tensor, Tensor]]:
         logits: dict[str, Tensor] = self.head(self.features)
         own = torch.tensor(self.labels).repeat_interleave(torch.tensor(self.sizes))
-        # Back from what autocast makes of them.
-        kind = next(iter(self.features.values())).dtype
-        return [(values.to(kind), own.to(values.device)) for values in logits.values()]
+        return [(values, own.to(values.device)) for values in logits.values()]
 
     def _per_class(self, values: Tensor) -> Tensor:
         return per_class(values[:, None], self.sizes)[:, 0]
@@ -140,6 +138,7 @@ class _Matcher:
         self._seed, self._machine, self._rows = seed, machine, rows
         self._resident = Resident(real, machine)
         self._members = [real.of_class(label) for label in range(len(real.classes))]
+        self._coming: tuple[int, list[Tensor]] = (-1, [])
         share = len(machine.ranks.share(self._members))
         self._together = max(min(self._fitting(PASS_PIXELS[machine.device.type]), share), 1)
 
@@ -161,15 +160,21 @@ class _Matcher:
                 descent.figures["out of memory, classes at once"] = self._together
 
     def _losses(self, step: int) -> Iterator[Tensor]:
-        module = self._embedder.at(step)
-        generator = stream("batch", self._seed, step)
-        draws = [index[torch.randperm(len(index), generator=generator)[: self._plan.batch_real]] for index in self._members]
+        module, draws = self._embedder.at(step), self._draws(step)
         labels = self._machine.ranks.share(range(len(draws)))
         for first in range(0, len(labels), self._together):
             own = labels[first : first + self._together]
-            with torch.autocast(self._machine.device.type, torch.bfloat16, enabled=self._machine.device.type == "cuda"):
-                real = self._real_seen(module, [draws[label] for label in own], own, step)
-                yield self._loss(real, self._synthetic_seen(module, own, step), partial(stream, self._seed, step))
+            real = self._real_seen(module, [draws[label] for label in own], own, step)
+            yield self._loss(real, self._synthetic_seen(module, own, step), partial(stream, self._seed, step))
+        # A device is busy with this step now, so that the next one's are ready when it is done.
+        self._coming = step + 1, self._draws(step + 1)
+
+    def _draws(self, step: int) -> list[Tensor]:
+        """Of each class, which samples are seen."""
+        if self._coming[0] == step:
+            return self._coming[1]
+        generator = stream("batch", self._seed, step)
+        return [index[torch.randperm(len(index), generator=generator)[: self._plan.batch_real]] for index in self._members]
 
     @torch.no_grad()
     def _real_seen(self, module: AudioVisual, draws: list[Tensor], labels: list[int], step: int) -> Seen:
@@ -182,7 +187,9 @@ class _Matcher:
         start, seen = self._start, {}
         index = torch.cat([torch.arange(label * start.ipc, (label + 1) * start.ipc) for label in labels])
         for m, values in self._rows.items():
-            seen[m] = self._augmented(formation.split(values[index.to(values.device)], start.formation[m]), m, start, step)
+            # Not waited for: a copy of so few numbers is on its way before the call returns.
+            own = values[index.to(values.device, non_blocking=True)]
+            seen[m] = self._augmented(formation.split(own, start.formation[m]), m, start, step)
         pieces = formation.pieces(start.formation)
         features = {
             # From piece by piece to class by class; a piece that is repeated is embedded once.
@@ -195,7 +202,10 @@ class _Matcher:
         return Seen(features=features, sizes=(pieces * start.ipc,) * len(labels), labels=tuple(labels), head=module.head)
 
     def _embedded(self, module: AudioVisual, rows: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {m: values.float() for m, values in module.towers.embed(rows).items()}
+        kind = self._machine.device.type
+        # The towers alone: what a loss makes of their features has to be more exact than bfloat16 is.
+        with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+            return {m: values.float() for m, values in module.towers.embed(rows).items()}
 
     def _augmented(self, values: Tensor, modality: str, data: RealSet | SyntheticSet, step: int) -> Tensor:
         # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.

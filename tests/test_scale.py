@@ -360,7 +360,8 @@ def test_out_of_memory_splits_the_batch_and_says_so(method: str, monkeypatch: py
     split, after = told_by(wide(), method)
     # 5 classes x 4 samples do not fit, 2 x 4 do.
     assert narrow.refused == 1
-    assert all(torch.allclose(unsplit[m], split[m], atol=1e-5) for m in split)
+    # Relative to the largest value: m3d's first step goes far, and float noise with it.
+    assert all((unsplit[m] - split[m]).abs().max() < 1e-5 * unsplit[m].abs().max() for m in split)
     assert [figures.get("out of memory, classes at once") for figures in before + after] == [None, None, 2, 2]
 
 
