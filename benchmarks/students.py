@@ -59,6 +59,7 @@ def main() -> None:
         head_rates=rates,
         weight_decay=1e-4,
         schedule=training.cosine,
+        stops=dict.fromkeys(rates, 1.0),
         operations=operations,
     )
     lessons = [Lesson(data=data, recipe=recipe, name=("student", i)) for i in range(given.students)]

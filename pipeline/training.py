@@ -13,6 +13,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline import formation
 from pipeline.augment import augment
+from pipeline.gpu.replay import Replayed
 from pipeline.heads import modalities
 from pipeline.plugins import pick
 
@@ -184,7 +185,8 @@ def fit(
     for step in range(recipe.steps):
         rows, *labels = next(batches)
         loss = module.head.loss(module(rows), *labels)  # type: ignore[operator]
-        _descend(optimiser, loss, recipe, step)
+        _set_rates(optimiser, recipe, step)
+        _down(optimiser, loss)
         report(step + 1, recipe.steps, loss=loss.item())
         if step + 1 in marks.steps:
             marks.look(step + 1)
@@ -214,11 +216,18 @@ def fit_stacked(
         loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label, soft)  # type: ignore[operator]
         return loss
 
+    def move(given: dict[str, Tensor]) -> Tensor:
+        rows, soft = ({m: given[kind + m] for m in names} for kind, names in (("rows.", data[0].shapes), ("soft.", data[0].soft)))
+        losses = vmap(loss_of)(parameters, rows, given["label"], soft)
+        _down(optimiser, losses.sum())
+        return losses.detach().mean()
+
+    moved = Replayed(move) if device.type == "cuda" else move
     for step in range(recipe.steps):
         rows, label, soft = zip(*(next(batch) for batch in batches), strict=True)
-        losses = vmap(loss_of)(parameters, _stacked(rows), torch.stack(label), _stacked(soft))
-        _descend(optimiser, losses.sum(), recipe, step)
-        report(step + 1, recipe.steps, loss=losses.mean().item())
+        _set_rates(optimiser, recipe, step)
+        given = {"label": torch.stack(label), **_stacked("rows.", rows), **_stacked("soft.", soft)}
+        report(step + 1, recipe.steps, loss=moved(given).item())
         if step + 1 in marks.steps:
             _unstack(modules, parameters)
             marks.look(step + 1)
@@ -226,8 +235,8 @@ def fit_stacked(
     _unstack(modules, parameters)
 
 
-def _stacked(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+def _stacked(kind: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {kind + name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
 
 def _unstack(modules: Sequence[AudioVisual], parameters: Mapping[str, Tensor]) -> None:
@@ -279,16 +288,25 @@ def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.
         rates = recipe.rates if name.startswith("towers.") else recipe.head_rates
         modality = modality_of(name)
         groups.setdefault((pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []).append(values)
-    given = [{"params": values, "lr": rate, "peak": rate, "stop": stop} for (rate, stop), values in groups.items()]
+    device = next(iter(parameters.values())).device
+    given = [
+        # On a GPU a rate is a number of the device, which a recorded step reads anew each time.
+        {"params": values, "lr": torch.tensor(rate, device=device) if device.type == "cuda" else rate, "peak": rate, "stop": stop}
+        for (rate, stop), values in groups.items()
+    ]
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
     if recipe.momentum is None:
-        return torch.optim.Adam(given, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.Adam(given, weight_decay=recipe.weight_decay, fused=True, capturable=device.type == "cuda")
     return torch.optim.SGD(given, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, recipe: Recipe, step: int) -> None:
+def _set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
     for group in optimiser.param_groups:
-        group["lr"] = group["peak"] * recipe.schedule(step / recipe.steps) if step < group["stop"] else 0.0
+        rate = group["peak"] * recipe.schedule(step / recipe.steps) if step < group["stop"] else 0.0
+        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+
+
+def _down(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

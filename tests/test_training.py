@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import runpy
+import sys
 import threading
 
 import pytest
 import torch
-from conftest import CPU, toy_real, values
+from conftest import CPU, ROOT, toy_real, values
 from test_plugins import NETWORKS, built, toy_bench
 
 from pipeline import training
@@ -40,6 +43,13 @@ def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     for one, other in zip(alone, together, strict=True):
         for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_the_benchmark_of_students_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    few = {"--students": 2, "--ipc": 1, "--width": 4, "--steps": 2, "--batch": 8, "--rounds": 1}
+    monkeypatch.setattr(sys, "argv", ["students.py", *(str(word) for pair in few.items() for word in pair)])
+    runpy.run_path(str(ROOT / "benchmarks/students.py"), run_name="__main__")
+    assert re.search(r"^ratio, median of 1 pairs: [\d.]+$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
