@@ -1,10 +1,12 @@
 """Seconds per distillation step of dm and avdd, beside a plain loop: `python benchmarks/distill_step.py [--pixels 32 56 112]
-[--ipc 1 10] [--methods dm avdd] [--steps N] [--rounds R] [--threads T]`.
+[--ipc 1 10] [--methods dm avdd] [--steps N] [--rounds R] [--threads T]`. On a GPU, `--device cuda --pixels 224 --batch-real 128
+--samples 880 --steps 50`, it also says what the device's own ceilings allow. `--profile` says where the time of our step goes.
 
 The plain loop is the published one of AVDD (TMLR 2024), written down here: float32 rows normalised beforehand; class by class
 draw, decode by bilinear upsampling, augment, embed, loss, backward, one SGD step on the tensor that holds all classes; the
-default allocator. Its networks are AvgPool2d blocks; the layer that the authors sample and never use is left out. Our engine runs
-as `avdistill distill` runs it. Both take the same data, draws, augmentations and threads, each in a process of its own, in turn.
+default allocator; on a GPU the rows lie there. Its networks are AvgPool2d blocks; the layer that the authors sample and never
+use is left out. Our engine runs as `avdistill distill` runs it. Both take the same data, draws, augmentations and threads, each
+in a process of its own, in turn.
 """
 
 # No import of torch at the top: the measuring process stays small, and each side has its own.
@@ -25,6 +27,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,13 +38,15 @@ if TYPE_CHECKING:
     from pipeline.rankings import Coreset
     from pipeline.records import RealSet, SyntheticSet
 
-CLASSES, SAMPLES, BATCH_REAL, MOMENTUM = 10, 60, 16, 0.5
+CLASSES, MOMENTUM = 10, 0.5
 PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
 GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
 # The published one; a step takes as long with any other.
 RATE = 0.2
-TOLERANCE = 1e-4
+# Relative, of one step's loss: float32 beside float32, and bfloat16 beside tensor cores' own float32.
+TOLERANCE = {"cpu": 1e-4, "cuda": 2e-2}
 COLUMNS = ("pixels", "ipc", "method", "ours s", "plain s", "plain / ours", "in CPU s", "ours MiB", "plain MiB")
+CEILED = ("arithmetic s", "bytes s", "ours / the larger")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,9 @@ class Setting:
     method: str
     steps: int
     threads: int
+    device: str = "cpu"
+    batch_real: int = 16
+    samples: int = 60
     augment: bool = True
 
     @property
@@ -88,25 +97,44 @@ def main() -> None:
     if given.side:
         print(json.dumps(SIDES[given.side](Setting(**json.loads(given.setting)))))
         return
+    common = {name: getattr(given, name) for name in ("steps", "threads", "device", "batch_real", "samples")}
     rows = [
-        Setting(pixels=pixels, ipc=ipc, method=method, steps=given.steps, threads=given.threads)
+        Setting(pixels=pixels, ipc=ipc, method=method, **common)
         for pixels in given.pixels
         for ipc in given.ipc
         for method in given.methods
     ]
-    print(f"{machine()}, {given.threads} threads; seconds per step, mean of {given.steps} steps, medians of {given.rounds} pairs")
-    print(
-        f"{CLASSES} classes x {SAMPLES} samples, batch_real {BATCH_REAL}, 4 pieces; log-mel 128 x 56, ConvNet of width 128, grid 7,"
-    )
-    print(
-        "depth 3 for log-mels and 5, 4, 3 for frames of 224, 112, fewer pixels; at 32: log-mel 32 x 32, width 32, grid 4, depth 3"
-    )
-    print("MiB is the peak of the whole process, its libraries included")
+    print(headline(given))
     for method in given.methods:
-        print(checked(method, given.threads))
-    print(f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+        print(checked(method, given.threads, given.device))
+    most = run("ceilings", rows[0]) if given.device == "cuda" else {}
+    if most:
+        print(f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), {most['bytes'] / 1e12:.2f} TB/s (copy)")
+    columns = (*COLUMNS, *(CEILED if most else ()))
+    print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for row in rows:
-        print(line(row, [(run("ours", row), run("plain", row)) for _ in range(given.rounds)]), flush=True)
+        pairs = [pair(row) for _ in range(given.rounds)]
+        print(line(row, pairs) + (ceiled(row, pairs, most) if most else ""), flush=True)
+    if given.profile:
+        print(run("profile", rows[0])["table"])
+
+
+def headline(given: argparse.Namespace) -> str:
+    return f"""{machine(given.device)}, {given.threads} threads
+seconds per step, mean of {given.steps} steps, medians of {given.rounds} pairs
+{CLASSES} classes x {given.samples} samples, batch_real {given.batch_real}, 4 pieces
+log-mel 128 x 56, ConvNet of width 128, grid 7, depth 3 for log-mels and 5, 4, 3 for frames of 224, 112, fewer pixels
+at 32: log-mel 32 x 32, width 32, grid 4, depth 3
+MiB is the peak of the whole process, its libraries included; on a GPU, of the device's memory"""
+
+
+def pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides once, told as soon as they are known."""
+    ours, plain = run("ours", row), run("plain", row)
+    print(
+        f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s", file=sys.stderr
+    )
+    return ours, plain
 
 
 def arguments() -> argparse.Namespace:
@@ -117,18 +145,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=3, help="timed steps per run, after one that is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--side", choices=["ours", "plain", "check"], help=argparse.SUPPRESS)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--batch-real", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=60, help="of a class")
+    parser.add_argument("--profile", action="store_true", help="where the time of our step goes, first row, at the end")
+    parser.add_argument("--side", choices=[*SIDES], help=argparse.SUPPRESS)
     parser.add_argument("--setting", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def machine() -> str:
+def machine(device: str) -> str:
+    if device == "cuda":
+        import torch
+
+        return f"{torch.cuda.get_device_name()}, torch {version('torch')}"
     told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")]
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
-def run(side: str, setting: Setting) -> dict[str, float]:
+def run(side: str, setting: Setting) -> dict[str, Any]:
     """What one side prints, from a process of its own."""
     command = [sys.executable, __file__, "--side", side, "--setting", json.dumps(asdict(setting))]
     # Waiting threads sleep, as in the Makefile: spinning would be counted as work.
@@ -136,7 +172,7 @@ def run(side: str, setting: Setting) -> dict[str, float]:
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         sys.exit(f"{side}, {setting}: {result.stderr.strip()}")
-    answer: dict[str, float] = json.loads(result.stdout)
+    answer: dict[str, Any] = json.loads(result.stdout)
     return answer
 
 
@@ -148,11 +184,38 @@ def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -
     return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {ours['mib']:.0f} | {plain['mib']:.0f} |"
 
 
-def checked(method: str, threads: int) -> str:
+def ceiled(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], most: dict[str, float]) -> str:
+    """What the row's arithmetic and its fewest bytes need at the device's ceilings, and our time over the larger."""
+    flops, moved = needed(row)
+    needs = flops / most["flops"], moved / most["bytes"]
+    ours = statistics.median(pair[0]["wall"] for pair in pairs)
+    return f" {needs[0]:.3g} | {needs[1]:.3g} | {ours / max(needs):.2f} |"
+
+
+def needed(row: Setting) -> tuple[float, float]:
+    """Floating-point operations of a step, and bytes if each stored row were read once and each synthetic one read and written.
+
+    A synthetic row's gradient costs another forward pass: no network moves, so no weight needs one.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    flops = 0
+    for m, shape in row.shapes.items():
+        with FlopCounterMode(display=False) as counter, torch.device("meta"):
+            network(row, m)(torch.empty(1, *shape[-3:]))
+        flops += counter.get_total_flops()
+    real, pieces = CLASSES * row.batch_real, CLASSES * row.ipc * 4
+    pixels = {m: math.prod(shape) for m, shape in row.shapes.items()}
+    stored = real * (pixels["frame"] + 2 * pixels["logmel"]) + 8 * pieces // 4 * sum(pixels.values())
+    return flops * (real + 2 * pieces), stored
+
+
+def checked(method: str, threads: int, device: str) -> str:
     """A sentence that both sides compute one loss; ends the program if they do not."""
-    both = run("check", Setting(pixels=56, ipc=2, method=method, steps=1, threads=threads, augment=False))
+    both = run("check", Setting(pixels=56, ipc=2, method=method, steps=1, threads=threads, device=device, augment=False))
     apart = abs(both["ours"] / both["plain"] - 1)
-    if not apart <= TOLERANCE:
+    if not apart <= TOLERANCE[device]:
         sys.exit(f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; nothing was measured")
     return f"checked, {method}: same network, same draws, no augmentation: loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
 
@@ -161,21 +224,31 @@ def checked(method: str, threads: int) -> str:
 
 
 class Stopwatch:
-    """Called after each step; the first step warms up and starts the clock."""
+    """Called after each step, whose loss it is given as a number, so that a GPU has done it; early steps warm up."""
 
-    def __init__(self) -> None:
+    def __init__(self, setting: Setting) -> None:
         self.losses: list[float] = []
+        self.device = setting.device
+        # A device's kernels are compiled or loaded when they are first needed, most of them by augmentations that are drawn.
+        self.warm = 1 if setting.device == "cpu" else 15
 
-    def __call__(self, done: int, total: int, *, loss: float) -> None:
+    def __call__(self, done: int, total: int, *, loss: float, **figures: float) -> None:
         self.losses.append(loss)
         self.last = time.perf_counter(), time.process_time()
-        if done == 1:
+        if done == self.warm:
             self.first = self.last
 
     def result(self) -> dict[str, float]:
         """Mean seconds per step, and the process's peak of memory."""
-        wall, cpu = ((b - a) / (len(self.losses) - 1) for a, b in zip(self.first, self.last, strict=True))
-        return {"wall": wall, "cpu": cpu, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        wall, cpu = ((b - a) / (len(self.losses) - self.warm) for a, b in zip(self.first, self.last, strict=True))
+        return {"wall": wall, "cpu": cpu, "mib": self._mib()}
+
+    def _mib(self) -> float:
+        import torch
+
+        if self.device == "cuda":
+            return torch.cuda.max_memory_allocated() / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def ours(setting: Setting) -> dict[str, float]:
@@ -185,9 +258,49 @@ def ours(setting: Setting) -> dict[str, float]:
     from stages._machine import device_of
 
     torch.set_num_threads(setting.threads)
-    device, watch = device_of("cpu"), Stopwatch()
-    distil(setting, random_real(setting), setting.steps + 1, device, watch)
+    device, watch = device_of(setting.device), Stopwatch(setting)
+    distil(setting, random_real(setting), setting.steps + watch.warm, device, watch)
     return watch.result()
+
+
+def profile(setting: Setting) -> dict[str, str]:
+    """The kernels of ten of our steps, the longest first."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as profiler
+
+    from stages._machine import device_of
+
+    real, device, watch = random_real(setting), device_of(setting.device), Stopwatch(setting)
+    distil(setting, real, watch.warm, device, watch)
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if setting.device == "cuda" else [])]
+    with profiler(activities=kinds) as seen:
+        distil(setting, real, 10, device, Stopwatch(setting))
+    return {"table": seen.key_averages().table(sort_by=f"self_{setting.device}_time_total", row_limit=30, max_name_column_width=70)}
+
+
+def ceilings(setting: Setting) -> dict[str, float]:
+    """What the device does at most: operations a second in a large bf16 product, bytes a second in a large copy."""
+    import torch
+
+    a, b = (torch.randn(8192, 8192, device=setting.device, dtype=torch.bfloat16) for _ in range(2))
+    source = torch.randn(2**30, device=setting.device)
+    target = torch.empty_like(source)
+    return {"flops": 2 * 8192**3 / seconds(lambda: a @ b), "bytes": 2 * source.nbytes / seconds(lambda: target.copy_(source))}
+
+
+def seconds(work: Callable[[], object], times: int = 20) -> float:
+    """The median of some runs on a GPU, after three that warm up."""
+    import torch
+
+    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(times)]
+    for _ in range(3):
+        work()
+    for first, last in events:
+        first.record()
+        work()
+        last.record()
+    torch.cuda.synchronize()
+    return statistics.median(first.elapsed_time(last) for first, last in events) / 1000
 
 
 def plain(setting: Setting) -> dict[str, float]:
@@ -195,9 +308,9 @@ def plain(setting: Setting) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(setting.threads)
-    watch = Stopwatch()
+    watch = Stopwatch(setting)
     real = random_real(setting)
-    published(setting, real, start_of(setting, real), setting.steps + 1, watch)
+    published(setting, real, start_of(setting, real), setting.steps + watch.warm, watch)
     return watch.result()
 
 
@@ -209,15 +322,21 @@ def check(setting: Setting) -> dict[str, float]:
     from pipeline.streams import stream
 
     torch.set_num_threads(setting.threads)
-    real, watches = random_real(setting), (Stopwatch(), Stopwatch())
-    distil(setting, real, 1, torch.device("cpu"), watches[0])
+    real, watches = random_real(setting), (Stopwatch(setting), Stopwatch(setting))
+    distil(setting, real, 1, torch.device(setting.device), watches[0])
     module = Network(**setting.network).build(setting.shapes, stream("network", 0, 0))
     weights = {m: tower.state_dict() for m, tower in module.towers.items()}
     published(setting, real, start_of(setting, real), 1, watches[1], weights)
     return {"ours": watches[0].losses[0], "plain": watches[1].losses[0]}
 
 
-SIDES: dict[str, Callable[[Setting], dict[str, float]]] = {"ours": ours, "plain": plain, "check": check}
+SIDES: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "ours": ours,
+    "plain": plain,
+    "check": check,
+    "ceilings": ceilings,
+    "profile": profile,
+}
 
 
 def random_real(setting: Setting) -> RealSet:
@@ -227,13 +346,13 @@ def random_real(setting: Setting) -> RealSet:
     from pipeline.records import Normalisation, RealSet
     from pipeline.streams import stream
 
-    count, generator, shapes = CLASSES * SAMPLES, stream("benchmark"), setting.shapes
+    count, generator, shapes = CLASSES * setting.samples, stream("benchmark"), setting.shapes
     return RealSet(
         rows={
             "frame": torch.randint(256, (count, *shapes["frame"]), generator=generator, dtype=torch.uint8),
             "logmel": torch.randn(count, *shapes["logmel"], generator=generator).mul(15).sub(30).half(),
         },
-        label=torch.arange(CLASSES).repeat_interleave(SAMPLES),
+        label=torch.arange(CLASSES).repeat_interleave(setting.samples),
         keys=tuple(f"{i:04d}" for i in range(count)),
         clips=tuple(f"{i:04d}" for i in range(count)),
         classes=tuple(f"{i}" for i in range(CLASSES)),
@@ -249,7 +368,8 @@ def random_real(setting: Setting) -> RealSet:
 def coreset(real: RealSet) -> Coreset:
     from pipeline.rankings import Coreset, Ranking
 
-    ranking = Ranking({name: real.keys[i * SAMPLES : (i + 1) * SAMPLES] for i, name in enumerate(real.classes)})
+    each = len(real.keys) // len(real.classes)
+    ranking = Ranking({name: real.keys[i * each : (i + 1) * each] for i, name in enumerate(real.classes)})
     return Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking)
 
 
@@ -270,7 +390,7 @@ def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, wa
         network="convnet",
         start="given",
         steps=steps,
-        batch_real=BATCH_REAL,
+        batch_real=setting.batch_real,
         rates=dict.fromkeys(GRIDS, (RATE,)),
         momentum=MOMENTUM,
         formation=GRIDS,
@@ -292,17 +412,17 @@ def published(
 
     from pipeline.streams import stream
 
-    whole = real.normalised(slice(None))
+    whole = {m: values.to(setting.device) for m, values in real.normalised(slice(None)).items()}
     members = [real.of_class(label) for label in range(CLASSES)]
-    rows = {m: values.clone().requires_grad_() for m, values in start.rows.items()}
+    rows = {m: values.to(setting.device, copy=True).requires_grad_() for m, values in start.rows.items()}
     optimiser = torch.optim.SGD([{"params": [values], "lr": RATE} for values in rows.values()], momentum=MOMENTUM)
     for step in range(steps):
-        networks = {m: network(setting, m).requires_grad_(False) for m in rows}
+        networks = {m: network(setting, m).requires_grad_(False).to(setting.device) for m in rows}
         for m, fresh in (weights or {}).items():
             networks[m].load_state_dict(fresh)
         generator, total = stream("batch", 0, step), 0.0
         for label in range(CLASSES):
-            batch = members[label][torch.randperm(SAMPLES, generator=generator)[:BATCH_REAL]]
+            batch = members[label][torch.randperm(setting.samples, generator=generator)[: setting.batch_real]]
             mine = slice(label * setting.ipc, (label + 1) * setting.ipc)
             gaps = {}
             for m in rows:
@@ -373,12 +493,12 @@ def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
         wide, high = (1 / 1.2 + (1.2 - 1 / 1.2) * share for share in (u, w))
         sine, cosine = math.sin((2 * u - 1) * math.radians(15)), math.cos((2 * u - 1) * math.radians(15))
         turn = [[wide, 0.0, 0.0], [0.0, high, 0.0]] if operation == "scale" else [[cosine, -sine, 0.0], [sine, cosine, 0.0]]
-        grid = F.affine_grid(torch.tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        grid = F.affine_grid(x.new_tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, align_corners=False)
     high, wide = x.shape[-2:]
     if operation == "cutout":
         top, left = int(u * high), int(w * wide)
-        mask = torch.ones(high, wide)
+        mask = x.new_ones(high, wide)
         mask[max(top - high // 4, 0) : top + high // 4, max(left - wide // 4, 0) : left + wide // 4] = 0
         return x * mask
     edge, side = high // 8, wide // 8
