@@ -204,8 +204,8 @@ def fit_stacked(
 ) -> None:
     """`fit` for several modules of one form at once, their weights stacked: what keeps a GPU busy with small networks.
 
-    Each module has its own instances, as many as the others, and its own generator; it ends where `fit` would have taken it, up
-    to float noise.
+    There a step is recorded once for each size of batch, and replayed. Each module has its own instances, as many as the others,
+    and its own generator; it ends where `fit` would have taken it, up to float noise.
     """
     base = modules[0].train()
     parameters, _ = stack_module_state(list(modules))
@@ -222,7 +222,7 @@ def fit_stacked(
         _down(optimiser, losses.sum())
         return losses.detach().mean()
 
-    moved = Replayed(move) if device.type == "cuda" else move
+    moved = Replayed(move) if _recorded(recipe, device) else move
     for step in range(recipe.steps):
         rows, label, soft = zip(*(next(batch) for batch in batches), strict=True)
         _set_rates(optimiser, recipe, step)
@@ -288,16 +288,21 @@ def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.
         rates = recipe.rates if name.startswith("towers.") else recipe.head_rates
         modality = modality_of(name)
         groups.setdefault((pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []).append(values)
-    device = next(iter(parameters.values())).device
+    recorded = _recorded(recipe, next(iter(parameters.values())).device)
     given = [
-        # On a GPU a rate is a number of the device, which a recorded step reads anew each time.
-        {"params": values, "lr": torch.tensor(rate, device=device) if device.type == "cuda" else rate, "peak": rate, "stop": stop}
+        # A rate that a recorded step is to read anew each time has to be a number of the device.
+        {"params": values, "lr": torch.tensor(rate, device=values[0].device) if recorded else rate, "peak": rate, "stop": stop}
         for (rate, stop), values in groups.items()
     ]
     # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
     if recipe.momentum is None:
-        return torch.optim.Adam(given, weight_decay=recipe.weight_decay, fused=True, capturable=device.type == "cuda")
+        return torch.optim.Adam(given, weight_decay=recipe.weight_decay, fused=True, capturable=recorded)
     return torch.optim.SGD(given, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _recorded(recipe: Recipe, device: torch.device) -> bool:
+    """Whether steps can be recorded: on a GPU, and by Adam, whose state can stay there."""
+    return device.type == "cuda" and recipe.momentum is None
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
