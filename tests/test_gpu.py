@@ -92,7 +92,7 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
     """Of the same maps: where they are rounded, a ReLU may open or close."""
     layers = block(channels, width, padding, grid)
     maps = torch.randn(3, width, high, wide).bfloat16()
-    here, there = maps.double().requires_grad_(), maps.to(DEVICE, memory_format=torch.channels_last).requires_grad_()
+    here, there = maps.double().requires_grad_(), maps.to(DEVICE).requires_grad_()
     expected = layers[1:].double()(here)
     slope = torch.randn_like(expected).bfloat16()
     expected.backward(slope.double())
@@ -124,5 +124,6 @@ def test_no_window_is_larger_and_no_pixel_in_more_than_is_said(side: int, cells:
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float16])
 def test_rows_are_taken_as_they_are_normalised(kind: torch.dtype) -> None:
     normalisation = Normalisation(scale=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.29, 0.2, 0.1), fill=0.0)
-    rows, index = (255 * torch.rand(9, 2, 3, 11, 17)).to(kind), torch.tensor([3, 3, 8, 0])
+    # Channels last in memory, as a row is on disk.
+    rows, index = (255 * torch.rand(9, 2, 11, 17, 3)).to(kind).movedim(-1, -3), torch.tensor([3, 3, 8, 0])
     torch.testing.assert_close(taken(rows.to(DEVICE), index, normalisation).cpu(), normalisation.apply(rows[index]))

@@ -105,6 +105,7 @@ class _Pooled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, norm: nn.GroupNorm, pool: Pool) -> Tensor:
+        maps = maps.contiguous(memory_format=torch.channels_last)
         count, width = maps.shape[:2]
         pixels = pool.size[0] * pool.size[1]
         chunks, span, partial = _chunks(maps, pixels, (2, width), SUMS)

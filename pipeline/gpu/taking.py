@@ -25,5 +25,5 @@ def taken(rows: Tensor, index: Tensor, normalisation: Normalisation) -> Tensor:
     affine = torch.tensor(normalisation.affine).to(rows.device, non_blocking=True)
     out = torch.empty((len(index), *rows.shape[1:]), dtype=torch.float32, device=rows.device)
     grid = (len(index) * planes, triton.cdiv(pixels, TILE))
-    _kernels.take[grid](rows, there, affine, out, planes, pixels, CHANNELS=channels, TILE=TILE)
+    _kernels.take[grid](rows.contiguous(), there, affine, out, planes, pixels, CHANNELS=channels, TILE=TILE)
     return out
