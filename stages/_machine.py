@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def device_of(name: str) -> torch.device:
     """`auto` is a CUDA device where there is one, and each rank of a machine has its own.
 
-    Keeps big blocks, for half of a small ConvNet's time on a CPU is page faults.
+    Convolutions there are told to be deterministic. Keeps big blocks, for half of a small ConvNet's time on a CPU is page faults.
     """
     import torch
 
@@ -37,6 +37,8 @@ def device_of(name: str) -> torch.device:
         if device.type == "cuda" and device.index is None and started()[1] > 1:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.empty(0, device=device)
+        # The same bits each time: some slopes are added in any order otherwise.
+        torch.backends.cudnn.deterministic = True
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto") from error
     return device

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import plugins
-from pipeline.augment import OPERATIONS, Operation, augment
+from pipeline.augment import OPERATIONS, Operation, Warp, augment
 from pipeline.errors import ParamsError, PluginError
 from pipeline.streams import stream
 
@@ -63,3 +63,32 @@ def test_every_operation_has_its_name_in_the_type_that_params_are_checked_by() -
 def test_an_unknown_operation_is_refused_with_the_params() -> None:
     with pytest.raises(ParamsError, match=r"augment.frame.0 is 'blur'"):
         values("distill.dm.augment.frame=[blur]").build("distill.dm", plugins.find("distillers", "dm"))
+
+
+@pytest.mark.parametrize("operation", ["scale", "rotate"])
+@given(high=st.integers(2, 24), wide=st.integers(2, 24), draw=st.lists(st.floats(0, 1), min_size=2, max_size=2))
+def test_gathered_slopes_of_a_warp_are_the_scattered_ones(operation: str, high: int, wide: int, draw: list[float]) -> None:
+    numbers = torch.Generator().manual_seed(high)
+    x, slope = torch.randn(2, 2, 3, high, wide, dtype=torch.float64, generator=numbers).unbind()
+    scattered, gathered = x.clone().requires_grad_(), x.clone().requires_grad_()
+    matrices: list[list[list[float]]] = []
+
+    def seen(values: torch.Tensor, matrix: list[list[float]]) -> torch.Tensor:
+        matrices.append(matrix)
+        return values
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipeline.augment._warped", seen)
+        OPERATIONS[operation](x, draw)
+    OPERATIONS[operation](scattered, draw).backward(slope)
+    Warp.apply(gathered, matrices[0]).backward(slope)
+    torch.testing.assert_close(gathered.grad, scattered.grad)
+
+
+def test_colour_is_brightness_then_saturation_then_contrast() -> None:
+    x, draw = torch.rand(2, 3, 5, 7, dtype=torch.float64), [0.9, 0.2, 0.7]
+    bright = x + 0.4
+    grey = bright.mean(1, keepdim=True)
+    full = (bright - grey) * 0.4 + grey
+    mean = full.mean((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(OPERATIONS["color"](x, draw), (full - mean) * 1.2 + mean)

@@ -50,3 +50,11 @@ def test_numbers_of_pieces_that_do_not_divide_each_other_are_refused() -> None:
 def test_a_grid_that_does_not_divide_is_refused() -> None:
     with pytest.raises(CellError, match="does not divide 9 x 8"):
         formation.join(torch.zeros(4, 1, 9, 8), (2, 2))
+
+
+@given(high=st.integers(1, 20), wide=st.integers(1, 20), taller=st.integers(1, 40), wider=st.integers(1, 40))
+def test_resizing_by_lines_is_bilinear(high: int, wide: int, taller: int, wider: int) -> None:
+    rows = torch.randn(2, 1, 3, high, wide, generator=torch.Generator().manual_seed(high))
+    torch.testing.assert_close(
+        formation.resized_by_lines(rows, taller, wider), formation._resized(rows, taller, wider), atol=1e-5, rtol=1e-5
+    )

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline import params, plugins
 from pipeline.errors import CellError, ParamsError
+from pipeline.networks._towers import Gridded
 from pipeline.weights import Position
 
 if TYPE_CHECKING:
@@ -215,3 +218,10 @@ def test_rows_that_are_too_small_are_one_clear_error() -> None:
     deep = Network(width=4, depth={"frame": 5}, grid=1, padding={"frame": 1})
     with pytest.raises(CellError, match="frame rows of 4 x 4 are too small for this network"):
         deep.build({"frame": (1, 3, 4, 4)}, torch.Generator().manual_seed(0))
+
+
+@given(high=st.integers(1, 40), wide=st.integers(1, 40), grid=st.integers(1, 9))
+def test_a_pool_by_lines_is_the_pool(high: int, wide: int, grid: int) -> None:
+    x = torch.randn(2, 3, high, wide, dtype=torch.float64, generator=torch.Generator().manual_seed(high))
+    pool = Gridded(grid)
+    torch.testing.assert_close(pool.by_lines(x), pool(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.errors import CellError
@@ -51,3 +52,20 @@ class Towers(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew, in place."""
         draw(self.towers, generator)
+
+
+class Gridded(nn.AdaptiveAvgPool2d):
+    """Average pool to a grid; on a GPU as two products, for slopes of pixels that windows share are added in any order there."""
+
+    def __init__(self, grid: int) -> None:
+        super().__init__(grid)
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, grid, grid]."""
+        return self.by_lines(x) if x.is_cuda and torch.is_grad_enabled() else super().forward(x)
+
+    def by_lines(self, x: Tensor) -> Tensor:
+        """The same, a line's share in each window times the lines."""
+        down, across = (F.adaptive_avg_pool1d(torch.eye(side).to(x), self.grid) for side in x.shape[-2:])
+        return down.T @ x @ across

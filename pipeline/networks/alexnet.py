@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from pipeline.networks._towers import Towers
+from pipeline.networks._towers import Gridded, Towers
 from pipeline.params import Count
 
 if TYPE_CHECKING:
@@ -46,4 +46,4 @@ class Network:
             channels = units * self.width
             if pooled:  # rounded up, so that a side of one stays one
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
-        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(self.grid))
+        return nn.Sequential(*layers, Gridded(self.grid))

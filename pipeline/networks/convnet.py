@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from pipeline.networks._towers import Towers
+from pipeline.networks._towers import Gridded, Towers
 from pipeline.params import Count
 from pipeline.plugins import pick
 
@@ -49,7 +49,7 @@ class Network:
                 nn.Conv2d(channels if block == 0 else self.width, self.width, 3, padding=padding if block == 0 else 1),
                 nn.GroupNorm(self.width, self.width),
                 nn.ReLU(inplace=True),
-                nn.AdaptiveAvgPool2d(self.grid) if block == depth - 1 else Halved(),
+                Gridded(self.grid) if block == depth - 1 else Halved(),
             ]
         return Tower(*layers)
 
