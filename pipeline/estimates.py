@@ -133,17 +133,21 @@ class _EnoughError(Exception):
 
 
 class _Watch:
-    """A descent's report: notes when steps end, and ends the descent after some."""
+    """A descent's report: notes when steps end, and ends the descent after some.
 
-    def __init__(self) -> None:
-        self._began, self._ends = time.monotonic(), list[float]()
+    Args:
+        warms: whether the first step is left out whatever it takes, as where it compiles a GPU's kernels.
+    """
+
+    def __init__(self, warms: bool) -> None:
+        self._warms, self._began, self._ends = warms, time.monotonic(), list[float]()
         self._steps = 0
         self._mib: float | None = None
 
     def __call__(self, done: int, total: int, **figures: float) -> None:
         self._ends.append(time.monotonic())
         self._steps, self._mib = total, figures.get("MiB")
-        if len(self._ends) == STEPS or self._ends[-1] - self._began > LONGEST_S:
+        if len(self._ends) == STEPS or self._ends[-1] - (self._ends[0] if self._warms else self._began) > LONGEST_S:
             raise _EnoughError
 
     def pace(self) -> Pace | None:
@@ -155,7 +159,7 @@ class _Watch:
 
 
 def _paced(cell: Cell, seed: int) -> Pace | None:
-    watch = _Watch()
+    watch = _Watch(cell.machine.device.type != "cpu")
     machine = replace(cell.machine, report=watch, checkpoint=Checkpoint())
     moving = next((variant for variant in cell.variants if variant.moves), cell.variants[0])
     with suppress(_EnoughError):

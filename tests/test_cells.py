@@ -86,6 +86,16 @@ def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "measured from 1 real step on" in told("dm", steps=50)["step"]
 
 
+@pytest.mark.parametrize(("warms", "steps"), [(False, 1), (True, 2)])
+def test_a_first_step_that_compiles_is_not_what_is_measured(warms: bool, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "LONGEST_S", 0.0)
+    watch = estimates._Watch(warms)
+    for done in range(1, steps):
+        watch(done, 10)
+    with pytest.raises(estimates._EnoughError):
+        watch(steps, 10)
+
+
 def test_an_estimate_says_what_is_streamed() -> None:
     assert "more than the 0 of --memory-mb: moved to the device batch by batch" in told("dm", memory_mb=0.001)["real set"]
 
