@@ -67,5 +67,7 @@ class Gridded(nn.AdaptiveAvgPool2d):
 
     def by_lines(self, x: Tensor) -> Tensor:
         """The same, a line's share in each window times the lines."""
-        down, across = (F.adaptive_avg_pool1d(torch.eye(side).to(x), self.grid) for side in x.shape[-2:])
+        # Made where x is: a step that is being recorded can copy nothing from the CPU.
+        lines = (torch.eye(side, dtype=x.dtype, device=x.device) for side in x.shape[-2:])
+        down, across = (F.adaptive_avg_pool1d(line, self.grid) for line in lines)
         return down.T @ x @ across
