@@ -44,7 +44,7 @@ GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
 # The published one; a step takes as long with any other.
 RATE = 0.2
 # Relative, of one step's loss: float32 beside float32, and bfloat16 beside tensor cores' own float32.
-TOLERANCE = {"cpu": 1e-4, "cuda": 2e-2}
+TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 COLUMNS = ("pixels", "ipc", "method", "ours s", "plain s", "plain / ours", "in CPU s", "ours MiB", "plain MiB")
 CEILED = ("arithmetic s", "bytes s", "ours / the larger")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import CPU, toy_real
 from test_plugins import built, materials
-from test_training import RECIPE, doubled, student
+from test_training import RECIPE, assert_same, doubled, student
 
 from pipeline import training
 from pipeline.checkpoint import Checkpoint
@@ -66,6 +66,4 @@ def test_recorded_steps_teach_what_single_ones_do(head: str) -> None:
     for i, module in enumerate(alone):
         training.fit(module, sets[i], recipe, stream("b", i), CUDA)
     training.fit_stacked(together, sets, recipe, [stream("b", i) for i in range(2)], CUDA)
-    for one, other in zip(alone, together, strict=True):
-        for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
-            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
+    assert_same(alone, together)

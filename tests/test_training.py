@@ -28,6 +28,13 @@ def student(number: int, head: str, data: Instances = TOY) -> AudioVisual:
     return training.build(NETWORKS["convnet"], built("heads", head), data, stream("w", number)).double()
 
 
+def assert_same(alone: list[AudioVisual], together: list[AudioVisual]) -> None:
+    """Weight by weight, up to the noise of float64."""
+    for one, other in zip(alone, together, strict=True):
+        for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
+
+
 def doubled(data: Instances) -> Instances:
     return dataclasses.replace(data, take=lambda index: {m: rows.double() for m, rows in data.take(index).items()})
 
@@ -40,9 +47,7 @@ def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     for i, module in enumerate(alone):
         training.fit(module, sets[i], RECIPE, stream("b", i), CPU)
     training.fit_stacked(together, sets, RECIPE, [stream("b", i) for i in range(2)], CPU)
-    for one, other in zip(alone, together, strict=True):
-        for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
-            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
+    assert_same(alone, together)
 
 
 def test_the_benchmark_of_students_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
