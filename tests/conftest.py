@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor, nn
 
 from pipeline import params
 from pipeline import shards as store
@@ -21,6 +22,7 @@ from pipeline.decoding import Decode, decode_all
 from pipeline.engines.local import Engine as Local
 from pipeline.files import write_json
 from pipeline.manifest import write_manifest
+from pipeline.networks.convnet import Halved
 from pipeline.records import Clip, Normalisation, Origin, RealSet, Sample
 from pipeline.training import silent
 
@@ -48,6 +50,25 @@ settings.load_profile("project")
 def values(*changes: str) -> params.Params:
     """The project's params.yaml with changes."""
     return params.load(ROOT / "params.yaml", changes)
+
+
+def convnet_block(channels: int, width: int, padding: int, grid: int | None) -> nn.Sequential:
+    """Convolution, instance norm, ReLU and a pool that halves, or an adaptive one, without gradients of their own."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=padding),
+        nn.GroupNorm(width, width),
+        nn.ReLU(),
+        Halved() if grid is None else nn.AdaptiveAvgPool2d(grid),
+    ).requires_grad_(False)
+    layers[1].weight.uniform_(0.5, 1.5)
+    layers[1].bias.uniform_(-0.5, 0.5)
+    return layers
+
+
+def apart(found: Tensor, expected: Tensor) -> float:
+    """Relative, by the norm."""
+    return ((found.double().cpu() - expected.cpu()).norm() / expected.norm()).item()
 
 
 def toy_real(per_class: int = 12, classes: int = 2, side: int = 8, seed: int = 0) -> RealSet:

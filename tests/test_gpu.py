@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU
+from conftest import CPU, apart, convnet_block
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline.networks.convnet import Halved
 from pipeline.records import Normalisation
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch on Linux alone")
@@ -53,24 +52,10 @@ def products_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def block(channels: int, width: int, padding: int, grid: int | None) -> nn.Sequential:
-    torch.manual_seed(0)
-    layers = nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=padding),
-        nn.GroupNorm(width, width),
-        nn.ReLU(),
-        Halved() if grid is None else nn.AdaptiveAvgPool2d(grid),
-    )
-    with torch.no_grad():
-        layers[0].weight.copy_(layers[0].weight.bfloat16())
-        layers[1].weight.uniform_(0.5, 1.5)
-        layers[1].bias.uniform_(-0.5, 0.5)
-    return layers.requires_grad_(False)
-
-
-def apart(found: Tensor, expected: Tensor) -> float:
-    """Relative, by the norm."""
-    return ((found.double().cpu() - expected.cpu()).norm() / expected.norm()).item()
+def rounded(layers: nn.Sequential) -> nn.Sequential:
+    """With taps that bfloat16 holds, so that only maps are rounded."""
+    layers[0].weight.copy_(layers[0].weight.bfloat16())
+    return layers
 
 
 @pytest.mark.parametrize(("channels", "width", "high", "wide", "padding", "grid"), BLOCKS)
@@ -78,7 +63,7 @@ def apart(found: Tensor, expected: Tensor) -> float:
 def test_a_block_is_its_layers(
     channels: int, width: int, high: int, wide: int, padding: int, grid: int | None, *, moving: bool
 ) -> None:
-    layers = block(channels, width, padding, grid)
+    layers = rounded(convnet_block(channels, width, padding, grid))
     x = torch.randn(3, channels, high, wide).bfloat16().float()
     expected = layers.double()(x.double())
     found = blocks.block(x.to(DEVICE).requires_grad_(moving), [*layers.float().to(DEVICE)])
@@ -90,7 +75,7 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
     channels: int, width: int, high: int, wide: int, padding: int, grid: int | None
 ) -> None:
     """Of the same maps: where they are rounded, a ReLU may open or close."""
-    layers = block(channels, width, padding, grid)
+    layers = rounded(convnet_block(channels, width, padding, grid))
     maps = torch.randn(3, width, high, wide).bfloat16()
     here, there = maps.double().requires_grad_(), maps.to(DEVICE).requires_grad_()
     expected = layers[1:].double()(here)
@@ -102,13 +87,13 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
 
 
 def test_weights_that_ask_for_gradients_are_given_them() -> None:
-    layers = block(3, 16, 1, None).requires_grad_().to(DEVICE)
+    layers = convnet_block(3, 16, 1, None).requires_grad_().to(DEVICE)
     blocks.block(torch.randn(2, 3, 8, 8, device=DEVICE), [*layers]).sum().backward()
     assert all(values.grad is not None for values in layers.parameters())
 
 
 def test_widths_that_no_kernel_takes_are_computed_layer_by_layer() -> None:
-    layers = block(3, 12, 1, None)
+    layers = convnet_block(3, 12, 1, None)
     x = torch.randn(2, 3, 8, 8)
     assert torch.equal(blocks.block(x, [*layers]), layers(x))
 

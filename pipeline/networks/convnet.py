@@ -13,7 +13,7 @@ from pipeline.params import Count
 from pipeline.plugins import pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +55,27 @@ class Network:
 
 
 class Tower(nn.Sequential):
-    """Blocks of four layers, one after another; under autocast on a GPU those that `gpu.blocks` can take are computed by it."""
+    """Blocks of four layers, one after another."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows [N, C, H, W] -> maps [N, width, grid, grid]."""
-        if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
-            return super().forward(x)  # type: ignore[no-any-return,no-untyped-call]
+        block, layers = _block(x), list(self)
+        for first in range(0, len(layers), 4):
+            x = block(x, layers[first : first + 4])
+        return x
+
+
+def _block(x: Tensor) -> Callable[[Tensor, Sequence[nn.Module]], Tensor]:
+    """How the machine that x is on does four layers: on a CPU and under autocast on a GPU together, where it can."""
+    if x.is_cpu:
+        from pipeline.cpu import blocks as own
+
+        return own.block
+    if torch.is_autocast_enabled("cuda"):
         from pipeline.gpu import blocks
 
-        layers = list(self)
-        for first in range(0, len(layers), 4):
-            x = blocks.block(x, layers[first : first + 4])
-        return x
+        return blocks.block
+    return lambda x, layers: nn.Sequential(*layers)(x)
 
 
 class Halved(nn.Module):

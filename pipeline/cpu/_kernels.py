@@ -1,0 +1,227 @@
+"""The Numba kernels: maps are float32 [N, H, W, C], so that the innermost loop runs along channels and becomes vector instructions.
+
+Maps lie in buffers that may be larger than they are, which tiles hang over: `size` is what counts, high and wide. `moments` are
+[N, 4, C]: scale and shift of the norm, mean, one over the deviation. `rows` and `columns` are [2, cells]: where the windows of a
+pool begin and end. Kernels hold no lock of the interpreter, and none divides its work: an instance is one thread's.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from pipeline.cpu._product import LANES, ROWS, VECTORS, block
+
+# Products and sums may be fused, nothing is reordered: the bits do not depend on the number of threads.
+kernel: Any = numba.njit(fastmath={"contract"}, nogil=True, error_model="numpy", cache=True)
+ZERO, ONE, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 1, 2, 4, 5, 8))
+# Tiles of 4 x 4 pixels at a time: with their products, 36 matrices of tiles x channels, they fit a cache of 1 MB at 128 channels.
+TILES = 4 * ROWS
+
+
+@kernel
+def few(x, weight, maps):
+    """Convolution of few channels: padded x [N, K, H + 2, W + 2], weight [K, 9, C] -> maps, two by two pixels at a time."""
+    for n in range(len(x)):
+        for i in range(0, maps.shape[1], 2):
+            for j in range(0, maps.shape[2], 2):
+                _four(x[n], weight, i, j, maps[n, i, j], maps[n, i, j + 1], maps[n, i + 1, j], maps[n, i + 1, j + 1])
+
+
+@kernel
+def _four(x, weight, i, j, m0, m1, m2, m3):
+    for c in range(len(m0)):
+        m0[c] = m1[c] = m2[c] = m3[c] = ZERO
+    for k in range(len(x)):
+        p, q, r, s = x[k, i, j : j + 4], x[k, i + 1, j : j + 4], x[k, i + 2, j : j + 4], x[k, i + 3, j : j + 4]
+        p0, p1, p2, p3, q0, q1, q2, q3 = p[0], p[1], p[2], p[3], q[0], q[1], q[2], q[3]
+        r0, r1, r2, r3, s0, s1, s2, s3 = r[0], r[1], r[2], r[3], s[0], s[1], s[2], s[3]
+        w0, w1, w2, w3, w4 = weight[k, 0], weight[k, 1], weight[k, 2], weight[k, 3], weight[k, 4]
+        w5, w6, w7, w8 = weight[k, 5], weight[k, 6], weight[k, 7], weight[k, 8]
+        for c in range(len(m0)):
+            a, b, d, e, f, g, h, u, v = w0[c], w1[c], w2[c], w3[c], w4[c], w5[c], w6[c], w7[c], w8[c]
+            m0[c] += a * p0 + b * p1 + d * p2 + e * q0 + f * q1 + g * q2 + h * r0 + u * r1 + v * r2
+            m1[c] += a * p1 + b * p2 + d * p3 + e * q1 + f * q2 + g * q3 + h * r1 + u * r2 + v * r3
+            m2[c] += a * q0 + b * q1 + d * q2 + e * r0 + f * r1 + g * r2 + h * s0 + u * s1 + v * s2
+            m3[c] += a * q1 + b * q2 + d * q3 + e * r1 + f * r2 + g * r3 + h * s1 + u * s2 + v * s3
+
+
+@kernel
+def tiled(x, factors, maps):
+    """Convolution of padded x [N, 4 a + 2, 4 b + 2, K] by factors [36, K, C] -> maps [N, 4 a, 4 b, C], C a multiple of WIDTHS.
+
+    F(4 x 4, 3 x 3) of Lavin and Gray, CVPR 2016: Y = A' ((G g G') * (B' d B)) A, the products summed over K as matrices.
+    """
+    tiles, products = np.empty((36, TILES, x.shape[3]), np.float32), np.empty((36, TILES, maps.shape[3]), np.float32)
+    tiles[:] = ZERO
+    count = maps.shape[0] * maps.shape[1] * maps.shape[2] // 16
+    for first in range(0, count, TILES):
+        together = min(TILES, count - first)
+        _scatter(x, first, together, tiles.reshape(6, 6 * TILES, -1))
+        for pair in range(36):
+            left, right, out = tiles[pair], factors[pair], products[pair]
+            for column in range(0, right.shape[1], VECTORS * LANES):
+                for row in range(0, together, ROWS):
+                    block(left, row, right, column, out)
+        _gather(products.reshape(6, 6 * TILES, -1), first, together, maps)
+
+
+@kernel
+def _scatter(x, first, together, tiles):
+    """B' d B of the tiles from the `first` on -> [6, 6 TILES, K]."""
+    lines = np.empty((6, 6, x.shape[3]), np.float32)
+    high, wide = x.shape[1] // 4, x.shape[2] // 4
+    for t in range(together):
+        row, j = divmod(first + t, wide)
+        n, i = divmod(row, high)
+        for a in range(6):
+            _inward(x[n, 4 * i + a, 4 * j : 4 * j + 6], lines, a)
+        for b in range(6):
+            _inward(lines[b], tiles, b * TILES + t)
+
+
+@kernel
+def _inward(source, target, at):
+    for c in range(source.shape[1]):
+        s0, s1, s2, s3, s4, s5 = source[0, c], source[1, c], source[2, c], source[3, c], source[4, c], source[5, c]
+        even, odd, near, far = s4 - FOUR * s2, s3 - FOUR * s1, s4 - s2, TWO * (s3 - s1)
+        target[0, at, c] = FOUR * s0 - FIVE * s2 + s4
+        target[1, at, c], target[2, at, c] = even + odd, even - odd
+        target[3, at, c], target[4, at, c] = near + far, near - far
+        target[5, at, c] = FOUR * s1 - FIVE * s3 + s5
+
+
+@kernel
+def _gather(tiles, first, together, maps):
+    """A' m A of tiles [6, 6 TILES, C], which are the maps' from the `first` on."""
+    lines = np.empty((4, 6, maps.shape[3]), np.float32)
+    high, wide = maps.shape[1] // 4, maps.shape[2] // 4
+    for t in range(together):
+        row, j = divmod(first + t, wide)
+        n, i = divmod(row, high)
+        for b in range(6):
+            _down(tiles, b * TILES + t, lines, b)
+        for a in range(4):
+            _across(lines[a], maps[n, 4 * i + a, 4 * j : 4 * j + 4])
+
+
+@kernel
+def _down(source, at, target, to):
+    for c in range(source.shape[2]):
+        s1, s2, s3, s4 = source[1, at, c], source[2, at, c], source[3, at, c], source[4, at, c]
+        p, q, r, s = s1 + s2, s1 - s2, s3 + s4, s3 - s4
+        target[0, to, c], target[1, to, c] = source[0, at, c] + p + r, q + TWO * s
+        target[2, to, c], target[3, to, c] = p + FOUR * r, q + EIGHT * s + source[5, at, c]
+
+
+@kernel
+def _across(source, target):
+    for c in range(source.shape[1]):
+        s1, s2, s3, s4 = source[1, c], source[2, c], source[3, c], source[4, c]
+        p, q, r, s = s1 + s2, s1 - s2, s3 + s4, s3 - s4
+        target[0, c], target[1, c] = source[0, c] + p + r, q + TWO * s
+        target[2, c], target[3, c] = p + FOUR * r, q + EIGHT * s + source[5, c]
+
+
+@kernel
+def settle(maps, size, weight, bias, eps, moments):
+    """Maps -> moments of each instance and channel."""
+    pixels = np.float32(size[0] * size[1])
+    for n in range(len(maps)):
+        scale, shift, mean, over = moments[n, 0], moments[n, 1], moments[n, 2], moments[n, 3]
+        mean[:] = ZERO
+        over[:] = ZERO
+        for i in range(size[0]):
+            for j in range(size[1]):
+                _sums(maps[n, i, j], mean, over)
+        for c in range(len(mean)):
+            mean[c] /= pixels
+            over[c] = ONE / np.sqrt(max(over[c] / pixels - mean[c] * mean[c], ZERO) + eps)
+            scale[c] = over[c] * weight[c]
+            shift[c] = bias[c] - mean[c] * scale[c]
+
+
+@kernel
+def _sums(values, total, square):
+    for c in range(len(values)):
+        total[c] += values[c]
+        square[c] += values[c] * values[c]
+
+
+@kernel
+def pool(maps, moments, rows, columns, out):
+    """Maps -> out [N, h, w, C]: normalised, rectified, averaged over each window."""
+    for n in range(len(maps)):
+        for a in range(rows.shape[1]):
+            for b in range(columns.shape[1]):
+                _cell(maps[n], moments[n, 0], moments[n, 1], rows[:, a], columns[:, b], out[n, a, b])
+
+
+@kernel
+def _cell(maps, scale, shift, rows, columns, out):
+    share = ONE / np.float32((rows[1] - rows[0]) * (columns[1] - columns[0]))
+    out[:] = ZERO
+    for i in range(rows[0], rows[1]):
+        for j in range(columns[0], columns[1]):
+            values = maps[i, j]
+            for c in range(len(out)):
+                value = values[c] * scale[c] + shift[c]
+                out[c] += ZERO if value < ZERO else value  # NaN is no less, and stays
+    for c in range(len(out)):
+        out[c] *= share
+
+
+@kernel
+def slopes(maps, size, moments, slope, rows, columns, edge, out):
+    """Slope [N, h, w, C] of `pool` -> that of the maps, in the middle of out, `edge` pixels from its upper left corner.
+
+    With g the slope where the ReLU is open and z the normalised maps it is scale (g - mean g - z mean (g z)), so of the maps
+    themselves a line: scale g + factor maps + rest.
+    """
+    factor, rest = np.empty(maps.shape[3], np.float32), np.empty(maps.shape[3], np.float32)
+    pixels = np.float32(size[0] * size[1])
+    for n in range(len(maps)):
+        scale, shift, mean, over = moments[n, 0], moments[n, 1], moments[n, 2], moments[n, 3]
+        out[n] = ZERO
+        for a in range(rows.shape[1]):
+            for b in range(columns.shape[1]):
+                _shared(slope[n, a, b], rows[:, a], columns[:, b], edge, out[n])
+        factor[:] = ZERO
+        rest[:] = ZERO
+        for i in range(size[0]):
+            for j in range(size[1]):
+                _open(maps[n, i, j], scale, shift, out[n, i + edge, j + edge], rest, factor)
+        for c in range(len(factor)):
+            tilt = over[c] * over[c] * (factor[c] - mean[c] * rest[c]) / pixels
+            factor[c], rest[c] = -scale[c] * tilt, scale[c] * (mean[c] * tilt - rest[c] / pixels)
+        for i in range(size[0]):
+            for j in range(size[1]):
+                _level(maps[n, i, j], scale, factor, rest, out[n, i + edge, j + edge])
+
+
+@kernel
+def _shared(slope, rows, columns, edge, out):
+    share = ONE / np.float32((rows[1] - rows[0]) * (columns[1] - columns[0]))
+    for i in range(rows[0] + edge, rows[1] + edge):
+        for j in range(columns[0] + edge, columns[1] + edge):
+            pixel = out[i, j]
+            for c in range(len(slope)):
+                pixel[c] += slope[c] * share
+
+
+@kernel
+def _open(values, scale, shift, slope, total, product):
+    for c in range(len(values)):
+        passed = slope[c] if values[c] * scale[c] + shift[c] > ZERO else ZERO
+        slope[c] = passed
+        total[c] += passed
+        product[c] += passed * values[c]
+
+
+@kernel
+def _level(values, scale, factor, rest, slope):
+    for c in range(len(values)):
+        slope[c] = scale[c] * slope[c] + factor[c] * values[c] + rest[c]

@@ -1,0 +1,198 @@
+"""Blocks of the ConvNet on a CPU: a few instances at a time, so that maps are read again while they are in the cache.
+
+A block is convolution, instance norm, ReLU and average pool. Layer by layer each writes its maps into memory for the next one to
+read, which takes longer than the arithmetic of all but the convolution. Of that Winograd's F(4 x 4, 3 x 3) needs a quarter of the
+multiplications (Lavin and Gray, CVPR 2016): 16 pixels of a channel are the middle of 36 products, one for each pair of frequencies.
+Rounding is some 1e-5 of the maps' deviation, where a direct convolution has 1e-6. Biases before a norm of one channel each would be
+taken away again, so none is added.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from pipeline.cpu import _kernels
+from pipeline.cpu._product import WIDTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+# Channels of a picture that is convolved directly; numbers of maps that are read again while a cache holds them.
+FEW, NUMBERS = 4, 2**18
+# G of Lavin and Gray: three taps -> what each of six frequencies multiplies by.
+TAPS = torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+
+
+def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
+    """Maps [N, C, H, W] -> pooled ones [N, width, h, w], channels last; gradients flow to x.
+
+    Args:
+        layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
+            no float32, channels share a group of the norm, or a weight asks for its gradient.
+    """
+    conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
+    alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
+    moved = any(values.requires_grad for layer in (conv, norm) for values in layer.parameters())
+    if not alone or moved or x.dtype != torch.float32:
+        return cast("Tensor", nn.Sequential(*layers)(x))
+    return cast("Tensor", _Block.apply(x, conv, norm, layers[3]))  # type: ignore[no-untyped-call]
+
+
+class _Convolution(Protocol):
+    """Instances -> maps in a buffer [n, high + some, wide + some, C], and from the slope of maps back to that of instances.
+
+    `size`: high, wide; a slope stands `edge` pixels from the upper left corner of its buffer.
+    """
+
+    size: tuple[int, int]
+    edge: int
+
+    def maps(self, x: Tensor) -> Tensor: ...
+    def blank(self, count: int) -> Tensor: ...
+    def back(self, slope: Tensor) -> Tensor: ...
+
+
+class _Direct:
+    """Of pictures of few channels."""
+
+    edge = 0
+
+    def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
+        self._weight, self._padding, self._picture = conv.weight, int(conv.padding[0]), (high, wide)
+        self.size = high + 2 * self._padding - 2, wide + 2 * self._padding - 2
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Two by two pixels at a time, so that an odd edge is made even."""
+        before, after = [self._padding] * 2, [self._padding + side % 2 for side in self.size]
+        padded = F.pad(x, (before[1], after[1], before[0], after[0])).contiguous()
+        maps = x.new_empty(len(x), padded.shape[2] - 2, padded.shape[3] - 2, len(self._weight))
+        weight = self._weight.flatten(2).permute(1, 2, 0).contiguous()
+        _kernels.few(padded.numpy(), weight.numpy(), maps.numpy())
+        return maps
+
+    def blank(self, count: int) -> Tensor:
+        return self._weight.new_empty(count, *self.size, len(self._weight))
+
+    def back(self, slope: Tensor) -> Tensor:
+        """What each tap gives, added where it came from."""
+        taps = self._weight.flatten(1).T @ slope.flatten(1, 2).transpose(1, 2)
+        return F.fold(taps, self._picture, 3, padding=self._padding)
+
+
+class _Tiled:
+    """By tiles of 4 x 4 pixels."""
+
+    edge = 1
+
+    def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
+        self.size, self._weight = (high, wide), conv.weight
+        self._covered = [-(-side // 4) * 4 for side in self.size]
+
+    def maps(self, x: Tensor) -> Tensor:
+        padded = self._padded(len(x), x.shape[1])
+        padded[:, 1 : 1 + self.size[0], 1 : 1 + self.size[1]] = x.movedim(1, -1)
+        return self._products(padded, self._forth)
+
+    def blank(self, count: int) -> Tensor:
+        return self._padded(count, len(self._weight))
+
+    def back(self, slope: Tensor) -> Tensor:
+        """A convolution of the slope: taps turned around, channels exchanged."""
+        found = self._products(slope, self._aback)
+        return found[:, : self.size[0], : self.size[1]].movedim(-1, 1)
+
+    def _padded(self, count: int, channels: int) -> Tensor:
+        return self._weight.new_zeros(count, self._covered[0] + 2, self._covered[1] + 2, channels)
+
+    def _products(self, padded: Tensor, factors: Tensor) -> Tensor:
+        maps = padded.new_empty(len(padded), *self._covered, factors.shape[-1])
+        _kernels.tiled(padded.numpy(), factors.numpy(), maps.numpy())
+        return maps
+
+    @cached_property
+    def _forth(self) -> Tensor:
+        return _factors(self._weight)
+
+    @cached_property
+    def _aback(self) -> Tensor:
+        return _factors(self._weight.flip(2, 3).transpose(0, 1))
+
+
+def _factors(weight: Tensor) -> Tensor:
+    """Taps [C, K, 3, 3] -> G g G', [36, K, C]."""
+    return torch.einsum("ai,bj,ckij->abkc", TAPS, TAPS, weight).flatten(0, 1).contiguous()
+
+
+class _Block(torch.autograd.Function):
+    """The four layers, some instances at a time; their maps are kept where a gradient will be asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, layer: nn.Module) -> Tensor:
+        x = x.detach()  # in a thread gradients would be asked for anew
+        convolution: _Convolution = (_Direct if conv.in_channels <= FEW else _Tiled)(conv, *x.shape[-2:])
+        windows = [_windows(side, layer) for side in convolution.size]
+        moments = x.new_empty(len(x), 4, conv.out_channels)
+        out = x.new_empty(len(x), *(own.shape[1] for own in windows), conv.out_channels)
+        affine, kept = (norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)), ctx.needs_input_grad[0]
+
+        def some(part: slice) -> list[Tensor]:
+            maps, own = convolution.maps(x[part]), moments[part].numpy()
+            _kernels.settle(maps.numpy(), convolution.size, *affine, own)
+            _kernels.pool(maps.numpy(), own, *windows, out[part].numpy())
+            return [maps] * kept
+
+        together = max(NUMBERS // (math.prod(convolution.size) * conv.out_channels), 1)
+        ctx.parts = [slice(first, first + together) for first in range(0, len(x), together)]
+        ctx.save_for_backward(moments, *itertools.chain(*_each(some, ctx.parts)))
+        ctx.convolution, ctx.windows = convolution, windows
+        return out.movedim(-1, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
+        moments, *kept = ctx.saved_tensors
+        convolution: _Convolution = ctx.convolution
+        above = slope.movedim(1, -1).contiguous()
+
+        def some(part: slice, maps: Tensor) -> Tensor:
+            blank = convolution.blank(len(maps))
+            own = maps.numpy(), convolution.size, moments[part].numpy(), above[part].numpy()
+            _kernels.slopes(*own, *ctx.windows, convolution.edge, blank.numpy())
+            return convolution.back(blank)
+
+        return torch.cat(_each(some, ctx.parts, kept)), None, None, None
+
+
+def _windows(side: int, layer: nn.Module) -> np.ndarray:
+    """Where windows begin and end, [2, cells].
+
+    Cell a of an adaptive pool has pixels floor(a side / cells) to ceil((a + 1) side / cells); the other pool halves.
+    """
+    adaptive = isinstance(layer, nn.AdaptiveAvgPool2d)
+    cells = int(layer.output_size) if adaptive else side // 2  # type: ignore[arg-type]
+    covered = side if adaptive else 2 * cells
+    first = np.arange(cells)
+    return np.stack([first * covered // cells, -(-(first + 1) * covered // cells)])
+
+
+def _each(work: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
+    """Side by side on as many threads as operations have; a part is one thread's, so that their number changes no bit."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return list(map(work, *arguments))
+    with ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+        try:
+            return list(pool.map(work, *arguments))
+        finally:
+            torch.set_num_threads(threads)

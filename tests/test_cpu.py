@@ -1,0 +1,140 @@
+"""The kernels of a CPU against float64, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import apart, convnet_block
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from pipeline.cpu import _kernels, blocks
+from pipeline.networks.convnet import Halved
+
+# Winograd's rounding, of the maps' deviation; directly it is a tenth of that.
+ROUNDED = 1e-4
+# Channels in, width, H, W, padding, grid of an adaptive pool or none.
+BLOCKS = [
+    (3, 32, 20, 14, 1, None),
+    (1, 64, 13, 12, 3, None),
+    (4, 32, 9, 10, 1, None),
+    (3, 32, 11, 9, 1, 4),
+    (32, 32, 11, 10, 1, None),
+    (32, 64, 14, 14, 1, 7),
+    (20, 32, 13, 9, 1, 4),
+    (64, 32, 4, 4, 1, None),
+]
+SHAPES = ("channels", "width", "high", "wide", "padding", "grid")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(SHAPES, BLOCKS)
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_block_is_its_layers(
+    channels: int, width: int, high: int, wide: int, padding: int, grid: int | None, *, moving: bool
+) -> None:
+    layers = convnet_block(channels, width, padding, grid)
+    x = torch.randn(3, channels, high, wide)
+    expected = layers.double()(x.double())
+    found = blocks.block(x.requires_grad_(moving), [*layers.float()])
+    assert found.shape == expected.shape and found.requires_grad == moving and apart(found, expected) < ROUNDED
+
+
+@pytest.mark.parametrize(("high", "wide", "grid"), [(12, 10, None), (13, 9, None), (14, 14, 7), (13, 9, 4)])
+def test_slopes_of_norm_and_pool_are_those_of_the_layers(high: int, wide: int, grid: int | None) -> None:
+    layers = convnet_block(3, 32, 1, grid)[1:]
+    maps = torch.randn(3, 32, high, wide)
+    here = maps.double().requires_grad_()
+    expected = layers.double()(here)
+    slope = torch.randn_like(expected)
+    expected.backward(slope)
+    maps, slope, moments = maps.movedim(1, -1).contiguous(), slope.float().movedim(1, -1).contiguous(), np.empty((3, 4, 32), "f4")
+    affine = (layers[0].float().weight.numpy(), layers[0].bias.numpy(), np.float32(layers[0].eps))
+    _kernels.settle(maps.numpy(), (high, wide), *affine, moments)
+    found = torch.full((3, high + 2, wide + 2, 32), torch.nan)
+    windows = [blocks._windows(side, layers[2]) for side in (high, wide)]
+    _kernels.slopes(maps.numpy(), (high, wide), moments, slope.numpy(), *windows, 1, found.numpy())
+    assert apart(found[:, 1:-1, 1:-1].movedim(-1, 1), here.grad) < ROUNDED and found[:, [0, -1]].eq(0).all()
+
+
+@pytest.mark.parametrize(SHAPES, BLOCKS)
+def test_slopes_of_a_convolution_are_those_of_its_layer(
+    channels: int, width: int, high: int, wide: int, padding: int, grid: int | None
+) -> None:
+    conv = convnet_block(channels, width, padding, grid)[0]
+    here = torch.randn(3, channels, high, wide, dtype=torch.float64, requires_grad=True)
+    maps = F.conv2d(here, conv.weight.double(), padding=padding)
+    slope = torch.randn_like(maps)
+    maps.backward(slope)
+    own = (blocks._Direct if channels <= blocks.FEW else blocks._Tiled)(conv, high, wide)
+    blank = own.blank(3).zero_()
+    blank[:, own.edge : own.edge + own.size[0], own.edge : own.edge + own.size[1]] = slope.movedim(1, -1)
+    assert apart(own.back(blank), here.grad) < ROUNDED
+
+
+@pytest.mark.parametrize("channels", [3, 32])
+@pytest.mark.usefixtures("two_threads")
+def test_threads_change_no_bit(channels: int) -> None:
+    """Each instance has maps of its own size that a cache holds, so that there are several parts."""
+    layers, x = [*convnet_block(channels, 64, 1, None)], torch.randn(5, channels, 64, 64)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        moved = x.clone().requires_grad_()
+        out = blocks.block(moved, layers)
+        out.square().sum().backward()
+        found.append((out, moved.grad))
+    assert torch.get_num_threads() == 2
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_weights_that_ask_for_gradients_are_given_them() -> None:
+    layers = convnet_block(3, 32, 1, None).requires_grad_()
+    blocks.block(torch.randn(2, 3, 8, 8), [*layers]).sum().backward()
+    assert all(values.grad is not None for values in layers.parameters())
+
+
+@pytest.mark.parametrize("width", [12, 48])
+def test_widths_that_no_kernel_takes_are_computed_layer_by_layer(width: int) -> None:
+    layers, x = convnet_block(3, width, 1, None), torch.randn(2, 3, 8, 8)
+    assert torch.equal(blocks.block(x, [*layers]), layers(x))
+
+
+def test_float64_is_computed_layer_by_layer() -> None:
+    layers, x = convnet_block(3, 32, 1, None).double(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    assert torch.equal(blocks.block(x, [*layers]), layers(x))
+
+
+@pytest.mark.parametrize("channels", [3, 32])
+def test_what_is_no_number_stays_none(channels: int) -> None:
+    x = torch.randn(2, channels, 8, 8)
+    x[0, 0, 3, 3] = torch.nan
+    out = blocks.block(x, [*convnet_block(channels, 32, 1, None)])
+    assert out[0].isnan().all() and out[1].isfinite().all()
+
+
+@given(side=st.integers(1, 60), cells=st.integers(1, 20))
+def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
+    """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
+    cells = min(cells, side)
+    first, last = blocks._windows(side, nn.AdaptiveAvgPool2d(cells))
+    pixels = np.arange(side)[:, None]
+    inside = torch.from_numpy((first <= pixels) & (pixels < last))
+    assert torch.equal(inside, F.adaptive_avg_pool1d(torch.eye(side), cells) > 0)
+
+
+@given(side=st.integers(2, 60))
+def test_windows_of_the_other_pool_halve(side: int) -> None:
+    first, last = blocks._windows(side, Halved())
+    assert first.tolist() == [*range(0, side - 1, 2)] and (last - first == 2).all()
