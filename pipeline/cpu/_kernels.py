@@ -25,28 +25,28 @@ TILES = 4 * ROWS
 @kernel
 def few(x, weight, maps):
     """Convolution of few channels: padded x [N, K, H + 2, W + 2], weight [K, 9, C] -> maps, two by two pixels at a time."""
-    for n in range(len(x)):
+    for n in range(len(maps)):
         for i in range(0, maps.shape[1], 2):
-            for j in range(0, maps.shape[2], 2):
-                _four(x[n], weight, i, j, maps[n, i, j], maps[n, i, j + 1], maps[n, i + 1, j], maps[n, i + 1, j + 1])
+            _two_lines(x[n], i, weight, maps[n, i], maps[n, i + 1])
 
 
 @kernel
-def _four(x, weight, i, j, m0, m1, m2, m3):
-    for c in range(len(m0)):
-        m0[c] = m1[c] = m2[c] = m3[c] = ZERO
-    for k in range(len(x)):
-        p, q, r, s = x[k, i, j : j + 4], x[k, i + 1, j : j + 4], x[k, i + 2, j : j + 4], x[k, i + 3, j : j + 4]
-        p0, p1, p2, p3, q0, q1, q2, q3 = p[0], p[1], p[2], p[3], q[0], q[1], q[2], q[3]
-        r0, r1, r2, r3, s0, s1, s2, s3 = r[0], r[1], r[2], r[3], s[0], s[1], s[2], s[3]
-        w0, w1, w2, w3, w4 = weight[k, 0], weight[k, 1], weight[k, 2], weight[k, 3], weight[k, 4]
-        w5, w6, w7, w8 = weight[k, 5], weight[k, 6], weight[k, 7], weight[k, 8]
-        for c in range(len(m0)):
-            a, b, d, e, f, g, h, u, v = w0[c], w1[c], w2[c], w3[c], w4[c], w5[c], w6[c], w7[c], w8[c]
-            m0[c] += a * p0 + b * p1 + d * p2 + e * q0 + f * q1 + g * q2 + h * r0 + u * r1 + v * r2
-            m1[c] += a * p1 + b * p2 + d * p3 + e * q1 + f * q2 + g * q3 + h * r1 + u * r2 + v * r3
-            m2[c] += a * q0 + b * q1 + d * q2 + e * r0 + f * r1 + g * r2 + h * s0 + u * s1 + v * s2
-            m3[c] += a * q1 + b * q2 + d * q3 + e * r1 + f * r2 + g * r3 + h * s1 + u * s2 + v * s3
+def _two_lines(x, i, weight, upper, lower):
+    upper[:] = ZERO
+    lower[:] = ZERO
+    for j in range(0, len(upper), 2):
+        for k in range(len(x)):
+            p0, p1, p2, p3 = x[k, i, j], x[k, i, j + 1], x[k, i, j + 2], x[k, i, j + 3]
+            q0, q1, q2, q3 = x[k, i + 1, j], x[k, i + 1, j + 1], x[k, i + 1, j + 2], x[k, i + 1, j + 3]
+            r0, r1, r2, r3 = x[k, i + 2, j], x[k, i + 2, j + 1], x[k, i + 2, j + 2], x[k, i + 2, j + 3]
+            s0, s1, s2, s3 = x[k, i + 3, j], x[k, i + 3, j + 1], x[k, i + 3, j + 2], x[k, i + 3, j + 3]
+            for c in range(upper.shape[1]):
+                a, b, d, e, f = weight[k, 0, c], weight[k, 1, c], weight[k, 2, c], weight[k, 3, c], weight[k, 4, c]
+                g, h, u, v = weight[k, 5, c], weight[k, 6, c], weight[k, 7, c], weight[k, 8, c]
+                upper[j, c] += a * p0 + b * p1 + d * p2 + e * q0 + f * q1 + g * q2 + h * r0 + u * r1 + v * r2
+                upper[j + 1, c] += a * p1 + b * p2 + d * p3 + e * q1 + f * q2 + g * q3 + h * r1 + u * r2 + v * r3
+                lower[j, c] += a * q0 + b * q1 + d * q2 + e * r0 + f * r1 + g * r2 + h * s0 + u * s1 + v * s2
+                lower[j + 1, c] += a * q1 + b * q2 + d * q3 + e * r1 + f * r2 + g * r3 + h * s1 + u * s2 + v * s3
 
 
 @kernel
@@ -135,8 +135,7 @@ def settle(maps, size, weight, bias, eps, moments):
         mean[:] = ZERO
         over[:] = ZERO
         for i in range(size[0]):
-            for j in range(size[1]):
-                _sums(maps[n, i, j], mean, over)
+            _sums(maps[n, i, : size[1]], mean, over)
         for c in range(len(mean)):
             mean[c] /= pixels
             over[c] = ONE / np.sqrt(max(over[c] / pixels - mean[c] * mean[c], ZERO) + eps)
@@ -145,10 +144,11 @@ def settle(maps, size, weight, bias, eps, moments):
 
 
 @kernel
-def _sums(values, total, square):
-    for c in range(len(values)):
-        total[c] += values[c]
-        square[c] += values[c] * values[c]
+def _sums(line, total, square):
+    for j in range(len(line)):
+        for c in range(line.shape[1]):
+            total[c] += line[j, c]
+            square[c] += line[j, c] * line[j, c]
 
 
 @kernel
@@ -156,22 +156,21 @@ def pool(maps, moments, rows, columns, out):
     """Maps -> out [N, h, w, C]: normalised, rectified, averaged over each window."""
     for n in range(len(maps)):
         for a in range(rows.shape[1]):
-            for b in range(columns.shape[1]):
-                _cell(maps[n], moments[n, 0], moments[n, 1], rows[:, a], columns[:, b], out[n, a, b])
+            _cells(maps[n, rows[0, a] : rows[1, a]], moments[n, 0], moments[n, 1], columns, out[n, a])
 
 
 @kernel
-def _cell(maps, scale, shift, rows, columns, out):
-    share = ONE / np.float32((rows[1] - rows[0]) * (columns[1] - columns[0]))
-    out[:] = ZERO
-    for i in range(rows[0], rows[1]):
-        for j in range(columns[0], columns[1]):
-            values = maps[i, j]
-            for c in range(len(out)):
-                value = values[c] * scale[c] + shift[c]
-                out[c] += ZERO if value < ZERO else value  # NaN is no less, and stays
-    for c in range(len(out)):
-        out[c] *= share
+def _cells(maps, scale, shift, columns, out):
+    for b in range(len(out)):
+        share = ONE / np.float32(len(maps) * (columns[1, b] - columns[0, b]))
+        out[b] = ZERO
+        for i in range(len(maps)):
+            for j in range(columns[0, b], columns[1, b]):
+                for c in range(out.shape[1]):
+                    value = maps[i, j, c] * scale[c] + shift[c]
+                    out[b, c] += ZERO if value < ZERO else value  # NaN is no less, and stays
+        for c in range(out.shape[1]):
+            out[b, c] *= share
 
 
 @kernel
@@ -187,41 +186,40 @@ def slopes(maps, size, moments, slope, rows, columns, edge, out):
         scale, shift, mean, over = moments[n, 0], moments[n, 1], moments[n, 2], moments[n, 3]
         out[n] = ZERO
         for a in range(rows.shape[1]):
-            for b in range(columns.shape[1]):
-                _shared(slope[n, a, b], rows[:, a], columns[:, b], edge, out[n])
+            _shared(slope[n, a], columns, edge, out[n, rows[0, a] + edge : rows[1, a] + edge])
         factor[:] = ZERO
         rest[:] = ZERO
         for i in range(size[0]):
-            for j in range(size[1]):
-                _open(maps[n, i, j], scale, shift, out[n, i + edge, j + edge], rest, factor)
+            _open(maps[n, i, : size[1]], scale, shift, edge, out[n, i + edge], rest, factor)
         for c in range(len(factor)):
             tilt = over[c] * over[c] * (factor[c] - mean[c] * rest[c]) / pixels
             factor[c], rest[c] = -scale[c] * tilt, scale[c] * (mean[c] * tilt - rest[c] / pixels)
         for i in range(size[0]):
-            for j in range(size[1]):
-                _level(maps[n, i, j], scale, factor, rest, out[n, i + edge, j + edge])
+            _level(maps[n, i, : size[1]], scale, factor, rest, edge, out[n, i + edge])
 
 
 @kernel
-def _shared(slope, rows, columns, edge, out):
-    share = ONE / np.float32((rows[1] - rows[0]) * (columns[1] - columns[0]))
-    for i in range(rows[0] + edge, rows[1] + edge):
-        for j in range(columns[0] + edge, columns[1] + edge):
-            pixel = out[i, j]
-            for c in range(len(slope)):
-                pixel[c] += slope[c] * share
+def _shared(slope, columns, edge, out):
+    for b in range(len(slope)):
+        share = ONE / np.float32(len(out) * (columns[1, b] - columns[0, b]))
+        for i in range(len(out)):
+            for j in range(columns[0, b] + edge, columns[1, b] + edge):
+                for c in range(slope.shape[1]):
+                    out[i, j, c] += slope[b, c] * share
 
 
 @kernel
-def _open(values, scale, shift, slope, total, product):
-    for c in range(len(values)):
-        passed = slope[c] if values[c] * scale[c] + shift[c] > ZERO else ZERO
-        slope[c] = passed
-        total[c] += passed
-        product[c] += passed * values[c]
+def _open(line, scale, shift, edge, slope, total, product):
+    for j in range(len(line)):
+        for c in range(line.shape[1]):
+            passed = slope[j + edge, c] if line[j, c] * scale[c] + shift[c] > ZERO else ZERO
+            slope[j + edge, c] = passed
+            total[c] += passed
+            product[c] += passed * line[j, c]
 
 
 @kernel
-def _level(values, scale, factor, rest, slope):
-    for c in range(len(values)):
-        slope[c] = scale[c] * slope[c] + factor[c] * values[c] + rest[c]
+def _level(line, scale, factor, rest, edge, slope):
+    for j in range(len(line)):
+        for c in range(line.shape[1]):
+            slope[j + edge, c] = scale[c] * slope[j + edge, c] + factor[c] * line[j, c] + rest[c]
