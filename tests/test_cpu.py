@@ -105,6 +105,14 @@ def test_weights_that_ask_for_gradients_are_given_them() -> None:
     assert all(values.grad is not None for values in layers.parameters())
 
 
+def test_weights_that_are_given_none_now_may_have_asked() -> None:
+    layers, x = [*convnet_block(32, 32, 1, None)], torch.randn(2, 32, 8, 8)
+    expected = blocks.block(x, layers)
+    with torch.no_grad():
+        found = blocks.block(x, [layer.requires_grad_() for layer in layers])
+    assert torch.equal(found, expected) and not torch.equal(blocks.block(x, layers), expected)
+
+
 @pytest.mark.parametrize("width", [12, 48])
 def test_widths_that_no_kernel_takes_are_computed_layer_by_layer(width: int) -> None:
     layers, x = convnet_block(3, width, 1, None), torch.randn(2, 3, 8, 8)

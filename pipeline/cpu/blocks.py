@@ -39,11 +39,11 @@ def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
 
     Args:
         layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
-            no float32, channels share a group of the norm, or a weight asks for its gradient.
+            no float32, channels share a group of the norm, or a weight is to be given its gradient.
     """
     conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
     alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
-    moved = any(values.requires_grad for layer in (conv, norm) for values in layer.parameters())
+    moved = torch.is_grad_enabled() and any(values.requires_grad for layer in (conv, norm) for values in layer.parameters())
     if not alone or moved or x.dtype != torch.float32:
         return cast("Tensor", nn.Sequential(*layers)(x))
     return cast("Tensor", _Block.apply(x, conv, norm, layers[3]))  # type: ignore[no-untyped-call]
@@ -69,7 +69,7 @@ class _Direct:
     edge = 0
 
     def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
-        self._weight, self._padding, self._picture = conv.weight, int(conv.padding[0]), (high, wide)
+        self._weight, self._padding, self._picture = conv.weight.detach(), int(conv.padding[0]), (high, wide)
         self.size = high + 2 * self._padding - 2, wide + 2 * self._padding - 2
 
     def maps(self, x: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class _Tiled:
     edge = 1
 
     def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
-        self.size, self._weight = (high, wide), conv.weight
+        self.size, self._weight = (high, wide), conv.weight.detach()
         self._covered = [-(-side // 4) * 4 for side in self.size]
 
     def maps(self, x: Tensor) -> Tensor:
@@ -144,7 +144,8 @@ class _Block(torch.autograd.Function):
         windows = [_windows(side, layer) for side in convolution.size]
         moments = x.new_empty(len(x), 4, conv.out_channels)
         out = x.new_empty(len(x), *(own.shape[1] for own in windows), conv.out_channels)
-        affine, kept = (norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)), ctx.needs_input_grad[0]
+        affine = norm.weight.detach().numpy(), norm.bias.detach().numpy(), np.float32(norm.eps)
+        kept = ctx.needs_input_grad[0]
 
         def some(part: slice) -> list[Tensor]:
             maps, own = convolution.maps(x[part]), moments[part].numpy()
