@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pipeline.truth import Answer
 
-PACKAGES = ("torch", "torchaudio", "av", "decord2", "webdataset", "h5py", "dvc")
+PACKAGES = ("torch", "torchaudio", "numba", "av", "decord2", "webdataset", "h5py", "dvc")
 DEADLINE_S, MEMORY_MB = 120.0, 4096
 
 
