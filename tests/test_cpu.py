@@ -26,7 +26,7 @@ BLOCKS = [
     (3, 32, 11, 9, 1, 4),
     (32, 32, 11, 10, 1, None),
     (32, 64, 14, 14, 1, 7),
-    (20, 32, 13, 9, 1, 4),
+    (32, 32, 13, 9, 1, 4),
     (64, 32, 4, 4, 1, None),
 ]
 SHAPES = ("channels", "width", "high", "wide", "padding", "grid")
@@ -113,9 +113,9 @@ def test_weights_that_are_given_none_now_may_have_asked() -> None:
     assert torch.equal(found, expected) and not torch.equal(blocks.block(x, layers), expected)
 
 
-@pytest.mark.parametrize("width", [12, 48])
-def test_widths_that_no_kernel_takes_are_computed_layer_by_layer(width: int) -> None:
-    layers, x = convnet_block(3, width, 1, None), torch.randn(2, 3, 8, 8)
+@pytest.mark.parametrize(("channels", "width", "padding"), [(3, 12, 1), (3, 48, 1), (20, 32, 1), (32, 32, 3)])
+def test_shapes_that_no_kernel_takes_are_computed_layer_by_layer(channels: int, width: int, padding: int) -> None:
+    layers, x = convnet_block(channels, width, padding, None), torch.randn(2, channels, 8, 8)
     assert torch.equal(blocks.block(x, [*layers]), layers(x))
 
 

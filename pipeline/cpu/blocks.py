@@ -39,12 +39,14 @@ def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
 
     Args:
         layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
-            no float32, channels share a group of the norm, or a weight is to be given its gradient.
+            no float32, channels are no multiple of `WIDTHS` (or at most `FEW` that come in), or share a group of the norm, or a
+            weight is to be given its gradient.
     """
     conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
     alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
+    taken = alone and (conv.in_channels <= FEW or (conv.in_channels % WIDTHS == 0 and conv.padding == (1, 1)))
     moved = torch.is_grad_enabled() and any(values.requires_grad for layer in (conv, norm) for values in layer.parameters())
-    if not alone or moved or x.dtype != torch.float32:
+    if not taken or moved or x.dtype != torch.float32:
         return cast("Tensor", nn.Sequential(*layers)(x))
     return cast("Tensor", _Block.apply(x, conv, norm, layers[3]))  # type: ignore[no-untyped-call]
 
