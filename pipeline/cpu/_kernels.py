@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from pipeline.cpu._product import LANES, ROWS, VECTORS, block
+from pipeline.cpu._product import LANES, ROWS, VECTORS, block, block_added
 
 # Products and sums may be fused, nothing is reordered: the bits do not depend on the number of threads.
 kernel: Any = numba.njit(fastmath={"contract"}, nogil=True, error_model="numpy", cache=True)
@@ -47,6 +47,43 @@ def _two_lines(x, i, weight, upper, lower):
                 upper[j + 1, c] += a * p1 + b * p2 + d * p3 + e * q1 + f * q2 + g * q3 + h * r1 + u * r2 + v * r3
                 lower[j, c] += a * q0 + b * q1 + d * q2 + e * r0 + f * r1 + g * r2 + h * s0 + u * s1 + v * s2
                 lower[j + 1, c] += a * q1 + b * q2 + d * q3 + e * r1 + f * r2 + g * r3 + h * s1 + u * s2 + v * s3
+
+
+@kernel
+def learn_few(x, slope, weight):
+    """Slope [N, H, W, C] of what `few` made of padded x -> that of its weight [K, 9, C]."""
+    weight[:] = ZERO
+    for n in range(len(x)):
+        for i in range(slope.shape[1]):
+            for k in range(len(weight)):
+                _learn_line(x[n, k, i : i + 3], slope[n, i], weight[k])
+
+
+@kernel
+def _learn_line(x, slope, weight):
+    for j in range(len(slope)):
+        p0, p1, p2, q0, q1, q2, r0, r1, r2 = (
+            x[0, j],
+            x[0, j + 1],
+            x[0, j + 2],
+            x[1, j],
+            x[1, j + 1],
+            x[1, j + 2],
+            x[2, j],
+            x[2, j + 1],
+            x[2, j + 2],
+        )
+        for c in range(slope.shape[1]):
+            s = slope[j, c]
+            weight[0, c] += p0 * s
+            weight[1, c] += p1 * s
+            weight[2, c] += p2 * s
+            weight[3, c] += q0 * s
+            weight[4, c] += q1 * s
+            weight[5, c] += q2 * s
+            weight[6, c] += r0 * s
+            weight[7, c] += r1 * s
+            weight[8, c] += r2 * s
 
 
 @kernel
@@ -127,6 +164,54 @@ def _across(source, target):
 
 
 @kernel
+def learn_tiled(x, slope, factors):
+    """Slope of the maps that `tiled` made of padded x, padded too, [N, 4 a + 2, 4 b + 2, C] -> of its factors, [36, K + ROWS, C].
+
+    Of G g G' it is the sum over tiles of (B' d B) times (A s A'); the last ROWS mean nothing. K and C are multiples of WIDTHS.
+    """
+    depth, width = x.shape[3], slope.shape[3]
+    # A block's rows may go beyond a tile's K numbers, so that the last tile is followed by some.
+    room, heights = np.zeros(36 * TILES * depth + ROWS, np.float32), np.empty((36, TILES, width), np.float32)
+    tiles = room[: 36 * TILES * depth].reshape(36, TILES, depth)
+    factors[:] = ZERO
+    count = len(x) * (x.shape[1] // 4) * (x.shape[2] // 4)
+    for first in range(0, count, TILES):
+        together = min(TILES, count - first)
+        _scatter(x, first, together, tiles.reshape(6, 6 * TILES, depth))
+        _spread(slope, first, together, heights.reshape(6, 6 * TILES, width))
+        for pair in range(36):
+            left, right, out = tiles[pair], heights[pair], factors[pair]
+            for column in range(0, width, VECTORS * LANES):
+                for row in range(0, depth, ROWS):
+                    block_added(left, row, right, column, out, together)
+
+
+@kernel
+def _spread(slope, first, together, tiles):
+    """A s A' of the tiles from the `first` on -> [6, 6 TILES, C]."""
+    lines = np.empty((6, 4, slope.shape[3]), np.float32)
+    high, wide = slope.shape[1] // 4, slope.shape[2] // 4
+    for t in range(together):
+        row, j = divmod(first + t, wide)
+        n, i = divmod(row, high)
+        for a in range(4):
+            _apart(slope[n, 4 * i + a + 1, 4 * j + 1 : 4 * j + 5], lines, a)
+        for b in range(6):
+            _apart(lines[b], tiles, b * TILES + t)
+
+
+@kernel
+def _apart(source, target, at):
+    for c in range(source.shape[1]):
+        s0, s1, s2, s3 = source[0, c], source[1, c], source[2, c], source[3, c]
+        even, odd, near, far = s0 + s2, s1 + s3, s0 + FOUR * s2, TWO * s1 + EIGHT * s3
+        target[0, at, c] = s0
+        target[1, at, c], target[2, at, c] = even + odd, even - odd
+        target[3, at, c], target[4, at, c] = near + far, near - far
+        target[5, at, c] = s3
+
+
+@kernel
 def settle(maps, size, weight, bias, eps, moments):
     """Maps -> moments of each instance and channel."""
     pixels = np.float32(size[0] * size[1])
@@ -174,11 +259,11 @@ def _cells(maps, scale, shift, columns, out):
 
 
 @kernel
-def slopes(maps, size, moments, slope, rows, columns, edge, out):
-    """Slope [N, h, w, C] of `pool` -> that of the maps, in the middle of out, `edge` pixels from its upper left corner.
+def slopes(maps, size, moments, slope, rows, columns, edge, out, sums):
+    """Slope [N, h, w, C] of `pool` -> that of the maps, in the middle of out, `edge` pixels from its upper left corner, and `sums`.
 
     With g the slope where the ReLU is open and z the normalised maps it is scale (g - mean g - z mean (g z)), so of the maps
-    themselves a line: scale g + factor maps + rest.
+    themselves a line: scale g + factor maps + rest. `sums` [N, 2, C] are g z and g summed: slopes of the norm's weight and bias.
     """
     factor, rest = np.empty(maps.shape[3], np.float32), np.empty(maps.shape[3], np.float32)
     pixels = np.float32(size[0] * size[1])
@@ -192,7 +277,8 @@ def slopes(maps, size, moments, slope, rows, columns, edge, out):
         for i in range(size[0]):
             _open(maps[n, i, : size[1]], scale, shift, edge, out[n, i + edge], rest, factor)
         for c in range(len(factor)):
-            tilt = over[c] * over[c] * (factor[c] - mean[c] * rest[c]) / pixels
+            sums[n, 0, c], sums[n, 1, c] = over[c] * (factor[c] - mean[c] * rest[c]), rest[c]
+            tilt = over[c] * sums[n, 0, c] / pixels
             factor[c], rest[c] = -scale[c] * tilt, scale[c] * (mean[c] * tilt - rest[c] / pixels)
         for i in range(size[0]):
             _level(maps[n, i, : size[1]], scale, factor, rest, edge, out[n, i + edge])

@@ -24,31 +24,51 @@ def block(_, left, row, right, column, out):
     """
 
     def written(context, builder, signature, values):
-        _Block(context, builder, signature, values).write()
+        _Block(context, builder, signature.args, values).write()
         return context.get_dummy_value()
 
     return types.void(left, types.intp, right, types.intp, out), written
 
 
+@intrinsic
+def block_added(_, left, row, right, column, out, depth):
+    """The same of left [T, K] turned around times right [T, C], their first `depth` rows alone, and added to what is there."""
+
+    def written(context, builder, signature, values):
+        _Turned(context, builder, signature.args, values).write()
+        return context.get_dummy_value()
+
+    return types.void(left, types.intp, right, types.intp, out, types.intp), written
+
+
 class _Block:
     """The instructions of one block; a variable is on the stack until LLVM gives it a register."""
 
-    def __init__(self, context, builder, signature, values):
+    def __init__(self, context, builder, kinds, values):
         self._builder, (self._row, self._column) = builder, (values[1], values[3])
-        left, right, out = (context.make_array(signature.args[i])(context, builder, values[i]) for i in (0, 2, 4))
-        (_, self._depth), (_, self._width) = (cgutils.unpack_tuple(builder, one.shape) for one in (left, right))
-        self._left, self._right, self._out = left.data, right.data, out.data
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
-        self._sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(VECTORS)] for _ in range(ROWS)]
+        left, right, out = (context.make_array(kinds[i])(context, builder, values[i]) for i in (0, 2, 4))
+        (_, self._inner), (_, self._width) = (cgutils.unpack_tuple(builder, one.shape) for one in (left, right))
+        self._left, self._right, self._out, self._depth = left.data, right.data, out.data, self._depth_of(values)
+        self._sums = [[cgutils.alloca_once_value(builder, start) for start in self._starts(row)] for row in range(ROWS)]
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         self._fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+
+    def _depth_of(self, values):
+        return self._inner
+
+    def _starts(self, row):
+        return [ir.Constant(_VECTOR, [0.0] * LANES)] * VECTORS
+
+    def _factor(self, row, step):
+        """Where the left factor of a row is at a step of the sum."""
+        return self._at(self._line(row), self._inner, step)
 
     def write(self):
         builder = self._builder
         with cgutils.for_range(builder, self._depth) as loop:
             factors = [builder.load(place, align=4) for place in self._vectors(self._right, loop.index)]
             for row, sums in enumerate(self._sums):
-                value = self._spread(builder.load(builder.gep(self._left, [self._at(self._line(row), self._depth, loop.index)])))
+                value = self._spread(builder.load(builder.gep(self._left, [self._factor(row, loop.index)])))
                 for total, factor in zip(sums, factors, strict=True):
                     builder.store(builder.call(self._fused, [value, factor, builder.load(total)]), total)
         for row, sums in enumerate(self._sums):
@@ -73,3 +93,16 @@ class _Block:
         return self._builder.shuffle_vector(
             self._builder.insert_element(blank, value, ir.Constant(ir.IntType(32), 0)), blank, first
         )
+
+
+class _Turned(_Block):
+    """Columns of the left matrix in place of its rows, and sums that go on."""
+
+    def _depth_of(self, values):
+        return values[5]
+
+    def _starts(self, row):
+        return [self._builder.load(place, align=4) for place in self._vectors(self._out, self._line(row))]
+
+    def _factor(self, row, step):
+        return self._at(step, self._inner, self._line(row))

@@ -19,10 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from pipeline.cpu import _kernels
-from pipeline.cpu._product import WIDTHS
+from pipeline.cpu._product import ROWS, WIDTHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,20 +34,18 @@ TAPS = torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4]
 
 
 def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
-    """Maps [N, C, H, W] -> pooled ones [N, width, h, w], channels last; gradients flow to x.
+    """Maps [N, C, H, W] -> pooled ones [N, width, h, w], channels last; gradients flow to x and to all weights.
 
     Args:
         layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
-            no float32, channels are no multiple of `WIDTHS` (or at most `FEW` that come in), or share a group of the norm, or a
-            weight is to be given its gradient.
+            no float32, or channels are no multiple of `WIDTHS` (or at most `FEW` that come in), or share a group of the norm.
     """
     conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
     alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
     taken = alone and (conv.in_channels <= FEW or (conv.in_channels % WIDTHS == 0 and conv.padding == (1, 1)))
-    moved = torch.is_grad_enabled() and any(values.requires_grad for layer in (conv, norm) for values in layer.parameters())
-    if not taken or moved or x.dtype != torch.float32:
+    if not taken or x.dtype != torch.float32:
         return cast("Tensor", nn.Sequential(*layers)(x))
-    return cast("Tensor", _Block.apply(x, conv, norm, layers[3]))  # type: ignore[no-untyped-call]
+    return cast("Tensor", _Block.apply(layers, x, conv.weight, conv.bias, norm.weight, norm.bias))  # type: ignore[no-untyped-call]
 
 
 class _Convolution(Protocol):
@@ -63,6 +60,8 @@ class _Convolution(Protocol):
     def maps(self, x: Tensor) -> Tensor: ...
     def blank(self, count: int) -> Tensor: ...
     def back(self, slope: Tensor) -> Tensor: ...
+    def learnt(self, x: Tensor, slope: Tensor) -> Tensor: ...
+    def taps(self, learnt: Tensor) -> Tensor: ...
 
 
 class _Direct:
@@ -70,14 +69,12 @@ class _Direct:
 
     edge = 0
 
-    def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
-        self._weight, self._padding, self._picture = conv.weight.detach(), int(conv.padding[0]), (high, wide)
-        self.size = high + 2 * self._padding - 2, wide + 2 * self._padding - 2
+    def __init__(self, weight: Tensor, padding: int, picture: tuple[int, int]) -> None:
+        self._weight, self._padding, self._picture = weight, padding, picture
+        self.size = picture[0] + 2 * padding - 2, picture[1] + 2 * padding - 2
 
     def maps(self, x: Tensor) -> Tensor:
-        """Two by two pixels at a time, so that an odd edge is made even."""
-        before, after = [self._padding] * 2, [self._padding + side % 2 for side in self.size]
-        padded = F.pad(x, (before[1], after[1], before[0], after[0])).contiguous()
+        padded = self._padded(x)
         maps = x.new_empty(len(x), padded.shape[2] - 2, padded.shape[3] - 2, len(self._weight))
         weight = self._weight.flatten(2).permute(1, 2, 0).contiguous()
         _kernels.few(padded.numpy(), weight.numpy(), maps.numpy())
@@ -91,20 +88,31 @@ class _Direct:
         taps = self._weight.flatten(1).T @ slope.flatten(1, 2).transpose(1, 2)
         return F.fold(taps, self._picture, 3, padding=self._padding)
 
+    def learnt(self, x: Tensor, slope: Tensor) -> Tensor:
+        weight = slope.new_empty(self._weight.shape[1], 9, len(self._weight))
+        _kernels.learn_few(self._padded(x).numpy(), slope.numpy(), weight.numpy())
+        return weight
+
+    def taps(self, learnt: Tensor) -> Tensor:
+        return learnt.movedim(-1, 0).reshape(self._weight.shape)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """With its edges; odd maps are made even, for they are made two by two pixels at a time."""
+        down, right = (self._padding + side % 2 for side in self.size)
+        return F.pad(x, (self._padding, right, self._padding, down)).contiguous()
+
 
 class _Tiled:
     """By tiles of 4 x 4 pixels."""
 
     edge = 1
 
-    def __init__(self, conv: nn.Conv2d, high: int, wide: int) -> None:
-        self.size, self._weight = (high, wide), conv.weight.detach()
+    def __init__(self, weight: Tensor, _: int, picture: tuple[int, int]) -> None:
+        self.size, self._weight = picture, weight
         self._covered = [-(-side // 4) * 4 for side in self.size]
 
     def maps(self, x: Tensor) -> Tensor:
-        padded = self._padded(len(x), x.shape[1])
-        padded[:, 1 : 1 + self.size[0], 1 : 1 + self.size[1]] = x.movedim(1, -1)
-        return self._products(padded, self._forth)
+        return self._products(self._laid(x), self._forth)
 
     def blank(self, count: int) -> Tensor:
         return self._padded(count, len(self._weight))
@@ -113,6 +121,21 @@ class _Tiled:
         """A convolution of the slope: taps turned around, channels exchanged."""
         found = self._products(slope, self._aback)
         return found[:, : self.size[0], : self.size[1]].movedim(-1, 1)
+
+    def learnt(self, x: Tensor, slope: Tensor) -> Tensor:
+        width, depth = self._weight.shape[:2]
+        factors = slope.new_empty(36, depth + ROWS, width)
+        _kernels.learn_tiled(self._laid(x).numpy(), slope.numpy(), factors.numpy())
+        return factors
+
+    def taps(self, learnt: Tensor) -> Tensor:
+        factors = learnt[:, : self._weight.shape[1]].reshape(6, 6, *self._weight.shape[1::-1])
+        return torch.einsum("ai,bj,abkc->ckij", TAPS, TAPS, factors)
+
+    def _laid(self, x: Tensor) -> Tensor:
+        padded = self._padded(len(x), x.shape[1])
+        padded[:, 1 : 1 + self.size[0], 1 : 1 + self.size[1]] = x.movedim(1, -1)
+        return padded
 
     def _padded(self, count: int, channels: int) -> Tensor:
         return self._weight.new_zeros(count, self._covered[0] + 2, self._covered[1] + 2, channels)
@@ -140,41 +163,58 @@ class _Block(torch.autograd.Function):
     """The four layers, some instances at a time; their maps are kept where a gradient will be asked for."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, layer: nn.Module) -> Tensor:
-        x = x.detach()  # in a thread gradients would be asked for anew
-        convolution: _Convolution = (_Direct if conv.in_channels <= FEW else _Tiled)(conv, *x.shape[-2:])
-        windows = [_windows(side, layer) for side in convolution.size]
-        moments = x.new_empty(len(x), 4, conv.out_channels)
-        out = x.new_empty(len(x), *(own.shape[1] for own in windows), conv.out_channels)
-        affine = norm.weight.detach().numpy(), norm.bias.detach().numpy(), np.float32(norm.eps)
-        kept = ctx.needs_input_grad[0]
+    def forward(ctx: Any, layers: Sequence[Any], x: Tensor, *weights: Tensor) -> Tensor:
+        conv, norm, _, layer = layers
+        ctx.layers, kept, inputs = layers, any(ctx.needs_input_grad), (x, *weights)
+        x, weight, _, *affine = (values.detach() for values in inputs)  # in a thread gradients would be asked for anew
+        ctx.convolution = (_Direct if conv.in_channels <= FEW else _Tiled)(weight, int(conv.padding[0]), (x.shape[-2], x.shape[-1]))
+        ctx.windows = [_windows(side, layer) for side in ctx.convolution.size]
+        moments = x.new_empty(len(x), 4, len(weight))
+        out = x.new_empty(len(x), *(own.shape[1] for own in ctx.windows), len(weight))
 
         def some(part: slice) -> list[Tensor]:
-            maps, own = convolution.maps(x[part]), moments[part].numpy()
-            _kernels.settle(maps.numpy(), convolution.size, *affine, own)
-            _kernels.pool(maps.numpy(), own, *windows, out[part].numpy())
+            maps, own = ctx.convolution.maps(x[part]), moments[part].numpy()
+            _kernels.settle(maps.numpy(), ctx.convolution.size, *(one.numpy() for one in affine), np.float32(norm.eps), own)
+            _kernels.pool(maps.numpy(), own, *ctx.windows, out[part].numpy())
             return [maps] * kept
 
-        together = max(NUMBERS // (math.prod(convolution.size) * conv.out_channels), 1)
+        together = max(NUMBERS // (math.prod(ctx.convolution.size) * len(weight)), 1)
         ctx.parts = [slice(first, first + together) for first in range(0, len(x), together)]
-        ctx.save_for_backward(moments, *itertools.chain(*_each(some, ctx.parts)))
-        ctx.convolution, ctx.windows = convolution, windows
+        ctx.save_for_backward(*inputs, moments, *itertools.chain(*_each(some, ctx.parts)))
         return out.movedim(-1, 1)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
-        moments, *kept = ctx.saved_tensors
-        convolution: _Convolution = ctx.convolution
-        above = slope.movedim(1, -1).contiguous()
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, scale, shift, moments, *kept = ctx.saved_tensors
+        asked, inputs = ctx.needs_input_grad[1:], (x, weight, bias, scale, shift)
+        if torch.is_grad_enabled():
+            return None, *_layer_by_layer(ctx.layers, inputs, asked, slope)
+        above, found = slope.movedim(1, -1).contiguous(), torch.empty(len(x), 2, len(weight))
+        convolution, seen = ctx.convolution, x.detach()
 
-        def some(part: slice, maps: Tensor) -> Tensor:
+        def some(part: slice, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
             blank = convolution.blank(len(maps))
             own = maps.numpy(), convolution.size, moments[part].numpy(), above[part].numpy()
-            _kernels.slopes(*own, *ctx.windows, convolution.edge, blank.numpy())
-            return convolution.back(blank)
+            _kernels.slopes(*own, *ctx.windows, convolution.edge, blank.numpy(), found[part].numpy())
+            return convolution.back(blank) if asked[0] else None, convolution.learnt(seen[part], blank) if asked[1] else None
 
-        return torch.cat(_each(some, ctx.parts, kept)), None, None, None
+        rows, learnt = zip(*_each(some, ctx.parts, kept), strict=True)
+        taps = convolution.taps(sum(learnt)) if asked[1] else None
+        # What a norm takes away again has no slope.
+        whole = torch.cat(rows) if asked[0] else None, taps, torch.zeros_like(bias), *found.sum(0)
+        return None, *(values if one else None for values, one in zip(whole, asked, strict=True))
+
+
+def _layer_by_layer(layers: Sequence[Any], inputs: Sequence[Tensor], asked: Sequence[bool], slope: Tensor) -> list[Tensor | None]:
+    """Gradients that have gradients, as gradient matching and matching of trajectories need them."""
+    x, weight, bias, scale, shift = inputs
+    conv, norm, _, pool = layers
+    maps = F.conv2d(x, weight, bias, padding=conv.padding)
+    out = pool(F.relu(F.group_norm(maps, norm.num_groups, scale, shift, norm.eps)))
+    found = iter(
+        torch.autograd.grad(out, [values for values, one in zip(inputs, asked, strict=True) if one], slope, create_graph=True)
+    )
+    return [next(found) if one else None for one in asked]
 
 
 def _windows(side: int, layer: nn.Module) -> np.ndarray:
