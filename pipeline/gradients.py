@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline import formation, training
 from pipeline.augment import augment
+from pipeline.cpu import layer_by_layer
 from pipeline.descent import Descent
 from pipeline.errors import CellError
 from pipeline.heads.ensemble import Head
@@ -96,7 +97,8 @@ def gradients(module: AudioVisual, rows: Mapping[str, Tensor], label: Tensor, *,
         differentiable: keep the graph, so that the gradients have gradients by the rows.
     """
     weights = [values for values in module.parameters() if values.ndim > 1]
-    loss = module.head.loss(module(rows), label)  # type: ignore[operator]
+    with layer_by_layer(differentiable):
+        loss = module.head.loss(module(rows), label)  # type: ignore[operator]
     return list(torch.autograd.grad(loss, weights, create_graph=differentiable))
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pipeline.cpu import _kernels, blocks
-from pipeline.networks.convnet import Halved
+from pipeline.cpu import _kernels, blocks, layer_by_layer
+from pipeline.networks.convnet import Halved, Network
 
 # Winograd's rounding, of the maps' deviation; directly it is a tenth of that.
 ROUNDED = 1e-4
@@ -130,6 +130,15 @@ def test_gradients_have_gradients(channels: int) -> None:
     layers, x = convnet_block(channels, 32, 1, None).requires_grad_(), torch.randn(2, channels, 8, 8)
     found, expected = (of_gradients(deepcopy(layers).to(kind), x.to(kind)) for kind in (torch.float32, torch.float64))
     assert apart(found, expected) < 1e-2
+
+
+def test_one_may_ask_for_the_layers() -> None:
+    network = Network(width=32, grid=4, depth={"frame": 2}, padding={"frame": 1})
+    tower = network.build({"frame": (1, 3, 16, 16)}, torch.Generator().manual_seed(0)).towers["frame"]
+    x = torch.randn(2, 3, 16, 16)
+    with layer_by_layer(True):
+        assert torch.equal(tower(x), nn.Sequential(*tower)(x))
+    assert not torch.equal(tower(x), nn.Sequential(*tower)(x))
 
 
 def of_gradients(layers: nn.Sequential, x: Tensor) -> Tensor:

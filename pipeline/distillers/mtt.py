@@ -40,6 +40,7 @@ from torch.func import functional_call
 
 from pipeline import formation
 from pipeline.augment import augment
+from pipeline.cpu import layer_by_layer
 from pipeline.descent import Descent
 from pipeline.distillers._optimised import Optimised
 from pipeline.errors import CellError
@@ -197,7 +198,8 @@ class Pursuit:
     def _slopes(self, weights: Weights, batch: Batch, graph: bool = False) -> Weights:
         """The gradient of the head's loss by the weights; with a graph of its own, if asked."""
         own = {name: values.detach().requires_grad_() for name, values in weights.items()}
-        loss = self._module.head.loss(functional_call(self._module, own, (batch.seen,)), batch.label)  # type: ignore[operator]
+        with layer_by_layer(graph):
+            loss = self._module.head.loss(functional_call(self._module, own, (batch.seen,)), batch.label)  # type: ignore[operator]
         return dict(zip(own, torch.autograd.grad(loss, list(own.values()), create_graph=graph), strict=True))
 
     def _stepped(self, weights: Weights, slopes: Weights, rates: Mapping[str, Tensor]) -> Weights:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pipeline import cpu
 from pipeline.networks._towers import Gridded, Towers
 from pipeline.params import Count
 from pipeline.plugins import pick
@@ -67,7 +68,7 @@ class Tower(nn.Sequential):
 
 def _block(x: Tensor) -> Callable[[Tensor, Sequence[nn.Module]], Tensor]:
     """How the machine that x is on does four layers: on a CPU and under autocast on a GPU together, where it can."""
-    if x.is_cpu:
+    if x.is_cpu and cpu.kernels():
         from pipeline.cpu import blocks as own
 
         return own.block
