@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pipeline.cpu import _kernels, blocks, layer_by_layer
+from pipeline.errors import CellError
 from pipeline.networks.convnet import Halved, Network
 
 # Winograd's rounding, of the maps' deviation; directly it is a tenth of that.
@@ -132,9 +133,22 @@ def test_gradients_have_gradients(channels: int) -> None:
     assert apart(found, expected) < 1e-2
 
 
+def towers(depth: int) -> nn.ModuleDict:
+    network = Network(width=32, grid=4, depth={"frame": depth}, padding={"frame": 1})
+    return network.build({"frame": (1, 3, 16, 16)}, torch.Generator().manual_seed(0)).towers
+
+
+def test_rows_that_are_too_small_are_refused() -> None:
+    with pytest.raises(CellError, match="16 x 16 are too small"):
+        towers(7)
+
+
+def test_no_rows_are_none() -> None:
+    assert towers(2)["frame"](torch.empty(0, 3, 16, 16)).shape == (0, 32, 4, 4)
+
+
 def test_one_may_ask_for_the_layers() -> None:
-    network = Network(width=32, grid=4, depth={"frame": 2}, padding={"frame": 1})
-    tower = network.build({"frame": (1, 3, 16, 16)}, torch.Generator().manual_seed(0)).towers["frame"]
+    tower = towers(2)["frame"]
     x = torch.randn(2, 3, 16, 16)
     with layer_by_layer(True):
         assert torch.equal(tower(x), nn.Sequential(*tower)(x))

@@ -38,12 +38,14 @@ def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
 
     Args:
         layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
-            no float32, or channels are no multiple of `WIDTHS` (or at most `FEW` that come in), or share a group of the norm.
+            no float32, maps have less than 2 x 2 pixels, or channels are no multiple of `WIDTHS` (or at most `FEW` that come in) or
+            share a group of the norm.
     """
     conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
     alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
     taken = alone and (conv.in_channels <= FEW or (conv.in_channels % WIDTHS == 0 and conv.padding == (1, 1)))
-    if not taken or x.dtype != torch.float32:
+    some = x.numel() > 0 and min(x.shape[-2:]) + 2 * int(conv.padding[0]) > 3
+    if not (taken and some and x.dtype == torch.float32):
         return cast("Tensor", nn.Sequential(*layers)(x))
     return cast("Tensor", _Block.apply(layers, x, conv.weight, conv.bias, norm.weight, norm.bias))  # type: ignore[no-untyped-call]
 
