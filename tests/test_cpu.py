@@ -180,6 +180,11 @@ def test_what_is_no_number_stays_none(channels: int) -> None:
     assert out[0].isnan().all() and out[1].isfinite().all()
 
 
+def test_kernels_are_compiled_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    assert _kernels.kernel(lambda x: x + 1)(1) == 2
+
+
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
 def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
     """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""

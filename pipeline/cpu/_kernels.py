@@ -15,11 +15,21 @@ import numpy as np
 
 from pipeline.cpu._product import LANES, ROWS, VECTORS, block, block_added
 
-# Products and sums may be fused, nothing is reordered: the bits do not depend on the number of threads.
-kernel: Any = numba.njit(fastmath={"contract"}, nogil=True, error_model="numpy", cache=True)
 ZERO, ONE, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 1, 2, 4, 5, 8))
 # Tiles of 4 x 4 pixels at a time: with their products, 36 matrices of tiles x channels, they fit a cache of 1 MB at 128 channels.
 TILES = 4 * ROWS
+
+
+def kernel(work: Any) -> Any:
+    """Compiled when it is first called, and kept beside this file or in the user's cache, where one of them can be written.
+
+    Products and sums may be fused, nothing is reordered: the bits do not depend on the number of threads.
+    """
+    options = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(work)
+    except RuntimeError:  # no place to keep it
+        return numba.njit(**options)(work)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """A product of matrices for Numba's kernels, whose sums stay in registers; no library is called, whose threads would have a say."""
 # mypy: ignore-errors
+# Numba keeps compiled kernels by the time stamp of their own file: after a change here, touch _kernels.py too.
 
 from __future__ import annotations
 
