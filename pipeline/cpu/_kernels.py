@@ -117,15 +117,22 @@ def tiled(x, factors, maps):
 
 
 @kernel
+def _corner(tile, high, wide):
+    """Instance, line and column where a tile begins; an instance has high x wide of them."""
+    row, j = divmod(tile, wide)
+    n, i = divmod(row, high)
+    return n, 4 * i, 4 * j
+
+
+@kernel
 def _scatter(x, first, together, tiles):
     """B' d B of the tiles from the `first` on -> [6, 6 TILES, K]."""
     lines = np.empty((6, 6, x.shape[3]), np.float32)
     high, wide = x.shape[1] // 4, x.shape[2] // 4
     for t in range(together):
-        row, j = divmod(first + t, wide)
-        n, i = divmod(row, high)
+        n, i, j = _corner(first + t, high, wide)
         for a in range(6):
-            _inward(x[n, 4 * i + a, 4 * j : 4 * j + 6], lines, a)
+            _inward(x[n, i + a, j : j + 6], lines, a)
         for b in range(6):
             _inward(lines[b], tiles, b * TILES + t)
 
@@ -147,12 +154,11 @@ def _gather(tiles, first, together, maps):
     lines = np.empty((4, 6, maps.shape[3]), np.float32)
     high, wide = maps.shape[1] // 4, maps.shape[2] // 4
     for t in range(together):
-        row, j = divmod(first + t, wide)
-        n, i = divmod(row, high)
+        n, i, j = _corner(first + t, high, wide)
         for b in range(6):
             _down(tiles, b * TILES + t, lines, b)
         for a in range(4):
-            _across(lines[a], maps[n, 4 * i + a, 4 * j : 4 * j + 4])
+            _across(lines[a], maps[n, i + a, j : j + 4])
 
 
 @kernel
@@ -202,10 +208,9 @@ def _spread(slope, first, together, tiles):
     lines = np.empty((6, 4, slope.shape[3]), np.float32)
     high, wide = slope.shape[1] // 4, slope.shape[2] // 4
     for t in range(together):
-        row, j = divmod(first + t, wide)
-        n, i = divmod(row, high)
+        n, i, j = _corner(first + t, high, wide)
         for a in range(4):
-            _apart(slope[n, 4 * i + a + 1, 4 * j + 1 : 4 * j + 5], lines, a)
+            _apart(slope[n, i + a + 1, j + 1 : j + 5], lines, a)
         for b in range(6):
             _apart(lines[b], tiles, b * TILES + t)
 
