@@ -26,11 +26,16 @@ def everywhere(name: str, change: Callable[[float], float | None]) -> dict[str, 
     """One of jcf's parameters, changed for each modality and in the candidates beside the first too."""
 
     def changed(values: dict[str, float | list[float]]) -> dict[str, object]:
-        return {m: [change(one) for one in own] if isinstance(own, list) else change(own) for m, own in values.items()}
+        return {
+            m: [change(one) for one in own] if isinstance(own, list) else change(own)
+            for m, own in values.items()
+        }
 
     return {
         name: lambda section: changed(section[name]),
-        "others": lambda section: [{**other, name: changed(other[name])} for other in section["others"]],
+        "others": lambda section: [
+            {**other, name: changed(other[name])} for other in section["others"]
+        ],
     }
 
 
@@ -81,7 +86,12 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--ipc", type=int, nargs="+", default=[1])
     parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS])
-    parser.add_argument("--baseline", choices=[*ROWS], default="avdd", help="the row that all others are compared with")
+    parser.add_argument(
+        "--baseline",
+        choices=[*ROWS],
+        default="avdd",
+        help="the row that all others are compared with",
+    )
     parser.add_argument("--params-file", default="params.yaml")
     given = parser.parse_args()
     place = Path("work/ablation") / given.name
@@ -94,23 +104,48 @@ def main() -> None:
     changes = [f"grid.{axis}=[{', '.join(map(str, values))}]" for axis, values in grid.items()]
     page = Path("work/ablation") / f"{given.name}.html"
     page.unlink(missing_ok=True)
-    avdistill(given.params_file, [*changes, f"report.baseline={given.baseline}"], "report", place.parent, page)
+    avdistill(
+        given.params_file,
+        [*changes, f"report.baseline={given.baseline}"],
+        "report",
+        place.parent,
+        page,
+    )
 
 
 def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
     """One row at one IPC: the stages whose output is not there."""
     method, changes = ROWS[row][0], changes_of(row, params)
     shards, work = Path("data") / name / "shards", Path("work") / name
-    synthetic, artifacts, scores, published = (place / part for part in ("synthetic", "artifacts", "scores.json", "published"))
+    synthetic, artifacts, scores, published = (
+        place / part for part in ("synthetic", "artifacts", "scores.json", "published")
+    )
     steps: list[tuple[Path, tuple[object, ...]]] = [
-        (synthetic, ("distill", method, ipc, shards / "train", work / "coreset", synthetic, "--experts", work / "experts")),
+        (
+            synthetic,
+            (
+                "distill",
+                method,
+                ipc,
+                shards / "train",
+                work / "coreset",
+                synthetic,
+                "--experts",
+                work / "experts",
+            ),
+        ),
         (artifacts, ("export", synthetic, artifacts)),
         (scores, ("evaluate", artifacts, shards, scores)),
         (published, ("publish", artifacts, scores, published)),
     ]
     place.mkdir(parents=True, exist_ok=True)
     if row in LABELLED and not synthetic.exists():
-        label(place.parents[1] / LABELLED[row] / place.name / "synthetic", name, synthetic, Path(params))
+        label(
+            place.parents[1] / LABELLED[row] / place.name / "synthetic",
+            name,
+            synthetic,
+            Path(params),
+        )
     for output, command in steps:
         if not output.exists():
             avdistill(params, changes, *command)
@@ -118,36 +153,42 @@ def make(name: str, row: str, ipc: int, place: Path, params: str) -> None:
 
 def changes_of(row: str, params: str) -> list[str]:
     """What `--set` is given for a row."""
-    from pipeline.params import load
+    from pipeline.core.params import load
 
     method, changed = ROWS[row]
     section = load(Path(params)).section(f"distill.{method}")
-    told = {key: json.dumps(value(section)) if callable(value) else value for key, value in changed.items()}
+    told = {
+        key: json.dumps(value(section)) if callable(value) else value
+        for key, value in changed.items()
+    }
     return [f"distill.{method}.{key}={value}" for key, value in told.items()]
 
 
 def label(made: Path, name: str, out: Path, values: Path) -> None:
     """The sets of another row, with labels of the temperature that row `labelled` has; their seconds are the other row's too."""
     if not made.exists():
-        sys.exit(f"{made} does not exist, and the sets of this row are labelled from it; make row {made.parents[1].name} first")
+        sys.exit(
+            f"{made} does not exist, and the sets of this row are labelled from it; make row {made.parents[1].name} first"
+        )
     import torch
 
-    from pipeline import tensors
-    from pipeline.bank import read_bank
-    from pipeline.files import new_folder
-    from pipeline.labels import labelled
-    from pipeline.params import load
-    from pipeline.plugins import find
-    from pipeline.shards import read_shards
-    from stages._bench import Means
+    from pipeline.core import plugins, tensors
+    from pipeline.core.files import new_folder
+    from pipeline.core.params import load
+    from pipeline.distillation.soft_labels import labelled
+    from pipeline.evaluation.setup import Means
+    from pipeline.shards.read import read_shards
+    from pipeline.training.bank import read_bank
 
     params = load(values)
-    means, teacher = Means.of(params), params.build("distill.labelled", find("distillers", "labelled"))
+    means, teacher = Means.of(params), plugins.build("method", "labelled", params)
     bank = read_bank(Path("work") / name / "experts", means.networks, means.heads)
     real = read_shards(Path("data") / name / "shards/train")
     with new_folder(out) as part:
         for path in sorted(made.glob("seed*.safetensors")):
-            soft = labelled(tensors.load_synthetic(path), bank, real, teacher.temperature, torch.device("cpu"))
+            soft = labelled(
+                tensors.load_synthetic(path), bank, real, teacher.temperature, torch.device("cpu")
+            )
             tensors.save_synthetic(part / path.name, soft)
         shutil.copy(made / "losses.csv", part)
     shutil.copy(made.with_suffix(".seconds.json"), out.with_suffix(".seconds.json"))
@@ -157,7 +198,9 @@ def avdistill(params: str, changes: list[str], *command: object) -> None:
     options = [word for change in changes for word in ("--set", change)]
     words = [sys.executable, "-m", "stages", "--params-file", params, *options, *map(str, command)]
     if subprocess.run(words, check=False).returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed, see above; run the same line again, what is done is kept")
+        sys.exit(
+            f"{' '.join(map(str, command))} failed, see above; run the same line again, what is done is kept"
+        )
 
 
 if __name__ == "__main__":

@@ -25,21 +25,31 @@ STORAGES = ("float32", "float16", "uint8")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("method", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--params-file", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--students", type=int, default=3, help="Of each set; 0 leaves accuracy out.")
+    parser.add_argument(
+        "--students", type=int, default=3, help="Of each set; 0 leaves accuracy out."
+    )
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
-    media = sum(path.stat().st_size for path in (given.data / "media" / "train").rglob("*") if path.is_file())
+    media = sum(
+        path.stat().st_size
+        for path in (given.data / "media" / "train").rglob("*")
+        if path.is_file()
+    )
     shards = sum(path.stat().st_size for path in (given.data / "shards" / "train").glob("*.tar"))
     print(f"training media {media / 1e6:.1f} MB, shards {shards / 1e6:.1f} MB")
     print("ipc  storage   bytes  of media  of .pt  first batch ms  (.pt ms)  accuracy av / a / v")
-    for folder in sorted(given.method.glob("ipc*/synthetic"), key=lambda path: int(path.parent.name[3:])):
+    for folder in sorted(
+        given.method.glob("ipc*/synthetic"), key=lambda path: int(path.parent.name[3:])
+    ):
         measured(folder, media, given)
 
 
@@ -48,7 +58,7 @@ def measured(folder: Path, media: int, given: Any) -> None:
     import torch
 
     from pipeline.artifact import Export, read_artifact, write_artifact
-    from pipeline.tensors import load_synthetic
+    from pipeline.core.tensors import load_synthetic
 
     sets = [load_synthetic(path) for path in sorted(folder.glob("seed*.safetensors"))]
     with tempfile.TemporaryDirectory() as place:
@@ -62,7 +72,11 @@ def measured(folder: Path, media: int, given: Any) -> None:
                 kept.append(read_artifact(path).synthetic)
             size = path.stat().st_size
             first = timed(lambda: first_batch(path), given.rounds)
-            told = " / ".join(f"{100 * value:.1f}" for value in accuracy(kept, given)) if given.students else ""
+            told = (
+                " / ".join(f"{100 * value:.1f}" for value in accuracy(kept, given))
+                if given.students
+                else ""
+            )
             print(
                 f"{folder.parent.name[3:]:>3}  {storage:<8}{size:>8}  1/{media / size:<7.0f}{size / pt.stat().st_size:>6.2f}"
                 f"{1000 * first:>12.1f}{1000 * plain:>12.1f}     {told}",
@@ -95,16 +109,22 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
 
     import torch
 
-    from pipeline import training
-    from pipeline.crowd import Lesson
-    from pipeline.params import load
-    from pipeline.shards import read_shards
-    from stages._bench import Means
+    from pipeline.core.params import load
+    from pipeline.evaluation.setup import Means
+    from pipeline.shards.read import read_shards
+    from pipeline.training import instances, loop
+    from pipeline.training.students import Lesson
 
     device, means = torch.device("cpu"), Means.of(load(given.params_file))
-    crew, budget = means.crew(means.settings.run[0], "cpu", 1, training.silent), means.settings.protocols.budget
-    recipe, val = budget.recipe(math.sqrt(budget.lowest * budget.highest)), read_shards(given.data / "shards" / "val")
-    taught = [training.decoded(synthetic, device) for synthetic in sets]
+    crew, budget = (
+        means.crew(means.settings.run[0], torch.device("cpu"), 1, loop.silent),
+        means.settings.protocols.budget,
+    )
+    recipe, val = (
+        budget.recipe(math.sqrt(budget.lowest * budget.highest)),
+        read_shards(given.data / "shards" / "val"),
+    )
+    taught = [instances.decoded(synthetic, device) for synthetic in sets]
     lessons = [
         Lesson(data=data, recipe=recipe, name=("storage", number, student))
         for number, data in enumerate(taught)
@@ -112,9 +132,12 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
     ]
 
     def right(module: Any) -> tuple[float, float, float]:
-        seen = training.predict(module, val, taught[0].normalisation, device)
+        seen = loop.predict(module, val, taught[0].normalisation, device)
         both = sum(seen.values())
-        return tuple((p.argmax(1) == val.label).float().mean().item() for p in (both, seen["logmel"], seen["frame"]))  # type: ignore[return-value]
+        return tuple(
+            (p.argmax(1) == val.label).float().mean().item()
+            for p in (both, seen["logmel"], seen["frame"])
+        )  # type: ignore[return-value]
 
     found = crew.taught(lessons, right)
     return tuple(sum(scores) / len(found) for scores in zip(*found, strict=True))  # type: ignore[return-value]

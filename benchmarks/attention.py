@@ -18,16 +18,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import torch
 from torch import Tensor, nn
 
-from pipeline import heads, params, training
 from pipeline.artifact import read_artifact
-from pipeline.crowd import Crew, Lesson
+from pipeline.core import params
 from pipeline.evaluation import joint, viewed
-from pipeline.heads._head import Classifier, Fused, linear
-from pipeline.heads.attention import Attention
-from pipeline.shards import read_shards
-from pipeline.weights import draw
-from stages._bench import Means
-from stages._machine import device_of
+from pipeline.evaluation.setup import Means
+from pipeline.models import heads, model
+from pipeline.models.heads._classifier import Classifier, Fused, linear
+from pipeline.models.heads.attention import Attention
+from pipeline.models.initialisation import draw
+from pipeline.shards.read import read_shards
+from pipeline.training import instances, loop
+from pipeline.training.students import Crew, Lesson
+from stages._runtime import device_of
 
 CPU = torch.device("cpu")
 
@@ -36,7 +38,9 @@ class OverBatch(Attention):
     """The softmax runs over the batch instead of the modalities."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        projected = torch.stack([layer(x) for layer, x in zip(self.project, features, strict=True)], 1)
+        projected = torch.stack(
+            [layer(x) for layer, x in zip(self.project, features, strict=True)], 1
+        )
         return (self.score(torch.tanh(self.hidden(projected))).softmax(0) * projected).sum(1)
 
 
@@ -44,7 +48,9 @@ class WeightsAlone(Attention):
     """What is classified are the two attention weights, not what they weigh."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        projected = torch.stack([layer(x) for layer, x in zip(self.project, features, strict=True)], 1)
+        projected = torch.stack(
+            [layer(x) for layer, x in zip(self.project, features, strict=True)], 1
+        )
         return self.score(torch.tanh(self.hidden(projected))).softmax(1).squeeze(-1)
 
 
@@ -56,7 +62,9 @@ class OverFeatures(nn.Module):
         self.gates = nn.ModuleList([nn.Linear(count, count) for count in features])
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        return torch.stack([gate(x).softmax(1) * x for gate, x in zip(self.gates, features, strict=True)]).sum(0)
+        return torch.stack(
+            [gate(x).softmax(1) * x for gate, x in zip(self.gates, features, strict=True)]
+        ).sum(0)
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,9 @@ class Head:
     tiny: bool
     gives: ClassVar[str] = heads.CLASSES
 
-    def build(self, features: dict[str, int], classes: int, generator: torch.Generator) -> Classifier:
+    def build(
+        self, features: dict[str, int], classes: int, generator: torch.Generator
+    ) -> Classifier:
         fuse = self.fuse(list(features.values()), 64)
         draw(fuse, generator)
         for layer in fuse.modules():
@@ -76,11 +86,15 @@ class Head:
                 with torch.no_grad():
                     layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * 1e-4)
                     layer.bias.zero_()
-        return Classifier({heads.AND.join(features): Fused(fuse, linear(self.width, classes, generator))})
+        return Classifier(
+            {heads.AND.join(features): Fused(fuse, linear(self.width, classes, generator))}
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("artifact", type=Path)
     parser.add_argument("shards", type=Path)
     parser.add_argument("--protocol", default="avdd")
@@ -89,12 +103,17 @@ def main() -> None:
     given = parser.parse_args()
     device_of("cpu")
     means = Means.of(params.load(given.params_file))
-    data, val = training.decoded(read_artifact(given.artifact).synthetic, CPU), read_shards(given.shards / "val")
+    data, val = (
+        instances.decoded(read_artifact(given.artifact).synthetic, CPU),
+        read_shards(given.shards / "val"),
+    )
     recipes = getattr(means.settings.protocols, given.protocol).recipes(len(data.label), 0)
     recipe = recipes[len(recipes) // 2]
     network = means.networks[means.settings.run[0].network]
     wide = next(iter(network.build(data.shapes, torch.Generator()).features.values()))
-    variants: dict[str, Any] = {name: means.heads[name] for name in ("ensemble", "concat", "sum", "attention")}
+    variants: dict[str, Any] = {
+        name: means.heads[name] for name in ("ensemble", "concat", "sum", "attention")
+    }
     variants |= {
         "attention, all layers from N(0, 1e-4)": Head(Attention, 64, tiny=True),
         "softmax over the batch": Head(OverBatch, 64, tiny=False),
@@ -102,14 +121,19 @@ def main() -> None:
         "the weights alone are classified": Head(WeightsAlone, len(data.shapes), tiny=False),
     }
 
-    def read(module: training.AudioVisual) -> float:
-        views = viewed(training.predict(module, val, data.normalisation, CPU))
+    def read(module: model.AudioVisual) -> float:
+        views = viewed(loop.predict(module, val, data.normalisation, CPU))
         return 100 * (views[joint(views)].argmax(1) == val.label).double().mean().item()
 
-    print(f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, chance {100 / len(val.classes):.1f} %")
+    print(
+        f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, chance {100 / len(val.classes):.1f} %"
+    )
     for name, head in variants.items():
-        crew = Crew(network=network, head=head, device=CPU, threads=2, report=training.silent)
-        lessons = [Lesson(data=data, recipe=recipe, name=("student", 0, student)) for student in range(given.students)]
+        crew = Crew(network=network, head=head, device=CPU, threads=2, report=loop.silent)
+        lessons = [
+            Lesson(data=data, recipe=recipe, name=("student", 0, student))
+            for student in range(given.students)
+        ]
         print(f"{name:<40}" + "".join(f"{x:7.1f}" for x in crew.taught(lessons, read)), flush=True)
 
 

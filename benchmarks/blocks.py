@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import torch
 from distill_step import Setting, machine
 
-from pipeline.cpu import layer_by_layer
-from pipeline.networks.convnet import Network
-from stages._machine import device_of
+from pipeline.models.kernels.cpu import layer_by_layer
+from pipeline.models.networks.convnet import Network
+from stages._runtime import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,26 +54,39 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device_of("cpu")
-    print(f"{machine('cpu')}, {given.threads} threads, {given.rows} rows, medians of {given.rounds} pairs")
-    print("\n| pixels | modality | work | kernels ms | layers ms | layers / kernels |\n|---|---|---|---|---|---|")
+    print(
+        f"{machine('cpu')}, {given.threads} threads, {given.rows} rows, medians of {given.rounds} pairs"
+    )
+    print(
+        "\n| pixels | modality | work | kernels ms | layers ms | layers / kernels |\n|---|---|---|---|---|---|"
+    )
     for pixels in given.pixels:
         setting = Setting(pixels=pixels, ipc=1, method="dm", steps=1, threads=given.threads)
-        towers = Network(**setting.network).build(setting.shapes, torch.Generator().manual_seed(0)).towers
+        towers = (
+            Network(**setting.network)
+            .build(setting.shapes, torch.Generator().manual_seed(0))
+            .towers
+        )
         for modality, shape in setting.shapes.items():
             x = torch.randn(given.rows, *shape[-3:])
             for work in (read, moved, learned):
                 print(
-                    f"| {pixels} | {modality} | {work.__name__} | {compared(work, towers[modality], x, given.rounds)} |", flush=True
+                    f"| {pixels} | {modality} | {work.__name__} | {compared(work, towers[modality], x, given.rounds)} |",
+                    flush=True,
                 )
 
 
 def compared(work: Callable[[Module, Tensor], None], tower: Module, x: Tensor, rounds: int) -> str:
-    pairs = [(seconds(work, tower, x, False), seconds(work, tower, x, True)) for _ in range(rounds + 1)][1:]
+    pairs = [
+        (seconds(work, tower, x, False), seconds(work, tower, x, True)) for _ in range(rounds + 1)
+    ][1:]
     ours, theirs = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
     return f"{ours:.3g} | {theirs:.3g} | {statistics.median(b / a for a, b in pairs):.2f}"
 
 
-def seconds(work: Callable[[Module, Tensor], None], tower: Module, x: Tensor, layers: bool) -> float:
+def seconds(
+    work: Callable[[Module, Tensor], None], tower: Module, x: Tensor, layers: bool
+) -> float:
     """CPU seconds, which other work on the machine disturbs less than it does the clock."""
     own = x.clone()
     began = time.process_time()

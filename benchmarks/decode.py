@@ -27,13 +27,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import media, pool
-from pipeline.errors import PipelineError
-from pipeline.params import Params, load
+from pipeline import media
+from pipeline.core import workers as pool
+from pipeline.core.errors import PipelineError
+from pipeline.core.params import Params, load
 
 if TYPE_CHECKING:
-    from pipeline.decoding import Decode
-    from pipeline.records import Clip
+    from pipeline.core.records import Clip
+    from pipeline.shards.decode import Decode
 
 HOME = Path(__file__).resolve().parents[1]
 
@@ -49,22 +50,34 @@ class Cost:
     @classmethod
     def now(cls) -> Cost:
         """What was spent so far."""
-        own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return cls(wall=time.perf_counter(), own=own.ru_utime + own.ru_stime, children=children.ru_utime + children.ru_stime)
+        own, children = (
+            resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        return cls(
+            wall=time.perf_counter(),
+            own=own.ru_utime + own.ru_stime,
+            children=children.ru_utime + children.ru_stime,
+        )
 
     @property
     def cpu(self) -> float:
         return self.own + self.children
 
     def __sub__(self, before: Cost) -> Cost:
-        return Cost(wall=self.wall - before.wall, own=self.own - before.own, children=self.children - before.children)
+        return Cost(
+            wall=self.wall - before.wall,
+            own=self.own - before.own,
+            children=self.children - before.children,
+        )
 
 
 def main() -> None:
     """Measure, and print the pairs, their median and the profile."""
     given = arguments()
     if shutil.which("ffmpeg") is None:
-        sys.exit("ffmpeg is not on the path; on Debian or Ubuntu get it with `apt-get update && apt-get install -y ffmpeg`")
+        sys.exit(
+            "ffmpeg is not on the path; on Debian or Ubuntu get it with `apt-get update && apt-get install -y ffmpeg`"
+        )
     print(machine())
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
         try:
@@ -79,34 +92,53 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips_dir", help="a folder of videos, or `generated`")
-    parser.add_argument("--clips", type=int, default=40, help="so many of them, evenly spread over the folder")
+    parser.add_argument(
+        "--clips", type=int, default=40, help="so many of them, evenly spread over the folder"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--params-file", type=Path, default=HOME / "params.yaml")
-    parser.add_argument("--scratch", type=Path, help="where to write; default: the system's temporary folder")
+    parser.add_argument(
+        "--scratch", type=Path, help="where to write; default: the system's temporary folder"
+    )
     return parser.parse_args()
 
 
 def machine() -> str:
     """One line: processor, cores, versions."""
     told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")]
-    ffmpeg = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    models = [
+        line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")
+    ]
+    ffmpeg = subprocess.run(
+        ["ffmpeg", "-version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
     parts = [f"{name} {version(name)}" for name in ("av", "decord2", "torch")]
-    return ", ".join([models[0] if models else platform.machine(), f"{os.cpu_count()} cores", *parts, f"ffmpeg {ffmpeg}"])
+    return ", ".join(
+        [
+            models[0] if models else platform.machine(),
+            f"{os.cpu_count()} cores",
+            *parts,
+            f"ffmpeg {ffmpeg}",
+        ]
+    )
 
 
 def decode_settings(params: Params) -> Decode:
     """The params file's, but with no limit on rejects: both sides are measured on whatever can be decoded."""
-    from pipeline.decoding import Decode
+    from pipeline.shards.decode import Decode
 
     return replace(params.build("decode", Decode), max_reject_fraction=1.0)
 
 
 def chosen(given: argparse.Namespace, params: Params, scratch: Path) -> list[Clip]:
     """Manifest rows of the clips to decode, all as train."""
-    from pipeline.datasets._tree import clip_of, media_under
+    from pipeline.datasets.adapters._tree import clip_of, media_under
 
-    root = generated(given.clips, params, scratch) if given.clips_dir == "generated" else Path(given.clips_dir)
+    root = (
+        generated(given.clips, params, scratch)
+        if given.clips_dir == "generated"
+        else Path(given.clips_dir)
+    )
     files = media_under(root)
     spread = files[:: max(len(files) // given.clips, 1)][: given.clips]
     return [clip_of(path, f"{number:05d}", "clip", "train") for number, path in enumerate(spread)]
@@ -114,7 +146,7 @@ def chosen(given: argparse.Namespace, params: Params, scratch: Path) -> list[Cli
 
 def generated(count: int, params: Params, scratch: Path) -> Path:
     """About `count` clips of the generated dataset, drawn as the params file says."""
-    from pipeline.datasets.generated import EVENTS, Dataset
+    from pipeline.datasets.adapters.generated import EVENTS, Dataset
 
     dataset = params.build("ingest.generated", Dataset, without=["adapter"])
     root = scratch / "media"
@@ -124,20 +156,37 @@ def generated(count: int, params: Params, scratch: Path) -> Path:
 
 def compare(clips: list[Clip], settings: Decode, rounds: int, scratch: Path) -> int:
     """Both lines in turn on the same clips; print each pair, return the number of windows."""
-    windows, _ = ours(clips, settings, scratch)  # also: fills the file cache and imports what is imported late
+    windows, _ = ours(
+        clips, settings, scratch
+    )  # also: fills the file cache and imports what is imported late
     plain(clips, settings, scratch)
     print(f"{len(clips)} clips, {windows} windows, one worker\n")
-    columns = ("pair", "line", "windows per CPU s", "windows per wall s", "parent's share", "ratio CPU", "ratio wall")
+    columns = (
+        "pair",
+        "line",
+        "windows per CPU s",
+        "windows per wall s",
+        "parent's share",
+        "ratio CPU",
+        "ratio wall",
+    )
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     ratios = []
     for pair in range(1, rounds + 1):
         (_, a), b = ours(clips, settings, scratch), plain(clips, settings, scratch)
         cpu, wall = b.cpu / a.cpu, b.wall / a.wall
         ratios.append((cpu, wall))
-        print(f"| {pair} | ours | {windows / a.cpu:.1f} | {windows / a.wall:.1f} | {a.own / a.cpu:.0%} | {cpu:.2f} | {wall:.2f} |")
-        print(f"| {pair} | ffmpeg | {windows / b.cpu:.1f} | {windows / b.wall:.1f} | | | |", flush=True)
+        print(
+            f"| {pair} | ours | {windows / a.cpu:.1f} | {windows / a.wall:.1f} | {a.own / a.cpu:.0%} | {cpu:.2f} | {wall:.2f} |"
+        )
+        print(
+            f"| {pair} | ffmpeg | {windows / b.cpu:.1f} | {windows / b.wall:.1f} | | | |",
+            flush=True,
+        )
     cpu, wall = (statistics.median(column) for column in zip(*ratios, strict=True))
-    print(f"\nours / ffmpeg in windows, median of {rounds} pairs: {cpu:.2f} per CPU second, {wall:.2f} per wall second\n")
+    print(
+        f"\nours / ffmpeg in windows, median of {rounds} pairs: {cpu:.2f} per CPU second, {wall:.2f} per wall second\n"
+    )
     return windows
 
 
@@ -145,29 +194,66 @@ def ours(clips: list[Clip], settings: Decode, scratch: Path) -> tuple[int, Cost]
     """(windows written, cost) of the whole line, its worker's start included."""
     import torch
 
-    from pipeline.decoding import decode_all
-    from pipeline.engines.local import Engine as Local
+    from pipeline.shards.decode import decode_all
+    from pipeline.shards.engines.local import Engine as Local
 
     torch.set_num_threads(1)  # as stages/decode.py does
     with tempfile.TemporaryDirectory(dir=scratch) as out:
         before = Cost.now()
-        counts = decode_all(clips, Path(out) / "shards", settings, Local(workers=1), lambda *_, **__: None)
+        counts = decode_all(
+            clips, Path(out) / "shards", settings, Local(workers=1), lambda *_, **__: None
+        )
         cost = Cost.now() - before
     if counts["clips"]["failed"] or counts["windows"]["failed"]:
-        print(f"rejected: {counts['reasons']}; ffmpeg is credited with the windows of our line only", file=sys.stderr)
+        print(
+            f"rejected: {counts['reasons']}; ffmpeg is credited with the windows of our line only",
+            file=sys.stderr,
+        )
     return counts["windows"]["ok"], cost
 
 
 def plain(clips: list[Clip], settings: Decode, scratch: Path) -> Cost:
     """Cost of ffmpeg on the same clips."""
     picture, rate = settings.frame, settings.logmel.rate
-    shown = ["-map", "0:v:0", "-vf", f"fps=1,scale={picture.width}:{picture.height}", "-pix_fmt", "rgb24", "-threads", "1"]
+    shown = [
+        "-map",
+        "0:v:0",
+        "-vf",
+        f"fps=1,scale={picture.width}:{picture.height}",
+        "-pix_fmt",
+        "rgb24",
+        "-threads",
+        "1",
+    ]
     heard = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-threads", "1"]
     before = Cost.now()
     for clip in clips:
-        command = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-filter_threads", "1", "-threads", "1", "-i", clip.path]
-        command += [*shown, "-f", "rawvideo", str(scratch / "frames.rgb"), *heard, "-f", "s16le", str(scratch / "sound.pcm")]
-        subprocess.run(command, check=False, stderr=subprocess.DEVNULL)  # a clip that it refuses still cost its time
+        command = [
+            "ffmpeg",
+            "-nostdin",
+            "-y",
+            "-loglevel",
+            "error",
+            "-filter_threads",
+            "1",
+            "-threads",
+            "1",
+            "-i",
+            clip.path,
+        ]
+        command += [
+            *shown,
+            "-f",
+            "rawvideo",
+            str(scratch / "frames.rgb"),
+            *heard,
+            "-f",
+            "s16le",
+            str(scratch / "sound.pcm"),
+        ]
+        subprocess.run(
+            command, check=False, stderr=subprocess.DEVNULL
+        )  # a clip that it refuses still cost its time
     return Cost.now() - before
 
 
@@ -213,14 +299,20 @@ def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) ->
     list(pool.work(abs, [-1], workers=1, deadline_s=60.0, memory_mb=4096, recycle=1))
     rows = Counter({"worker: start": (Cost.now() - before).children})
     timed = Timed(tracks=settings.tracks, backends=settings.backends)
-    limits = {"deadline_s": 10 * settings.deadline_s, "memory_mb": settings.memory_mb, "recycle": settings.recycle}
+    limits = {
+        "deadline_s": 10 * settings.deadline_s,
+        "memory_mb": settings.memory_mb,
+        "recycle": settings.recycle,
+    }
     answers = pool.work(timed, clips, workers=1, **limits)
     good = [(clip, *result) for clip, result in answers if isinstance(result, tuple)]
     for _, _, laps in good:
         rows.update(laps)
     del rows["twice"]
     for modality in settings.tracks:
-        rows[f"worker: {modality}"] -= rows["worker: probe"]  # each was decoded alone, and so probed once more
+        rows[f"worker: {modality}"] -= rows[
+            "worker: probe"
+        ]  # each was decoded alone, and so probed once more
     rows.update(parent([(clip, seconds) for clip, seconds, _ in good], settings, scratch))
     total = sum(rows.values())
     print("| step | CPU ms per window | share |\n|---|---|---|")
@@ -229,10 +321,12 @@ def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) ->
     print(f"| sum | {1000 * total / windows:.3f} | |")
 
 
-def parent(answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scratch: Path) -> Counter[str]:
+def parent(
+    answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scratch: Path
+) -> Counter[str]:
     """CPU seconds of what this process does with the workers' answers."""
-    from pipeline.decoding._fates import outcome
-    from pipeline.shards import write_shard
+    from pipeline.shards.outcomes import outcome
+    from pipeline.shards.write import write_shard
 
     folder = scratch / "profile"
     folder.mkdir()
@@ -241,7 +335,11 @@ def parent(answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scr
     for seconds in sent:
         pickle.loads(seconds)
     clock.lap("parent: unpickle")
-    samples = [sample for clip, seconds in answers for sample in outcome(clip, "", seconds, settings).samples]
+    samples = [
+        sample
+        for clip, seconds in answers
+        for sample in outcome(clip, "", seconds, settings).samples
+    ]
     clock.lap("parent: log-mel, ledger")
     write_shard(folder, "shard-00000", "", samples, [])
     clock.lap("parent: tar, moments, digest")

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 from decode import HOME, Cost, machine
 
-from pipeline.params import load
+from pipeline.core.params import load
 
 if TYPE_CHECKING:
-    from pipeline.decoding import Decode
-    from pipeline.records import Clip
+    from pipeline.core.records import Clip
+    from pipeline.shards.decode import Decode
 
 SECONDS, SIDE, RATE = 10, 224, 11000
 QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-filter_threads", "1"]
@@ -50,14 +50,18 @@ def main() -> None:
 
 
 def settings() -> Decode:
-    from pipeline.decoding import Decode
+    from pipeline.shards.decode import Decode
 
-    return replace(load(HOME / "presets" / "vggsound.yaml").build("decode", Decode), max_reject_fraction=1.0, shards=4)
+    return replace(
+        load(HOME / "presets" / "vggsound.yaml").build("decode", Decode),
+        max_reject_fraction=1.0,
+        shards=4,
+    )
 
 
 def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
     """Manifest rows of clips of ten seconds."""
-    from pipeline.datasets._tree import clip_of, media_under
+    from pipeline.datasets.adapters._tree import clip_of, media_under
 
     folder.mkdir(parents=True)
     files = media_under(source)
@@ -65,8 +69,31 @@ def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
     for number, path in enumerate(files[:: max(len(files) // count, 1)][:count]):
         target = folder / f"{number:04d}.mp4"
         shape = f"scale={height * 16 // 9 // 2 * 2}:{height},fps=25"
-        encoder = ["-c:v", "libx264", "-preset", "medium", "-crf", "23", "-c:a", "aac", "-ar", "44100"]
-        command = [*QUIET, "-stream_loop", "-1", "-i", str(path), "-t", str(SECONDS), "-vf", shape, *encoder, str(target)]
+        encoder = [
+            "-c:v",
+            "libx264",
+            "-preset",
+            "medium",
+            "-crf",
+            "23",
+            "-c:a",
+            "aac",
+            "-ar",
+            "44100",
+        ]
+        command = [
+            *QUIET,
+            "-stream_loop",
+            "-1",
+            "-i",
+            str(path),
+            "-t",
+            str(SECONDS),
+            "-vf",
+            shape,
+            *encoder,
+            str(target),
+        ]
         subprocess.run(command, check=True)
         rows.append(clip_of(target, target.stem, "clip", "train"))
     return rows
@@ -80,38 +107,55 @@ def compare(clips: list[Clip], params: Decode, given: argparse.Namespace, scratc
         "two": lambda: ours(clips, params, scratch, 2),
     }
     sides = {name: known[name] for name in given.sides}
-    print(f"{len(clips)} clips of {SECONDS} s, {sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n")
-    print("| round | side | CPU s per clip | wall s per clip | parent's share |\n|---|---|---|---|---|")
+    print(
+        f"{len(clips)} clips of {SECONDS} s, {sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n"
+    )
+    print(
+        "| round | side | CPU s per clip | wall s per clip | parent's share |\n|---|---|---|---|---|"
+    )
     rows = []
     for number in range(given.rounds + 1):  # the first fills caches and is not counted
         costs = {name: side() for name, side in sides.items()}
         for name, cost in costs.items() if number else ():
             share = f"{cost.own / cost.cpu:.0%}" if name in ("ours", "two") else ""
-            print(f"| {number} | {name} | {cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f} | {share} |", flush=True)
+            print(
+                f"| {number} | {name} | {cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f} | {share} |",
+                flush=True,
+            )
         rows.append(costs)
     told = {
         ("ours", "full"): ("ours / full, CPU", lambda c: c["ours"].cpu / c["full"].cpu),
-        ("ours", "published"): ("published / ours, CPU", lambda c: c["published"].cpu / c["ours"].cpu),
+        ("ours", "published"): (
+            "published / ours, CPU",
+            lambda c: c["published"].cpu / c["ours"].cpu,
+        ),
         ("ours",): ("parent's share of ours", lambda c: c["ours"].own / c["ours"].cpu),
-        ("ours", "two"): ("speed-up from one worker to two, wall", lambda c: c["ours"].wall / c["two"].wall),
+        ("ours", "two"): (
+            "speed-up from one worker to two, wall",
+            lambda c: c["ours"].wall / c["two"].wall,
+        ),
     }
     print()
     for needed, (name, ratio) in told.items():
         if set(needed) <= set(sides):
-            print(f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {given.rounds})")
+            print(
+                f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {given.rounds})"
+            )
 
 
 def ours(clips: list[Clip], params: Decode, scratch: Path, workers: int) -> Cost:
     """The whole line; its workers' start is part of it."""
     import torch
 
-    from pipeline.decoding import decode_all
-    from pipeline.engines.local import Engine
+    from pipeline.shards.decode import decode_all
+    from pipeline.shards.engines.local import Engine
 
     torch.set_num_threads(1)  # as stages/decode.py does
     with tempfile.TemporaryDirectory(dir=scratch) as out:
         before = Cost.now()
-        counts = decode_all(clips, Path(out) / "shards", params, Engine(workers=workers), lambda *_, **__: None)
+        counts = decode_all(
+            clips, Path(out) / "shards", params, Engine(workers=workers), lambda *_, **__: None
+        )
         cost = Cost.now() - before
     if counts["windows"]["ok"] != SECONDS * len(clips):
         sys.exit(f"not all windows were decoded: {counts}")
@@ -122,7 +166,17 @@ def full(clips: list[Clip]) -> Cost:
     """Decode everything once, at the same size and rate."""
     before = Cost.now()
     for clip in clips:
-        shown = ["-map", "0:v:0", "-vf", f"scale={SIDE}:{SIDE}", "-pix_fmt", "rgb24", "-f", "rawvideo", "/dev/null"]
+        shown = [
+            "-map",
+            "0:v:0",
+            "-vf",
+            f"scale={SIDE}:{SIDE}",
+            "-pix_fmt",
+            "rgb24",
+            "-f",
+            "rawvideo",
+            "/dev/null",
+        ]
         heard = ["-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "/dev/null"]
         subprocess.run([*QUIET, "-i", clip.path, *shown, *heard], check=True)
     return Cost.now() - before
@@ -138,12 +192,29 @@ def published(clips: list[Clip], scratch: Path) -> Cost:
     before = Cost.now()
     for clip in clips:
         sound = scratch / "sound.wav"
-        subprocess.run([*QUIET, "-i", clip.path, "-vn", "-ac", "1", "-ar", str(RATE), str(sound)], check=True)
+        subprocess.run(
+            [*QUIET, "-i", clip.path, "-vn", "-ac", "1", "-ar", str(RATE), str(sound)], check=True
+        )
         with wave.open(str(sound)) as stream:
-            samples = torch.frombuffer(bytearray(stream.readframes(stream.getnframes())), dtype=torch.int16).float() / 32768
+            samples = (
+                torch.frombuffer(
+                    bytearray(stream.readframes(stream.getnframes())), dtype=torch.int16
+                ).float()
+                / 32768
+            )
         for second in range(SECONDS):
             target = scratch / "second_%02d.jpg"
-            cut = ["-ss", str(second), "-t", "1", "-i", clip.path, "-vf", f"fps=8,scale={SIDE}:{SIDE}", str(target)]
+            cut = [
+                "-ss",
+                str(second),
+                "-t",
+                "1",
+                "-i",
+                clip.path,
+                "-vf",
+                f"fps=8,scale={SIDE}:{SIDE}",
+                str(target),
+            ]
             subprocess.run([*QUIET, *cut], check=True)
             piece = samples[second * RATE : (second + 1) * RATE]
             decibels(mel(torch.nn.functional.pad(piece, (0, RATE - len(piece)))))

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pipeline.rankings import Coreset
-    from pipeline.records import RealSet, SyntheticSet
+    from pipeline.core.records import RealSet, SyntheticSet
+    from pipeline.coresets.rankings import Coreset
 
 CLASSES, MOMENTUM = 10, 0.5
 PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -45,7 +45,17 @@ GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
 RATE = 0.2
 # Relative, of one step's loss: float32 beside float32, and bfloat16 beside tensor cores' own float32.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
-COLUMNS = ("pixels", "ipc", "method", "ours s", "plain s", "plain / ours", "in CPU s", "ours MiB", "plain MiB")
+COLUMNS = (
+    "pixels",
+    "ipc",
+    "method",
+    "ours s",
+    "plain s",
+    "plain / ours",
+    "in CPU s",
+    "ours MiB",
+    "plain MiB",
+)
 CEILED = ("arithmetic s", "bytes s", "ours / the larger")
 
 
@@ -69,7 +79,10 @@ class Setting:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"frame": (1, 3, self.pixels, self.pixels), "logmel": (1, 32, 32) if self.small else (1, 128, 56)}
+        return {
+            "frame": (1, 3, self.pixels, self.pixels),
+            "logmel": (1, 32, 32) if self.small else (1, 128, 56),
+        }
 
     @property
     def network(self) -> dict[str, Any]:
@@ -97,7 +110,10 @@ def main() -> None:
     if given.side:
         print(json.dumps(SIDES[given.side](Setting(**json.loads(given.setting)))))
         return
-    common = {name: getattr(given, name) for name in ("steps", "threads", "device", "batch_real", "samples")}
+    common = {
+        name: getattr(given, name)
+        for name in ("steps", "threads", "device", "batch_real", "samples")
+    }
     rows = [
         Setting(pixels=pixels, ipc=ipc, method=method, **common)
         for pixels in given.pixels
@@ -109,7 +125,9 @@ def main() -> None:
         print(checked(method, given.threads, given.device))
     most = run("ceilings", rows[0]) if given.device == "cuda" else {}
     if most:
-        print(f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), {most['bytes'] / 1e12:.2f} TB/s (copy)")
+        print(
+            f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), {most['bytes'] / 1e12:.2f} TB/s (copy)"
+        )
     columns = (*COLUMNS, *(CEILED if most else ()))
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for row in rows:
@@ -132,7 +150,8 @@ def pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both sides once, told as soon as they are known."""
     ours, plain = run("ours", row), run("plain", row)
     print(
-        f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s", file=sys.stderr
+        f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s",
+        file=sys.stderr,
     )
     return ours, plain
 
@@ -142,13 +161,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pixels", type=int, nargs="+", default=[32, 56, 112])
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--methods", nargs="+", choices=["dm", "avdd"], default=["dm", "avdd"])
-    parser.add_argument("--steps", type=int, default=3, help="timed steps per run, after one that is not")
+    parser.add_argument(
+        "--steps", type=int, default=3, help="timed steps per run, after one that is not"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch-real", type=int, default=16)
     parser.add_argument("--samples", type=int, default=60, help="of a class")
-    parser.add_argument("--profile", action="store_true", help="where the time of our step goes, first row, at the end")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="where the time of our step goes, first row, at the end",
+    )
     parser.add_argument("--side", choices=[*SIDES], help=argparse.SUPPRESS)
     parser.add_argument("--setting", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -160,7 +185,9 @@ def machine(device: str) -> str:
 
         return f"{torch.cuda.get_device_name()}, torch {version('torch')}"
     told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")]
+    models = [
+        line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")
+    ]
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
@@ -168,7 +195,11 @@ def run(side: str, setting: Setting) -> dict[str, Any]:
     """What one side prints, from a process of its own."""
     command = [sys.executable, __file__, "--side", side, "--setting", json.dumps(asdict(setting))]
     # Waiting threads sleep, as in the Makefile: spinning would be counted as work.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(setting.threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(setting.threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         sys.exit(f"{side}, {setting}: {result.stderr.strip()}")
@@ -178,13 +209,18 @@ def run(side: str, setting: Setting) -> dict[str, Any]:
 
 def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
     """One row of the table: medians over the pairs."""
-    ours, plain = ({key: statistics.median(run[key] for run in runs) for key in runs[0]} for runs in zip(*pairs, strict=True))
+    ours, plain = (
+        {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for runs in zip(*pairs, strict=True)
+    )
     wall, cpu = (statistics.median(b[key] / a[key] for a, b in pairs) for key in ("wall", "cpu"))
     times = f"{ours['wall']:.3g} | {plain['wall']:.3g} | {wall:.2f} | {cpu:.2f}"
     return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {ours['mib']:.0f} | {plain['mib']:.0f} |"
 
 
-def ceiled(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], most: dict[str, float]) -> str:
+def ceiled(
+    row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], most: dict[str, float]
+) -> str:
     """What the row's arithmetic and its fewest bytes need at the device's ceilings, and our time over the larger."""
     flops, moved = needed(row)
     needs = flops / most["flops"], moved / most["bytes"]
@@ -207,16 +243,25 @@ def needed(row: Setting) -> tuple[float, float]:
         flops += counter.get_total_flops()
     real, pieces = CLASSES * row.batch_real, CLASSES * row.ipc * 4
     pixels = {m: math.prod(shape) for m, shape in row.shapes.items()}
-    stored = real * (pixels["frame"] + 2 * pixels["logmel"]) + 8 * pieces // 4 * sum(pixels.values())
+    stored = real * (pixels["frame"] + 2 * pixels["logmel"]) + 8 * pieces // 4 * sum(
+        pixels.values()
+    )
     return flops * (real + 2 * pieces), stored
 
 
 def checked(method: str, threads: int, device: str) -> str:
     """A sentence that both sides compute one loss; ends the program if they do not."""
-    both = run("check", Setting(pixels=56, ipc=2, method=method, steps=1, threads=threads, device=device, augment=False))
+    both = run(
+        "check",
+        Setting(
+            pixels=56, ipc=2, method=method, steps=1, threads=threads, device=device, augment=False
+        ),
+    )
     apart = abs(both["ours"] / both["plain"] - 1)
     if not apart <= TOLERANCE[device]:
-        sys.exit(f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; nothing was measured")
+        sys.exit(
+            f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; nothing was measured"
+        )
     return f"checked, {method}: same network, same draws, no augmentation: loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
 
 
@@ -240,7 +285,10 @@ class Stopwatch:
 
     def result(self) -> dict[str, float]:
         """Mean seconds per step, and the process's peak of memory."""
-        wall, cpu = ((b - a) / (len(self.losses) - self.warm) for a, b in zip(self.first, self.last, strict=True))
+        wall, cpu = (
+            (b - a) / (len(self.losses) - self.warm)
+            for a, b in zip(self.first, self.last, strict=True)
+        )
         return {"wall": wall, "cpu": cpu, "mib": self._mib()}
 
     def _mib(self) -> float:
@@ -255,7 +303,7 @@ def ours(setting: Setting) -> dict[str, float]:
     """Our engine, with the memory policy of the command line."""
     import torch
 
-    from stages._machine import device_of
+    from stages._runtime import device_of
 
     torch.set_num_threads(setting.threads)
     device, watch = device_of(setting.device), Stopwatch(setting)
@@ -268,14 +316,18 @@ def profile(setting: Setting) -> dict[str, str]:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiler
 
-    from stages._machine import device_of
+    from stages._runtime import device_of
 
     real, device, watch = random_real(setting), device_of(setting.device), Stopwatch(setting)
     distil(setting, real, watch.warm, device, watch)
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if setting.device == "cuda" else [])]
     with profiler(activities=kinds) as seen:
         distil(setting, real, 10, device, Stopwatch(setting))
-    return {"table": seen.key_averages().table(sort_by=f"self_{setting.device}_time_total", row_limit=30, max_name_column_width=70)}
+    return {
+        "table": seen.key_averages().table(
+            sort_by=f"self_{setting.device}_time_total", row_limit=30, max_name_column_width=70
+        )
+    }
 
 
 def ceilings(setting: Setting) -> dict[str, float]:
@@ -285,7 +337,10 @@ def ceilings(setting: Setting) -> dict[str, float]:
     a, b = (torch.randn(8192, 8192, device=setting.device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.randn(2**30, device=setting.device)
     target = torch.empty_like(source)
-    return {"flops": 2 * 8192**3 / seconds(lambda: a @ b), "bytes": 2 * source.nbytes / seconds(lambda: target.copy_(source))}
+    return {
+        "flops": 2 * 8192**3 / seconds(lambda: a @ b),
+        "bytes": 2 * source.nbytes / seconds(lambda: target.copy_(source)),
+    }
 
 
 def seconds(work: Callable[[], object], times: int = 20) -> float:
@@ -318,8 +373,8 @@ def check(setting: Setting) -> dict[str, float]:
     """The first loss on each side; the plain one's network takes the weights of ours."""
     import torch
 
-    from pipeline.networks.convnet import Network
-    from pipeline.streams import stream
+    from pipeline.core.rng import stream
+    from pipeline.models.networks.convnet import Network
 
     torch.set_num_threads(setting.threads)
     real, watches = random_real(setting), (Stopwatch(setting), Stopwatch(setting))
@@ -343,14 +398,19 @@ def random_real(setting: Setting) -> RealSet:
     """Noise in the stored types, normalised to about unit scale."""
     import torch
 
-    from pipeline.records import Normalisation, RealSet
-    from pipeline.streams import stream
+    from pipeline.core.records import Normalisation, RealSet
+    from pipeline.core.rng import stream
 
     count, generator, shapes = CLASSES * setting.samples, stream("benchmark"), setting.shapes
     return RealSet(
         rows={
-            "frame": torch.randint(256, (count, *shapes["frame"]), generator=generator, dtype=torch.uint8),
-            "logmel": torch.randn(count, *shapes["logmel"], generator=generator).mul(15).sub(30).half(),
+            "frame": torch.randint(
+                256, (count, *shapes["frame"]), generator=generator, dtype=torch.uint8
+            ),
+            "logmel": torch.randn(count, *shapes["logmel"], generator=generator)
+            .mul(15)
+            .sub(30)
+            .half(),
         },
         label=torch.arange(CLASSES).repeat_interleave(setting.samples),
         keys=tuple(f"{i:04d}" for i in range(count)),
@@ -366,27 +426,35 @@ def random_real(setting: Setting) -> RealSet:
 
 
 def coreset(real: RealSet) -> Coreset:
-    from pipeline.rankings import Coreset, Ranking
+    from pipeline.coresets.rankings import Coreset, Ranking
 
     each = len(real.keys) // len(real.classes)
-    ranking = Ranking({name: real.keys[i * each : (i + 1) * each] for i, name in enumerate(real.classes)})
+    ranking = Ranking(
+        {name: real.keys[i * each : (i + 1) * each] for i, name in enumerate(real.classes)}
+    )
     return Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking)
 
 
 def start_of(setting: Setting, real: RealSet) -> SyntheticSet:
-    from pipeline.distillers._chosen import form
+    from pipeline.distillation.methods._selection import form
 
     return form(real, coreset(real).best, setting.ipc, GRIDS)
 
 
-def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, watch: Stopwatch) -> None:
+def distil(
+    setting: Setting, real: RealSet, steps: int, device: torch.device, watch: Stopwatch
+) -> None:
     """The method's plugin on the engine."""
-    from pipeline import plugins
-    from pipeline.materials import Machine, Materials
-    from pipeline.networks.convnet import Network
+    from pipeline.core import plugins
+    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.models.networks.convnet import Network
 
-    weights = dict(zip(("weight_joint", "weight_gap"), setting.weights, strict=True)) if setting.method == "avdd" else {}
-    distiller = plugins.find("distillers", setting.method)(
+    weights = (
+        dict(zip(("weight_joint", "weight_gap"), setting.weights, strict=True))
+        if setting.method == "avdd"
+        else {}
+    )
+    distiller = plugins.find("method", setting.method)(
         network="convnet",
         start="given",
         steps=steps,
@@ -397,38 +465,57 @@ def distil(setting: Setting, real: RealSet, steps: int, device: torch.device, wa
         augment=setting.operations,
         **weights,
     )
-    materials = Materials(real=real, coresets={"given": coreset(real)}, networks={"convnet": Network(**setting.network)})
-    distiller.distill(materials, ipc=setting.ipc, seed=0, machine=Machine(device=device, report=watch))
+    materials = Materials(
+        real=real,
+        coresets={"given": coreset(real)},
+        networks={"convnet": Network(**setting.network)},
+    )
+    distiller.distill(
+        materials, ipc=setting.ipc, seed=0, machine=Machine(device=device, report=watch)
+    )
 
 
 # The published loop
 
 
 def published(
-    setting: Setting, real: RealSet, start: SyntheticSet, steps: int, watch: Stopwatch, weights: dict[str, Any] | None = None
+    setting: Setting,
+    real: RealSet,
+    start: SyntheticSet,
+    steps: int,
+    watch: Stopwatch,
+    weights: dict[str, Any] | None = None,
 ) -> None:
     """Class by class, as published; `weights` are taken instead of fresh ones."""
     import torch
 
-    from pipeline.streams import stream
+    from pipeline.core.rng import stream
 
     whole = {m: values.to(setting.device) for m, values in real.normalised(slice(None)).items()}
     members = [real.of_class(label) for label in range(CLASSES)]
-    rows = {m: values.to(setting.device, copy=True).requires_grad_() for m, values in start.rows.items()}
-    optimiser = torch.optim.SGD([{"params": [values], "lr": RATE} for values in rows.values()], momentum=MOMENTUM)
+    rows = {
+        m: values.to(setting.device, copy=True).requires_grad_() for m, values in start.rows.items()
+    }
+    optimiser = torch.optim.SGD(
+        [{"params": [values], "lr": RATE} for values in rows.values()], momentum=MOMENTUM
+    )
     for step in range(steps):
         networks = {m: network(setting, m).requires_grad_(False).to(setting.device) for m in rows}
         for m, fresh in (weights or {}).items():
             networks[m].load_state_dict(fresh)
         generator, total = stream("batch", 0, step), 0.0
         for label in range(CLASSES):
-            batch = members[label][torch.randperm(setting.samples, generator=generator)[: setting.batch_real]]
+            batch = members[label][
+                torch.randperm(setting.samples, generator=generator)[: setting.batch_real]
+            ]
             mine = slice(label * setting.ipc, (label + 1) * setting.ipc)
             gaps = {}
             for m in rows:
                 seen = augmented(whole[m][batch].flatten(0, -4), setting, step)
                 formed = augmented(decoded(rows[m][mine].flatten(0, -4)), setting, step)
-                gaps[m] = networks[m](seen).flatten(1).mean(0) - networks[m](formed).flatten(1).mean(0)
+                gaps[m] = networks[m](seen).flatten(1).mean(0) - networks[m](formed).flatten(
+                    1
+                ).mean(0)
             loss = loss_of(gaps["logmel"], gaps["frame"], *setting.weights)
             optimiser.zero_grad()
             loss.backward()
@@ -454,7 +541,9 @@ def network(setting: Setting, modality: str) -> nn.Sequential:
         channels = width if block else setting.shapes[modality][-3]
         last = block == depth[modality] - 1
         layers += [
-            nn.Conv2d(channels, width, 3, padding=1 if block else setting.network["padding"][modality]),
+            nn.Conv2d(
+                channels, width, 3, padding=1 if block else setting.network["padding"][modality]
+            ),
             nn.GroupNorm(width, width),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(grid) if last and modality == "logmel" else nn.AvgPool2d(2),
@@ -468,8 +557,12 @@ def decoded(rows: Tensor) -> Tensor:
     import torch.nn.functional as F
 
     high, wide = rows.shape[-2] // 2, rows.shape[-1] // 2
-    corners = [rows[..., top : top + high, left : left + wide] for left in (0, wide) for top in (0, high)]
-    return torch.cat([F.interpolate(c, scale_factor=2, mode="bilinear", align_corners=False) for c in corners])
+    corners = [
+        rows[..., top : top + high, left : left + wide] for left in (0, wide) for top in (0, high)
+    ]
+    return torch.cat(
+        [F.interpolate(c, scale_factor=2, mode="bilinear", align_corners=False) for c in corners]
+    )
 
 
 def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
@@ -477,7 +570,7 @@ def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
     import torch
     import torch.nn.functional as F
 
-    from pipeline.streams import stream
+    from pipeline.core.rng import stream
 
     if not setting.augment:
         return x
@@ -491,15 +584,26 @@ def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
         return (x - x.mean((1, 2, 3), keepdim=True)) * (z + 0.5) + x.mean((1, 2, 3), keepdim=True)
     if operation in ("scale", "rotate"):
         wide, high = (1 / 1.2 + (1.2 - 1 / 1.2) * share for share in (u, w))
-        sine, cosine = math.sin((2 * u - 1) * math.radians(15)), math.cos((2 * u - 1) * math.radians(15))
-        turn = [[wide, 0.0, 0.0], [0.0, high, 0.0]] if operation == "scale" else [[cosine, -sine, 0.0], [sine, cosine, 0.0]]
-        grid = F.affine_grid(x.new_tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False)
+        sine, cosine = (
+            math.sin((2 * u - 1) * math.radians(15)),
+            math.cos((2 * u - 1) * math.radians(15)),
+        )
+        turn = (
+            [[wide, 0.0, 0.0], [0.0, high, 0.0]]
+            if operation == "scale"
+            else [[cosine, -sine, 0.0], [sine, cosine, 0.0]]
+        )
+        grid = F.affine_grid(
+            x.new_tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False
+        )
         return F.grid_sample(x, grid, align_corners=False)
     high, wide = x.shape[-2:]
     if operation == "cutout":
         top, left = int(u * high), int(w * wide)
         mask = x.new_ones(high, wide)
-        mask[max(top - high // 4, 0) : top + high // 4, max(left - wide // 4, 0) : left + wide // 4] = 0
+        mask[
+            max(top - high // 4, 0) : top + high // 4, max(left - wide // 4, 0) : left + wide // 4
+        ] = 0
         return x * mask
     edge, side = high // 8, wide // 8
     down, right = int(u * (2 * edge + 1)), int(w * (2 * side + 1))

@@ -15,7 +15,13 @@ TRAIN = "train"
 
 def halves(clips: Path) -> tuple[list[Path], list[Path]]:
     """The teacher's clips and the students', relative to the root; training clips of a label by turns, in the order of names."""
-    labels = [label for split in sorted(clips.iterdir()) if split.is_dir() for label in sorted(split.iterdir()) if label.is_dir()]
+    labels = [
+        label
+        for split in sorted(clips.iterdir())
+        if split.is_dir()
+        for label in sorted(split.iterdir())
+        if label.is_dir()
+    ]
     teacher, students = [], []
     for label in labels:
         for number, clip in enumerate(sorted(label.iterdir())):
@@ -26,7 +32,9 @@ def halves(clips: Path) -> tuple[list[Path], list[Path]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clips", type=Path)
     parser.add_argument("teacher", type=Path)
     parser.add_argument("students", type=Path)
@@ -35,7 +43,9 @@ def main() -> None:
         for clip in own:
             (place / clip).parent.mkdir(parents=True, exist_ok=True)
             (place / clip).symlink_to((given.clips / clip).resolve())
-        print(f"{len(own)} clips, {sum(clip.parts[0] == TRAIN for clip in own)} of them for training -> {place}")
+        print(
+            f"{len(own)} clips, {sum(clip.parts[0] == TRAIN for clip in own)} of them for training -> {place}"
+        )
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 import webdataset
 
-from pipeline.records import Normalisation, Sample
-from pipeline.shards import Index, read_shards, write_index, write_shard
+from pipeline.core.records import Normalisation, Sample
+from pipeline.shards.index import Index, write_index
+from pipeline.shards.read import read_shards
+from pipeline.shards.write import write_shard
 
 MELS, COLUMNS, PER_SHARD = 128, 56, 500
 
@@ -34,7 +36,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         written(folder, given.samples, given.side)
-        print("| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n|---|---|---|---|")
+        print(
+            "| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n|---|---|---|---|"
+        )
         ratios = []
         for number in range(given.rounds + 1):  # the first fills the file cache and is not counted
             ours, plain = (timed(read, folder, given.samples) for read in (checked, unchecked))
@@ -61,10 +65,17 @@ def written(folder: Path, count: int, side: int) -> None:
             )
             for i in range(first, min(first + PER_SHARD, count))
         ]
-        shards.append(write_shard(folder, f"shard-{first // PER_SHARD:05d}", "benchmark", samples, []))
+        shards.append(
+            write_shard(folder, f"shard-{first // PER_SHARD:05d}", "benchmark", samples, [])
+        )
     plain = Normalisation(scale=1.0, mean=(0.0,), std=(1.0,), fill=0.0)
     units = {"frame": plain, "logmel": plain}
-    write_index(folder, Index(classes=("a", "b"), preprocessing="benchmark", normalisation=units, shards=tuple(shards)))
+    write_index(
+        folder,
+        Index(
+            classes=("a", "b"), preprocessing="benchmark", normalisation=units, shards=tuple(shards)
+        ),
+    )
 
 
 def timed(read: object, folder: Path, count: int) -> float:
@@ -83,7 +94,11 @@ def unchecked(folder: Path) -> dict[str, torch.Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # webdataset leaves files open
         tars = sorted(map(str, folder.glob("*.tar")))
-        pipeline = webdataset.WebDataset(tars, shardshuffle=False).decode().to_tuple("frame.npy", "logmel.npy")
+        pipeline = (
+            webdataset.WebDataset(tars, shardshuffle=False)
+            .decode()
+            .to_tuple("frame.npy", "logmel.npy")
+        )
         frames, mels = zip(*pipeline, strict=True)
     return {
         "frame": torch.from_numpy(np.stack(frames)).movedim(-1, -3).contiguous(),

@@ -30,17 +30,36 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch) / "project"
-        left_out = (".git", ".venv", "data", "work", "report", "tmp", "cache", "*.egg-info", "__pycache__", ".work")
+        left_out = (
+            ".git",
+            ".venv",
+            "data",
+            "work",
+            "report",
+            "tmp",
+            "cache",
+            "*.egg-info",
+            "__pycache__",
+            ".work",
+        )
         shutil.copytree(HOME, place, ignore=shutil.ignore_patterns(*left_out))
         shrink(place / "params.yaml")
-        for command in ("git init -q", "git add -A", "git -c user.name=b -c user.email=b@b commit -qm b", "dvc repro -q"):
+        for command in (
+            "git init -q",
+            "git add -A",
+            "git -c user.name=b -c user.email=b@b commit -qm b",
+            "dvc repro -q",
+        ):
             call(place, command)
         lengthen(place / "data" / "generated" / "manifest.csv", given.rows)
         call(place, "dvc commit -q -f ingest@generated decode@generated")
         for number in range(1, given.rounds + 1):
             before = time.perf_counter()
             told = call(place, "dvc repro")
-            print(f"round {number}: {time.perf_counter() - before:.2f} s, {given.rows} rows", flush=True)
+            print(
+                f"round {number}: {time.perf_counter() - before:.2f} s, {given.rows} rows",
+                flush=True,
+            )
             if "Running stage" in told:
                 sys.exit(f"something was run:\n{told}")
 
@@ -69,8 +88,14 @@ def lengthen(path: Path, rows: int) -> None:
 
 
 def call(place: Path, command: str) -> str:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    result = subprocess.run(command.split(), cwd=place, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    result = subprocess.run(
+        command.split(), cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         sys.exit(f"{command}: {result.stdout}{result.stderr}")
     return result.stdout

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.records import SPLITS
+from pipeline.core.records import SPLITS
 
 # Recordings that lie in two folds officially, which `prototypes` refuses elsewhere; for FSD50K fewer resamples of a slow average.
 OFFICIAL = {
@@ -24,32 +24,66 @@ OFFICIAL = {
 
 def commands(adapter: str, media: Path, out: Path) -> list[tuple[Path, list[str]]]:
     """(output, the command that writes it), in their order."""
-    manifest, shards, clap, text = out / "manifest.csv", out / "shards", out / "clap", out / "text.h5"
+    manifest, shards, clap, text = (
+        out / "manifest.csv",
+        out / "shards",
+        out / "clap",
+        out / "text.h5",
+    )
     embed = ["--extractor", "clap"]
     return [
         (manifest, ["ingest", adapter, "--root", str(media), "--out", str(manifest)]),
         (shards, ["decode", str(manifest), str(shards)]),
-        *((clap / f"{s}.h5", ["extract", str(shards / s), str(clap / f"{s}.h5"), *embed]) for s in SPLITS),
+        *(
+            (clap / f"{s}.h5", ["extract", str(shards / s), str(clap / f"{s}.h5"), *embed])
+            for s in SPLITS
+        ),
         (text, ["extract-text", str(manifest), str(text), *embed]),
-        (out / "prototypes.json", ["prototypes", str(manifest), str(clap), str(out / "prototypes.json"), "--text", str(text)]),
+        (
+            out / "prototypes.json",
+            [
+                "prototypes",
+                str(manifest),
+                str(clap),
+                str(out / "prototypes.json"),
+                "--text",
+                str(text),
+            ],
+        ),
     ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("adapter", choices=OFFICIAL)
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--model", default="laion/clap-htsat-fused", help="a name on the hub, or a local folder")
+    parser.add_argument(
+        "--model", default="laion/clap-htsat-fused", help="a name on the hub, or a local folder"
+    )
     parser.add_argument("--revision", default="main", help="pin the one that you used")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a change of params.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a change of params.yaml"
+    )
     given = parser.parse_args()
-    own = [f"extract.clap.model={given.model}", f"extract.clap.revision={given.revision}", "decode.modalities=[wave]"]
-    changes = [word for change in (*own, *OFFICIAL[given.adapter], *given.set) for word in ("--set", change)]
+    own = [
+        f"extract.clap.model={given.model}",
+        f"extract.clap.revision={given.revision}",
+        "decode.modalities=[wave]",
+    ]
+    changes = [
+        word
+        for change in (*own, *OFFICIAL[given.adapter], *given.set)
+        for word in ("--set", change)
+    ]
     for output, command in commands(given.adapter, given.media, given.out):
         if not output.exists():
             print("$ avdistill", *command, flush=True)
-            if code := subprocess.run([sys.executable, "-m", "stages", *changes, *command], check=False).returncode:
+            if code := subprocess.run(
+                [sys.executable, "-m", "stages", *changes, *command], check=False
+            ).returncode:
                 return code
     return 0
 

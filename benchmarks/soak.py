@@ -16,8 +16,8 @@ from pathlib import Path
 
 from decode import HOME, decode_settings, machine
 
-from pipeline.params import load
-from pipeline.pool import _resident_mb
+from pipeline.core.params import load
+from pipeline.core.workers import _resident_mb
 
 EVERY = 100
 
@@ -28,9 +28,9 @@ def main() -> None:
 
     import torch
 
-    from pipeline.datasets._tree import clip_of, media_under
-    from pipeline.decoding import decode_all
-    from pipeline.engines.local import Engine
+    from pipeline.datasets.adapters._tree import clip_of, media_under
+    from pipeline.shards.decode import decode_all
+    from pipeline.shards.engines.local import Engine
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips_dir", type=Path)
@@ -39,9 +39,14 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     first = [clip_of(path, "x", "clip", "train") for path in media_under(given.clips_dir)]
-    clips = [replace(clip, clip_id=f"{i:06d}") for i, clip in enumerate(islice(cycle(first), given.clips))]
+    clips = [
+        replace(clip, clip_id=f"{i:06d}")
+        for i, clip in enumerate(islice(cycle(first), given.clips))
+    ]
     # Many shards, so that samples do not pile up in the parent, which would look like a leak.
-    params = replace(decode_settings(load(HOME / "params.yaml")), recycle=10**9, shards=max(given.clips // 20, 1))
+    params = replace(
+        decode_settings(load(HOME / "params.yaml")), recycle=10**9, shards=max(given.clips // 20, 1)
+    )
     rows: list[tuple[float, float]] = []
 
     def watch(done: int, total: int, **figures: float) -> None:
@@ -54,7 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         decode_all(clips, Path(out) / "shards", params, Engine(workers=given.workers), watch)
     early, late = rows[len(rows) // 4], rows[-1]
-    print(f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, worker {late[1] - early[1]:+.0f} MB")
+    print(
+        f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, worker {late[1] - early[1]:+.0f} MB"
+    )
 
 
 if __name__ == "__main__":

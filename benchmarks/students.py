@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:
-    from pipeline.training import AudioVisual, Instances
+    from pipeline.models.model import AudioVisual
+    from pipeline.training.instances import Instances
 
 CLASSES, SIDE = 10, 32
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--students", type=int, default=5)
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--width", type=int, default=32)
@@ -38,27 +41,36 @@ def main() -> None:
 
     import torch
 
-    from pipeline import training
-    from pipeline.crowd import Crew, Lesson
-    from pipeline.heads.ensemble import Head
-    from pipeline.networks.convnet import Network
-    from pipeline.streams import stream
-    from stages._machine import device_of
+    from pipeline.core.rng import stream
+    from pipeline.models import model
+    from pipeline.models.heads.ensemble import Head
+    from pipeline.models.networks.convnet import Network
+    from pipeline.training import loop
+    from pipeline.training.students import Crew, Lesson
+    from stages._runtime import device_of
 
     device = device_of(given.device)
     per_modality = {"frame": 3, "logmel": 3}
-    network = Network(width=given.width, depth=per_modality, grid=4, padding={"frame": 1, "logmel": 1})
-    crew = Crew(network=network, head=Head(), device=device, threads=len(os.sched_getaffinity(0)), report=training.silent)
+    network = Network(
+        width=given.width, depth=per_modality, grid=4, padding={"frame": 1, "logmel": 1}
+    )
+    crew = Crew(
+        network=network,
+        head=Head(),
+        device=device,
+        threads=len(os.sched_getaffinity(0)),
+        report=loop.silent,
+    )
     data, test = instances(4 * given.ipc * CLASSES, 0, device), instances(500, 1, device)
     rates = {"frame": 1e-3, "logmel": 1e-3}
     operations = {"frame": ("color", "crop", "cutout", "scale", "rotate"), "logmel": ("shift",)}
-    recipe = training.Recipe(
+    recipe = loop.Recipe(
         steps=given.steps,
         batch=given.batch,
         rates=rates,
         head_rates=rates,
         weight_decay=1e-4,
-        schedule=training.cosine,
+        schedule=loop.cosine,
         stops=dict.fromkeys(rates, 1.0),
         operations=operations,
     )
@@ -68,17 +80,27 @@ def main() -> None:
         module.eval()
         with torch.no_grad():
             logits = module(test.take(torch.arange(len(test.label))))
-        return (sum(x.softmax(1) for x in logits.values()).argmax(1).cpu() == test.label).float().mean().item()
+        return (
+            (sum(x.softmax(1) for x in logits.values()).argmax(1).cpu() == test.label)
+            .float()
+            .mean()
+            .item()
+        )
 
     def one_after_another() -> list[float]:
         found = []
         for lesson in lessons:
-            module = training.build(network, Head(), data, stream(*lesson.name, "weights")).to(device)
-            training.fit(module, data, recipe, stream(*lesson.name, "batches"), device)
+            module = model.build(
+                network, Head(), data.shapes, data.classes, stream(*lesson.name, "weights")
+            ).to(device)
+            loop.fit(module, data, recipe, stream(*lesson.name, "batches"), device)
             found.append(read(module))
         return found
 
-    sides = {"one after another": one_after_another, "taught at once": lambda: crew.taught(lessons, read)}
+    sides = {
+        "one after another": one_after_another,
+        "taught at once": lambda: crew.taught(lessons, read),
+    }
     times: dict[str, list[float]] = {name: [] for name in sides}
     accuracies: dict[str, list[float]] = {}
     for _ in range(given.rounds):
@@ -87,9 +109,12 @@ def main() -> None:
             accuracies[name] = side()
             times[name].append(time.perf_counter() - began)
     print(
-        f"{given.students} students, IPC {given.ipc} x 4 pieces x {CLASSES} classes, {SIDE} x {SIDE}, width {given.width}, ", end=""
+        f"{given.students} students, IPC {given.ipc} x 4 pieces x {CLASSES} classes, {SIDE} x {SIDE}, width {given.width}, ",
+        end="",
     )
-    print(f"{given.steps} steps of {given.batch}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{given.steps} steps of {given.batch}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     for name, seconds in times.items():
         shown = " ".join(f"{100 * x:.1f}" for x in accuracies[name])
         print(f"{name:<18} {min(seconds):7.2f} to {max(seconds):7.2f} s   accuracy {shown}")
@@ -101,14 +126,16 @@ def instances(count: int, seed: int, device: object) -> Instances:
     """Noise with the class in its brightness and its loudness, hard enough that no student has everything right."""
     import torch
 
-    from pipeline.records import Normalisation
-    from pipeline.training import Instances
+    from pipeline.core.records import Normalisation
+    from pipeline.training.instances import Instances
 
     generator = torch.Generator().manual_seed(seed)
     label = torch.arange(count) % CLASSES
     level = label.float()[:, None, None, None] / CLASSES
     rows = {
-        "frame": (torch.randn(count, 1, 3, SIDE, SIDE, generator=generator) + level[:, None] / 2).to(device),
+        "frame": (
+            torch.randn(count, 1, 3, SIDE, SIDE, generator=generator) + level[:, None] / 2
+        ).to(device),
         "logmel": (torch.randn(count, 1, SIDE, SIDE, generator=generator) + level / 2).to(device),
     }
     blank = Normalisation(scale=1.0, mean=(0.0,), std=(1.0,), fill=0.0)

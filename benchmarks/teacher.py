@@ -14,40 +14,59 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline import params, plugins, training
-from pipeline.extractors.convnet import Extractor
-from pipeline.heads.ensemble import Head
-from pipeline.records import SPLITS
-from pipeline.shards import read_shards
-from pipeline.streams import stream
+from pipeline.core import params, plugins
+from pipeline.core.records import SPLITS
+from pipeline.core.rng import stream
+from pipeline.features.extractors.convnet import Extractor
+from pipeline.models import model
+from pipeline.models.heads.ensemble import Head
+from pipeline.shards.read import read_shards
+from pipeline.training import instances, loop
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("teacher", type=Path)
     parser.add_argument("students", type=Path)
     parser.add_argument("out", type=Path)
     given = parser.parse_args()
     file = params.load(Path("params.yaml"))
     recipe = file.build("extract.convnet", Extractor)
-    network = file.build(f"networks.{recipe.network}", plugins.find("networks", recipe.network))
+    network = file.build(f"networks.{recipe.network}", plugins.find("network", recipe.network))
     train, cpu = read_shards(given.teacher / "train"), torch.device("cpu")
     students = [read_shards(given.students / split) for split in SPLITS]
     if shared := {key for own in students for key in own.keys} & set(train.keys):
         told = f"{len(shared)} windows are in both training sets, first {min(shared)}"
-        sys.exit(f"error: {told}; a teacher must not have seen its students' clips, see benchmarks/halves.py")
-    data = training.whole(train, cpu)
-    module = training.build(network, Head(), data, stream("teacher", recipe.seed))
-    steps = training.Recipe.even(
-        recipe.rate, recipe.augment, steps=recipe.steps, batch=recipe.batch, weight_decay=recipe.weight_decay
+        sys.exit(
+            f"error: {told}; a teacher must not have seen its students' clips, see benchmarks/halves.py"
+        )
+    data = instances.whole(train, cpu)
+    module = model.build(network, Head(), data.shapes, data.classes, stream("teacher", recipe.seed))
+    steps = loop.Recipe.even(
+        recipe.rate,
+        recipe.augment,
+        steps=recipe.steps,
+        batch=recipe.batch,
+        weight_decay=recipe.weight_decay,
     )
-    training.fit(module, data, steps, stream("teacher", recipe.seed, "fit"), cpu)
-    vectors = [training.applied(module, module.towers.embed, real, train.normalisation, cpu) for real in students]
+    loop.fit(module, data, steps, stream("teacher", recipe.seed, "fit"), cpu)
+    vectors = [
+        loop.applied(module, module.towers.embed, real, train.normalisation, cpu)
+        for real in students
+    ]
     given.out.mkdir(parents=True, exist_ok=True)
     for modality in train.rows:
-        np.save(given.out / f"{modality}.npy", torch.cat([one[modality] for one in vectors]).numpy())
-        (given.out / f"{modality}.ids.txt").write_text("\n".join(key for real in students for key in real.keys))
-    print(f"learned from {len(train)} training windows, vectors of {sum(map(len, students))} windows of others -> {given.out}")
+        np.save(
+            given.out / f"{modality}.npy", torch.cat([one[modality] for one in vectors]).numpy()
+        )
+        (given.out / f"{modality}.ids.txt").write_text(
+            "\n".join(key for real in students for key in real.keys)
+        )
+    print(
+        f"learned from {len(train)} training windows, vectors of {sum(map(len, students))} windows of others -> {given.out}"
+    )
 
 
 if __name__ == "__main__":

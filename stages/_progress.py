@@ -74,4 +74,6 @@ def _told(figure: tuple[str, float | str]) -> str:
     name, value = figure
     if isinstance(value, str):
         return f"{name} {value}"
-    return f"{value:.3g}{' ' * (name != '/s')}{name}" if name.endswith("/s") else f"{name} {value:.4g}"
+    return (
+        f"{value:.3g}{' ' * (name != '/s')}{name}" if name.endswith("/s") else f"{name} {value:.4g}"
+    )

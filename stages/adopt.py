@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
@@ -17,12 +17,11 @@ def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill adopt dc res_DM_CIFAR10_ConvNet_10ipc.pt artifacts/cifar10-dm-ipc10.h5
     """
-    from pipeline import plugins
     from pipeline.artifact import Export, write_artifact
-    from pipeline.files import refuse_existing
+    from pipeline.core import plugins
+    from pipeline.core.files import refuse_existing
 
-    kind = plugins.find("importers", layout)
-    importer = params.build(f"import.{layout}", kind)
+    importer = plugins.build("importer", layout, params)
     refuse_existing(out)
     digest = write_artifact(out, importer.read(place), params.build("export", Export))
     return f"{out}  {out.stat().st_size} bytes  digest {digest[:12]}"

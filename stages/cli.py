@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 import pipeline
-from pipeline.errors import EchoError, PipelineError, RejectError
-from pipeline.places import place
+from pipeline.core.errors import EchoError, PipelineError, RejectError
+from pipeline.core.paths import place
 from stages._progress import Report
-from stages._ranks import ranks_of
+from stages._runtime import ranks_of
 
 STAGES = (
     "ingest",
@@ -48,26 +48,43 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
     "workers": (
         int,
         len(os.sched_getaffinity(0)),
-        typer.Option(min=1, envvar="AVDISTILL_WORKERS", help="Processes that decode, students taught at once."),
+        typer.Option(
+            min=1,
+            envvar="AVDISTILL_WORKERS",
+            help="Processes that decode, students taught at once.",
+        ),
     ),
     "engine": (
         str,
         "local",
-        typer.Option(envvar="AVDISTILL_ENGINE", help="local: this machine; ray: a Ray cluster, one shard a task."),
+        typer.Option(
+            envvar="AVDISTILL_ENGINE",
+            help="local: this machine; ray: a Ray cluster, one shard a task.",
+        ),
     ),
     "address": (
         str,
         "",
-        typer.Option(envvar="AVDISTILL_ADDRESS", help="Of the cluster, host:port; without it Ray runs on this machine alone."),
+        typer.Option(
+            envvar="AVDISTILL_ADDRESS",
+            help="Of the cluster, host:port; without it Ray runs on this machine alone.",
+        ),
     ),
     "memory_mb": (
         int,
         8192,
         typer.Option(
-            "--memory-mb", min=1, envvar="AVDISTILL_MEMORY_MB", help="Of the device, for real samples; more are streamed."
+            "--memory-mb",
+            min=1,
+            envvar="AVDISTILL_MEMORY_MB",
+            help="Of the device, for real samples; more are streamed.",
         ),
     ),
-    "device": (str, "auto", typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto.")),
+    "device": (
+        str,
+        "auto",
+        typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto."),
+    ),
     "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
 }
 
@@ -77,7 +94,13 @@ INTERRUPTED = (
 )
 
 # What a stage's annotations are on the command line.
-KINDS = {"Path": Path, "Path | None": Path | None, "str": str, "int": int, "tuple[str, ...]": list[str]}
+KINDS = {
+    "Path": Path,
+    "Path | None": Path | None,
+    "str": str,
+    "int": int,
+    "tuple[str, ...]": list[str],
+}
 
 app = typer.Typer(
     add_completion=False,
@@ -96,11 +119,21 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path("params.yaml"),
-    change: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, instead of the file's; repeatable.")] = None,
-    show_traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path(
+        "params.yaml"
+    ),
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.key=value, instead of the file's; repeatable."),
+    ] = None,
+    show_traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from.")
+    ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and stop."
+        ),
     ] = False,
 ) -> None:
     """From labelled videos to a tiny synthetic audio-visual set, as one HDF5 file.
@@ -128,16 +161,24 @@ def command(name: str) -> None:
             typer.echo(told)
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
-    own += [_parameter(parameter) for parameter in wanted.values() if parameter.name not in ("params", "ranks")]
+    own += [
+        _parameter(parameter)
+        for parameter in wanted.values()
+        if parameter.name not in ("params", "ranks")
+    ]
     run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
     run.__doc__ = _paragraphs(stage)
     app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
 
 
-def _done(stage: Any, wanted: Any, context: typer.Context, given: dict[str, Any], ranks: Any) -> str:
+def _done(
+    stage: Any, wanted: Any, context: typer.Context, given: dict[str, Any], ranks: Any
+) -> str:
     """What the stage tells; it gets what it wants besides its options, and of several ranks one reports."""
-    report = Report(stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0))
+    report = Report(
+        stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0)
+    )
     try:
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
@@ -160,7 +201,10 @@ def main() -> None:
         sys.exit(_said(str(error), 1))
     except Exception as error:  # the last resort: a user gets one line, and the way to the rest
         sys.exit(
-            _said(f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it", 1)
+            _said(
+                f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it",
+                1,
+            )
         )
 
 
@@ -173,7 +217,9 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
         flag = f"--{parameter.name.replace('_', '-')}"
         return parameter.replace(annotation=Annotated[bool, typer.Option(flag)], default=False)
     if parameter.annotation == "Place":
-        return parameter.replace(annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")])
+        return parameter.replace(
+            annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")]
+        )
     plain: Any = KINDS[parameter.annotation]
     return parameter.replace(annotation=Annotated[plain, _declared(parameter)])
 
@@ -184,7 +230,7 @@ def _declared(parameter: inspect.Parameter, **more: Any) -> Any:
 
 
 def _params(given: dict[str, Any]) -> Any:
-    from pipeline.params import load
+    from pipeline.core.params import load
 
     return load(given["params_file"], given["changes"])
 

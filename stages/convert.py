@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002 - what the command line calls it
@@ -17,12 +17,11 @@ def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  
 
     Example: avdistill convert card artifacts/generated-dm-ipc1/seed0.h5 artifacts/generated-dm-ipc1/README.md
     """
-    from pipeline import plugins
-    from pipeline.files import refuse_existing
-    from pipeline.inspection import refuse_damaged
+    from pipeline.artifact.inspection import refuse_damaged
+    from pipeline.core import plugins
+    from pipeline.core.files import refuse_existing
 
-    kind = plugins.find("exporters", format)
-    exporter = params.build(f"convert.{format}", kind)
+    exporter = plugins.build("exporter", format, params)
     refuse_existing(out)
     refuse_damaged(artifact)
     told: str = exporter.write(artifact, out)

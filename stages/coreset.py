@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def coreset(features: Path, out: Path, *, params: Params) -> str:
@@ -16,17 +16,17 @@ def coreset(features: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill coreset work/generated/features.h5 work/generated/coreset
     """
-    from pipeline import plugins
-    from pipeline.files import new_folder, write_json
-    from pipeline.params import Grid
-    from pipeline.rankings import Coreset
-    from pipeline.store import read_features
+    from pipeline.core import plugins
+    from pipeline.core.files import new_folder, write_json
+    from pipeline.core.params import Grid
+    from pipeline.coresets.rankings import Coreset
+    from pipeline.features.store import read_features
 
     table, digest = read_features(features)
     grid = params.build("grid", Grid)
     with new_folder(out) as part:
         for name in grid.selectors:
-            selector = params.build(f"coreset.{name}", plugins.find("selectors", name))
+            selector = plugins.build("selector", name, params)
             ranking = Coreset(
                 selector=name,
                 seed=getattr(selector, "seed", 0),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
-    from pipeline.places import Place
+    from pipeline.core.params import Params
+    from pipeline.core.paths import Place
 
 
 def decode(
@@ -35,26 +35,36 @@ def decode(
     """
     import torch
 
-    from pipeline.decoding import Decode, decode_all, limited
-    from pipeline.manifest import absent, read_manifest, read_source
-    from stages._machine import engine_of
+    from pipeline.datasets.manifest import absent, read_manifest, read_source
+    from pipeline.shards.decode import Decode, decode_all, limited
+    from stages._runtime import engine_of
 
-    torch.set_num_threads(1)  # log-mels are made one clip at a time; idle threads would wait beside the workers
+    torch.set_num_threads(
+        1
+    )  # log-mels are made one clip at a time; idle threads would wait beside the workers
     clips = read_manifest(manifest)
     taken = limited(clips, limit) if limit else clips
     settings, source = params.build("decode", Decode), read_source(manifest)
-    counts = decode_all(taken, shards, settings, engine_of(engine, workers, address), report, retry, source)
+    counts = decode_all(
+        taken, shards, settings, engine_of(engine, workers, address), report, retry, source
+    )
     notes = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
     for split, names in absent(clips).items():
-        notes.append(f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some")
+        notes.append(
+            f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
+        )
     return "\n".join([*notes, *_told(counts, shards), f"-> {shards}"])
 
 
 def _told(counts: dict[str, Any], shards: Place) -> list[str]:
     """The two equations, and how many windows of different splits are alike."""
     lines = []
-    for noun, (total, *parts) in ((noun, list(counts[noun].items())) for noun in ("clips", "windows")):
-        lines.append(f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}")
+    for noun, (total, *parts) in (
+        (noun, list(counts[noun].items())) for noun in ("clips", "windows")
+    ):
+        lines.append(
+            f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}"
+        )
     if any(counts["leaks"].values()):
         pairs = ", ".join(f"{count} {splits}" for splits, count in counts["leaks"].items() if count)
         lines.append(f"near-duplicates across splits: {pairs}; see {shards / 'leaks.csv'}")

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._bench import Means
-from stages._machine import checkpoints_beside
-from stages._seconds import write_seconds
+from pipeline.distillation.setup import _cell, _materials, _validation
+from pipeline.evaluation.setup import Means
+from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.cells import Cell
-    from pipeline.crowd import Crew
-    from pipeline.materials import Machine, Materials
-    from pipeline.params import Params
-    from pipeline.ranks import Ranks
-    from pipeline.records import RealSet
+    from pipeline.core.params import Params
+    from pipeline.distillation.distributed import Ranks
+    from pipeline.distillation.run import Cell
 
 
 def distill(
@@ -46,69 +43,41 @@ def distill(
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
     """
-    from pipeline import plugins
-    from pipeline.files import refuse_existing
-    from pipeline.materials import Machine
-    from pipeline.params import Grid
+    from pipeline.core import plugins
+    from pipeline.core.files import refuse_existing
+    from pipeline.core.params import Grid
+    from pipeline.distillation.inputs import Machine
 
     ranks.told(lambda: refuse_existing(out))
-    distiller, means = params.build(f"distill.{method}", plugins.find("distillers", method)), Means.of(params)
-    crew = means.crew(means.settings.run[0], device, workers, report)
+    distiller, means = plugins.build("method", method, params), Means.of(params)
+    crew = means.crew(means.settings.run[0], device_of(device), workers, report)
     machine = Machine(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
-    materials, val = _materials(shards, coresets, experts, means), _validation(shards.parent / "val")
+    materials, val = (
+        _materials(shards, coresets, experts, means),
+        _validation(shards.parent / "val"),
+    )
     cell = _cell(method, distiller, ipc, materials, machine, means, crew, val)
     seeds = params.build("grid", Grid).seeds
     return _estimated(cell, seeds) if dry_run else _distilled(cell, seeds, out)
 
 
-def _cell(
-    method: str, distiller: Any, ipc: int, materials: Materials, machine: Machine, means: Means, crew: Crew, val: RealSet
-) -> Cell:
-    from pipeline.cells import Cell
-
-    budget = means.settings.protocols.budget
-    return Cell(
-        method=method, distiller=distiller, ipc=ipc, materials=materials, machine=machine, budget=budget, crew=crew, val=val
-    )
-
-
 def _estimated(cell: Cell, seeds: Sequence[int]) -> str:
-    from pipeline.estimates import describe, estimate
+    from pipeline.distillation.dry_run import describe, estimate
 
     return describe(estimate(cell, seeds))
 
 
 def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:
-    from pipeline import cells
+    from pipeline.distillation import run as cells
 
     real, machine = cell.materials.real, cell.machine
     trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
     machine.ranks.told(lambda: write_seconds(out, seconds, cell.crew.device, cell.crew.threads))
     told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
     told += f", step size chosen among {len(trials)}" if trials else ""
-    told += f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards" if machine.streams(real) else ""
-    return f"{told} -> {out}"
-
-
-def _validation(shards: Path) -> RealSet:
-    from pipeline.evaluation import refuse_absent_classes
-    from pipeline.shards import read_shards
-
-    val = read_shards(shards)
-    refuse_absent_classes(val, "val")
-    return val
-
-
-def _materials(shards: Path, coresets: Path, experts: Path | None, means: Means) -> Materials:
-    from pipeline.bank import read_bank
-    from pipeline.files import read_json
-    from pipeline.materials import Materials
-    from pipeline.rankings import Coreset
-    from pipeline.shards import map_shards
-
-    return Materials(
-        real=map_shards(shards),
-        coresets={path.stem: Coreset.from_json(read_json(path, "coreset")) for path in sorted(coresets.glob("*.json"))},
-        networks=means.networks,
-        bank=read_bank(experts, means.networks, means.heads) if experts else None,
+    told += (
+        f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards"
+        if machine.streams(real)
+        else ""
     )
+    return f"{told} -> {out}"

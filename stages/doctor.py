@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import MachineError, MediaError
+from pipeline.core.errors import MachineError, MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.truth import Answer
+    from pipeline.media.selftest import Answer
 
 PACKAGES = ("torch", "torchaudio", "numba", "av", "decord2", "webdataset", "h5py", "dvc")
 DEADLINE_S, MEMORY_MB = 120.0, 4096
@@ -35,7 +35,13 @@ def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
         raise MachineError(
             f"{wrong} of the truth clips came out wrong, see the lines above; install the versions of constraints.txt"
         )
-    return "\n".join([*lines, "", f"{sum(answer.matters for answer in answers)} truth clips: every frame and every beep is right"])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{sum(answer.matters for answer in answers)} truth clips: every frame and every beep is right",
+        ]
+    )
 
 
 def _machine(device: str) -> Iterator[str]:
@@ -44,7 +50,7 @@ def _machine(device: str) -> Iterator[str]:
     import shutil
     from importlib.metadata import PackageNotFoundError, files, version
 
-    from stages._machine import device_of
+    from stages._runtime import device_of
 
     yield f"python        {platform.python_version()} on {platform.platform()}"
     for name in PACKAGES:
@@ -64,12 +70,17 @@ def _answers(workers: int, report: Any) -> Iterator[Answer]:
     import tempfile
     from pathlib import Path
 
-    from pipeline import pool, truth
+    from pipeline.core import workers as pool
+    from pipeline.media import selftest as truth
 
     with tempfile.TemporaryDirectory() as folder:
         function = functools.partial(truth.examine, folder=Path(folder))
         found: dict[truth.Case, list[Answer]] = {}
-        limits: Any = {"deadline_s": DEADLINE_S, "memory_mb": MEMORY_MB, "recycle": len(truth.CASES)}
+        limits: Any = {
+            "deadline_s": DEADLINE_S,
+            "memory_mb": MEMORY_MB,
+            "recycle": len(truth.CASES),
+        }
         for case, result in pool.work(function, truth.CASES, workers=workers, **limits):
             found[case] = truth.lost(case, result) if isinstance(result, MediaError) else result
             report(len(found), len(truth.CASES))

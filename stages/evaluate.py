@@ -5,17 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._bench import Means
-from stages._machine import checkpoints_beside
-from stages._scores import lines_of, scored
-from stages._seconds import write_seconds
+from pipeline.evaluation.scoring import lines_of, scored
+from pipeline.evaluation.setup import Means
+from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
-    from pipeline.records import SyntheticSet
+    from pipeline.core.params import Params
+    from pipeline.core.records import SyntheticSet
 
 
-def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device: str, workers: int, report: Any) -> str:
+def evaluate(
+    artifact: Path,
+    shards: Path,
+    out: Path,
+    *,
+    params: Params,
+    device: str,
+    workers: int,
+    report: Any,
+) -> str:
     """Train students from scratch on exported artifacts and measure them on real windows, as evaluate.run says.
 
     ARTIFACT is a file or a folder of seed<k>.h5, SHARDS the folder above train, val and test. Every choice is made on val. What
@@ -23,16 +31,16 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
 
     Example: avdistill evaluate work/generated/dm/ipc1/artifacts data/generated/shards work/generated/dm/ipc1/scores.json
     """
-    from pipeline import training
     from pipeline.artifact import artifacts_in, read_artifact
+    from pipeline.core.files import refuse_existing, write_json
     from pipeline.evaluation import Plane, refuse_other_data
-    from pipeline.files import refuse_existing, write_json
+    from pipeline.training import instances as training
 
     refuse_existing(out)
     files = artifacts_in(artifact)
     synthetic = {file.name: read_artifact(file).synthetic for file in files}
     means = Means.of(params)
-    crew = means.crew(means.settings.run[0], device, workers, report)
+    crew = means.crew(means.settings.run[0], device_of(device), workers, report)
     bench = means.bench(shards, means.settings.repeats, crew)
     for name, one in synthetic.items():
         refuse_other_data(one, bench.test, name)
@@ -41,7 +49,9 @@ def evaluate(artifact: Path, shards: Path, out: Path, *, params: Params, device:
     spent = len(next(iter(synthetic.values())).provenance.get("tuning", ()))
     points = Plane.through(bench.test, crew.network).points(sets[0])
     made_from = [_taught(one) for one in synthetic.values()]
-    entries, seconds = scored(sets, made_from, spent, means, bench, checkpoints_beside(out) / "scores")
+    entries, seconds = scored(
+        sets, made_from, spent, means, bench, checkpoints_beside(out) / "scores"
+    )
     about = {
         "artifacts": digests,
         "bytes": files[0].stat().st_size,
@@ -59,8 +69,13 @@ def _taught(synthetic: SyntheticSet) -> str:
     """Digest of what students are taught, without what is told about it: where only a licence changes, scores are found again."""
     from dataclasses import asdict
 
-    from pipeline import tensors
-    from pipeline.files import digest_of
+    from pipeline.core import tensors
+    from pipeline.core.files import digest_of
 
-    units = {modality: asdict(normalisation) for modality, normalisation in synthetic.normalisation.items()}
-    return digest_of([tensors.digest(synthetic.columns), synthetic.classes, synthetic.formation, units])
+    units = {
+        modality: asdict(normalisation)
+        for modality, normalisation in synthetic.normalisation.items()
+    }
+    return digest_of(
+        [tensors.digest(synthetic.columns), synthetic.classes, synthetic.formation, units]
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
@@ -19,22 +19,20 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
 
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """
-    from pipeline.experts import Experts, School, train_bank
-    from pipeline.files import code_digest, digest_of, refuse_existing
-    from pipeline.parts import Parts
-    from pipeline.plugins import pick
-    from pipeline.shards import read_shards
-    from stages._machine import checkpoints_beside, device_of
-    from stages._plugins import every
-    from stages._seconds import write_seconds
+    from pipeline.core.checkpoints import Parts
+    from pipeline.core.files import code_digest, digest_of, refuse_existing
+    from pipeline.core.plugins import build_all, pick
+    from pipeline.shards.read import read_shards
+    from pipeline.training.experts import Experts, School, train_bank
+    from stages._runtime import checkpoints_beside, device_of, write_seconds
 
     refuse_existing(out)
     settings = params.build("experts", Experts)
     real, val = read_shards(shards), read_shards(shards.parent / "val")
     school = School(
         settings=settings,
-        network=pick(every("networks", params), settings.network, "network"),
-        head=pick(every("heads", params), settings.head, "head"),
+        network=pick(build_all("network", params), settings.network, "network"),
+        head=pick(build_all("head", params), settings.head, "head"),
         real=real,
         val=val,
         device=device_of(device),

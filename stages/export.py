@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def export(synthetic: Path, out: Path, *, params: Params) -> str:
@@ -15,14 +15,16 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     Example: avdistill export work/generated/dm/ipc1/synthetic work/generated/dm/ipc1/artifacts
     """
     from pipeline.artifact import Export, write_artifact
-    from pipeline.errors import SourceError
-    from pipeline.files import new_folder
-    from pipeline.tensors import NUMPY, load_synthetic
+    from pipeline.core.errors import SourceError
+    from pipeline.core.files import new_folder
+    from pipeline.core.tensors import NUMPY, load_synthetic
 
     settings = params.build("export", Export)
     files = sorted(synthetic.glob("seed*.safetensors"))
     if not files:
-        raise SourceError(f"{synthetic} holds no seed<k>.safetensors; expected what `avdistill distill` writes")
+        raise SourceError(
+            f"{synthetic} holds no seed<k>.safetensors; expected what `avdistill distill` writes"
+        )
     lines = []
     with new_folder(out) as part:
         for file in files:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
-def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: str, report: Any) -> str:
+def extract(
+    shards: Path, out: Path, *, extractor: str, params: Params, device: str, report: Any
+) -> str:
     """Embed every sample of one split: a table of features keyed like the samples.
 
     SHARDS is one split's folder, as a rule the training split; EXTRACTOR names a section of `extract`. Finished parts survive
@@ -19,17 +21,17 @@ def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: 
     """
     from dataclasses import asdict
 
-    from pipeline import plugins
-    from pipeline.files import code_digest, digest_of, refuse_existing, short
-    from pipeline.parts import Parts
-    from pipeline.shards import read_shards
-    from pipeline.store import summary, write_features
-    from stages._machine import checkpoints_beside, device_of
-    from stages._plugins import every
+    from pipeline.core import plugins
+    from pipeline.core.checkpoints import Parts
+    from pipeline.core.files import code_digest, digest_of, refuse_existing, short
+    from pipeline.core.plugins import build_all
+    from pipeline.features.store import summary, write_features
+    from pipeline.shards.read import read_shards
+    from stages._runtime import checkpoints_beside, device_of
 
     refuse_existing(out)
-    plugin = params.build(f"extract.{extractor}", plugins.find("extractors", extractor))
-    real, networks, place = read_shards(shards), every("networks", params), device_of(device)
+    plugin = plugins.build("extractor", extractor, params)
+    real, networks, place = read_shards(shards), build_all("network", params), device_of(device)
     used = {name: asdict(network) for name, network in networks.items()}
     decides = digest_of([code_digest(), extractor, asdict(plugin), used, real.digest, place.type])
     parts = Parts(folder=checkpoints_beside(out) / decides[:16])
@@ -37,5 +39,7 @@ def extract(shards: Path, out: Path, *, extractor: str, params: Params, device: 
     digest = write_features(out, features)
     parts.remove()
     without = len(real) - len(features.keys)
-    counted = f"{len(features.keys)} rows" + (f" ({without} samples have no vector)" if without else "")
+    counted = f"{len(features.keys)} rows" + (
+        f" ({without} samples have no vector)" if without else ""
+    )
     return f"{counted}, {summary(features)}, digest {short(digest)} -> {out}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, device: str) -> str:
@@ -20,17 +20,17 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
     import json
     from dataclasses import asdict
 
-    from pipeline import plugins
-    from pipeline.errors import PluginError
-    from pipeline.files import refuse_existing, short
-    from pipeline.prompts import Reader, Templates, read_prompts
-    from pipeline.records import Texts
-    from pipeline.store import write_texts
-    from stages._machine import device_of
+    from pipeline.core import plugins
+    from pipeline.core.errors import PluginError
+    from pipeline.core.files import refuse_existing, short
+    from pipeline.core.records import Texts
+    from pipeline.features.prompts import Reader, Templates, read_prompts
+    from pipeline.features.store import write_texts
+    from stages._runtime import device_of
 
     refuse_existing(out)
     asked = read_prompts(prompts, params.build("extract-text", Templates))
-    plugin: Any = params.build(f"extract.{extractor}", plugins.find("extractors", extractor))
+    plugin: Any = plugins.build("extractor", extractor, params)
     values = json.loads(json.dumps(asdict(plugin)))
     if not isinstance(plugin, Reader):
         raise PluginError(f"the extractor {extractor} reads no text; name clap, clip or external")
@@ -45,5 +45,7 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
         weights=weights,
     )
     digest = write_texts(out, texts)
-    told = f"{len(asked.classes)} classes x {len(asked.templates)} templates, {vectors.shape[1]} wide"
+    told = (
+        f"{len(asked.classes)} classes x {len(asked.templates)} templates, {vectors.shape[1]} wide"
+    )
     return f"{told}, encoder {short(weights)}, digest {short(digest)} -> {out}"

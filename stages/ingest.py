@@ -7,9 +7,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
-    from pipeline.places import Place
-    from pipeline.records import Clip
+    from pipeline.core.params import Params
+    from pipeline.core.paths import Place
+    from pipeline.core.records import Clip
 
 
 def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
@@ -22,18 +22,13 @@ def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
     """
     from dataclasses import replace
 
-    from pipeline import plugins
-    from pipeline.errors import ParamsError
-    from pipeline.files import refuse_existing
-    from pipeline.manifest import write_manifest
-    from pipeline.records import NOT_STATED
+    from pipeline.core import plugins
+    from pipeline.core.files import refuse_existing
+    from pipeline.core.records import NOT_STATED
+    from pipeline.datasets.manifest import write_manifest
 
     refuse_existing(out)
-    section = f"ingest.{name}"
-    adapter = params.section(section).get("adapter")
-    if not isinstance(adapter, str):
-        raise ParamsError(f"{params.name}: {section} has no adapter; expected one of {', '.join(plugins.names('datasets'))}")
-    dataset = params.build(section, plugins.find("datasets", adapter), without=["adapter"])
+    dataset = plugins.build("adapter", name, params)
     clips, source = dataset.clips(root), dataset.source(root)
     source = replace(source, name=name) if source.name == NOT_STATED else source
     write_manifest(out, clips, source)

@@ -10,7 +10,7 @@ def inspect(artifact: Path) -> str:
 
     Example: avdistill inspect artifacts/generated-dm-ipc1/seed0.h5
     """
-    from pipeline.inspection import page, refuse_damaged
+    from pipeline.artifact.inspection import page, refuse_damaged
 
     refuse_damaged(artifact)
     return page(artifact)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def plan(manifest: Path, *, sample: int = 50, params: Params, workers: int) -> str:
@@ -19,9 +19,11 @@ def plan(manifest: Path, *, sample: int = 50, params: Params, workers: int) -> s
     """
     import torch
 
-    from pipeline.decoding import Decode
-    from pipeline.manifest import read_manifest
-    from pipeline.planning import describe, forecast
+    from pipeline.datasets.manifest import read_manifest
+    from pipeline.shards.decode import Decode
+    from pipeline.shards.plan import describe, forecast
 
     torch.set_num_threads(1)
-    return describe(forecast(read_manifest(manifest), params.build("decode", Decode), sample, workers))
+    return describe(
+        forecast(read_manifest(manifest), params.build("decode", Decode), sample, workers)
+    )

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.prototypes.inputs import _counts, _encoder, _tables
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pipeline.params import Params
+    from pipeline.core.params import Params
     from pipeline.prototypes import Clips
-    from pipeline.records import Features
 
 
 def prototypes(
-    manifest: Path, features: Path, out: Path, *, text: Path | None = None, coreset: Path | None = None, params: Params, report: Any
+    manifest: Path,
+    features: Path,
+    out: Path,
+    *,
+    text: Path | None = None,
+    coreset: Path | None = None,
+    params: Params,
+    report: Any,
 ) -> str:
     """Name clips by the nearest point of a pretrained encoder's space: a text, the mean of its neighbours, or of labelled clips.
 
@@ -27,11 +35,11 @@ def prototypes(
     from dataclasses import asdict
 
     from pipeline import prototypes as points
-    from pipeline.errors import ParamsError
-    from pipeline.files import refuse_existing, write_json
-    from pipeline.manifest import read_manifest, read_source
-    from pipeline.rankings import Coreset
-    from pipeline.store import read_texts
+    from pipeline.core.errors import ParamsError
+    from pipeline.core.files import refuse_existing, write_json
+    from pipeline.coresets.rankings import Coreset
+    from pipeline.datasets.manifest import read_manifest, read_source
+    from pipeline.features.store import read_texts
 
     settings = params.build("prototypes", points.Prototypes)
     for path in filter(None, (out, coreset)):
@@ -39,68 +47,53 @@ def prototypes(
     if coreset and not text:
         raise ParamsError("--coreset ranks samples by their nearness to texts; add --text")
     tables, digests = _tables(features)
-    clips = points.gathered(read_manifest(manifest), tables, settings.modality, settings.shared_groups)
+    clips = points.gathered(
+        read_manifest(manifest), tables, settings.modality, settings.shared_groups
+    )
     texts = None
     if text:
         texts, digests["text"] = read_texts(text)
         points.refuse_other_texts(texts, str(text), tables, settings.modality, clips.classes)
     found = points.measured(clips, texts, settings, report)
     found["rows"] += points.not_run(read_source(manifest).name, _encoder(tables, settings.modality))
-    about = {"tables": digests, "params": asdict(settings), "classes": clips.classes, **_counts(clips)}
+    about = {
+        "tables": digests,
+        "params": asdict(settings),
+        "classes": clips.classes,
+        **_counts(clips),
+    }
     write_json(out, {**about, **found})
     if coreset and texts:
         ranking = points.ranked(tables["train"], texts, settings.modality, settings.most)
         made_from = {"table": digests["train"], "shards": tables["train"].origin.shards}
-        write_json(coreset, Coreset(selector="prototypes", seed=0, ranking=ranking, **made_from).to_json())
-    return "\n".join([*_lines(found["rows"]), _told(clips), *(f"-> {path}" for path in (out, coreset) if path)])
-
-
-def _tables(folder: Path) -> tuple[dict[str, Features], dict[str, str]]:
-    """Split -> its features, and their digests; StoreError if the folder has none."""
-    from pipeline.errors import StoreError
-    from pipeline.records import SPLITS
-    from pipeline.store import read_features
-
-    paths = {split: folder / f"{split}.h5" for split in SPLITS if (folder / f"{split}.h5").exists()}
-    if "train" not in paths:
-        raise StoreError(f"{folder} holds no train.h5; `avdistill extract` writes it, and val.h5 and test.h5")
-    read = {split: read_features(path) for split, path in paths.items()}
-    return {split: table for split, (table, _) in read.items()}, {split: digest for split, (_, digest) in read.items()}
-
-
-def _encoder(tables: Mapping[str, Features], modality: str) -> str:
-    """The encoder's public name, if it has one."""
-    from pipeline.records import space_of
-
-    origin = tables["train"].origin
-    return str(origin.params.get("model", space_of(origin, modality)))
-
-
-def _counts(clips: Clips) -> dict[str, Any]:
-    return {
-        "clips": len(clips.ids),
-        "clips_without_vector": clips.without,
-        "parts": "folds" if clips.folded else "splits",
-        "shared_groups": clips.parted,
-        "classes_without_positives": [name for name, some in zip(clips.classes, clips.tested, strict=True) if not some],
-        "clips_without_label": int((~clips.has.any(1)).sum()),
-    }
+        write_json(
+            coreset, Coreset(selector="prototypes", seed=0, ranking=ranking, **made_from).to_json()
+        )
+    return "\n".join(
+        [*_lines(found["rows"]), _told(clips), *(f"-> {path}" for path in (out, coreset) if path)]
+    )
 
 
 def _told(clips: Clips) -> str:
     counts = _counts(clips)
     told = f"{counts['clips']} clips in {counts['parts']}, {counts['clips_without_vector']} more have no vector"
-    return told + f"; {len(counts['classes_without_positives'])} of {len(clips.classes)} classes are in no test clip"
+    return (
+        told
+        + f"; {len(counts['classes_without_positives'])} of {len(clips.classes)} classes are in no test clip"
+    )
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line per row: its scores, or what it needs."""
-    from pipeline.records import told
+    from pipeline.core.scores import told
 
     for row in rows:
         if "not_run" in row:
             yield f"{row['row']}{' of ' + row['encoder'] if 'encoder' in row else ''}: not run: {row['not_run']}"
             continue
-        setting = [f"{row['template']!r}" if row["template"] else "", f"k={row['k']}" if row["k"] else ""]
+        setting = [
+            f"{row['template']!r}" if row["template"] else "",
+            f"k={row['k']}" if row["k"] else "",
+        ]
         name = " ".join(filter(None, [row["row"], *setting]))
         yield f"{name}: {'  '.join(f'{metric} {told(metric, x)}' for metric, x in row['metrics'].items())}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
@@ -17,7 +17,7 @@ def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
     Example: avdistill publish work/generated/dm/ipc1/artifacts work/generated/dm/ipc1/scores.json artifacts/generated-dm-ipc1
     """
     from pipeline.artifact import Publish, artifacts_in, publish_artifact
-    from pipeline.files import new_folder, read_json, refuse_existing
+    from pipeline.core.files import new_folder, read_json, refuse_existing
 
     settings = params.build("publish", Publish)
     known = read_json(scores, "evaluate")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
+    from pipeline.core.params import Params
 
 
 def report(results: Path, out: Path, *, params: Params) -> str:
@@ -18,11 +18,13 @@ def report(results: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill report work report/index.html
     """
-    from pipeline import reporting
-    from pipeline.logmel import LogMel
-    from pipeline.params import Grid
+    from pipeline import report as reporting
+    from pipeline.core.params import Grid
+    from pipeline.media.logmel import LogMel
 
     settings, grid = params.build("report", reporting.Report), params.build("grid", Grid)
     heard = "logmel" in params.section("decode").get("modalities", ())
     logmel = params.build("decode.logmel", LogMel) if heard else None
-    return reporting.write(results, out, grid, settings, params.section("evaluate.protocols"), logmel)
+    return reporting.write(
+        results, out, grid, settings, params.section("evaluate.protocols"), logmel
+    )

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 
-def verify(artifact: Path, *, reproduce: Path | None = None, device: str, workers: int, report: Any) -> str:
+def verify(
+    artifact: Path, *, reproduce: Path | None = None, device: str, workers: int, report: Any
+) -> str:
     """Check an artifact, which a stranger may have sent: schema, digest, value ranges.
 
     ARTIFACT is a file or a folder of them. It is opened in a process of its own, with little memory and time; nothing in it is
@@ -16,9 +18,10 @@ def verify(artifact: Path, *, reproduce: Path | None = None, device: str, worker
     Example: avdistill verify artifacts/generated-dm-ipc1/seed0.h5
     """
     from pipeline.artifact import artifacts_in
-    from pipeline.errors import ArtifactError
-    from pipeline.inspection import Severity, verified
-    from stages._reproduced import reproduced
+    from pipeline.artifact.inspection import Severity, verified
+    from pipeline.core.errors import ArtifactError
+    from pipeline.evaluation.reproduction import reproduced
+    from stages._runtime import device_of
 
     lines, wrong, files = [], [], artifacts_in(artifact)
     for file, findings in verified(files):
@@ -29,5 +32,5 @@ def verify(artifact: Path, *, reproduce: Path | None = None, device: str, worker
         raise ArtifactError(f"{len(wrong)} CRITICAL: {'; '.join(wrong)}")
     if reproduce:
         for file in files:
-            lines += ["", *reproduced(file, reproduce, device, workers, report)]
+            lines += ["", *reproduced(file, reproduce, device_of(device), workers, report)]
     return "\n".join(lines)

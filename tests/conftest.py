@@ -14,17 +14,19 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from pipeline import params
-from pipeline import shards as store
-from pipeline.datasets.generated import STAMP
-from pipeline.datasets.generated import Dataset as Generated
-from pipeline.decoding import Decode, decode_all
-from pipeline.engines.local import Engine as Local
-from pipeline.files import write_json
-from pipeline.manifest import write_manifest
-from pipeline.networks.convnet import Halved
-from pipeline.records import Clip, Normalisation, Origin, RealSet, Sample
-from pipeline.training import silent
+from pipeline.core import params
+from pipeline.core.files import write_json
+from pipeline.core.records import Clip, Normalisation, Origin, RealSet, Sample
+from pipeline.datasets.adapters.generated import STAMP
+from pipeline.datasets.adapters.generated import Dataset as Generated
+from pipeline.datasets.manifest import write_manifest
+from pipeline.models.networks.convnet import Halved
+from pipeline.shards.decode import Decode, decode_all
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.shards.index import Index, read_index, write_index
+from pipeline.shards.layout import channels_last
+from pipeline.shards.write import write_shard
+from pipeline.training.loop import silent
 
 os.environ["DVC_NO_ANALYTICS"] = "1"
 ROOT = Path(__file__).parent.parent
@@ -76,8 +78,14 @@ def toy_real(per_class: int = 12, classes: int = 2, side: int = 8, seed: int = 0
     numbers = torch.Generator().manual_seed(seed)
     label = torch.arange(classes).repeat_interleave(per_class)
     level = label.float() / classes
-    frame = 60 * torch.rand(len(label), 1, 3, side, side, generator=numbers) + 150 * level[:, None, None, None, None]
-    logmel = 20 * torch.rand(len(label), 1, side, side, generator=numbers) - 40 * level[:, None, None, None]
+    frame = (
+        60 * torch.rand(len(label), 1, 3, side, side, generator=numbers)
+        + 150 * level[:, None, None, None, None]
+    )
+    logmel = (
+        20 * torch.rand(len(label), 1, side, side, generator=numbers)
+        - 40 * level[:, None, None, None]
+    )
     return RealSet(
         rows={"frame": frame.to(torch.uint8), "logmel": logmel.half()},
         label=label,
@@ -85,7 +93,9 @@ def toy_real(per_class: int = 12, classes: int = 2, side: int = 8, seed: int = 0
         clips=tuple(f"clip{i // 2:03d}" for i in range(len(label))),
         classes=tuple(f"class{c}" for c in range(classes)),
         normalisation={
-            "frame": Normalisation(scale=1 / 255, mean=(0.4, 0.4, 0.4), std=(0.25, 0.25, 0.25), fill=0.0),
+            "frame": Normalisation(
+                scale=1 / 255, mean=(0.4, 0.4, 0.4), std=(0.25, 0.25, 0.25), fill=0.0
+            ),
             "logmel": Normalisation(scale=1.0, mean=(-10.0,), std=(15.0,), fill=-4.0),
         },
         preprocessing="toy",
@@ -99,7 +109,9 @@ def toy_waves(rate: int = 1000) -> RealSet:
     noise = torch.randn(len(real), 1, rate, generator=torch.Generator().manual_seed(5))
     wave = (3000 * noise * (1 + real.label[:, None, None])).to(torch.int16)
     units = Normalisation(scale=2**-15, mean=(0.0,), std=(0.1,), fill=0.0)
-    return replace(real, rows={**real.rows, "wave": wave}, normalisation={**real.normalisation, "wave": units})
+    return replace(
+        real, rows={**real.rows, "wave": wave}, normalisation={**real.normalisation, "wave": units}
+    )
 
 
 TEXT = {
@@ -126,7 +138,12 @@ def toy_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = transformers.CLIPConfig(projection_dim=6, text_config=TEXT, vision_config=vision)
     transformers.logging.disable_progress_bar()
     transformers.CLIPModel(config).save_pretrained(folder)
-    constants = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "size": 8, "crop_size": 8}
+    constants = {
+        "image_mean": [0.4, 0.5, 0.6],
+        "image_std": [0.2, 0.3, 0.4],
+        "size": 8,
+        "crop_size": 8,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(constants))
     tokenizer_into(folder)
     return folder
@@ -173,18 +190,43 @@ def clap_into(folder: Path, fused: bool = False, seconds: float = 2) -> Path:
     return folder
 
 
-WORDS = ("<s>", "</s>", "<unk>", "a", "sound", "of", "this", "is", "class0", "class1", "cat", "dog", "church", "bell")
+WORDS = (
+    "<s>",
+    "</s>",
+    "<unk>",
+    "a",
+    "sound",
+    "of",
+    "this",
+    "is",
+    "class0",
+    "class1",
+    "cat",
+    "dog",
+    "church",
+    "bell",
+)
 
 
 def tokenizer_into(folder: Path) -> None:
     """A tokenizer of a few whole words, for the text towers of the toys; six tokens at most."""
     transformers = pytest.importorskip("transformers", reason=NO_ENCODERS)
     tokenizers = pytest.importorskip("tokenizers", reason=NO_ENCODERS)
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>")
+    )
     words.normalizer = tokenizers.normalizers.Lowercase()
     words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    words.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
-    given = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>", "model_max_length": 6}
+    words.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    given = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "pad_token": "</s>",
+        "unk_token": "<unk>",
+        "model_max_length": 6,
+    }
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, **given).save_pretrained(folder)
 
 
@@ -215,7 +257,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clips(media: Path) -> list[Clip]:
-    from pipeline.datasets._tree import clips_under
+    from pipeline.datasets.adapters._tree import clips_under
 
     return clips_under(media)
 
@@ -246,22 +288,26 @@ TINY = (
 )
 
 
-def write_split(folder: Path, real: RealSet, modalities: tuple[str, ...] = ("frame", "logmel")) -> None:
+def write_split(
+    folder: Path, real: RealSet, modalities: tuple[str, ...] = ("frame", "logmel")
+) -> None:
     """A toy as shards on disk."""
     samples = [
         Sample(
             clip=clip,
             second=int(key.rpartition("_")[2]),
             label=real.classes[label],
-            arrays={m: store.channels_last(real.rows[m][i].numpy()) for m in modalities},
+            arrays={m: channels_last(real.rows[m][i].numpy()) for m in modalities},
             pts=(0.5,),
         )
-        for i, (key, clip, label) in enumerate(zip(real.keys, real.clips, real.label.tolist(), strict=True))
+        for i, (key, clip, label) in enumerate(
+            zip(real.keys, real.clips, real.label.tolist(), strict=True)
+        )
     ]
-    shard = store.write_shard(folder, "shard-00000", "toy", samples, [])
+    shard = write_shard(folder, "shard-00000", "toy", samples, [])
     units = {m: real.normalisation[m] for m in modalities}
-    known = store.Index(classes=real.classes, preprocessing="toy", normalisation=units, shards=(shard,))
-    store.write_index(folder, known)
+    known = Index(classes=real.classes, preprocessing="toy", normalisation=units, shards=(shard,))
+    write_index(folder, known)
 
 
 @pytest.fixture(scope="session")
@@ -272,10 +318,20 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from stages.experts import experts
 
     root = tmp_path_factory.mktemp("data")
-    for split, real in (("train", toy_real()), ("val", toy_real(4, seed=1)), ("test", toy_real(6, seed=2))):
+    for split, real in (
+        ("train", toy_real()),
+        ("val", toy_real(4, seed=1)),
+        ("test", toy_real(6, seed=2)),
+    ):
         write_split(root / "shards" / split, real)
-    digest = store.read_index(root / "shards" / "train").digest
+    digest = read_index(root / "shards" / "train").digest
     for name, coreset in rankings().items():
         write_json(root / "coreset" / f"{name}.json", replace(coreset, shards=digest).to_json())
-    experts(root / "shards" / "train", root / "experts", params=values(*TINY), device="cpu", report=silent)
+    experts(
+        root / "shards" / "train",
+        root / "experts",
+        params=values(*TINY),
+        device="cpu",
+        report=silent,
+    )
     return root

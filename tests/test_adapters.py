@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from test_cli import refused, run
 from toy_sources import TOYS, sounded
 
-from pipeline import params, plugins
-from pipeline.datasets import _tree
-from pipeline.datasets._index import Index, Row
-from pipeline.errors import ParamsError, SourceError
-from pipeline.records import SPLITS, Clip
-from pipeline.shards import read_shards
+from pipeline.core import params, plugins
+from pipeline.core.errors import ParamsError, SourceError
+from pipeline.core.records import SPLITS, Clip
+from pipeline.datasets.adapters import _tree
+from pipeline.datasets.adapters._index import Index, Row
+from pipeline.shards.read import read_shards
 
 LISTS = REAL_DATA / "annotations"
 real = pytest.mark.skipif(not LISTS.exists(), reason="the real annotation files are not here")
@@ -30,8 +30,7 @@ real = pytest.mark.skipif(not LISTS.exists(), reason="the real annotation files 
 def built(name: str, preset: str | None = None, **changes: Any) -> Any:
     """A dataset with the values of params.yaml, or of a preset, and changes."""
     given = params.load(ROOT / "presets" / f"{preset}.yaml") if preset else values()
-    adapter = given.section(f"ingest.{name}")["adapter"]
-    made = given.build(f"ingest.{name}", plugins.find("datasets", adapter), without=["adapter"])
+    made = plugins.build("adapter", name, given)
     return dataclasses.replace(made, **changes)
 
 
@@ -57,22 +56,87 @@ REAL = [
     ("vggsound", None, {}, "vggsound", "---g-f_I2yQ_000001.mp4", 40848, 309, (22805, 2597, 15446)),
     ("vggs10k", "vggs10k", {}, "avdd", "--IOqc-XgYo_000000.mp4", 9252, 10, (7931, 877, 444)),
     ("music21", None, {}, "music", "bagpipe/kw-OQpF9N4E.mp4", 1164, 21, (838, 92, 234)),
-    ("music21", None, {"lists": ("MUSIC_solo_videos.json",)}, "music", "jW_AuF6dQYY.mp4", 536, 11, (386, 42, 108)),
-    ("music21", None, {"lists": ("MUSIC_duet_videos.json",)}, "music", "8DHG_hVSw1o.mp4", 149, 9, (106, 13, 30)),
+    (
+        "music21",
+        None,
+        {"lists": ("MUSIC_solo_videos.json",)},
+        "music",
+        "jW_AuF6dQYY.mp4",
+        536,
+        11,
+        (386, 42, 108),
+    ),
+    (
+        "music21",
+        None,
+        {"lists": ("MUSIC_duet_videos.json",)},
+        "music",
+        "8DHG_hVSw1o.mp4",
+        149,
+        9,
+        (106, 13, 30),
+    ),
     ("music21", "music21", {}, "avdd", "Lp9rAMPaqLQ.mp4", 1091, 21, (754, 99, 238)),
     ("ucf101", None, {}, "ucf101", "v_Archery_g01_c01.avi", 6845, 51, (4350, 551, 1944)),
-    ("ucf101", None, {"fold": 2, "classes": None}, "ucf101", "v_Archery_g01_c01.avi", 13320, 101, (8504, 1082, 3734)),
-    ("ucf101", None, {"fold": 3, "classes": None}, "ucf101", "v_Archery_g01_c01.avi", 13320, 101, (8569, 1055, 3696)),
+    (
+        "ucf101",
+        None,
+        {"fold": 2, "classes": None},
+        "ucf101",
+        "v_Archery_g01_c01.avi",
+        13320,
+        101,
+        (8504, 1082, 3734),
+    ),
+    (
+        "ucf101",
+        None,
+        {"fold": 3, "classes": None},
+        "ucf101",
+        "v_Archery_g01_c01.avi",
+        13320,
+        101,
+        (8569, 1055, 3696),
+    ),
     ("activitynet", None, {}, "activitynet", "v_QOlSCBRmfWY.mp4", 22152, 200, (13385, 1474, 7293)),
-    ("activitynet", None, {"validation": "val"}, "activitynet", "QOlSCBRmfWY.webm", 22152, 200, (11830, 7293, 3029)),
+    (
+        "activitynet",
+        None,
+        {"validation": "val"},
+        "activitynet",
+        "QOlSCBRmfWY.webm",
+        22152,
+        200,
+        (11830, 7293, 3029),
+    ),
     ("esc50", None, {}, "esc50", "audio/1-100032-A-0.wav", 2000, 50, (1200, 400, 400)),
-    ("esc50", None, {"tables": ("esc10.csv",)}, "esc50", "1-100032-A-0.ogg", 400, 10, (240, 80, 80)),
-    ("urbansound8k", None, {}, "urbansound8k", "fold5/100032-3-0-0.wav", 8732, 10, (7079, 816, 837)),
+    (
+        "esc50",
+        None,
+        {"tables": ("esc10.csv",)},
+        "esc50",
+        "1-100032-A-0.ogg",
+        400,
+        10,
+        (240, 80, 80),
+    ),
+    (
+        "urbansound8k",
+        None,
+        {},
+        "urbansound8k",
+        "fold5/100032-3-0-0.wav",
+        8732,
+        10,
+        (7079, 816, 837),
+    ),
 ]
 
 
 @real
-@pytest.mark.parametrize(("name", "preset", "changes", "folder", "media", "count", "classes", "expected"), REAL)
+@pytest.mark.parametrize(
+    ("name", "preset", "changes", "folder", "media", "count", "classes", "expected"), REAL
+)
 def test_real_annotations_become_clips(
     name: str,
     preset: str | None,
@@ -85,7 +149,11 @@ def test_real_annotations_become_clips(
     tmp_path: Path,
 ) -> None:
     clips = built(name, preset, **changes).clips(listed(tmp_path, folder, media))
-    assert (len(clips), len({clip.label for clip in clips}), splits(clips)) == (count, classes, expected)
+    assert (len(clips), len({clip.label for clip in clips}), splits(clips)) == (
+        count,
+        classes,
+        expected,
+    )
     assert len({clip.clip_id for clip in clips}) == count
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", clip.clip_id) for clip in clips)
     parted = len({(clip.group, clip.split) for clip in clips}) - len({clip.group for clip in clips})
@@ -98,14 +166,18 @@ def test_each_labelled_second_of_ave_is_a_window(tmp_path: Path) -> None:
     """As many seconds as the four files label; one row of them labels none and stays for the ledger."""
     clips = built("ave").clips(listed(tmp_path, "ave", "RUhOCu3LNXM.mp4"))
     assert sum((clip.end_s or 0) - clip.start_s for clip in clips) == 27759 + 3288 + 3305
-    assert [clip.clip_id for clip in clips if clip.start_s == clip.end_s] == ["VWi2ENBuTbw_Church-bell_0-0"]
+    assert [clip.clip_id for clip in clips if clip.start_s == clip.end_s] == [
+        "VWi2ENBuTbw_Church-bell_0-0"
+    ]
 
 
 @real
 def test_official_test_clips_stay_in_test(tmp_path: Path) -> None:
     rows = [line.split("&") for line in (LISTS / "ave" / "testSet.txt").read_text().splitlines()]
     clips = built("ave").clips(listed(tmp_path, "ave", "RUhOCu3LNXM.mp4"))
-    assert {(row[1], row[0]) for row in rows} <= {(clip.group, clip.label) for clip in clips if clip.split == "test"}
+    assert {(row[1], row[0]) for row in rows} <= {
+        (clip.group, clip.label) for clip in clips if clip.split == "test"
+    }
 
 
 @real
@@ -122,7 +194,10 @@ def test_the_ten_classes_come_out_of_the_whole_list_too(tmp_path: Path) -> None:
 
 @real
 def test_the_classes_with_sound_are_those_of_params() -> None:
-    names = {line.split("/")[0] for line in (LISTS / "ucf51_avgzsl" / "ucf51_videos.txt").read_text().splitlines()}
+    names = {
+        line.split("/")[0]
+        for line in (LISTS / "ucf51_avgzsl" / "ucf51_videos.txt").read_text().splitlines()
+    }
     assert set(values().section("ingest.ucf101")["classes"]) == names
 
 
@@ -154,14 +229,18 @@ def test_segments_of_activitynet_without_length_stay_for_the_ledger(tmp_path: Pa
         ("fsd50k", "FSD50K.dev_audio/100.wav", "dev/100.wav"),
     ],
 )
-def test_a_file_is_found_where_downloads_put_it(name: str, of_toy: str, also: str, tmp_path: Path) -> None:
+def test_a_file_is_found_where_downloads_put_it(
+    name: str, of_toy: str, also: str, tmp_path: Path
+) -> None:
     root = TOYS[name](tmp_path)
     before = built(name).clips(root)
     (root / also).parent.mkdir(parents=True, exist_ok=True)
     (root / of_toy).rename(root / also)
     after = built(name).clips(root)
     assert str(root / also) in {clip.path for clip in after if clip.sha256}
-    assert [dataclasses.replace(clip, path="") for clip in after] == [dataclasses.replace(clip, path="") for clip in before]
+    assert [dataclasses.replace(clip, path="") for clip in after] == [
+        dataclasses.replace(clip, path="") for clip in before
+    ]
 
 
 @pytest.mark.parametrize("folder", ["annotations", "data", "meta", "a/b/c"])
@@ -207,8 +286,13 @@ def test_bmn_and_official_layouts_of_activitynet_agree(tmp_path: Path) -> None:
     before = built("activitynet").clips(root)
     database = json.loads((root / "activity_net.v1-3.min.json").read_text())["database"]
     (root / "activity_net.v1-3.min.json").unlink()
-    (root / "anet_anno_action.json").write_text(json.dumps({f"v_{video}": entry for video, entry in database.items()}))
-    lines = ["video,numFrame,subset", *(f"v_{video},9,{entry['subset']}" for video, entry in database.items())]
+    (root / "anet_anno_action.json").write_text(
+        json.dumps({f"v_{video}": entry for video, entry in database.items()})
+    )
+    lines = [
+        "video,numFrame,subset",
+        *(f"v_{video},9,{entry['subset']}" for video, entry in database.items()),
+    ]
     (root / "video_info_new.csv").write_text("\n".join(lines))
     assert built("activitynet").clips(root) == before
 
@@ -225,7 +309,9 @@ def test_the_middle_of_a_video_is_whole_seconds(media: Path, tmp_path: Path) -> 
 @real
 def test_a_real_video_gives_its_middle(tmp_path: Path) -> None:
     root = TOYS["music21"](tmp_path)
-    (root / "-c_0.mp4").symlink_to(sorted((REAL_DATA / "esc_photo").rglob("*.mp4"))[0])  # five seconds long
+    (root / "-c_0.mp4").symlink_to(
+        sorted((REAL_DATA / "esc_photo").rglob("*.mp4"))[0]
+    )  # five seconds long
     (root / "solo" / "cello" / "-c_0.mp4").unlink()
     clips = {clip.group: clip for clip in built("music21", seconds=2).clips(root)}
     assert (clips["-c_0"].start_s, clips["-c_0"].end_s) == (1.0, 3.0)
@@ -240,7 +326,9 @@ def test_the_first_label_of_fsd50k_is_the_label(tmp_path: Path) -> None:
 
 def test_folds_are_splits(tmp_path: Path) -> None:
     clips = built("esc50", test_fold=2, val_fold=1).clips(TOYS["esc50"](tmp_path))
-    assert {clip.split: {c.clip_id[0] for c in clips if c.split == clip.split} for clip in clips} == {
+    assert {
+        clip.split: {c.clip_id[0] for c in clips if c.split == clip.split} for clip in clips
+    } == {
         "train": {"3", "4", "5"},
         "val": {"1"},
         "test": {"2"},
@@ -258,9 +346,21 @@ def test_folds_are_splits(tmp_path: Path) -> None:
         ("ave", "*.txt", "C1&good&1&4", "C1&good&-1&4", "line 2: the span is -1 to 4 s"),
         ("ave", "*.txt", "C1&good&1&4", "C1&good&one&4", "line 2: the span is 'one' to '4'"),
         ("ave", "*.txt", "C1&good&1&4", "C1&good&1&nan", "line 2: the span is 1 to nan s"),
-        ("ave", "testSet.txt", "test-C0", "test-C9", "testSet.txt, line 1: Church bell&test-C9&good&0&3 is not in"),
+        (
+            "ave",
+            "testSet.txt",
+            "test-C0",
+            "test-C9",
+            "testSet.txt, line 1: Church bell&test-C9&good&0&3 is not in",
+        ),
         ("ave", "testSet.txt", "test-C0", "train-C0", "is not in .*or in two lists"),
-        ("ave", "testSet.txt", "Church bell&test-C0&good&0&3\n", "", "Annotations.txt, line 13: .* in none of the lists"),
+        (
+            "ave",
+            "testSet.txt",
+            "Church bell&test-C0&good&0&3\n",
+            "",
+            "Annotations.txt, line 13: .* in none of the lists",
+        ),
         ("ave", "*.txt", "Church bell&train-C0", "&train-C0", "line 1: the label is ''"),
         ("ave", "*.txt", "train-C0", "../train-C0", "line 1: the id is '../train-C0'"),
         ("vggsound", "vggsound.csv", ",train\n", "\n", "vggsound.csv, line 1: 3 cells"),
@@ -271,16 +371,52 @@ def test_folds_are_splits(tmp_path: Path) -> None:
             "Male speech, man speaking",
             "line 7: the split is 'man speaking'",
         ),
-        ("vggsound", "vggsound.csv", ",train\n", ",dev\n", "line 1: the split is 'dev'; expected one of train, val, test"),
+        (
+            "vggsound",
+            "vggsound.csv",
+            ",train\n",
+            ",dev\n",
+            "line 1: the split is 'dev'; expected one of train, val, test",
+        ),
         ("vggsound", "vggsound.csv", ",10,", ",-10,", "line 2: the start second is '-10'"),
         ("vggsound", "vggsound.csv", ",10,", ",ten,", "line 2: the start second is 'ten'"),
-        ("vggsound", "vggsound.csv", '"Church bell",train', '"Church bell,train', "vggsound.csv, line "),
-        ("music21", "MUSIC21_solo_videos.json", '"videos"', '"video"', "'videos': found None; expected an object"),
+        (
+            "vggsound",
+            "vggsound.csv",
+            '"Church bell",train',
+            '"Church bell,train',
+            "vggsound.csv, line ",
+        ),
+        (
+            "music21",
+            "MUSIC21_solo_videos.json",
+            '"videos"',
+            '"video"',
+            "'videos': found None; expected an object",
+        ),
         ("music21", "MUSIC21_solo_videos.json", "}", "", "is no JSON"),
         ("music21", "MUSIC21_solo_videos.json", '"-c_0"', "7", "class 'cello': the id is 7"),
-        ("ucf101", "trainlist01.txt", "_c01.avi\n", "\n", "trainlist01.txt, line 1: .* expected Class/v_Class_g01_c01.avi"),
-        ("activitynet", "*.json", "4.5", "0.25", "video tr-C0, segment 0: the span is 0.5 to 0.25 s"),
-        ("activitynet", "*.json", "[0.5, 4.5]", "[4.5]", "segment 0: found .4.5.; expected a start and an end"),
+        (
+            "ucf101",
+            "trainlist01.txt",
+            "_c01.avi\n",
+            "\n",
+            "trainlist01.txt, line 1: .* expected Class/v_Class_g01_c01.avi",
+        ),
+        (
+            "activitynet",
+            "*.json",
+            "4.5",
+            "0.25",
+            "video tr-C0, segment 0: the span is 0.5 to 0.25 s",
+        ),
+        (
+            "activitynet",
+            "*.json",
+            "[0.5, 4.5]",
+            "[4.5]",
+            "segment 0: found .4.5.; expected a start and an end",
+        ),
         (
             "activitynet",
             "*.json",
@@ -288,16 +424,36 @@ def test_folds_are_splits(tmp_path: Path) -> None:
             '"train"',
             "video tr-C0: the split is 'train'; expected one of training, validation",
         ),
-        ("activitynet", "*.json", '"label"', '"name"', "segment 0, 'label': found None; expected a text"),
+        (
+            "activitynet",
+            "*.json",
+            '"label"',
+            '"name"',
+            "segment 0, 'label': found None; expected a text",
+        ),
         ("esc50", "esc50.csv", "category", "class", "esc50.csv, line 1: no column category"),
-        ("esc50", "esc50.csv", "wav,1,", "wav,6,", "line 2: the fold is '6'; expected a whole number from 1 to 5"),
+        (
+            "esc50",
+            "esc50.csv",
+            "wav,1,",
+            "wav,6,",
+            "line 2: the fold is '6'; expected a whole number from 1 to 5",
+        ),
         ("esc50", "esc50.csv", ",False,100,A", "", "line 2: 4 cells, expected 7"),
         ("urbansound8k", "UrbanSound8K.csv", ",1,1,0,", ",1,one,0,", "line 2: the fold is 'one'"),
-        ("fsd50k", "dev.csv", ",train\n", ",test\n", "dev.csv, line 2: the split is 'test'; expected one of train, val"),
+        (
+            "fsd50k",
+            "dev.csv",
+            ",train\n",
+            ",test\n",
+            "dev.csv, line 2: the split is 'test'; expected one of train, val",
+        ),
         ("fsd50k", "dev.csv", ",split", "", "dev.csv, line 1: no column split"),
     ],
 )
-def test_bad_annotations_are_one_line(name: str, file: str, old: str, new: str, told: str, tmp_path: Path) -> None:
+def test_bad_annotations_are_one_line(
+    name: str, file: str, old: str, new: str, told: str, tmp_path: Path
+) -> None:
     root = TOYS[name](tmp_path)
     paths = list(root.rglob(file))
     for path in paths:
@@ -317,26 +473,40 @@ def test_text_that_is_none_names_its_file(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TOYS))
-def test_a_list_that_is_not_there_is_named_with_where_it_was_sought(name: str, tmp_path: Path) -> None:
+def test_a_list_that_is_not_there_is_named_with_where_it_was_sought(
+    name: str, tmp_path: Path
+) -> None:
     root = TOYS[name](tmp_path)
     path = sorted(path for path in root.rglob("*") if path.suffix in (".csv", ".json", ".txt"))[0]
     path.unlink()
-    with pytest.raises(SourceError, match=f"no .*{re.escape(path.name)}.* in {root} or any folder below it"):
+    with pytest.raises(
+        SourceError, match=f"no .*{re.escape(path.name)}.* in {root} or any folder below it"
+    ):
         built(name).clips(root)
 
 
 @pytest.mark.parametrize("name", sorted(TOYS))
 def test_no_file_at_all_names_the_layouts(name: str, tmp_path: Path) -> None:
     root = TOYS[name](tmp_path)
-    for path in [path for path in root.rglob("*.*") if path.is_file() and path.suffix not in (".csv", ".json", ".txt")]:
+    for path in [
+        path
+        for path in root.rglob("*.*")
+        if path.is_file() and path.suffix not in (".csv", ".json", ".txt")
+    ]:
         path.unlink()
-    with pytest.raises(SourceError, match=r"holds no media file of the \d+ clips that are listed; tried .*<.*in any folder"):
+    with pytest.raises(
+        SourceError,
+        match=r"holds no media file of the \d+ clips that are listed; tried .*<.*in any folder",
+    ):
         built(name).clips(root)
 
 
 @pytest.mark.parametrize("name", sorted(TOYS))
 def test_a_root_that_is_none_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="nowhere does not exist; expected a folder with the dataset's annotation files"):
+    with pytest.raises(
+        SourceError,
+        match="nowhere does not exist; expected a folder with the dataset's annotation files",
+    ):
         built(name).clips(tmp_path / "nowhere")
 
 
@@ -359,7 +529,11 @@ def test_lists_without_rows_are_one_line(name: str, tmp_path: Path) -> None:
     root = TOYS[name](tmp_path)
     for path in [path for path in root.rglob("*") if path.suffix in (".csv", ".json", ".txt")]:
         lines = path.read_text().splitlines(keepends=True)
-        header = lines[:1] if lines[0].startswith(("filename", "slice", "fname")) else ['{"videos": {}}'] * (path.suffix == ".json")
+        header = (
+            lines[:1]
+            if lines[0].startswith(("filename", "slice", "fname"))
+            else ['{"videos": {}}'] * (path.suffix == ".json")
+        )
         path.write_text("".join(header))
     with pytest.raises(SourceError, match=f"the annotation files in {root} list no clip"):
         built(name).clips(root)
@@ -373,7 +547,9 @@ def test_a_class_that_is_not_listed_is_named(tmp_path: Path) -> None:
 # The index, and what ingest says
 
 
-def test_a_file_of_several_clips_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_several_clips_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[Path] = []
     digest = _tree.file_digest
     monkeypatch.setattr(_tree, "file_digest", lambda path: read.append(path) or digest(path))
@@ -392,14 +568,26 @@ def test_a_video_goes_before_its_own_sound_and_links_in_a_ring_end(tmp_path: Pat
     assert index.media.keys() == {"a"}
 
 
-names = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/\\"), min_size=1, max_size=12)
+names = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="/\\"),
+    min_size=1,
+    max_size=12,
+)
 
 
-@given(drawn=st.lists(st.tuples(names, st.sampled_from("abc"), st.sampled_from(SPLITS)), min_size=1, max_size=20, unique=True))
+@given(
+    drawn=st.lists(
+        st.tuples(names, st.sampled_from("abc"), st.sampled_from(SPLITS)),
+        min_size=1,
+        max_size=20,
+        unique=True,
+    )
+)
 def test_rows_become_clips_whose_ids_are_unique(drawn: list[tuple[str, str, str]]) -> None:
     index = Index(root=Path("root"), media={drawn[0][0]: ROOT / "README.md"}, lists={})
     rows = [
-        Row(stems=(stem,), place=f"{stem}.mp4", name=stem, label=label, split=split, group=stem) for stem, label, split in drawn
+        Row(stems=(stem,), place=f"{stem}.mp4", name=stem, label=label, split=split, group=stem)
+        for stem, label, split in drawn
     ]
     clips = index.clips(rows, "<id>.mp4")
     assert len({clip.clip_id for clip in clips}) == len(drawn)
@@ -411,15 +599,22 @@ def test_ingest_says_what_is_missing_and_how_to_list_it(tmp_path: Path) -> None:
     (root / "AVE" / "train-C1.mp4").unlink()
     told = run("ingest", "ave", "--root", root, "--out", out).stdout
     assert "18 clips of 2 classes" in told
-    assert "2 of 18 files are missing (media/AVE/test-M2.mp4, media/AVE/train-C1.mp4)" in told.replace(f"{tmp_path}/", "")
-    gone = [line for line in out.read_text().splitlines() if line.endswith(",0,")]  # what the grep that is told finds
+    assert (
+        "2 of 18 files are missing (media/AVE/test-M2.mp4, media/AVE/train-C1.mp4)"
+        in told.replace(f"{tmp_path}/", "")
+    )
+    gone = [
+        line for line in out.read_text().splitlines() if line.endswith(",0,")
+    ]  # what the grep that is told finds
     assert len(gone) == 2 and f"`grep ',0,$' {out}`" in told and "missing_file" in told
 
 
 def test_sounds_become_shards(tmp_path: Path) -> None:
     """An audio-only set from its annotation file to its samples, one of two classes a second of noise, the other one of tone."""
     root = sounded(TOYS["esc50"](tmp_path / "media"))
-    assert run("ingest", "esc50", "--root", root, "--out", tmp_path / "manifest.csv").returncode == 0
+    assert (
+        run("ingest", "esc50", "--root", root, "--out", tmp_path / "manifest.csv").returncode == 0
+    )
     sound_only = ("--set", "decode.modalities=[logmel]", "--set", "decode.max_reject_fraction=0.1")
     result = run(*sound_only, "decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet")
     assert "clips: 20 rows = 19 ok + 1 failed" in result.stdout, result.stderr

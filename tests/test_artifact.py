@@ -14,12 +14,19 @@ import torch
 from conftest import toy_real
 from test_plugins import rankings
 
-from pipeline.artifact import Export, Publish, artifacts_in, publish_artifact, read_artifact, write_artifact
-from pipeline.distillers._chosen import form
-from pipeline.errors import ArtifactError
-from pipeline.inspection import page
-from pipeline.records import SyntheticSet
-from pipeline.tensors import load_synthetic, save_synthetic
+from pipeline.artifact import (
+    Export,
+    Publish,
+    artifacts_in,
+    publish_artifact,
+    read_artifact,
+    write_artifact,
+)
+from pipeline.artifact.inspection import page
+from pipeline.core.errors import ArtifactError
+from pipeline.core.records import SyntheticSet
+from pipeline.core.tensors import load_synthetic, save_synthetic
+from pipeline.distillation.methods._selection import form
 
 FULL = Export(storage="float32")
 AV = {"mean": 0.5, "std": 0.1, "n": 3, "low": 0.4, "high": 0.6}
@@ -29,8 +36,15 @@ SCORES = [{**MEASURE, "metrics": {"accuracy": {"av": AV}}, "chosen": {}, "runs":
 
 def toy_synthetic() -> SyntheticSet:
     grids = {"frame": (2, 2), "logmel": (2, 2)}
-    provenance = {"method": "herding", "params": {"formation": {"frame": [2, 2]}}, "seed": 0, "preprocessing": "toy"}
-    return dataclasses.replace(form(toy_real(), rankings()["herding"].best, 2, grids), provenance=provenance)
+    provenance = {
+        "method": "herding",
+        "params": {"formation": {"frame": [2, 2]}},
+        "seed": 0,
+        "preprocessing": "toy",
+    }
+    return dataclasses.replace(
+        form(toy_real(), rankings()["herding"].best, 2, grids), provenance=provenance
+    )
 
 
 @pytest.fixture
@@ -57,7 +71,9 @@ def test_float16_is_smaller_and_near(artifact: Path, tmp_path: Path) -> None:
     write_artifact(tmp_path / "half.h5", toy_synthetic(), Export(storage="float16"))
     assert (tmp_path / "half.h5").stat().st_size < artifact.stat().st_size
     assert torch.allclose(
-        read_artifact(tmp_path / "half.h5").synthetic.rows["frame"], read_artifact(artifact).synthetic.rows["frame"], atol=1e-2
+        read_artifact(tmp_path / "half.h5").synthetic.rows["frame"],
+        read_artifact(artifact).synthetic.rows["frame"],
+        atol=1e-2,
     )
 
 
@@ -67,20 +83,30 @@ def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
     out = tmp_path / "published" / "seed0.h5"
     assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
     assert read_artifact(out).about["content_digest"] == digest
-    assert "  budget convnet ensemble recognition accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(out)
+    assert (
+        "  budget convnet ensemble recognition accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)"
+        in page(out)
+    )
     assert "none              `avdistill evaluate`" in page(artifact)
 
 
 def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="the scores are not of"):
-        publish_artifact(artifact, {"artifacts": {"seed0.h5": "0" * 64}, "scores": SCORES}, Publish(runs=False), tmp_path / "x.h5")
+        publish_artifact(
+            artifact,
+            {"artifacts": {"seed0.h5": "0" * 64}, "scores": SCORES},
+            Publish(runs=False),
+            tmp_path / "x.h5",
+        )
     assert not (tmp_path / "x.h5").exists()
 
 
 def test_rows_only_as_datasets_and_the_rest_as_root_attributes(artifact: Path) -> None:
     with h5py.File(artifact) as file:
         assert {len(dataset) for dataset in file.values()} == {4}
-        assert all(isinstance(dataset, h5py.Dataset) and not dataset.attrs for dataset in file.values())
+        assert all(
+            isinstance(dataset, h5py.Dataset) and not dataset.attrs for dataset in file.values()
+        )
         assert all(isinstance(value, str | np.generic) for value in file.attrs.values())
         assert file.attrs["format"] == "avdistill" and file.attrs["format_version"] == "1.0"
 
@@ -95,15 +121,21 @@ def test_a_changed_number_is_noticed(artifact: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 100, 3000])
 def test_a_file_cut_short_is_one_error(artifact: Path, keep: int) -> None:
     artifact.write_bytes(artifact.read_bytes()[:keep])
-    with pytest.raises(ArtifactError, match=r"seed0\.h5 is no HDF5 file of datasets, or is damaged"):
+    with pytest.raises(
+        ArtifactError, match=r"seed0\.h5 is no HDF5 file of datasets, or is damaged"
+    ):
         read_artifact(artifact)
 
 
-def test_a_newer_major_version_says_what_to_do(artifact: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("pipeline.artifact._file.VERSION", "2.0")
+def test_a_newer_major_version_says_what_to_do(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pipeline.artifact.file.VERSION", "2.0")
     write_artifact(tmp_path / "new.h5", toy_synthetic(), FULL)
     monkeypatch.undo()
-    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill"):
+    with pytest.raises(
+        ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill"
+    ):
         read_artifact(tmp_path / "new.h5")
 
 
@@ -112,12 +144,16 @@ def test_a_folder_without_artifacts_says_what_was_expected(tmp_path: Path) -> No
         artifacts_in(tmp_path)
 
 
-def test_an_interrupted_write_leaves_the_old_file(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_old_file(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = artifact.read_bytes()
-    monkeypatch.setattr("pipeline.tables._stored", lambda column: 1 // 0)
+    monkeypatch.setattr("pipeline.core.hdf5._stored", lambda column: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         write_artifact(artifact, toy_synthetic(), FULL)
-    assert artifact.read_bytes() == before and [path.name for path in artifact.parent.iterdir()] == ["seed0.h5"]
+    assert artifact.read_bytes() == before and [
+        path.name for path in artifact.parent.iterdir()
+    ] == ["seed0.h5"]
 
 
 def test_synthetic_sets_between_stages_come_back(tmp_path: Path) -> None:
@@ -125,7 +161,11 @@ def test_synthetic_sets_between_stages_come_back(tmp_path: Path) -> None:
     save_synthetic(tmp_path / "seed0.safetensors", synthetic)
     read = load_synthetic(tmp_path / "seed0.safetensors")
     assert all(torch.equal(synthetic.rows[m], read.rows[m]) for m in synthetic.rows)
-    assert (read.classes, read.formation, read.normalisation) == (synthetic.classes, synthetic.formation, synthetic.normalisation)
+    assert (read.classes, read.formation, read.normalisation) == (
+        synthetic.classes,
+        synthetic.formation,
+        synthetic.normalisation,
+    )
 
 
 FULL_DISK = """
@@ -148,6 +188,16 @@ except OutputError as error:
 @pytest.mark.parametrize("room", [0, 4096, 20000])
 def test_a_full_disk_leaves_the_old_file(artifact: Path, room: int) -> None:
     before = artifact.read_bytes()
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, artifact, str(room)], capture_output=True, text=True, check=True)
-    assert "seed0.h5 cannot be written" in done.stdout and "name another output or make room" in done.stdout
-    assert artifact.read_bytes() == before and [path.name for path in artifact.parent.iterdir()] == ["seed0.h5"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, artifact, str(room)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (
+        "seed0.h5 cannot be written" in done.stdout
+        and "name another output or make room" in done.stdout
+    )
+    assert artifact.read_bytes() == before and [
+        path.name for path in artifact.parent.iterdir()
+    ] == ["seed0.h5"]

@@ -10,10 +10,10 @@ from conftest import values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import plugins
-from pipeline.augment import OPERATIONS, Operation, Warp, augment
-from pipeline.errors import ParamsError, PluginError
-from pipeline.streams import stream
+from pipeline.core import plugins
+from pipeline.core.errors import ParamsError, PluginError
+from pipeline.core.rng import stream
+from pipeline.training.augment import OPERATIONS, Operation, Warp, augment
 
 
 @given(operation=st.sampled_from(sorted(OPERATIONS)), seed=st.integers(0, 1000))
@@ -52,7 +52,9 @@ def test_no_operation_changes_nothing() -> None:
 
 
 def test_an_unknown_operation_lists_the_known_ones() -> None:
-    with pytest.raises(PluginError, match="no augmentation named 'blur' was given; there are color, crop"):
+    with pytest.raises(
+        PluginError, match="no augmentation named 'blur' was given; there are color, crop"
+    ):
         augment(torch.rand(1, 1, 4, 4), ["blur"], 0.0, stream(0))
 
 
@@ -62,12 +64,18 @@ def test_every_operation_has_its_name_in_the_type_that_params_are_checked_by() -
 
 def test_an_unknown_operation_is_refused_with_the_params() -> None:
     with pytest.raises(ParamsError, match=r"augment.frame.0 is 'blur'"):
-        values("distill.dm.augment.frame=[blur]").build("distill.dm", plugins.find("distillers", "dm"))
+        values("distill.dm.augment.frame=[blur]").build("distill.dm", plugins.find("method", "dm"))
 
 
 @pytest.mark.parametrize("operation", ["scale", "rotate"])
-@given(high=st.integers(2, 24), wide=st.integers(2, 24), draw=st.lists(st.floats(0, 1), min_size=2, max_size=2))
-def test_gathered_slopes_of_a_warp_are_the_scattered_ones(operation: str, high: int, wide: int, draw: list[float]) -> None:
+@given(
+    high=st.integers(2, 24),
+    wide=st.integers(2, 24),
+    draw=st.lists(st.floats(0, 1), min_size=2, max_size=2),
+)
+def test_gathered_slopes_of_a_warp_are_the_scattered_ones(
+    operation: str, high: int, wide: int, draw: list[float]
+) -> None:
     numbers = torch.Generator().manual_seed(high)
     x, slope = torch.randn(2, 2, 3, high, wide, dtype=torch.float64, generator=numbers).unbind()
     scattered, gathered = x.clone().requires_grad_(), x.clone().requires_grad_()
@@ -78,7 +86,7 @@ def test_gathered_slopes_of_a_warp_are_the_scattered_ones(operation: str, high: 
         return values
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("pipeline.augment._warped", seen)
+        patched.setattr("pipeline.training.augment._warped", seen)
         OPERATIONS[operation](x, draw)
     OPERATIONS[operation](scattered, draw).backward(slope)
     Warp.apply(gathered, matrices[0]).backward(slope)

@@ -12,16 +12,16 @@ import torch
 from conftest import CPU, toy_real, values
 from test_plugins import built, distilled, toy_bank
 
-from pipeline import params
-from pipeline.bank import INDEX, Bank, read_bank
-from pipeline.calibration import temperature
-from pipeline.errors import CellError, OutputError, PluginError, SourceError, TensorError
-from pipeline.files import write_json
-from pipeline.rankings import Coreset, Ranking
-from pipeline.ranks import Ranks
-from pipeline.shards import read_shards
-from pipeline.training import applied, silent
-from stages._plugins import every
+from pipeline.core import params
+from pipeline.core.errors import CellError, OutputError, PluginError, SourceError, TensorError
+from pipeline.core.files import write_json
+from pipeline.core.plugins import build_all
+from pipeline.coresets.rankings import Coreset, Ranking
+from pipeline.distillation.distributed import Ranks
+from pipeline.shards.read import read_shards
+from pipeline.training.bank import INDEX, Bank, read_bank
+from pipeline.training.experts import temperature
+from pipeline.training.loop import applied, silent
 from stages.distill import distill
 from stages.experts import experts
 
@@ -36,7 +36,7 @@ def trained(shards: Path, out: Path, *changes: str, report: Any = silent) -> Pat
 
 def read(folder: Path, *changes: str) -> Bank:
     given = values(*SMALL, *changes)
-    return read_bank(folder, every("networks", given), every("heads", given))
+    return read_bank(folder, build_all("network", given), build_all("head", given))
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -67,10 +67,17 @@ def test_a_bank_is_read_as_it_was_trained(bank: Path, shards: Path) -> None:
     for expert in range(2):
         module.load_state_dict(found.state(expert, 2))
         assert found.state(expert, 0).keys() == module.state_dict().keys()
-        assert all(torch.equal(values, found.state(expert, 2)[name]) for name, values in found.between(expert, 1.0).items())
+        assert all(
+            torch.equal(values, found.state(expert, 2)[name])
+            for name, values in found.between(expert, 1.0).items()
+        )
     first, second = found.state(0, 0), found.state(1, 0)
-    assert not torch.equal(first["towers.towers.frame.0.weight"], second["towers.towers.frame.0.weight"])
-    assert not torch.equal(first["towers.towers.frame.0.weight"], found.state(0, 1)["towers.towers.frame.0.weight"])
+    assert not torch.equal(
+        first["towers.towers.frame.0.weight"], second["towers.towers.frame.0.weight"]
+    )
+    assert not torch.equal(
+        first["towers.towers.frame.0.weight"], found.state(0, 1)["towers.towers.frame.0.weight"]
+    )
 
 
 def test_the_same_shards_give_the_same_bytes(bank: Path, shards: Path, tmp_path: Path) -> None:
@@ -80,17 +87,23 @@ def test_the_same_shards_give_the_same_bytes(bank: Path, shards: Path, tmp_path:
     assert not list((tmp_path / ".work").iterdir())
 
 
-def test_how_certain_experts_may_be_is_measured_on_the_validation_split(bank: Path, shards: Path) -> None:
+def test_how_certain_experts_may_be_is_measured_on_the_validation_split(
+    bank: Path, shards: Path
+) -> None:
     found, val = read(bank), read_shards(shards / "val")
     module, told = found.blank(read_shards(shards / "train"), CPU), []
     for expert in range(2):
         module.load_state_dict(found.between(expert, 1.0))
-        told.append(applied(module, module, val, read_shards(shards / "train").normalisation, CPU)["logmel"])
+        told.append(
+            applied(module, module, val, read_shards(shards / "train").normalisation, CPU)["logmel"]
+        )
     assert found.temperature["logmel"] == temperature(torch.cat(told), val.label.repeat(2))
 
 
 def test_another_seed_gives_another_bank(bank: Path, shards: Path, tmp_path: Path) -> None:
-    other = trained(shards, tmp_path / "experts", "experts.seed=1", "experts.count=1", "experts.epochs=1")
+    other = trained(
+        shards, tmp_path / "experts", "experts.seed=1", "experts.count=1", "experts.epochs=1"
+    )
     assert read(other, "experts.seed=1").digest != read(bank).digest
 
 
@@ -113,7 +126,9 @@ class Stopped:
             raise KeyboardInterrupt
 
 
-def test_interrupted_training_goes_on_to_the_same_bytes(bank: Path, shards: Path, tmp_path: Path) -> None:
+def test_interrupted_training_goes_on_to_the_same_bytes(
+    bank: Path, shards: Path, tmp_path: Path
+) -> None:
     # 24 samples in batches of 12: two steps an epoch, four an expert.
     stopped, resumed = Stopped(6), Stopped(-1)
     with pytest.raises(KeyboardInterrupt):
@@ -133,20 +148,27 @@ def test_parts_of_another_training_are_not_taken(shards: Path, tmp_path: Path) -
     assert other.told == list(range(1, 9))
 
 
-@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content[:-1] + b"x", None])
+@pytest.mark.parametrize(
+    "change", [lambda content: content[:-1], lambda content: content[:-1] + b"x", None]
+)
 def test_a_damaged_expert_is_named(own: Path, change: Any) -> None:
     path = own / "expert001.safetensors"
     content = path.read_bytes()
     path.unlink()
     if change:
         path.write_bytes(change(content))
-    with pytest.raises(TensorError, match=r"expert001\.safetensors is not the file that index\.json lists; remove .* again"):
+    with pytest.raises(
+        TensorError,
+        match=r"expert001\.safetensors is not the file that index\.json lists; remove .* again",
+    ):
         read(own)
 
 
 def test_a_folder_without_an_index_names_the_command(own: Path) -> None:
     (own / INDEX).unlink()
-    with pytest.raises(SourceError, match=r"index\.json does not exist; it is written by `avdistill experts`"):
+    with pytest.raises(
+        SourceError, match=r"index\.json does not exist; it is written by `avdistill experts`"
+    ):
         read(own)
 
 
@@ -173,7 +195,9 @@ def without(key: str) -> Any:
 )
 def test_an_index_that_is_none_is_named(own: Path, change: Any) -> None:
     write_json(own / INDEX, change(json.loads((own / INDEX).read_text())))
-    with pytest.raises(TensorError, match=r"index\.json is no index of experts .*; run `avdistill experts` again"):
+    with pytest.raises(
+        TensorError, match=r"index\.json is no index of experts .*; run `avdistill experts` again"
+    ):
         read(own)
 
 
@@ -184,7 +208,10 @@ def test_an_index_that_is_no_json_is_named(own: Path) -> None:
 
 
 def test_experts_of_another_network_are_refused(bank: Path) -> None:
-    with pytest.raises(TensorError, match=r"holds experts of .*'width': 4.*, the parameters say .*'width': 8.*again"):
+    with pytest.raises(
+        TensorError,
+        match=r"holds experts of .*'width': 4.*, the parameters say .*'width': 8.*again",
+    ):
         read(bank, "networks.convnet.width=8")
 
 
@@ -204,17 +231,29 @@ def test_experts_of_other_shards_are_refused_by_both_digests(bank: Path) -> None
 def test_methods_refuse_experts_of_other_shards(method: str) -> None:
     other = dataclasses.replace(toy_bank(), shards="f" * 64)
     with pytest.raises(CellError, match=f"trained on shards {'f' * 12}, the shards here are toy0"):
-        distilled(built("distillers", method), bank=other)
+        distilled(built("method", method), bank=other)
 
 
 @pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
-def test_methods_without_experts_say_how_to_get_some(method: str, shards: Path, tmp_path: Path) -> None:
+def test_methods_without_experts_say_how_to_get_some(
+    method: str, shards: Path, tmp_path: Path
+) -> None:
     real = read_shards(shards / "train")
-    ranking = Ranking({name: tuple(real.keys[i] for i in real.of_class(k)) for k, name in enumerate(real.classes)})
+    ranking = Ranking(
+        {name: tuple(real.keys[i] for i in real.of_class(k)) for k, name in enumerate(real.classes)}
+    )
     herding = Coreset(selector="herding", seed=0, table="toy", shards=real.digest, ranking=ranking)
     write_json(tmp_path / "coreset" / "herding.json", herding.to_json())
-    with pytest.raises(CellError, match=f"{method} works with a bank of experts and none was given; run `avdistill experts`, and"):
-        distil(method, shards, tmp_path, values(f"distill.{method}.formation={{frame: [1, 1], logmel: [1, 1]}}"))
+    with pytest.raises(
+        CellError,
+        match=f"{method} works with a bank of experts and none was given; run `avdistill experts`, and",
+    ):
+        distil(
+            method,
+            shards,
+            tmp_path,
+            values(f"distill.{method}.formation={{frame: [1, 1], logmel: [1, 1]}}"),
+        )
     assert not (tmp_path / "synthetic").exists()
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.calibration import TEMPERATURES, temperature
+from pipeline.training.experts import TEMPERATURES, temperature
 
 
 def drawn(count: int = 4000, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,7 +25,10 @@ def test_what_was_exaggerated_is_found(times: float) -> None:
 
 def test_networks_that_know_nothing_become_uncertain() -> None:
     generator = torch.Generator().manual_seed(1)
-    logits, label = 9 * torch.randn(4000, 5, generator=generator), torch.randint(5, (4000,), generator=generator)
+    logits, label = (
+        9 * torch.randn(4000, 5, generator=generator),
+        torch.randint(5, (4000,), generator=generator),
+    )
     assert (logits / temperature(logits, label)).softmax(1).amax(1).mean() < 0.25
 
 

@@ -17,27 +17,36 @@ from conftest import CPU, ROOT, TINY, toy_real, values, write_split
 from test_golden import SETTINGS, bank
 from test_plugins import materials, toy_bench
 
-from pipeline import cells, estimates, plugins
-from pipeline.distillers.jcf import Candidate
-from pipeline.errors import CellError
-from pipeline.estimates import describe, estimate
+from pipeline.core import plugins
+from pipeline.core.errors import CellError
+from pipeline.core.records import RealSet
+from pipeline.coresets.rankings import Ranking
+from pipeline.distillation import dry_run as estimates
+from pipeline.distillation import run as cells
+from pipeline.distillation.dry_run import describe, estimate
+from pipeline.distillation.inputs import Machine
+from pipeline.distillation.methods.jcf import Candidate
 from pipeline.evaluation import Evaluate
-from pipeline.materials import Machine
-from pipeline.rankings import Ranking
-from pipeline.records import RealSet
-from pipeline.training import silent
+from pipeline.training.loop import silent
 from stages import cli
 
-METHODS = plugins.names("distillers")
+METHODS = plugins.names("method")
 CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 
 
-def cell(method: str, *, report: Any = silent, memory_mb: float = 64.0, **changes: Any) -> cells.Cell:
+def cell(
+    method: str, *, report: Any = silent, memory_mb: float = 64.0, **changes: Any
+) -> cells.Cell:
     """The toy's cell of a method."""
-    distiller = plugins.find("distillers", method)(**{**SETTINGS[method], **changes})
+    distiller = plugins.find("method", method)(**{**SETTINGS[method], **changes})
     machine = Machine(device=CPU, report=report, memory_mb=memory_mb)
     budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2)
-    given: dict[str, Any] = {"materials": materials(bank=bank()), "machine": machine, "budget": budget, "crew": toy_bench().crew}
+    given: dict[str, Any] = {
+        "materials": materials(bank=bank()),
+        "machine": machine,
+        "budget": budget,
+        "crew": toy_bench().crew,
+    }
     return cells.Cell(method=method, distiller=distiller, ipc=2, val=toy_real(4, seed=1), **given)
 
 
@@ -57,9 +66,13 @@ def test_an_estimate_is_made_of_real_steps(method: str) -> None:
     assert lines["frame"] == "rows of 1 x 3 x 8 x 8, 2 x 2 pieces each: 16 training instances"
     assert lines["real set"].startswith("24 samples, 0.0 MiB, within the 64 of --memory-mb")
     assert re.fullmatch(r"[\d,]+ parameters in its towers", lines["network"])
-    assert lines["descents"].startswith("4 of 50 steps: 2 candidates with seed 0, then seeds 0, 1, less one")
+    assert lines["descents"].startswith(
+        "4 of 50 steps: 2 candidates with seed 0, then seeds 0, 1, less one"
+    )
     assert re.fullmatch(r"[\d.e-]+ s, measured from 4 real steps on this machine", lines["step"])
-    assert lines["time"].startswith("about ") and lines["time"].endswith("choose among the candidates are not in it")
+    assert lines["time"].startswith("about ") and lines["time"].endswith(
+        "choose among the candidates are not in it"
+    )
 
 
 @pytest.mark.parametrize("method", CHOOSING)
@@ -76,7 +89,11 @@ def test_an_estimate_of_one_candidate_has_no_choice() -> None:
 
 def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
     own = SETTINGS["jcf"]
-    moving = Candidate(rates={"frame": 0.5, "logmel": 0.5}, formation=own["formation"], temperature=own["temperature"])
+    moving = Candidate(
+        rates={"frame": 0.5, "logmel": 0.5},
+        formation=own["formation"],
+        temperature=own["temperature"],
+    )
     lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
     assert lines["descents"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")
 
@@ -87,7 +104,9 @@ def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("warms", "steps"), [(False, 1), (True, 2)])
-def test_a_first_step_that_compiles_is_not_what_is_measured(warms: bool, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_step_that_compiles_is_not_what_is_measured(
+    warms: bool, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(estimates, "LONGEST_S", 0.0)
     watch = estimates._Watch(warms)
     for done in range(1, steps):
@@ -97,14 +116,19 @@ def test_a_first_step_that_compiles_is_not_what_is_measured(warms: bool, steps: 
 
 
 def test_an_estimate_says_what_is_streamed() -> None:
-    assert "more than the 0 of --memory-mb: moved to the device batch by batch" in told("dm", memory_mb=0.001)["real set"]
+    assert (
+        "more than the 0 of --memory-mb: moved to the device batch by batch"
+        in told("dm", memory_mb=0.001)["real set"]
+    )
 
 
 def test_an_estimate_has_the_parameters_of_the_towers() -> None:
     given = cell("dm")
     network = given.distiller.network_of(given.materials)
     towers = network.build(toy_real().shapes, torch.Generator())
-    assert estimate(given, [0]).parameters == sum(weights.numel() for weights in towers.parameters())
+    assert estimate(given, [0]).parameters == sum(
+        weights.numel() for weights in towers.parameters()
+    )
 
 
 def test_an_estimate_refuses_what_the_cell_would() -> None:
@@ -119,14 +143,18 @@ class Told:
         self.stop, self.calls = stop, []  # type: ignore[var-annotated]
 
     def __call__(self, done: int, total: int, **figures: Any) -> None:
-        self.calls.append((done, total, {key: value for key, value in figures.items() if key != "loss"}))
+        self.calls.append(
+            (done, total, {key: value for key, value in figures.items() if key != "loss"})
+        )
         if len(self.calls) == self.stop:
             raise KeyboardInterrupt
 
 
 def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
     report = Told()
-    cells.distil(cell("dm", report=report, steps=1, rates=TWO), [3, 5], tmp_path / "out", tmp_path / "work")
+    cells.distil(
+        cell("dm", report=report, steps=1, rates=TWO), [3, 5], tmp_path / "out", tmp_path / "work"
+    )
     figures = [own for _, _, own in report.calls]
     assert figures[:2] == [{"candidate": "1 of 2"}, {"candidate": "2 of 2"}]
     assert figures[-1] == {"seed": "5 (2 of 2)"}
@@ -142,8 +170,12 @@ def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path
     )
     given = cell("jcf", report=report, others=(finer,))
     coresets = {"herding": dataclasses.replace(given.materials.coresets["herding"], ranking=few)}
-    given = dataclasses.replace(given, ipc=1, materials=dataclasses.replace(given.materials, coresets=coresets))
-    with pytest.raises(CellError, match="class 'class0' has 6 of the 8 samples that are needed; raise `most`"):
+    given = dataclasses.replace(
+        given, ipc=1, materials=dataclasses.replace(given.materials, coresets=coresets)
+    )
+    with pytest.raises(
+        CellError, match="class 'class0' has 6 of the 8 samples that are needed; raise `most`"
+    ):
         cells.distil(given, [0], tmp_path / "out", tmp_path)
     assert not report.calls
 
@@ -154,15 +186,23 @@ def test_a_single_candidate_is_no_candidate(tmp_path: Path) -> None:
     assert report.calls == [(1, 1, {"seed": "3 (1 of 1)"})]
 
 
-@pytest.mark.parametrize("method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("dsa", "mtt"))])
+@pytest.mark.parametrize(
+    "method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("dsa", "mtt"))]
+)
 def test_losses_of_a_stopped_run_are_whole(method: str, tmp_path: Path) -> None:
     for report in (Told(stop=3), Told(stop=4)):  # in the first seed, and in the second
         with pytest.raises(KeyboardInterrupt):
-            cells.distil(cell(method, report=report, steps=4), [0, 1], tmp_path / "out", tmp_path / "work")
+            cells.distil(
+                cell(method, report=report, steps=4), [0, 1], tmp_path / "out", tmp_path / "work"
+            )
     cells.distil(cell(method, steps=4), [0, 1], tmp_path / "out", tmp_path / "work")
     cells.distil(cell(method, steps=4), [0, 1], tmp_path / "whole", tmp_path / "work")
-    rows = list(csv.DictReader((tmp_path / "out" / "losses.csv").read_text(encoding="utf-8").splitlines()))
-    assert [(row["seed"], row["step"]) for row in rows] == [(seed, step) for seed in "01" for step in "1234"]
+    rows = list(
+        csv.DictReader((tmp_path / "out" / "losses.csv").read_text(encoding="utf-8").splitlines())
+    )
+    assert [(row["seed"], row["step"]) for row in rows] == [
+        (seed, step) for seed in "01" for step in "1234"
+    ]
     for name in ("losses.csv", "seed0.safetensors", "seed1.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -179,10 +219,22 @@ def command(method: str, data: Path, out: Path, *more: str, ipc: int = 1) -> lis
     sets = (*TINY, f"distill.{method}.formation={{frame: [1, 1], logmel: [1, 1]}}")
     before = [word for change in sets for word in ("--set", change)]
     given = [str(data / "shards" / "train"), str(data / "coreset"), str(out)]
-    return ["--params-file", str(ROOT / "params.yaml"), *before, "distill", method, str(ipc), *given, "--quiet", *more]
+    return [
+        "--params-file",
+        str(ROOT / "params.yaml"),
+        *before,
+        "distill",
+        method,
+        str(ipc),
+        *given,
+        "--quiet",
+        *more,
+    ]
 
 
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+def refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> str:
     """The one line of a command that ends with exit code 1."""
     monkeypatch.setattr(sys, "argv", ["avdistill", *arguments])
     with pytest.raises(SystemExit) as ended:
@@ -210,7 +262,9 @@ def test_an_ipc_larger_than_a_class_is_one_line(
     toy_data: Path, bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method in METHODS:
-        needed = command(method, toy_data, bad / "out", "--experts", str(toy_data / "experts"), ipc=13)
+        needed = command(
+            method, toy_data, bad / "out", "--experts", str(toy_data / "experts"), ipc=13
+        )
         with nothing_new(bad):
             line = refused(needed, capsys, monkeypatch)
         assert line == (
@@ -220,22 +274,41 @@ def test_an_ipc_larger_than_a_class_is_one_line(
 
 @pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
 def test_a_bank_that_was_not_given_is_one_line(
-    method: str, toy_data: Path, bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    method: str,
+    toy_data: Path,
+    bad: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for more in ([], ["--dry-run"]):
         with nothing_new(bad):
             line = refused(command(method, toy_data, bad / "out", *more), capsys, monkeypatch)
-        assert line.startswith(f"error: {method} works with a bank of experts and none was given; run `avdistill experts`, and add")
+        assert line.startswith(
+            f"error: {method} works with a bank of experts and none was given; run `avdistill experts`, and add"
+        )
 
 
 @pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
 def test_a_bank_of_other_data_is_one_line(
-    method: str, toy_data: Path, bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    method: str,
+    toy_data: Path,
+    bad: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     experts_of_other = bad / "experts"
     argv = [word for change in TINY for word in ("--set", change)]
     monkeypatch.setattr(
-        sys, "argv", ["avdistill", *argv, "experts", str(bad / "other" / "train"), str(experts_of_other), "--quiet"]
+        sys,
+        "argv",
+        [
+            "avdistill",
+            *argv,
+            "experts",
+            str(bad / "other" / "train"),
+            str(experts_of_other),
+            "--quiet",
+        ],
     )
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
@@ -243,32 +316,59 @@ def test_a_bank_of_other_data_is_one_line(
     assert ended.value.code == 0
     capsys.readouterr()
     with nothing_new(bad):
-        line = refused(command(method, toy_data, bad / "out", "--experts", str(experts_of_other)), capsys, monkeypatch)
-    assert re.search(r"the bank of experts was trained on shards \w{12}, the shards here are \w{12}; run `avdistill experts`", line)
+        line = refused(
+            command(method, toy_data, bad / "out", "--experts", str(experts_of_other)),
+            capsys,
+            monkeypatch,
+        )
+    assert re.search(
+        r"the bank of experts was trained on shards \w{12}, the shards here are \w{12}; run `avdistill experts`",
+        line,
+    )
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--experts", "empty"), r"index\.json does not exist; it is written by `avdistill experts`"),
-        (("--experts", "none"), r"index\.json does not exist; it is written by `avdistill experts`"),
+        (
+            ("--experts", "empty"),
+            r"index\.json does not exist; it is written by `avdistill experts`",
+        ),
+        (
+            ("--experts", "none"),
+            r"index\.json does not exist; it is written by `avdistill experts`",
+        ),
         (("--device", "cuda:77"), r"--device cuda:77: .*; take cpu, cuda or auto"),
         (("--device", "abacus"), r"--device abacus: .*; take cpu, cuda or auto"),
     ],
 )
 def test_other_bad_input_is_one_line(
-    more: tuple[str, str], said: str, toy_data: Path, bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    more: tuple[str, str],
+    said: str,
+    toy_data: Path,
+    bad: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     option, value = more
     given = str(bad / value) if option == "--experts" else value
     with nothing_new(bad):
-        assert re.search(said, refused(command("idm", toy_data, bad / "out", option, given), capsys, monkeypatch))
+        assert re.search(
+            said, refused(command("idm", toy_data, bad / "out", option, given), capsys, monkeypatch)
+        )
 
 
 def test_a_dry_run_writes_nothing(
-    toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    toy_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["avdistill", *command("dm", toy_data, tmp_path / "out", "--dry-run", "--device", "cpu")])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["avdistill", *command("dm", toy_data, tmp_path / "out", "--dry-run", "--device", "cpu")],
+    )
     with nothing_new(tmp_path), nothing_new(toy_data), pytest.raises(SystemExit) as ended:
         cli.main()
     said = capsys.readouterr()

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pipeline.cpu import _kernels, blocks, layer_by_layer
-from pipeline.errors import CellError
-from pipeline.networks.convnet import Halved, Network
+from pipeline.core.errors import CellError
+from pipeline.models.kernels.cpu import _kernels, blocks, layer_by_layer
+from pipeline.models.networks.convnet import Halved, Network
 
 # Winograd's rounding, of the maps' deviation; directly it is a tenth of that.
 ROUNDED = 1e-4
@@ -50,11 +50,19 @@ def test_a_block_is_its_layers(
     x = torch.randn(3, channels, high, wide)
     expected = layers.double()(x.double())
     found = blocks.block(x.requires_grad_(moving), [*layers.float()])
-    assert found.shape == expected.shape and found.requires_grad == moving and apart(found, expected) < ROUNDED
+    assert (
+        found.shape == expected.shape
+        and found.requires_grad == moving
+        and apart(found, expected) < ROUNDED
+    )
 
 
-@pytest.mark.parametrize(("high", "wide", "grid"), [(12, 10, None), (13, 9, None), (14, 14, 7), (13, 9, 4)])
-def test_slopes_of_norm_and_pool_are_those_of_the_layers(high: int, wide: int, grid: int | None) -> None:
+@pytest.mark.parametrize(
+    ("high", "wide", "grid"), [(12, 10, None), (13, 9, None), (14, 14, 7), (13, 9, 4)]
+)
+def test_slopes_of_norm_and_pool_are_those_of_the_layers(
+    high: int, wide: int, grid: int | None
+) -> None:
     layers = convnet_block(3, 32, 1, grid)[1:]
     maps = torch.randn(3, 32, high, wide)
     here = maps.double().requires_grad_()
@@ -63,14 +71,26 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(high: int, wide: int, g
     expected.backward(slope)
     affine_slopes = layers[0].weight.grad, layers[0].bias.grad
     layers = layers.float().requires_grad_(False)
-    maps, slope, moments = maps.movedim(1, -1).contiguous(), slope.float().movedim(1, -1).contiguous(), np.empty((3, 4, 32), "f4")
+    maps, slope, moments = (
+        maps.movedim(1, -1).contiguous(),
+        slope.float().movedim(1, -1).contiguous(),
+        np.empty((3, 4, 32), "f4"),
+    )
     affine = (layers[0].weight.numpy(), layers[0].bias.numpy(), np.float32(layers[0].eps))
     _kernels.settle(maps.numpy(), (high, wide), *affine, moments)
     found, sums = torch.full((3, high + 2, wide + 2, 32), torch.nan), torch.empty(3, 2, 32)
     windows = [blocks._windows(side, layers[2]) for side in (high, wide)]
-    _kernels.slopes(maps.numpy(), (high, wide), moments, slope.numpy(), *windows, 1, found.numpy(), sums.numpy())
-    assert apart(found[:, 1:-1, 1:-1].movedim(-1, 1), here.grad) < ROUNDED and found[:, [0, -1]].eq(0).all()
-    assert all(apart(ours, theirs) < ROUNDED for ours, theirs in zip(sums.sum(0), affine_slopes, strict=True))
+    _kernels.slopes(
+        maps.numpy(), (high, wide), moments, slope.numpy(), *windows, 1, found.numpy(), sums.numpy()
+    )
+    assert (
+        apart(found[:, 1:-1, 1:-1].movedim(-1, 1), here.grad) < ROUNDED
+        and found[:, [0, -1]].eq(0).all()
+    )
+    assert all(
+        apart(ours, theirs) < ROUNDED
+        for ours, theirs in zip(sums.sum(0), affine_slopes, strict=True)
+    )
 
 
 @pytest.mark.parametrize(SHAPES, BLOCKS)
@@ -78,13 +98,20 @@ def test_slopes_of_a_convolution_are_those_of_its_layer(
     channels: int, width: int, high: int, wide: int, padding: int, grid: int | None
 ) -> None:
     weight = convnet_block(channels, width, padding, grid)[0].weight
-    here, there = torch.randn(3, channels, high, wide).double().requires_grad_(), weight.double().requires_grad_()
+    here, there = (
+        torch.randn(3, channels, high, wide).double().requires_grad_(),
+        weight.double().requires_grad_(),
+    )
     maps = F.conv2d(here, there, padding=padding)
     slope = torch.randn_like(maps)
     maps.backward(slope)
-    own = (blocks._Direct if channels <= blocks.FEW else blocks._Tiled)(weight, padding, (high, wide))
+    own = (blocks._Direct if channels <= blocks.FEW else blocks._Tiled)(
+        weight, padding, (high, wide)
+    )
     blank = own.blank(3).zero_()
-    blank[:, own.edge : own.edge + own.size[0], own.edge : own.edge + own.size[1]] = slope.movedim(1, -1)
+    blank[:, own.edge : own.edge + own.size[0], own.edge : own.edge + own.size[1]] = slope.movedim(
+        1, -1
+    )
     learnt = own.taps(own.learnt(here.detach().float(), blank))
     assert apart(own.back(blank), here.grad) < ROUNDED and apart(learnt, there.grad) < ROUNDED
 
@@ -110,9 +137,17 @@ def test_weights_learn_what_they_learn_from_the_layers(
     channels: int, width: int, high: int, wide: int, padding: int, grid: int | None
 ) -> None:
     """Where rounding opens or closes a ReLU a slope is another, hence the bound."""
-    layers, x = convnet_block(channels, width, padding, grid).requires_grad_(), torch.randn(3, channels, high, wide)
-    found, expected = (gradients(own, x.to(kind)) for own, kind in ((layers, torch.float32), (deepcopy(layers), torch.float64)))
-    assert all(apart(found[name], expected[name]) < 1e-2 for name in ("0.weight", "1.weight", "1.bias"))
+    layers, x = (
+        convnet_block(channels, width, padding, grid).requires_grad_(),
+        torch.randn(3, channels, high, wide),
+    )
+    found, expected = (
+        gradients(own, x.to(kind))
+        for own, kind in ((layers, torch.float32), (deepcopy(layers), torch.float64))
+    )
+    assert all(
+        apart(found[name], expected[name]) < 1e-2 for name in ("0.weight", "1.weight", "1.bias")
+    )
     # What the norm takes away again: all but nothing in float64.
     assert found["0.bias"].eq(0).all() and expected["0.bias"].abs().max() < 1e-9
 
@@ -121,15 +156,23 @@ def gradients(layers: nn.Sequential, x: Tensor) -> dict[str, Tensor]:
     """Of each weight, in the precision of x."""
     layers.to(x.dtype).zero_grad()
     out = blocks.block(x, [*layers])
-    (out * torch.linspace(-1, 1, out[0].numel(), dtype=x.dtype).reshape(out.shape[1:])).sum().backward()
+    (
+        out * torch.linspace(-1, 1, out[0].numel(), dtype=x.dtype).reshape(out.shape[1:])
+    ).sum().backward()
     return {name: values.grad.clone() for name, values in layers.named_parameters()}
 
 
 @pytest.mark.parametrize("channels", [3, 32])
 def test_gradients_have_gradients(channels: int) -> None:
     """As gradient matching asks for them: of the weights' gradient with regard to what was seen."""
-    layers, x = convnet_block(channels, 32, 1, None).requires_grad_(), torch.randn(2, channels, 8, 8)
-    found, expected = (of_gradients(deepcopy(layers).to(kind), x.to(kind)) for kind in (torch.float32, torch.float64))
+    layers, x = (
+        convnet_block(channels, 32, 1, None).requires_grad_(),
+        torch.randn(2, channels, 8, 8),
+    )
+    found, expected = (
+        of_gradients(deepcopy(layers).to(kind), x.to(kind))
+        for kind in (torch.float32, torch.float64)
+    )
     assert apart(found, expected) < 1e-2
 
 
@@ -157,12 +200,18 @@ def test_one_may_ask_for_the_layers() -> None:
 
 def of_gradients(layers: nn.Sequential, x: Tensor) -> Tensor:
     x = x.clone().requires_grad_()
-    first = torch.autograd.grad(blocks.block(x, [*layers]).square().sum(), [*layers.parameters()], create_graph=True)
+    first = torch.autograd.grad(
+        blocks.block(x, [*layers]).square().sum(), [*layers.parameters()], create_graph=True
+    )
     return torch.autograd.grad(sum(values.square().sum() for values in first), x)[0]
 
 
-@pytest.mark.parametrize(("channels", "width", "padding"), [(3, 12, 1), (3, 48, 1), (20, 32, 1), (32, 32, 3)])
-def test_shapes_that_no_kernel_takes_are_computed_layer_by_layer(channels: int, width: int, padding: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "width", "padding"), [(3, 12, 1), (3, 48, 1), (20, 32, 1), (32, 32, 3)]
+)
+def test_shapes_that_no_kernel_takes_are_computed_layer_by_layer(
+    channels: int, width: int, padding: int
+) -> None:
     layers, x = convnet_block(channels, width, padding, None), torch.randn(2, channels, 8, 8)
     assert torch.equal(blocks.block(x, [*layers]), layers(x))
 

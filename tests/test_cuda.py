@@ -12,23 +12,30 @@ from conftest import CPU, toy_real
 from test_plugins import built, materials
 from test_training import RECIPE, assert_same, doubled, student
 
-from pipeline import training
-from pipeline.checkpoint import Checkpoint
-from pipeline.descent import Outcome
-from pipeline.materials import Machine
-from pipeline.networks.convnet import Network
-from pipeline.streams import stream
-from pipeline.training import silent
+from pipeline.core.checkpoints import Checkpoint
+from pipeline.core.rng import stream
+from pipeline.distillation.inputs import Machine
+from pipeline.distillation.optimise import Outcome
+from pipeline.models.networks.convnet import Network
+from pipeline.training import instances, loop
+from pipeline.training.loop import silent
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CUDA = torch.device("cuda")
 # Wide enough for the fused blocks.
-NETWORKS = {"convnet": Network(width=16, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3})}
-EVERY = {"frame": ("color", "crop", "cutout", "flip", "scale", "rotate"), "logmel": ("shift", "gain", "mask_time", "mask_mel")}
+NETWORKS = {
+    "convnet": Network(
+        width=16, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}
+    )
+}
+EVERY = {
+    "frame": ("color", "crop", "cutout", "flip", "scale", "rotate"),
+    "logmel": ("shift", "gain", "mask_time", "mask_mel"),
+}
 
 
 def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any) -> Outcome:
-    distiller = dataclasses.replace(built("distillers", method), steps=steps)
+    distiller = dataclasses.replace(built("method", method), steps=steps)
     if hasattr(distiller, "augment"):
         distiller = dataclasses.replace(distiller, augment=EVERY)
     there = Machine(**{"device": device, "report": silent, **machine})
@@ -54,16 +61,18 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(method: str, tmp_p
         distilled(method, CUDA, report=stop, checkpoint=kept)
     resumed = distilled(method, CUDA, checkpoint=kept)
     assert resumed.losses == whole.losses
-    assert all(torch.equal(rows, whole.synthetic.rows[m]) for m, rows in resumed.synthetic.rows.items())
+    assert all(
+        torch.equal(rows, whole.synthetic.rows[m]) for m, rows in resumed.synthetic.rows.items()
+    )
 
 
 @pytest.mark.parametrize("head", ["ensemble", "attention"])
 def test_recorded_steps_teach_what_single_ones_do(head: str) -> None:
     """In float64, over enough steps that those of both sizes of batch are replayed."""
     recipe = dataclasses.replace(RECIPE, steps=20)
-    sets = [doubled(training.whole(toy_real(seed=seed), CUDA)) for seed in (0, 3)]
+    sets = [doubled(instances.whole(toy_real(seed=seed), CUDA)) for seed in (0, 3)]
     alone, together = ([student(i, head).to(CUDA) for i in range(2)] for _ in range(2))
     for i, module in enumerate(alone):
-        training.fit(module, sets[i], recipe, stream("b", i), CUDA)
-    training.fit_stacked(together, sets, recipe, [stream("b", i) for i in range(2)], CUDA)
+        loop.fit(module, sets[i], recipe, stream("b", i), CUDA)
+    loop.fit_stacked(together, sets, recipe, [stream("b", i) for i in range(2)], CUDA)
     assert_same(alone, together)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_plugins import built, distilled, materials, rankings
 
-from pipeline import matching
-from pipeline.distillers._chosen import form
-from pipeline.distillers.jcf import Candidate
-from pipeline.errors import CellError, PluginError
-from pipeline.formation import split
-from pipeline.matching import Seen
-from pipeline.streams import stream
+from pipeline.core.errors import CellError, PluginError
+from pipeline.core.rng import stream
+from pipeline.distillation import distribution_matching as matching
+from pipeline.distillation.distribution_matching import Seen
+from pipeline.distillation.methods._selection import form
+from pipeline.distillation.methods.jcf import Candidate
+from pipeline.training.formation import split
 
 
 def seen(seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: int = 3) -> Seen:
@@ -27,8 +27,12 @@ def seen(seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: in
         m: torch.randn(classes * each, width, generator=numbers, dtype=torch.float64)
         for m, width in zip(("frame", "logmel"), widths, strict=True)
     }
-    head = built("heads", "ensemble").build({m: f.shape[1] for m, f in features.items()}, classes, torch.Generator().manual_seed(1))
-    return Seen(features=features, sizes=(each,) * classes, labels=tuple(range(classes)), head=head.double())
+    head = built("head", "ensemble").build(
+        {m: f.shape[1] for m, f in features.items()}, classes, torch.Generator().manual_seed(1)
+    )
+    return Seen(
+        features=features, sizes=(each,) * classes, labels=tuple(range(classes)), head=head.double()
+    )
 
 
 def streams(name: str) -> torch.Generator:
@@ -36,17 +40,19 @@ def streams(name: str) -> torch.Generator:
 
 
 def loss_of(method: str, real: Seen, synthetic: Seen) -> float:
-    return built("distillers", method).loss(real, synthetic, streams).item()
+    return built("method", method).loss(real, synthetic, streams).item()
 
 
 @given(seed=st.integers(0, 10_000))
 def test_avdd_at_the_published_weights_is_21_times_dm(seed: int) -> None:
     real, synthetic = seen(seed), seen(seed + 1)
-    assert loss_of("avdd", real, synthetic) == pytest.approx(21 * loss_of("dm", real, synthetic), rel=1e-12)
+    assert loss_of("avdd", real, synthetic) == pytest.approx(
+        21 * loss_of("dm", real, synthetic), rel=1e-12
+    )
 
 
 def test_avdd_at_unequal_weights_couples_the_modalities() -> None:
-    avdd = dataclasses.replace(built("distillers", "avdd"), weight_gap=0.0)
+    avdd = dataclasses.replace(built("method", "avdd"), weight_gap=0.0)
     real, synthetic = seen(0), seen(1)
     a, v = (real.means()[m] - synthetic.means()[m] for m in ("logmel", "frame"))
     expected = 11 * (a.square().sum() + v.square().sum()) + 20 * (a * v).sum()
@@ -55,8 +61,10 @@ def test_avdd_at_unequal_weights_couples_the_modalities() -> None:
 
 def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
     rates = {"frame": (0.001,), "logmel": (0.001,)}
-    avdd = dataclasses.replace(built("distillers", "avdd"), rates=rates)
-    dm = dataclasses.replace(built("distillers", "dm"), rates={m: (21 * r[0],) for m, r in rates.items()})
+    avdd = dataclasses.replace(built("method", "avdd"), rates=rates)
+    dm = dataclasses.replace(
+        built("method", "dm"), rates={m: (21 * r[0],) for m, r in rates.items()}
+    )
     one, other = (distilled(method).rows for method in (avdd, dm))
     start = form(toy_real(), rankings()["herding"].best, 1, dm.formation).rows
     for modality in one:
@@ -71,21 +79,37 @@ MATCHED = ["avdd", "cross", "dm", "idm", "jcf", "m3d"]
 
 @pytest.mark.parametrize(
     ("ipc", "tried", "expected"),
-    [(1, 2, [(4, 4), (2, 2)]), (1, 3, [(4, 4), (2, 2), (1, 1)]), (2, 2, [(2, 2), (1, 1)]), (16, 3, [(1, 1)]), (17, 3, [(1, 1)])],
+    [
+        (1, 2, [(4, 4), (2, 2)]),
+        (1, 3, [(4, 4), (2, 2), (1, 1)]),
+        (2, 2, [(2, 2), (1, 1)]),
+        (16, 3, [(1, 1)]),
+        (17, 3, [(1, 1)]),
+    ],
 )
-def test_jcf_tries_its_first_candidates_that_fit(ipc: int, tried: int, expected: list[tuple[int, int]]) -> None:
+def test_jcf_tries_its_first_candidates_that_fit(
+    ipc: int, tried: int, expected: list[tuple[int, int]]
+) -> None:
     grids = [{"frame": grid, "logmel": (1, 1)} for grid in ((4, 4), (2, 2), (1, 1))]
-    own = Candidate(rates={"frame": 1.0, "logmel": 1.0}, formation=grids[0], temperature={"frame": None, "logmel": None})
+    own = Candidate(
+        rates={"frame": 1.0, "logmel": 1.0},
+        formation=grids[0],
+        temperature={"frame": None, "logmel": None},
+    )
     others = tuple(dataclasses.replace(own, formation=grid) for grid in grids[1:])
-    method = dataclasses.replace(built("distillers", "jcf"), rates=ONE, formation=grids[0], others=others, tried=tried)
+    method = dataclasses.replace(
+        built("method", "jcf"), rates=ONE, formation=grids[0], others=others, tried=tried
+    )
     given = dataclasses.replace(materials(), real=toy_real(16))
     assert [variant.formation["frame"] for variant in method.variants(given, ipc)] == expected
 
 
 @pytest.mark.parametrize("method", sorted({*MATCHED} - {"cross"}))
 def test_the_distance_of_equal_sets_is_zero(method: str) -> None:
-    distiller = built("distillers", method)
-    alone = dataclasses.replace(distiller, weight=0.0) if hasattr(distiller, "weight") else distiller
+    distiller = built("method", method)
+    alone = (
+        dataclasses.replace(distiller, weight=0.0) if hasattr(distiller, "weight") else distiller
+    )
     # jcf smooths its root: sqrt(1e-8) for each of three classes.
     assert alone.loss(seen(0), seen(0), streams).item() == pytest.approx(0, abs=4e-4)
 
@@ -98,12 +122,12 @@ def test_the_loss_of_other_sets_is_not(method: str) -> None:
 def test_avdd_refuses_one_modality_and_names_dm() -> None:
     alone = dataclasses.replace(seen(0), features={"frame": seen(0).features["frame"]})
     with pytest.raises(CellError, match="use dm for one"):
-        built("distillers", "avdd").loss(alone, alone, streams)
+        built("method", "avdd").loss(alone, alone, streams)
 
 
 def test_avdd_refuses_unequal_widths() -> None:
     with pytest.raises(CellError, match="found widths 5 and 7"):
-        built("distillers", "avdd").loss(seen(0, (7, 5)), seen(1, (7, 5)), streams)
+        built("method", "avdd").loss(seen(0, (7, 5)), seen(1, (7, 5)), streams)
 
 
 def shuffled(side: Seen, order: list[int]) -> Seen:
@@ -131,10 +155,14 @@ def test_the_loss_does_not_depend_on_the_order_of_samples(method: str, order: li
 
 @pytest.mark.parametrize("method", MATCHED)
 def test_gradients_agree_with_finite_differences(method: str) -> None:
-    real, synthetic, distiller = seen(0), seen(1), built("distillers", method)
+    real, synthetic, distiller = seen(0), seen(1), built("method", method)
 
     def of(frame: torch.Tensor, logmel: torch.Tensor) -> torch.Tensor:
-        return distiller.loss(real, dataclasses.replace(synthetic, features={"frame": frame, "logmel": logmel}), streams)
+        return distiller.loss(
+            real,
+            dataclasses.replace(synthetic, features={"frame": frame, "logmel": logmel}),
+            streams,
+        )
 
     leaves = [synthetic.features[m].clone().requires_grad_() for m in ("frame", "logmel")]
     assert torch.autograd.gradcheck(of, leaves, atol=1e-6)
@@ -142,31 +170,37 @@ def test_gradients_agree_with_finite_differences(method: str) -> None:
 
 def test_too_high_an_ipc_names_the_largest_that_fits() -> None:
     with pytest.raises(
-        CellError, match="ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; the largest ipc that fits is 3"
+        CellError,
+        match="ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; the largest ipc that fits is 3",
     ):
-        distilled(built("distillers", "dm"), ipc=4)
+        distilled(built("method", "dm"), ipc=4)
 
 
 def test_a_ranking_of_other_samples_is_refused() -> None:
     other = dataclasses.replace(toy_real(), keys=tuple(f"other_{i:04d}" for i in range(24)))
     with pytest.raises(CellError, match="the ranking is of other samples"):
-        distilled(built("distillers", "dm"), real=other)
+        distilled(built("method", "dm"), real=other)
 
 
 def test_a_modality_without_a_value_is_named() -> None:
-    dm = dataclasses.replace(built("distillers", "dm"), augment={"frame": ()})
-    with pytest.raises(PluginError, match="no list of augmentations named 'logmel' was given; there are frame"):
+    dm = dataclasses.replace(built("method", "dm"), augment={"frame": ()})
+    with pytest.raises(
+        PluginError, match="no list of augmentations named 'logmel' was given; there are frame"
+    ):
         distilled(dm)
 
 
 def test_no_instance_is_no_set() -> None:
     with pytest.raises(CellError, match="ipc is 0; expected 1 or more"):
-        distilled(built("distillers", "random"), ipc=0)
+        distilled(built("method", "random"), ipc=0)
 
 
 def test_a_start_that_was_not_given_is_named() -> None:
-    dm = dataclasses.replace(built("distillers", "dm"), start="nearest")
-    with pytest.raises(CellError, match=r"no coreset named 'nearest' .* herding, .*random; add nearest to grid\.selectors and run"):
+    dm = dataclasses.replace(built("method", "dm"), start="nearest")
+    with pytest.raises(
+        CellError,
+        match=r"no coreset named 'nearest' .* herding, .*random; add nearest to grid\.selectors and run",
+    ):
         distilled(dm)
 
 
@@ -193,16 +227,18 @@ def test_a_piece_is_the_same_sample_in_both_modalities() -> None:
 
 def test_random_differs_by_seed_and_herding_does_not() -> None:
     def keys(method: str, seed: int) -> tuple[str, ...]:
-        return distilled(built("distillers", method), ipc=2, seed=seed).source_key
+        return distilled(built("method", method), ipc=2, seed=seed).source_key
 
     assert keys("random", 0) != keys("random", 1)
     assert keys("herding", 0) == keys("herding", 1)
 
 
 @pytest.mark.parametrize("method", MATCHED)
-def test_classes_taken_together_or_apart_give_the_same_step(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_taken_together_or_apart_give_the_same_step(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def rows() -> dict[str, torch.Tensor]:
-        return distilled(built("distillers", method)).rows
+        return distilled(built("method", method)).rows
 
     together = rows()
     monkeypatch.setitem(matching.PASS_PIXELS, "cpu", 1)

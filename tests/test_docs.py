@@ -11,14 +11,16 @@ import pytest
 from conftest import ROOT
 from test_artifact import FULL, toy_synthetic
 
-from pipeline import plugins
 from pipeline.artifact import write_artifact
+from pipeline.core import plugins
 from stages import cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_reading_example_gives_raw_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reading_example_gives_raw_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synthetic = toy_synthetic()
     write_artifact(tmp_path / "seed0.h5", synthetic, FULL)
     monkeypatch.chdir(tmp_path)
@@ -32,7 +34,9 @@ def test_the_reading_example_gives_raw_values(tmp_path: Path, monkeypatch: pytes
 
 
 def test_every_command_is_in_the_readme() -> None:
-    assert set(re.findall(r"^avdistill ([\w-]+) +(?:[A-Z]|--)", README, re.MULTILINE)) == set(cli.STAGES)
+    assert set(re.findall(r"^avdistill ([\w-]+) +(?:[A-Z]|--)", README, re.MULTILINE)) == set(
+        cli.STAGES
+    )
 
 
 def test_every_module_is_in_the_readme() -> None:
@@ -51,15 +55,19 @@ def test_every_module_is_in_the_readme() -> None:
         "selectors",
     ):
         line = next(line for line in README.splitlines() if line.startswith(f"  {kind}/"))
-        assert set(line.split()[1:]) == {path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")}
+        assert set(line.split()[1:]) == {
+            path.name for path in (ROOT / "pipeline" / kind).glob("[!_]*.py")
+        }
 
 
 def test_every_adapter_has_a_section() -> None:
-    headings = re.findall(r"^## (\w+)", (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(headings) == plugins.names("datasets")
+    headings = re.findall(
+        r"^## (\w+)", (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(headings) == plugins.names("adapter")
 
 
-@pytest.mark.parametrize("name", [name for name in plugins.names("datasets") if name != "folder"])
+@pytest.mark.parametrize("name", [name for name in plugins.names("adapter") if name != "folder"])
 def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
     source = importlib.import_module(f"pipeline.datasets.{name}").SOURCE
     line = f"| {name} | {source.name} | {source.licence} | {source.citation} |"

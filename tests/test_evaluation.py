@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 from test_artifact import toy_synthetic
 from test_plugins import built, materials, toy_bench
 
-from pipeline import evaluation, training
-from pipeline.crowd import Lesson
-from pipeline.errors import ArtifactError, ParamsError, ShardError
+from pipeline import evaluation
+from pipeline.core.errors import ArtifactError, ParamsError, ShardError
+from pipeline.core.records import RealSet
 from pipeline.evaluation import Budget, Evaluate, Measure, Plane, Protocols
-from pipeline.records import RealSet
-from pipeline.tasks import _embeddings
-from pipeline.tasks.shuffle import _shuffled
-from pipeline.training import AudioVisual
-from stages._bench import Means
+from pipeline.evaluation.setup import Means
+from pipeline.evaluation.tasks import _embeddings
+from pipeline.evaluation.tasks.shuffle import _shuffled
+from pipeline.models.model import AudioVisual
+from pipeline.training import instances as training
+from pipeline.training.students import Lesson
 
 SETTINGS = values().build("evaluate", Evaluate)
 BUDGET = dataclasses.replace(SETTINGS.protocols.budget, steps=4, trials=3)
-RECOGNITION = built("tasks", "recognition")
+RECOGNITION = built("task", "recognition")
 TOY = training.decoded(toy_synthetic(), CPU)
 
 
@@ -58,8 +59,10 @@ def test_choices_take_no_test_split() -> None:
     bench = toy_bench()
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
-    variants = built("distillers", "dm").variants(materials(), 1)
-    picks, spent = evaluation.tuned(variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val)
+    variants = built("method", "dm").variants(materials(), 1)
+    picks, spent = evaluation.tuned(
+        variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val
+    )
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 
 
@@ -70,10 +73,15 @@ def test_other_test_rows_and_labels_change_no_choice(task: str) -> None:
     other = toy_real(6, seed=7)
     other = dataclasses.replace(other, label=1 - other.label)
     one, two = (
-        built("tasks", task).score([TOY], BUDGET, 0, toy_bench(test=split, head=heads.get(task, "ensemble")))
+        built("task", task).score(
+            [TOY], BUDGET, 0, toy_bench(test=split, head=heads.get(task, "ensemble"))
+        )
         for split in (test, other)
     )
-    assert len(one.trials) == 3 * len(BUDGET.stops) and (one.chosen, one.trials) == (two.chosen, two.trials)
+    assert len(one.trials) == 3 * len(BUDGET.stops) and (one.chosen, one.trials) == (
+        two.chosen,
+        two.trials,
+    )
 
 
 def test_a_modality_that_stops_early_learns_no_further() -> None:
@@ -86,7 +94,11 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
         return {name: values.clone() for name, values in module.state_dict().items()}
 
     def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], modality: str) -> bool:
-        return all(torch.equal(values, other[name]) for name, values in one.items() if f".{modality}." in name)
+        return all(
+            torch.equal(values, other[name])
+            for name, values in one.items()
+            if f".{modality}." in name
+        )
 
     half, end = crew.watched([Lesson(data=TOY, recipe=early, name=("s",))], weights, (0.5, 1.0))[0]
     assert same(half, end, "frame") and not same(half, end, "logmel")
@@ -110,7 +122,9 @@ def test_epochs_are_chosen_with_the_rate() -> None:
 
 def test_turned_test_labels_turn_the_score() -> None:
     test = toy_real(6, seed=2)
-    one, other = (recognised(test=split) for split in (test, dataclasses.replace(test, label=1 - test.label)))
+    one, other = (
+        recognised(test=split) for split in (test, dataclasses.replace(test, label=1 - test.label))
+    )
     assert one.runs[0]["accuracy"]["a"] == pytest.approx(1 - other.runs[0]["accuracy"]["a"])
 
 
@@ -130,8 +144,13 @@ def test_every_row_has_the_same_number_of_trials(spent: int) -> None:
 def test_the_published_protocol_has_the_published_steps() -> None:
     (recipe,) = SETTINGS.protocols.avdd.recipes(40, 0)
     assert recipe.steps == 60
-    assert [recipe.schedule(epoch / 30) for epoch in (0, 10, 11, 20, 21, 29)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    assert (recipe.rates, set(recipe.head_rates.values())) == ({"frame": 1e-4, "logmel": 1e-3}, {1e-3})
+    assert [recipe.schedule(epoch / 30) for epoch in (0, 10, 11, 20, 21, 29)] == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01, 0.01]
+    )
+    assert (recipe.rates, set(recipe.head_rates.values())) == (
+        {"frame": 1e-4, "logmel": 1e-3},
+        {1e-3},
+    )
 
 
 def test_scores_repeat_and_count_their_runs() -> None:
@@ -155,7 +174,9 @@ def test_confusions_and_right_windows_add_up_to_the_accuracy() -> None:
     confusion = torch.tensor(scores.details["confusion"][view])
     assert confusion.sum(1).tolist() == [2 * 6, 2 * 6]  # two runs
     right = [sum(run) for run in scores.details["right"][view]]
-    assert [share / len(test) for share in right] == pytest.approx([run["accuracy"][view] for run in scores.runs])
+    assert [share / len(test) for share in right] == pytest.approx(
+        [run["accuracy"][view] for run in scores.runs]
+    )
     assert confusion.diagonal().sum().item() == sum(right)
 
 
@@ -168,8 +189,12 @@ def test_the_interval_resamples_source_clips() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=8))
-def test_the_mean_is_of_windows_and_inside_its_interval_when_all_clips_agree(clips: list[tuple[int, int]]) -> None:
-    right, windows = (torch.tensor(column, dtype=torch.float64) for column in zip(*clips, strict=True))
+def test_the_mean_is_of_windows_and_inside_its_interval_when_all_clips_agree(
+    clips: list[tuple[int, int]],
+) -> None:
+    right, windows = (
+        torch.tensor(column, dtype=torch.float64) for column in zip(*clips, strict=True)
+    )
     summary = evaluation.summarised([(right.minimum(windows), windows)], 1, 50)
     assert summary["mean"] == pytest.approx((right.minimum(windows).sum() / windows.sum()).item())
     certain = evaluation.summarised([(windows, windows)], 1, 50)
@@ -180,20 +205,29 @@ def test_a_vote_counts_clips_and_accuracy_windows() -> None:
     """A clip of three windows, two of them right, and one of a single wrong window."""
     probabilities = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
     label, clip = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 1])
-    assert [x.tolist() for x in built("metrics", "accuracy").per_clip(probabilities, label, clip)] == [[2, 0], [3, 1]]
-    assert [x.tolist() for x in built("metrics", "vote").per_clip(probabilities, label, clip)] == [[1, 0], [1, 1]]
+    assert [
+        x.tolist() for x in built("metric", "accuracy").per_clip(probabilities, label, clip)
+    ] == [[2, 0], [3, 1]]
+    assert [x.tolist() for x in built("metric", "vote").per_clip(probabilities, label, clip)] == [
+        [1, 0],
+        [1, 1],
+    ]
 
 
 def test_top5_is_the_five_best() -> None:
     probabilities = torch.arange(8.0).repeat(2, 1)
-    sums, _ = built("metrics", "top5").per_clip(probabilities, torch.tensor([3, 2]), torch.tensor([0, 1]))
+    sums, _ = built("metric", "top5").per_clip(
+        probabilities, torch.tensor([3, 2]), torch.tensor([0, 1])
+    )
     assert sums.tolist() == [1, 0]
 
 
 def test_one_modality_has_one_view() -> None:
     real = toy_real()
     deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
-    scores = RECOGNITION.score([training.whole(deaf, CPU)], BUDGET, 0, toy_bench(val=deaf, test=deaf))
+    scores = RECOGNITION.score(
+        [training.whole(deaf, CPU)], BUDGET, 0, toy_bench(val=deaf, test=deaf)
+    )
     assert set(scores.metrics["accuracy"]) == {"v"}
 
 
@@ -207,15 +241,23 @@ def test_a_head_that_joins_has_the_joint_view_and_one_choice(head: str) -> None:
 @pytest.mark.parametrize(
     ("measure", "told"),
     [
-        ("protocol: budget, network: convnet, head: ensemble, task: retrieval", "takes vectors, the head gives classes"),
-        ("protocol: budget, network: convnet, head: contrastive, task: dropout", "takes classes, the head gives vectors"),
+        (
+            "protocol: budget, network: convnet, head: ensemble, task: retrieval",
+            "takes vectors, the head gives classes",
+        ),
+        (
+            "protocol: budget, network: convnet, head: contrastive, task: dropout",
+            "takes classes, the head gives vectors",
+        ),
         (
             "protocol: avdd, network: convnet, head: ensemble, task: ranking",
             "the task tries learning rates, which that protocol fixes",
         ),
     ],
 )
-def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(measure: str, told: str) -> None:
+def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(
+    measure: str, told: str
+) -> None:
     headline = "{protocol: budget, network: convnet, head: ensemble, task: recognition}"
     with pytest.raises(ParamsError, match=told):
         Means.of(values(f"evaluate.run=[{headline}, {{{measure}}}]"))
@@ -223,7 +265,11 @@ def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(mea
 
 def test_a_headline_is_recognition_and_has_accuracy() -> None:
     with pytest.raises(ParamsError, match="run begins with task retrieval"):
-        Means.of(values("evaluate.run=[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"))
+        Means.of(
+            values(
+                "evaluate.run=[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"
+            )
+        )
     with pytest.raises(ParamsError, match="metrics are top5; accuracy is always one of them"):
         Means.of(values("evaluate.metrics=[top5]"))
 
@@ -233,7 +279,7 @@ def test_a_task_of_two_modalities_is_refused_where_there_is_one() -> None:
     deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
     measure = Measure(protocol="budget", network="convnet", head="concat", task="dropout")
     with pytest.raises(ParamsError, match="task dropout needs 2 modalities, the shards hold frame"):
-        evaluation.refuse_single(measure, built("tasks", "dropout"), deaf)
+        evaluation.refuse_single(measure, built("task", "dropout"), deaf)
 
 
 def test_vectors_that_are_no_numbers_find_nothing() -> None:
@@ -254,7 +300,9 @@ def test_ranks_are_those_of_sorting(count: int, seed: int) -> None:
 def test_shuffled_instances_have_another_partner_of_their_class() -> None:
     real = toy_real(per_class=2)
     index = torch.arange(len(real))
-    mixed = _shuffled(training.whole(real, CPU), "logmel", torch.Generator().manual_seed(0)).take(index)
+    mixed = _shuffled(training.whole(real, CPU), "logmel", torch.Generator().manual_seed(0)).take(
+        index
+    )
     whole = training.whole(real, CPU).take(index)
     assert torch.equal(mixed["frame"], whole["frame"])
     assert torch.equal(mixed["logmel"], whole["logmel"][[1, 0, 3, 2]])
@@ -277,13 +325,22 @@ def test_clips_that_count_nothing_leave_the_interval_finite() -> None:
 def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:
     real, synthetic = toy_real(), toy_synthetic()
     with pytest.raises(ArtifactError, match="holds the classes class0, class1, the shards x, y"):
-        evaluation.refuse_other_data(synthetic, dataclasses.replace(real, classes=("x", "y")), "seed0.h5")
+        evaluation.refuse_other_data(
+            synthetic, dataclasses.replace(real, classes=("x", "y")), "seed0.h5"
+        )
     alone = dataclasses.replace(synthetic, rows={"frame": synthetic.rows["frame"]})
-    with pytest.raises(ArtifactError, match=r"holds rows of \{'frame': \(1, 3, 8, 8\)\}, the shards .*'logmel': \(1, 8, 8\)"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"holds rows of \{'frame': \(1, 3, 8, 8\)\}, the shards .*'logmel': \(1, 8, 8\)",
+    ):
         evaluation.refuse_other_data(alone, real, "seed0.h5")
     with pytest.raises(ArtifactError, match="preprocessing toy, the shards have other"):
-        evaluation.refuse_other_data(synthetic, dataclasses.replace(real, preprocessing="other"), "seed0.h5")
-    spoilt = dataclasses.replace(synthetic, rows={**synthetic.rows, "frame": synthetic.rows["frame"] / 0})
+        evaluation.refuse_other_data(
+            synthetic, dataclasses.replace(real, preprocessing="other"), "seed0.h5"
+        )
+    spoilt = dataclasses.replace(
+        synthetic, rows={**synthetic.rows, "frame": synthetic.rows["frame"] / 0}
+    )
     with pytest.raises(ArtifactError, match=r"seed0.h5 holds frame rows with NaN"):
         evaluation.refuse_other_data(spoilt, real, "seed0.h5")
 
@@ -291,7 +348,9 @@ def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:
 def test_a_split_that_lacks_a_class_is_refused() -> None:
     real = toy_real()
     with pytest.raises(ShardError, match="the test split holds no window of class1"):
-        evaluation.refuse_absent_classes(dataclasses.replace(real, label=torch.zeros_like(real.label)), "test")
+        evaluation.refuse_absent_classes(
+            dataclasses.replace(real, label=torch.zeros_like(real.label)), "test"
+        )
 
 
 def test_a_class_of_one_window_is_measured() -> None:
@@ -304,8 +363,12 @@ def test_a_class_of_one_window_is_measured() -> None:
         keys=tuple(test.keys[i] for i in rows),
         clips=tuple(test.clips[i] for i in rows),
     )
-    for task, head in (("recognition", "ensemble"), ("retrieval", "contrastive"), ("shuffle", "contrastive")):
-        scores = built("tasks", task).score([TOY], BUDGET, 0, toy_bench(test=few, head=head))
+    for task, head in (
+        ("recognition", "ensemble"),
+        ("retrieval", "contrastive"),
+        ("shuffle", "contrastive"),
+    ):
+        scores = built("task", task).score([TOY], BUDGET, 0, toy_bench(test=few, head=head))
         assert next(iter(next(iter(scores.metrics.values())).values()))["n"] == 2
 
 

@@ -14,22 +14,31 @@ import numpy as np
 import pytest
 from conftest import ROOT, values
 
-from pipeline import shards as store
-from pipeline.decoding import Decode, decode_all, limited, table_of
-from pipeline.engines.local import Engine as Local
-from pipeline.errors import OutputError, ParamsError
-from pipeline.files import only_one
-from pipeline.manifest import absent
+from pipeline.core.errors import OutputError, ParamsError
+from pipeline.core.files import only_one
+from pipeline.core.records import Clip
+from pipeline.datasets.manifest import absent
 from pipeline.media import write_clip
-from pipeline.records import Clip
-from pipeline.training import silent
+from pipeline.shards.decode import Decode, decode_all, limited, table_of
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.shards.index import read_index
+from pipeline.shards.read import _rows, read_shards
+from pipeline.training.loop import silent
 
 DECODE = dataclasses.replace(values().build("decode", Decode), max_reject_fraction=1.0)
 
 
 def clip(path: Path, name: str, label: str, split: str, **changes: Any) -> Clip:
-    given = {"start_s": 0.0, "end_s": None, "group": name, "bytes": path.stat().st_size, "sha256": f"digest of {name}"}
-    return Clip(**{"clip_id": name, "path": str(path), "label": label, "split": split, **given, **changes})
+    given = {
+        "start_s": 0.0,
+        "end_s": None,
+        "group": name,
+        "bytes": path.stat().st_size,
+        "sha256": f"digest of {name}",
+    }
+    return Clip(
+        **{"clip_id": name, "path": str(path), "label": label, "split": split, **given, **changes}
+    )
 
 
 def written(path: Path, seed: int, level: float = 0.3, moving: bool = True, light: int = 0) -> Path:
@@ -52,15 +61,23 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     ]
 
 
-def decoded(clips: list[Clip], out: Path, retry: tuple[str, ...] = (), **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def decoded(
+    clips: list[Clip], out: Path, retry: tuple[str, ...] = (), **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counts, and clip id -> (verdict, reason) of whole clips."""
-    counts = decode_all(clips, out, dataclasses.replace(DECODE, **changes), Local(workers=1), silent, retry)
+    counts = decode_all(
+        clips, out, dataclasses.replace(DECODE, **changes), Local(workers=1), silent, retry
+    )
     with (out / "ledger.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    return counts, {row["clip_id"]: (row["verdict"], row["reason"]) for row in rows if not row["second"]}
+    return counts, {
+        row["clip_id"]: (row["verdict"], row["reason"]) for row in rows if not row["second"]
+    }
 
 
-def test_windows_that_a_filter_takes_are_counted_and_left_out(plain: list[Clip], tmp_path: Path) -> None:
+def test_windows_that_a_filter_takes_are_counted_and_left_out(
+    plain: list[Clip], tmp_path: Path
+) -> None:
     quiet = clip(written(tmp_path / "quiet.mp4", 11, level=1e-5), "quiet", "a", "train")
     still = clip(written(tmp_path / "still.mp4", 12, moving=False), "still", "a", "train")
     black = clip(written(tmp_path / "black.mp4", 13, light=1), "black", "a", "train")
@@ -74,7 +91,7 @@ def test_windows_that_a_filter_takes_are_counted_and_left_out(plain: list[Clip],
         "loud": ("filtered", "clipping"),
     }
     assert counts["windows"] == {"seconds": 10, "ok": 6, "failed": 0, "filtered": 4}
-    assert set(store.read_shards(tmp_path / "out" / "train").clips) == {"traina", "trainb"}
+    assert set(read_shards(tmp_path / "out" / "train").clips) == {"traina", "trainb"}
 
 
 def test_without_filters_nothing_is_left_out(plain: list[Clip], tmp_path: Path) -> None:
@@ -82,32 +99,58 @@ def test_without_filters_nothing_is_left_out(plain: list[Clip], tmp_path: Path) 
     assert decoded([*plain, quiet], tmp_path / "out")[1]["quiet"] == ("ok", "")
 
 
-def test_a_window_carries_its_quality_in_its_sample_and_in_the_ledger(plain: list[Clip], tmp_path: Path) -> None:
+def test_a_window_carries_its_quality_in_its_sample_and_in_the_ledger(
+    plain: list[Clip], tmp_path: Path
+) -> None:
     decoded(plain, tmp_path / "out")
-    (shard,) = [s for s in store.read_index(tmp_path / "out" / "val").shards if s.samples][:1]
-    about = next(iter(store._rows(tmp_path / "out" / "val", shard)))[1]
+    (shard,) = [s for s in read_index(tmp_path / "out" / "val").shards if s.samples][:1]
+    about = next(iter(_rows(tmp_path / "out" / "val", shard)))[1]
     with (tmp_path / "out" / "ledger.csv").open(newline="") as stream:
         row = next(
-            row for row in csv.DictReader(stream) if (row["clip_id"], row["second"]) == (about["clip"], str(about["second"]))
+            row
+            for row in csv.DictReader(stream)
+            if (row["clip_id"], row["second"]) == (about["clip"], str(about["second"]))
         )
-    assert about["quality"].keys() == {"rms_db", "peak", "clipped", "sound_hash", "luma", "contrast", "motion", "frame_hash"}
-    assert {name: str(value) for name, value in about["quality"].items()} == {name: row[name] for name in about["quality"]}
+    assert about["quality"].keys() == {
+        "rms_db",
+        "peak",
+        "clipped",
+        "sound_hash",
+        "luma",
+        "contrast",
+        "motion",
+        "frame_hash",
+    }
+    assert {name: str(value) for name, value in about["quality"].items()} == {
+        name: row[name] for name in about["quality"]
+    }
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1.0, 1.0), (2.0, 1.0), (float("nan"), None), (0.0, float("nan"))])
-def test_a_span_that_is_none_is_a_reason(start: float, end: float | None, plain: list[Clip], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start", "end"), [(-1.0, 1.0), (2.0, 1.0), (float("nan"), None), (0.0, float("nan"))]
+)
+def test_a_span_that_is_none_is_a_reason(
+    start: float, end: float | None, plain: list[Clip], tmp_path: Path
+) -> None:
     bad = dataclasses.replace(plain[0], clip_id="bad", start_s=start, end_s=end)
     assert decoded([*plain, bad], tmp_path / "out")[1]["bad"] == ("failed", "bad_span")
 
 
-def test_a_path_that_leaves_the_manifests_folder_is_not_opened(plain: list[Clip], tmp_path: Path) -> None:
-    bad = dataclasses.replace(plain[0], clip_id="bad", path=str(tmp_path / ".." / Path(plain[0].path).name))
+def test_a_path_that_leaves_the_manifests_folder_is_not_opened(
+    plain: list[Clip], tmp_path: Path
+) -> None:
+    bad = dataclasses.replace(
+        plain[0], clip_id="bad", path=str(tmp_path / ".." / Path(plain[0].path).name)
+    )
     assert decoded([*plain, bad], tmp_path / "out")[1]["bad"] == ("failed", "outside_root")
 
 
 def test_of_duplicates_the_most_held_out_one_stays(plain: list[Clip], tmp_path: Path) -> None:
     test = next(clip for clip in plain if clip.clip_id == "testa")
-    twins = [dataclasses.replace(test, clip_id=name, split=split) for name, split in (("twin1", "train"), ("twin2", "test"))]
+    twins = [
+        dataclasses.replace(test, clip_id=name, split=split)
+        for name, split in (("twin1", "train"), ("twin2", "test"))
+    ]
     counts, fates = decoded([*plain, *twins], tmp_path / "out", drop_duplicates=True)
     assert fates["testa"] == ("ok", "")
     assert fates["twin1"] == fates["twin2"] == ("filtered", "duplicate")
@@ -122,7 +165,12 @@ def test_near_duplicates_across_splits_are_listed(plain: list[Clip], tmp_path: P
     assert counts["leaks"] == {"train-val": 0, "train-test": 1, "val-test": 0}
     with (tmp_path / "out" / "leaks.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)
-    assert (row["clip_id"], row["other_clip_id"], row["frame_bits"], row["sound_bits"]) == ("twin", "testa", "0", "0")
+    assert (row["clip_id"], row["other_clip_id"], row["frame_bits"], row["sound_bits"]) == (
+        "twin",
+        "testa",
+        "0",
+        "0",
+    )
 
 
 def test_the_table_of_windows_adds_up(plain: list[Clip], tmp_path: Path) -> None:
@@ -130,10 +178,12 @@ def test_the_table_of_windows_adds_up(plain: list[Clip], tmp_path: Path) -> None
     counts, _ = decoded([*plain, gone], tmp_path / "out")
     with table_of(tmp_path / "out").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert sum(int(row["count"]) for row in rows if row["verdict"] == "ok") == counts["windows"]["ok"]
-    assert [(row["label"], row["reason"], row["count"]) for row in rows if row["verdict"] == "failed"] == [
-        ("a", "missing_file", "1")
-    ]
+    assert (
+        sum(int(row["count"]) for row in rows if row["verdict"] == "ok") == counts["windows"]["ok"]
+    )
+    assert [
+        (row["label"], row["reason"], row["count"]) for row in rows if row["verdict"] == "failed"
+    ] == [("a", "missing_file", "1")]
 
 
 def test_a_reason_can_be_tried_again(plain: list[Clip], tmp_path: Path) -> None:
@@ -148,7 +198,9 @@ def test_a_reason_can_be_tried_again(plain: list[Clip], tmp_path: Path) -> None:
 
 
 def test_an_unknown_reason_lists_the_known_ones(plain: list[Clip], tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="--retry timout: the ledger knows no such reason; there are no_audio"):
+    with pytest.raises(
+        ParamsError, match="--retry timout: the ledger knows no such reason; there are no_audio"
+    ):
         decoded(plain, tmp_path / "out", ("timout",))
 
 
@@ -158,16 +210,22 @@ def test_a_label_that_a_split_lacks_is_said(plain: list[Clip]) -> None:
 
 
 def test_a_limit_takes_some_of_every_class_and_split(plain: list[Clip]) -> None:
-    many = [dataclasses.replace(clip, clip_id=f"{clip.clip_id}{i}") for clip in plain for i in range(5)]
+    many = [
+        dataclasses.replace(clip, clip_id=f"{clip.clip_id}{i}") for clip in plain for i in range(5)
+    ]
     taken = limited(many, 12)
     assert len(taken) == 12
-    assert {(clip.split, clip.label) for clip in taken} == {(clip.split, clip.label) for clip in plain}
-    assert limited(many, 100) == sorted(many, key=lambda clip: (int(clip.clip_id[-1]), clip.split, clip.label))
+    assert {(clip.split, clip.label) for clip in taken} == {
+        (clip.split, clip.label) for clip in plain
+    }
+    assert limited(many, 100) == sorted(
+        many, key=lambda clip: (int(clip.clip_id[-1]), clip.split, clip.label)
+    )
 
 
 def test_sixteen_bit_samples_come_back(plain: list[Clip], tmp_path: Path) -> None:
     decoded(plain, tmp_path / "out", modalities=("wave",))
-    real = store.read_shards(tmp_path / "out" / "train")
+    real = read_shards(tmp_path / "out" / "train")
     assert real.rows["wave"].shape == (2, 1, 48000)
     assert str(real.rows["wave"].dtype) == "torch.int16"
     assert 3000 < real.rows["wave"].float().std() < 12000
@@ -202,7 +260,9 @@ def test_a_disk_that_fills_up_leaves_no_half_file(plain: list[Clip], tmp_path: P
 
     out, most = tmp_path / "out", 4096
     given = pickle.dumps((plain, DECODE, str(out), most))
-    result = subprocess.run([sys.executable, "-c", FULL], input=given, cwd=ROOT, capture_output=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", FULL], input=given, cwd=ROOT, capture_output=True, check=True
+    )
     assert b"cannot be written (File too large); name another output or make room" in result.stdout
     assert all(path.stat().st_size < most for path in out.rglob("*") if path.is_file())
     assert not [path for path in out.rglob("*") if path.suffix in (".tar", ".part")]

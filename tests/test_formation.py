@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import formation
-from pipeline.errors import CellError
+from pipeline.core.errors import CellError
+from pipeline.training import formation
 
 grids = st.sampled_from([(1, 1), (2, 2), (1, 4), (4, 1), (2, 1)])
 
@@ -21,7 +21,11 @@ def test_flat_pieces_survive_a_round_trip(grid: tuple[int, int], count: int) -> 
 
 
 def test_pieces_are_read_column_by_column() -> None:
-    stored = torch.tensor([[1.0, 3.0], [2.0, 4.0]]).repeat_interleave(2, 0).repeat_interleave(2, 1)[None, None]
+    stored = (
+        torch.tensor([[1.0, 3.0], [2.0, 4.0]])
+        .repeat_interleave(2, 0)
+        .repeat_interleave(2, 1)[None, None]
+    )
     assert formation.split(stored, (2, 2)).mean((1, 2, 3)).tolist() == [1, 2, 3, 4]
 
 
@@ -43,7 +47,10 @@ def test_a_coarser_grid_repeats_its_pieces_in_their_order() -> None:
 
 
 def test_numbers_of_pieces_that_do_not_divide_each_other_are_refused() -> None:
-    with pytest.raises(CellError, match="the 4 of frame do not divide 6; give each modality the same number of them"):
+    with pytest.raises(
+        CellError,
+        match="the 4 of frame do not divide 6; give each modality the same number of them",
+    ):
         formation.pieces({"frame": (2, 2), "logmel": (2, 3)})
 
 
@@ -52,9 +59,17 @@ def test_a_grid_that_does_not_divide_is_refused() -> None:
         formation.join(torch.zeros(4, 1, 9, 8), (2, 2))
 
 
-@given(high=st.integers(1, 20), wide=st.integers(1, 20), taller=st.integers(1, 40), wider=st.integers(1, 40))
+@given(
+    high=st.integers(1, 20),
+    wide=st.integers(1, 20),
+    taller=st.integers(1, 40),
+    wider=st.integers(1, 40),
+)
 def test_resizing_by_lines_is_bilinear(high: int, wide: int, taller: int, wider: int) -> None:
     rows = torch.randn(2, 1, 3, high, wide, generator=torch.Generator().manual_seed(high))
     torch.testing.assert_close(
-        formation.resized_by_lines(rows, taller, wider), formation._resized(rows, taller, wider), atol=1e-5, rtol=1e-5
+        formation.resized_by_lines(rows, taller, wider),
+        formation._resized(rows, taller, wider),
+        atol=1e-5,
+        rtol=1e-5,
     )

@@ -19,11 +19,11 @@ from test_docs import README
 from test_labels import soft
 from torch.utils.data import DataLoader
 
-from pipeline import training
 from pipeline.artifact import Export, faults, read_artifact, write_artifact
-from pipeline.artifact._packing import packed, unpacked
-from pipeline.inspection import page
-from pipeline.records import SyntheticSet
+from pipeline.artifact.inspection import page
+from pipeline.artifact.packing import packed, unpacked
+from pipeline.core.records import SyntheticSet
+from pipeline.training import instances as training
 
 GOLDEN = Path(__file__).parent / "golden"
 # File -> its digest, and the mean of each modality's rows when it was written.
@@ -43,17 +43,24 @@ def test_a_released_file_is_what_it_was(name: str) -> None:
     digest, *means = RELEASED[name]
     read = read_artifact(GOLDEN / name)
     assert read.about["content_digest"].startswith(digest)
-    assert [float(read.columns[m].mean()) for m in ("frame", "logmel")] == pytest.approx(means, abs=1e-4)
+    assert [float(read.columns[m].mean()) for m in ("frame", "logmel")] == pytest.approx(
+        means, abs=1e-4
+    )
     assert not list(faults(read.columns, read.about))
 
 
 def test_a_released_files_soft_labels_and_scores_are_read() -> None:
-    assert set(read_artifact(GOLDEN / "1.0-soft-float16.h5").synthetic.soft_label) == {"frame", "logmel"}
+    assert set(read_artifact(GOLDEN / "1.0-soft-float16.h5").synthetic.soft_label) == {
+        "frame",
+        "logmel",
+    }
     assert "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(GOLDEN / "1.0-scores-uint8.h5")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
-def test_rows_are_stored_as_asked_for_and_come_back_as_float32(storage: str, tmp_path: Path) -> None:
+def test_rows_are_stored_as_asked_for_and_come_back_as_float32(
+    storage: str, tmp_path: Path
+) -> None:
     write_artifact(tmp_path / "seed0.h5", toy_synthetic(), Export(storage=storage))  # type: ignore[arg-type]
     with h5py.File(tmp_path / "seed0.h5") as file:
         assert file["frame"].dtype == file["logmel"].dtype == storage
@@ -82,7 +89,10 @@ def loaded(path: Path, synthetic: SyntheticSet) -> dict[str, torch.Tensor]:
 
 def test_a_loader_gives_what_students_are_taught(tmp_path: Path) -> None:
     made = soft()
-    batch, expected = loaded(tmp_path / "seed0.h5", made), training.decoded(made, torch.device("cpu"))
+    batch, expected = (
+        loaded(tmp_path / "seed0.h5", made),
+        training.decoded(made, torch.device("cpu")),
+    )
     assert torch.equal(batch["label"], expected.label)
     for m, rows in expected.take(torch.arange(len(expected.label))).items():
         assert torch.equal(batch[m], rows)

@@ -14,8 +14,8 @@ import pytest
 from test_artifact import FULL, toy_synthetic
 
 from pipeline.artifact import read_artifact, write_artifact
-from pipeline.errors import ArtifactError
-from pipeline.inspection import Severity, verified
+from pipeline.artifact.inspection import Severity, verified
+from pipeline.core.errors import ArtifactError
 
 MUTATIONS = 3000
 
@@ -44,7 +44,9 @@ def mutated(valid: bytes, number: int) -> bytes:
             b"",
             piece * 2,
         ][int(random.choice([0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5]))]
-    return bytes(content[: int(random.integers(len(content)))] if random.integers(8) == 0 else content)
+    return bytes(
+        content[: int(random.integers(len(content)))] if random.integers(8) == 0 else content
+    )
 
 
 def outcomes(files: list[Path]) -> list[str]:
@@ -64,7 +66,9 @@ def test_every_mutation_is_whole_or_one_error(valid: bytes, tmp_path: Path) -> N
     digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     found = outcomes(files)
     assert len(found) == MUTATIONS and 0 < found.count("whole") < MUTATIONS
-    assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()} == digests
+    assert {
+        path: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()
+    } == digests
 
 
 def without(name: str, **how: Any) -> Callable[[h5py.File], Any]:
@@ -120,8 +124,14 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
     (elsewhere, "frame lies in other files"),
     (virtual, "frame lies in other files"),
     (references, "frame is neither numbers nor text"),
-    (without("frame", shape=(4, 10**12), dtype="f4", chunks=(1, 16)), "frame declares [4, 1000000000000] values of 4 bytes"),
-    (without("frame", shape=(2**31, 2**31), dtype="f4", chunks=(1, 1)), "frame declares [2147483648, 2147483648] values"),
+    (
+        without("frame", shape=(4, 10**12), dtype="f4", chunks=(1, 16)),
+        "frame declares [4, 1000000000000] values of 4 bytes",
+    ),
+    (
+        without("frame", shape=(2**31, 2**31), dtype="f4", chunks=(1, 1)),
+        "frame declares [2147483648, 2147483648] values",
+    ),
     (
         without("frame", shape=(4, 2**26), dtype="f4", chunks=(4, 2**26)),
         "values of 4 bytes for a chunk, expected 64 MiB at most",
@@ -131,9 +141,18 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
     (without("label", data=np.zeros(4, complex)), "label is neither numbers nor text"),
     (without("label", data=np.zeros((1,) * 9)), "label has no rows, or more than 8 dimensions"),
     (lambda file: file.move("label", "../label"), "an entry named '..'"),
-    (lambda file: file.move("label", "la bel"), "an entry named 'la bel', expected letters, digits"),
-    (lambda file: [file.create_dataset(f"x{i}", data=[0] * 4) for i in range(70)], "it holds 74 entries, expected 64 at most"),
-    (lambda file: [file.attrs.create(f"x{i}", i) for i in range(300)], "attributes, expected 256 at most"),
+    (
+        lambda file: file.move("label", "la bel"),
+        "an entry named 'la bel', expected letters, digits",
+    ),
+    (
+        lambda file: [file.create_dataset(f"x{i}", data=[0] * 4) for i in range(70)],
+        "it holds 74 entries, expected 64 at most",
+    ),
+    (
+        lambda file: [file.attrs.create(f"x{i}", i) for i in range(300)],
+        "attributes, expected 256 at most",
+    ),
     (lambda file: file.attrs.create("bulk", "x" * 10**8), "MiB are no rows, expected 16 at most"),
     (lambda file: file.attrs.modify("classes", "[" * 10**5), "was changed since it was written"),
     (lambda file: file.attrs.modify("ipc", 10**18), "was changed since it was written"),

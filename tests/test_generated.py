@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipeline.datasets.generated import EVENTS, Dataset
-from pipeline.errors import ParamsError, SourceError
+from pipeline.core.errors import ParamsError, SourceError
+from pipeline.datasets.adapters.generated import EVENTS, Dataset
 from pipeline.media import Picture, Sound, Track, decode, probe
 
 if TYPE_CHECKING:
-    from pipeline.records import Clip
+    from pipeline.core.records import Clip
 
-TRACKS: dict[str, Track] = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "sound": Sound(rate=16000)}
+TRACKS: dict[str, Track] = {
+    "frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)),
+    "sound": Sound(rate=16000),
+}
 TOY = Dataset(train=2, val=0, test=1, seconds=1.0, pixels=64, fps=12, rate=16000, seed=0, noise=0.3)
 
 
@@ -28,7 +31,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 def read(clip: Clip) -> dict[str, np.ndarray]:
     (second,) = decode(clip, TRACKS, ["decord", "pyav"])
-    return {modality: reading.array for modality, reading in second.readings.items() if reading.array is not None}
+    return {
+        modality: reading.array
+        for modality, reading in second.readings.items()
+        if reading.array is not None
+    }
 
 
 def files(root: Path) -> list[str]:
@@ -37,7 +44,9 @@ def files(root: Path) -> list[str]:
 
 def test_every_split_and_class_has_its_number_of_clips(clips: list[Clip]) -> None:
     found = sorted((clip.split, clip.label) for clip in clips)
-    assert found == sorted([("train", label) for label in EVENTS] * 2 + [("test", label) for label in EVENTS])
+    assert found == sorted(
+        [("train", label) for label in EVENTS] * 2 + [("test", label) for label in EVENTS]
+    )
 
 
 def test_every_clip_is_h264_and_aac(clips: list[Clip]) -> None:
@@ -52,7 +61,9 @@ def test_picture_and_sound_both_last_the_whole_clip(clips: list[Clip]) -> None:
         header = probe(clip.path)
         assert header.video is not None and header.audio is not None
         assert (header.video.start, header.audio.start) == (0, 0)
-        assert header.video.end == pytest.approx(1, abs=0.01) and header.audio.end == pytest.approx(1, abs=0.01)
+        assert header.video.end == pytest.approx(1, abs=0.01) and header.audio.end == pytest.approx(
+            1, abs=0.01
+        )
         assert read(clip).keys() == TRACKS.keys()
 
 
@@ -62,7 +73,9 @@ def test_the_same_seed_gives_the_same_frames_and_sound(clips: list[Clip], tmp_pa
     before = {clip.clip_id: clip for clip in clips}
     for clip in again:
         first, second = read(before[clip.clip_id]), read(clip)
-        assert all(np.array_equal(first[modality], second[modality]) for modality in TRACKS), clip.clip_id
+        assert all(np.array_equal(first[modality], second[modality]) for modality in TRACKS), (
+            clip.clip_id
+        )
 
 
 def test_another_seed_gives_other_frames_and_sound(clips: list[Clip], tmp_path: Path) -> None:
@@ -70,7 +83,9 @@ def test_another_seed_gives_other_frames_and_sound(clips: list[Clip], tmp_path: 
     before = {clip.clip_id: clip for clip in clips}
     for clip in other:
         first, second = read(before[clip.clip_id]), read(clip)
-        assert not any(np.array_equal(first[modality], second[modality]) for modality in TRACKS), clip.clip_id
+        assert not any(np.array_equal(first[modality], second[modality]) for modality in TRACKS), (
+            clip.clip_id
+        )
 
 
 def test_no_two_clips_share_a_frame_or_a_sound(clips: list[Clip]) -> None:

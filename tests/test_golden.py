@@ -10,14 +10,17 @@ import pytest
 from conftest import CPU, toy_real
 from test_plugins import NETWORKS, built, materials
 
-from pipeline import plugins
-from pipeline.bank import Bank
-from pipeline.distillers._condensed import Loop
-from pipeline.experts import Experts, School
-from pipeline.materials import Machine
-from pipeline.training import silent
+from pipeline.core import plugins
+from pipeline.distillation.inputs import Machine
+from pipeline.distillation.methods._gradient import Loop
+from pipeline.training.bank import Bank
+from pipeline.training.experts import Experts, School
+from pipeline.training.loop import silent
 
-SEEN = {"frame": ("color", "crop", "cutout", "flip", "scale", "rotate"), "logmel": ("shift", "gain", "mask_time", "mask_mel")}
+SEEN = {
+    "frame": ("color", "crop", "cutout", "flip", "scale", "rotate"),
+    "logmel": ("shift", "gain", "mask_time", "mask_mel"),
+}
 FORMED = {"frame": (2, 2), "logmel": (2, 2)}
 
 
@@ -25,7 +28,14 @@ def rates(frame: float, logmel: float) -> dict[str, tuple[float]]:
     return {"frame": (frame,), "logmel": (logmel,)}
 
 
-MATCHED = {"start": "herding", "steps": 4, "momentum": 0.5, "formation": FORMED, "augment": SEEN, "batch_real": 8}
+MATCHED = {
+    "start": "herding",
+    "steps": 4,
+    "momentum": 0.5,
+    "formation": FORMED,
+    "augment": SEEN,
+    "batch_real": 8,
+}
 CONDENSED = {
     **{key: value for key, value in MATCHED.items() if key != "augment"},
     "steps": 2,
@@ -41,11 +51,27 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kcenter": {"formation": FORMED},
     "kmeans": {"formation": FORMED},
     "formed": {"formation": FORMED, "coreset": "herding"},
-    "labelled": {"formation": FORMED, "coreset": "herding", "temperature": {"frame": 4.0, "logmel": 4.0}},
+    "labelled": {
+        "formation": FORMED,
+        "coreset": "herding",
+        "temperature": {"frame": 4.0, "logmel": 4.0},
+    },
     "dm": {**MATCHED, "network": "convnet", "rates": rates(0.5, 0.5)},
-    "avdd": {**MATCHED, "network": "convnet", "rates": rates(0.024, 0.024), "weight_joint": 10.0, "weight_gap": 5.0},
+    "avdd": {
+        **MATCHED,
+        "network": "convnet",
+        "rates": rates(0.024, 0.024),
+        "weight_joint": 10.0,
+        "weight_gap": 5.0,
+    },
     "cross": {**MATCHED, "network": "convnet", "rates": rates(0.05, 0.05)},
-    "m3d": {**MATCHED, "network": "convnet", "rates": rates(0.5, 0.5), "steps_per_network": 2, "scales": (0.25, 1.0, 4.0)},
+    "m3d": {
+        **MATCHED,
+        "network": "convnet",
+        "rates": rates(0.5, 0.5),
+        "steps_per_network": 2,
+        "scales": (0.25, 1.0, 4.0),
+    },
     "idm": {**MATCHED, "rates": rates(0.5, 0.5), "weight": 0.5, "first": 0.0, "last": 1.0},
     "jcf": {
         **MATCHED,
@@ -89,14 +115,27 @@ def bank() -> Bank:
         augment=SEEN,
         seed=0,
     )
-    head = built("heads", "ensemble")
+    head = built("head", "ensemble")
     school = School(
-        settings=settings, network=NETWORKS["convnet"], head=head, real=toy_real(), val=toy_real(), device=CPU, report=silent
+        settings=settings,
+        network=NETWORKS["convnet"],
+        head=head,
+        real=toy_real(),
+        val=toy_real(),
+        device=CPU,
+        report=silent,
     )
     courses = [school.course(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
-    return Bank(network=school.network, head=head, shards="toy0", about=about, temperature=certain, courses=courses)
+    return Bank(
+        network=school.network,
+        head=head,
+        shards="toy0",
+        about=about,
+        temperature=certain,
+        courses=courses,
+    )
 
 
 def summary(method: str) -> dict[str, tuple[float, ...]]:
@@ -104,12 +143,20 @@ def summary(method: str) -> dict[str, tuple[float, ...]]:
 
     Of its soft labels, if there are any, the first and the last value and the spread.
     """
-    distiller, given = plugins.find("distillers", method)(**SETTINGS[method]), materials(bank=bank())
+    distiller, given = plugins.find("method", method)(**SETTINGS[method]), materials(bank=bank())
     outcome = distiller.distill(given, ipc=2, seed=0, machine=Machine(device=CPU, report=silent))
     start = distiller.begin(given, ipc=2, seed=0).rows
-    rows = {m: (values, (values - start[m]).square().mean().sqrt()) for m, values in outcome.synthetic.rows.items()}
-    numbers = {m: (x.mean(), x.flatten()[0], x.flatten()[-1], moved) for m, (x, moved) in rows.items()}
-    soft = {f"soft {m}": (p.flatten()[0], p.flatten()[-1], p.std()) for m, p in outcome.synthetic.soft_label.items()}
+    rows = {
+        m: (values, (values - start[m]).square().mean().sqrt())
+        for m, values in outcome.synthetic.rows.items()
+    }
+    numbers = {
+        m: (x.mean(), x.flatten()[0], x.flatten()[-1], moved) for m, (x, moved) in rows.items()
+    }
+    soft = {
+        f"soft {m}": (p.flatten()[0], p.flatten()[-1], p.std())
+        for m, p in outcome.synthetic.soft_label.items()
+    }
     found = {name: tuple(map(float, own)) for name, own in (numbers | soft).items()}
     return {"losses": outcome.losses[:1] + outcome.losses[-1:], **found}
 
@@ -201,7 +248,7 @@ GOLDEN: dict[str, dict[str, tuple[float, ...]]] = {
 
 
 def test_every_method_is_here() -> None:
-    assert sorted(GOLDEN) == sorted(SETTINGS) == plugins.names("distillers")
+    assert sorted(GOLDEN) == sorted(SETTINGS) == plugins.names("method")
 
 
 @pytest.mark.parametrize("method", sorted(GOLDEN))

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.records import Normalisation
+from pipeline.core.records import Normalisation
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch on Linux alone")
-from pipeline.gpu import blocks  # noqa: E402
-from pipeline.gpu.taking import taken  # noqa: E402
+from pipeline.models.kernels.cuda import blocks  # noqa: E402
+from pipeline.models.kernels.cuda.taking import taken  # noqa: E402
 
 DEVICE = torch.device("cuda") if torch.cuda.is_available() else CPU
 # bfloat16 keeps 8 bits: what is rounded to it once is off by a 500th, on average.
@@ -45,10 +45,14 @@ def products_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     def widened(handle: Any) -> Any:
         if handle.dtype != triton.language.bfloat16:
             return handle
-        return interpreter.TensorHandle((handle.data.astype("uint32") << 16).view("float32"), triton.language.float32)
+        return interpreter.TensorHandle(
+            (handle.data.astype("uint32") << 16).view("float32"), triton.language.float32
+        )
 
     monkeypatch.setattr(
-        interpreter.InterpreterBuilder, "create_dot", lambda self, a, b, *rest: product(self, widened(a), widened(b), *rest)
+        interpreter.InterpreterBuilder,
+        "create_dot",
+        lambda self, a, b, *rest: product(self, widened(a), widened(b), *rest),
     )
 
 
@@ -67,7 +71,11 @@ def test_a_block_is_its_layers(
     x = torch.randn(3, channels, high, wide).bfloat16().float()
     expected = layers.double()(x.double())
     found = blocks.block(x.to(DEVICE).requires_grad_(moving), [*layers.float().to(DEVICE)])
-    assert found.shape == expected.shape and found.requires_grad == moving and apart(found, expected) < ROUNDED
+    assert (
+        found.shape == expected.shape
+        and found.requires_grad == moving
+        and apart(found, expected) < ROUNDED
+    )
 
 
 @pytest.mark.parametrize(("channels", "width", "high", "wide", "padding", "grid"), BLOCKS)
@@ -81,7 +89,9 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
     expected = layers[1:].double()(here)
     slope = torch.randn_like(expected).bfloat16()
     expected.backward(slope.double())
-    found = blocks._Pooled.apply(there, layers[1].float().to(DEVICE), blocks.Pool.of((high, wide), layers[3]))
+    found = blocks._Pooled.apply(
+        there, layers[1].float().to(DEVICE), blocks.Pool.of((high, wide), layers[3])
+    )
     found.backward(slope.to(DEVICE))
     assert apart(there.grad, here.grad) < ROUNDED
 
@@ -103,12 +113,22 @@ def test_no_window_is_larger_and_no_pixel_in_more_than_is_said(side: int, cells:
     """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
     pool = blocks.Pool.of((side, side), nn.AdaptiveAvgPool2d(min(cells, side)))
     shares = F.adaptive_avg_pool1d(torch.eye(side), min(cells, side)) > 0
-    assert shares.sum(0).max() == pool.windows["TALL"] and shares.sum(1).max() <= pool.overlap["OVERLAP"]
+    assert (
+        shares.sum(0).max() == pool.windows["TALL"]
+        and shares.sum(1).max() <= pool.overlap["OVERLAP"]
+    )
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float16])
 def test_rows_are_taken_as_they_are_normalised(kind: torch.dtype) -> None:
-    normalisation = Normalisation(scale=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.29, 0.2, 0.1), fill=0.0)
+    normalisation = Normalisation(
+        scale=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.29, 0.2, 0.1), fill=0.0
+    )
     # Channels last in memory, as a row is on disk.
-    rows, index = (255 * torch.rand(9, 2, 11, 17, 3)).to(kind).movedim(-1, -3), torch.tensor([3, 3, 8, 0])
-    torch.testing.assert_close(taken(rows.to(DEVICE), index, normalisation).cpu(), normalisation.apply(rows[index]))
+    rows, index = (
+        (255 * torch.rand(9, 2, 11, 17, 3)).to(kind).movedim(-1, -3),
+        torch.tensor([3, 3, 8, 0]),
+    )
+    torch.testing.assert_close(
+        taken(rows.to(DEVICE), index, normalisation).cpu(), normalisation.apply(rows[index])
+    )

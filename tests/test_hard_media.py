@@ -16,10 +16,11 @@ import pytest
 from conftest import REAL_DATA, values
 from test_media import clip_of
 
-from pipeline import media, pool
-from pipeline.decoding import Decode
-from pipeline.errors import MediaError
-from pipeline.records import REASONS, Clip
+from pipeline import media
+from pipeline.core import workers as pool
+from pipeline.core.errors import REASONS, MediaError
+from pipeline.core.records import Clip
+from pipeline.shards.decode import Decode
 
 FOLDER = REAL_DATA / "hard_media" / "open"
 TABLES = {FOLDER / name for name in ("inventory.csv", "origin.csv", "derived/cases.csv")}
@@ -34,12 +35,17 @@ def told(result: list[media.Second] | MediaError) -> str:
     """A file's fate: its own reason, or how many of its seconds are ok and how many are out for which reason."""
     if isinstance(result, MediaError):
         return result.reason
-    faults = [next((r.reason for r in second.readings.values() if r.array is None), "ok") for second in result]
+    faults = [
+        next((r.reason for r in second.readings.values() if r.array is None), "ok")
+        for second in result
+    ]
     return ", ".join(f"{count} {fate}" for fate, count in Counter(faults).items())
 
 
 def hard_clips() -> list[Clip]:
-    return [clip_of(path) for path in sorted(FOLDER.rglob("*")) if path.is_file() and path not in TABLES]
+    return [
+        clip_of(path) for path in sorted(FOLDER.rglob("*")) if path.is_file() and path not in TABLES
+    ]
 
 
 def verdicts(modalities: list[str]) -> dict[str, str]:
@@ -47,9 +53,16 @@ def verdicts(modalities: list[str]) -> dict[str, str]:
     params = values(f"decode.modalities={modalities}").build("decode", Decode)
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
     results = pool.work(
-        function, hard_clips(), workers=2, deadline_s=params.deadline_s, memory_mb=params.memory_mb, recycle=params.recycle
+        function,
+        hard_clips(),
+        workers=2,
+        deadline_s=params.deadline_s,
+        memory_mb=params.memory_mb,
+        recycle=params.recycle,
     )
-    return {Path(clip.path).relative_to(FOLDER).as_posix(): told(result) for clip, result in results}
+    return {
+        Path(clip.path).relative_to(FOLDER).as_posix(): told(result) for clip, result in results
+    }
 
 
 @pytest.mark.skipif(not FOLDER.exists(), reason="the hard files are not here")
@@ -63,7 +76,9 @@ def answers(clip: Clip, track: media.Track) -> dict[str, list[media.Reading] | s
     found: dict[str, list[media.Reading] | str] = {}
     for backend in media.BACKENDS:
         try:
-            found[backend] = [second.readings["it"] for second in media.decode(clip, {"it": track}, [backend])]
+            found[backend] = [
+                second.readings["it"] for second in media.decode(clip, {"it": track}, [backend])
+            ]
         except MediaError as error:
             found[backend] = error.reason
     return found
@@ -75,22 +90,32 @@ def answers(clip: Clip, track: media.Track) -> dict[str, list[media.Reading] | s
 def test_the_two_decoders_agree_wherever_both_answer(modality: str) -> None:
     track, agreed = values().build("decode", Decode).tracks[modality], 0
     function = functools.partial(answers, track=track)
-    for clip, found in pool.work(function, hard_clips(), workers=2, deadline_s=60.0, memory_mb=4096, recycle=500):
+    for clip, found in pool.work(
+        function, hard_clips(), workers=2, deadline_s=60.0, memory_mb=4096, recycle=500
+    ):
         assert not isinstance(found, MediaError), clip.path
         one, other = found.values()
-        if isinstance(one, str) or isinstance(other, str) or Path(clip.path) in NO_COMPOSITION_TIMES:
+        if (
+            isinstance(one, str)
+            or isinstance(other, str)
+            or Path(clip.path) in NO_COMPOSITION_TIMES
+        ):
             continue
         for first, second in zip(one, other, strict=True):
             assert first.reason == second.reason, clip.path
             if first.array is not None and second.array is not None:
                 assert modality == "logmel" or first.pts == second.pts, clip.path
                 scale = 255 if modality == "frame" else max(float(np.abs(second.array).max()), 0.01)
-                assert np.abs(first.array.astype(float) - second.array).mean() < 0.005 * scale, clip.path
+                assert np.abs(first.array.astype(float) - second.array).mean() < 0.005 * scale, (
+                    clip.path
+                )
                 agreed += 1
     assert agreed > 100
 
 
 def test_the_verdicts_are_words_of_the_ledger_and_none_is_a_crash() -> None:
-    words = {part.split()[-1] for row in PINNED for needed in SETS for part in row[needed].split(", ")}
+    words = {
+        part.split()[-1] for row in PINNED for needed in SETS for part in row[needed].split(", ")
+    }
     assert words <= {"ok", *REASONS} - {"crash", "timeout", "memory"}
     assert len(PINNED) == len({row["file"] for row in PINNED}) == 250

@@ -7,8 +7,8 @@ from conftest import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Features
-from pipeline.selectors.herding import Selector
+from pipeline.core.records import Features
+from pipeline.coresets.selectors.herding import Selector
 
 
 def features(seed: int, order: np.ndarray | None = None) -> Features:
@@ -26,7 +26,10 @@ def features(seed: int, order: np.ndarray | None = None) -> Features:
 
 
 def unit(table: Features, label: int) -> np.ndarray:
-    parts = [v.astype(float) / np.linalg.norm(v, axis=1, keepdims=True) for _, v in sorted(table.vectors.items())]
+    parts = [
+        v.astype(float) / np.linalg.norm(v, axis=1, keepdims=True)
+        for _, v in sorted(table.vectors.items())
+    ]
     return np.concatenate(parts, axis=1)[table.label == label]
 
 
@@ -50,16 +53,25 @@ def test_a_short_ranking_is_a_prefix_of_a_long_one(seed: int, short: int) -> Non
 
 @given(seed=seeds, order=st.permutations(range(24)))
 def test_the_order_of_the_input_does_not_matter(seed: int, order: list[int]) -> None:
-    assert Selector(most=12).rank(features(seed)) == Selector(most=12).rank(features(seed, np.array(order)))
+    assert Selector(most=12).rank(features(seed)) == Selector(most=12).rank(
+        features(seed, np.array(order))
+    )
 
 
 @given(seed=seeds)
 def test_each_pick_is_the_argmin(seed: int) -> None:
     table = features(seed)
-    x, keys = unit(table, 1), [k for k, own in zip(table.keys, table.label, strict=True) if own == 1]
+    x, keys = (
+        unit(table, 1),
+        [k for k, own in zip(table.keys, table.label, strict=True) if own == 1],
+    )
     picked: list[int] = []
     for key in Selector(most=12).rank(table).best(12)["odd"]:
-        error = [np.linalg.norm(x.mean(0) - x[[*picked, i]].mean(0)) for i in range(len(x)) if i not in picked]
+        error = [
+            np.linalg.norm(x.mean(0) - x[[*picked, i]].mean(0))
+            for i in range(len(x))
+            if i not in picked
+        ]
         chosen = keys.index(key)
         assert np.linalg.norm(x.mean(0) - x[[*picked, chosen]].mean(0)) <= min(error) + 1e-12
         picked.append(chosen)

@@ -22,20 +22,21 @@ from test_plugins import built
 from toy_published import CLASSES, PUBLISHED, avdd, classwise, dc, mtt, normal, save
 
 from pipeline.artifact import read_artifact, write_artifact
-from pipeline.errors import ParamsError, PipelineError, SourceError
-from pipeline.files import file_digest
-from pipeline.importers import dc as family
-from pipeline.importers._files import loaded
-from pipeline.inspection import page
-from pipeline.records import SyntheticSet
-from pipeline.training import decoded, silent
+from pipeline.artifact.importers import dc as family
+from pipeline.artifact.importers._files import loaded
+from pipeline.artifact.inspection import page
+from pipeline.core.errors import ParamsError, PipelineError, SourceError
+from pipeline.core.files import file_digest
+from pipeline.core.records import SyntheticSet
+from pipeline.training.instances import decoded
+from pipeline.training.loop import silent
 from stages.adopt import adopt
 from stages.convert import convert
 from stages.evaluate import evaluate
 
 
 def read(layout: str, place: Path, **changes: Any) -> SyntheticSet:
-    return dataclasses.replace(built("importers", layout), **changes).read(place)
+    return dataclasses.replace(built("importer", layout), **changes).read(place)
 
 
 @pytest.mark.parametrize("layout", PUBLISHED)
@@ -54,9 +55,13 @@ def test_an_adopted_set_is_an_artifact(layout: str, tmp_path: Path) -> None:
 
 def test_avdd_is_packed_normalised_and_class_by_class(tmp_path: Path) -> None:
     synthetic = read("avdd", avdd(tmp_path))
-    assert synthetic.rows["frame"].shape == (100, 1, 3, 8, 8) and synthetic.rows["logmel"].shape == (100, 1, 8, 4)
+    assert synthetic.rows["frame"].shape == (100, 1, 3, 8, 8) and synthetic.rows[
+        "logmel"
+    ].shape == (100, 1, 8, 4)
     assert torch.equal(synthetic.rows["frame"][:, 0], normal(100, 3, 8, 8))
-    assert torch.equal(synthetic.normalisation["logmel"].undo(synthetic.rows["logmel"]), synthetic.rows["logmel"])
+    assert torch.equal(
+        synthetic.normalisation["logmel"].undo(synthetic.rows["logmel"]), synthetic.rows["logmel"]
+    )
     assert synthetic.label.tolist() == [c for c in range(10) for _ in range(10)]
     assert len(decoded(synthetic, torch.device("cpu")).label) == 400
 
@@ -87,7 +92,9 @@ def test_classes_may_stand_in_a_file(tmp_path: Path) -> None:
 def test_dc_is_one_experiment_of_a_file(tmp_path: Path) -> None:
     place = dc(tmp_path)
     first, second = (read("dc", place, experiment=e) for e in range(2))
-    assert torch.equal(first.rows["frame"][:, 0], normal(20, 3, 8, 8)) and set(first.rows) == {"frame"}
+    assert torch.equal(first.rows["frame"][:, 0], normal(20, 3, 8, 8)) and set(first.rows) == {
+        "frame"
+    }
     assert not torch.equal(first.rows["frame"], second.rows["frame"])
     assert (second.provenance["method"], second.provenance["seed"], second.ipc) == ("dm", 1, 2)
     assert torch.equal(read("dc", tmp_path).rows["frame"], first.rows["frame"])
@@ -98,17 +105,29 @@ def test_an_adopted_set_of_pictures_is_evaluated_on_pictures(tmp_path: Path) -> 
     for split, one in real.items():
         write_split(tmp_path / "shards" / split, one, ("frame",))
     label = torch.arange(2).repeat_interleave(2)
-    place = save(tmp_path / "res_x.pt", {"data": [[normal(4, 3, 8, 8), label]], "accs_all_exps": {}})
-    small = ("evaluate.repeats=1", "evaluate.bootstrap=20", "import.dc.classes=[class0, class1]", "import.dc.preprocessing=toy")
+    place = save(
+        tmp_path / "res_x.pt", {"data": [[normal(4, 3, 8, 8), label]], "accs_all_exps": {}}
+    )
+    small = (
+        "evaluate.repeats=1",
+        "evaluate.bootstrap=20",
+        "import.dc.classes=[class0, class1]",
+        "import.dc.preprocessing=toy",
+    )
     params = values(*TINY, *small)
     adopt("dc", place, tmp_path / "set.h5", params=params)
     machine = {"device": "cpu", "workers": 1, "report": silent}
-    assert "accuracy" in evaluate(tmp_path / "set.h5", tmp_path / "shards", tmp_path / "scores.json", params=params, **machine)
+    assert "accuracy" in evaluate(
+        tmp_path / "set.h5", tmp_path / "shards", tmp_path / "scores.json", params=params, **machine
+    )
 
 
 def test_dc_puts_classes_in_order(tmp_path: Path) -> None:
     images, label = normal(20, 3, 8, 8), torch.arange(CLASSES).repeat(2)
-    place = save(tmp_path / "res_DC_CIFAR10_ConvNet_2ipc.pt", {"data": [[images, label]], "accs_all_exps": {}})
+    place = save(
+        tmp_path / "res_DC_CIFAR10_ConvNet_2ipc.pt",
+        {"data": [[images, label]], "accs_all_exps": {}},
+    )
     assert torch.equal(read("dc", place).rows["frame"][:, 0], images[label.argsort(stable=True)])
 
 
@@ -116,7 +135,10 @@ def test_mtt_has_soft_labels_and_a_rate(tmp_path: Path) -> None:
     synthetic = read("mtt", mtt(tmp_path))
     logits = torch.load(tmp_path / "labels_best.pt", weights_only=True)
     assert torch.allclose(synthetic.soft_label["frame"][:, 0], logits.softmax(1))
-    assert synthetic.provenance["learned_rates"] == {"frame": 0.02} and "ZCA" in synthetic.provenance["whitening"]
+    assert (
+        synthetic.provenance["learned_rates"] == {"frame": 0.02}
+        and "ZCA" in synthetic.provenance["whitening"]
+    )
 
 
 def test_mtt_takes_hard_labels_and_no_rate(tmp_path: Path) -> None:
@@ -132,7 +154,9 @@ def test_what_goes_out_to_dd_ranking_comes_back(tmp_path: Path) -> None:
     convert("ddranking", tmp_path / "set.h5", tmp_path / "out", params=values())
     (tmp_path / "out" / "frame" / "hard_labels.pt").unlink()
     again = read("mtt", tmp_path / "out" / "frame")
-    assert torch.equal(again.rows["frame"], synthetic.rows["frame"]) and torch.equal(again.label, synthetic.label)
+    assert torch.equal(again.rows["frame"], synthetic.rows["frame"]) and torch.equal(
+        again.label, synthetic.label
+    )
     assert torch.allclose(again.soft_label["frame"], synthetic.soft_label["frame"], atol=1e-6)
     assert again.provenance["learned_rates"] == synthetic.provenance["learned_rates"]
 
@@ -148,7 +172,11 @@ class Code:
 
 
 # A file of each layout
-HOSTILE = {"avdd": "exp_0_imgSyn_5000.pt", "dc": "res_DM_CIFAR10_ConvNet_2ipc.pt", "mtt": "lr_best.pt"}
+HOSTILE = {
+    "avdd": "exp_0_imgSyn_5000.pt",
+    "dc": "res_DM_CIFAR10_ConvNet_2ipc.pt",
+    "mtt": "lr_best.pt",
+}
 
 
 @pytest.mark.parametrize("layout", PUBLISHED)
@@ -156,7 +184,10 @@ def test_code_in_a_file_is_refused_and_not_run(layout: str, tmp_path: Path) -> N
     mark = tmp_path / "ran"
     place = PUBLISHED[layout](tmp_path / layout)
     hostile = save(tmp_path / layout / HOSTILE[layout], {"data": [Code(mark)]})
-    with pytest.raises(SourceError, match=r"holds more than tensors, posix\.mkdir, which could run code, so none of it was read"):
+    with pytest.raises(
+        SourceError,
+        match=r"holds more than tensors, posix\.mkdir, which could run code, so none of it was read",
+    ):
         read(layout, place)
     assert not mark.exists()
     torch.load(hostile, weights_only=False)
@@ -175,14 +206,18 @@ def test_numbers_of_numpy_1_are_read(tmp_path: Path) -> None:
     place, old = dc(tmp_path / "new"), tmp_path / "res_old.pt"
     with zipfile.ZipFile(place) as source, zipfile.ZipFile(old, "w") as target:
         for name in source.namelist():
-            target.writestr(name, source.read(name).replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+            target.writestr(
+                name, source.read(name).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+            )
     assert loaded(old, family.NUMBERS)["accs_all_exps"] == {"ConvNet": [0.25, 0.5]}
     with pytest.raises(SourceError):
         loaded(old, family.NUMBERS[1:])
 
 
 def test_other_types_of_numpy_are_refused(tmp_path: Path) -> None:
-    place = save(tmp_path / "res_x.pt", {"data": [], "accs_all_exps": np.array([object()], dtype=object)})
+    place = save(
+        tmp_path / "res_x.pt", {"data": [], "accs_all_exps": np.array([object()], dtype=object)}
+    )
     with pytest.raises(SourceError, match="holds more than tensors, numpy"):
         loaded(place, family.NUMBERS)
 
@@ -200,21 +235,61 @@ def test_damage_is_one_error_or_none(at: int, content: bytes) -> None:
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], type[PipelineError], str]] = {
-    "too few classes": ("dc", {"classes": ("a", "b")}, SourceError, "no whole numbers below 2; name the classes"),
+    "too few classes": (
+        "dc",
+        {"classes": ("a", "b")},
+        SourceError,
+        "no whole numbers below 2; name the classes",
+    ),
     "a class twice": ("dc", {"classes": ("a",) * 10}, ParamsError, "10 names, 1 of them different"),
-    "no file of classes": ("dc", {"classes": "none.txt"}, SourceError, "names the classes, one a line"),
+    "no file of classes": (
+        "dc",
+        {"classes": "none.txt"},
+        SourceError,
+        "names the classes, one a line",
+    ),
     "no such experiment": (
         "dc",
         {"experiment": 2},
         SourceError,
         r"holds 2 experiments; expected .* of experiment 2",
     ),
-    "plain but normalised": ("dc", {"units": {"frame": "plain"}}, ParamsError, r"plain values lie within \(0.0, 1.0\)"),
-    "a grid that does not divide": ("dc", {"formation": {"frame": (3, 3)}}, ParamsError, "the grid divides the rows"),
-    "another ipc": ("avdd", {"ipc": 20}, SourceError, "holds 100 rows of frame, expected ipc 20 x 10 classes"),
-    "no such iteration": ("avdd", {"iteration": 1}, SourceError, r"holds no exp_0_imgSyn_1\.pt and no exp_0_imgSyn_1\.pth"),
-    "hard but soft": ("mtt", {"labels": "hard"}, SourceError, r"is a tensor \[20, 10\], expected a tensor \[rows\]"),
-    "probabilities but logits": ("mtt", {"labels": "probabilities"}, ParamsError, "are no probabilities"),
+    "plain but normalised": (
+        "dc",
+        {"units": {"frame": "plain"}},
+        ParamsError,
+        r"plain values lie within \(0.0, 1.0\)",
+    ),
+    "a grid that does not divide": (
+        "dc",
+        {"formation": {"frame": (3, 3)}},
+        ParamsError,
+        "the grid divides the rows",
+    ),
+    "another ipc": (
+        "avdd",
+        {"ipc": 20},
+        SourceError,
+        "holds 100 rows of frame, expected ipc 20 x 10 classes",
+    ),
+    "no such iteration": (
+        "avdd",
+        {"iteration": 1},
+        SourceError,
+        r"holds no exp_0_imgSyn_1\.pt and no exp_0_imgSyn_1\.pth",
+    ),
+    "hard but soft": (
+        "mtt",
+        {"labels": "hard"},
+        SourceError,
+        r"is a tensor \[20, 10\], expected a tensor \[rows\]",
+    ),
+    "probabilities but logits": (
+        "mtt",
+        {"labels": "probabilities"},
+        ParamsError,
+        "are no probabilities",
+    ),
 }
 
 
@@ -231,19 +306,23 @@ def test_pictures_in_0_to_1_are_not_normalised(tmp_path: Path) -> None:
 
 
 def test_means_of_other_channels_are_refused(tmp_path: Path) -> None:
-    grey = {"frame": dataclasses.replace(built("importers", "dc").normalise["frame"], mean=(0.5,), std=(0.2,))}
+    grey = {
+        "frame": dataclasses.replace(
+            built("importer", "dc").normalise["frame"], mean=(0.5,), std=(0.2,)
+        )
+    }
     with pytest.raises(ParamsError, match="mean and std have 3 values each"):
         read("dc", dc(tmp_path), normalise=grey)
 
 
 def test_whitened_pixels_have_no_mean(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="whitened pixels have no mean and std"):
-        read("mtt", mtt(tmp_path), normalise=built("importers", "dc").normalise)
+        read("mtt", mtt(tmp_path), normalise=built("importer", "dc").normalise)
 
 
 def test_modalities_are_the_same_everywhere() -> None:
     with pytest.raises(ParamsError, match="expected one of each for every modality"):
-        dataclasses.replace(built("importers", "dc"), units={"logmel": "plain"})
+        dataclasses.replace(built("importer", "dc"), units={"logmel": "plain"})
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"data": 3}, torch.zeros(3)])

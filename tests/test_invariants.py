@@ -16,18 +16,21 @@ from test_golden import SETTINGS, bank
 from test_plugins import materials, rankings, toy_bench
 from torch import Tensor
 
-from pipeline import cells, gradients, matching, plugins
-from pipeline.bank import Bank
+from pipeline.core import plugins
+from pipeline.core.records import RealSet
+from pipeline.coresets.rankings import Coreset
+from pipeline.distillation import distribution_matching as matching
+from pipeline.distillation import gradient_matching as gradients
+from pipeline.distillation import run as cells
+from pipeline.distillation.distributed import Ranks
+from pipeline.distillation.inputs import Machine
 from pipeline.evaluation import Evaluate
-from pipeline.materials import Machine
-from pipeline.rankings import Coreset
-from pipeline.ranks import Ranks
-from pipeline.records import RealSet
-from pipeline.training import silent
+from pipeline.training.bank import Bank
+from pipeline.training.loop import silent
 from stages.distill import distill
 
 MACHINE = Machine(device=CPU, report=silent)
-METHODS = plugins.names("distillers")
+METHODS = plugins.names("method")
 CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
@@ -35,8 +38,10 @@ WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 def settled(method: str, **changes: Any) -> Any:
     """The method with the golden values, every real sample in each step and every instance in each batch, so that order is all."""
     known = {"batch_real": 100, "batch": 100, "inner": 2, **changes}
-    made = plugins.find("distillers", method)(**SETTINGS[method])
-    return dataclasses.replace(made, **{name: value for name, value in known.items() if hasattr(made, name)})
+    made = plugins.find("method", method)(**SETTINGS[method])
+    return dataclasses.replace(
+        made, **{name: value for name, value in known.items() if hasattr(made, name)}
+    )
 
 
 @functools.cache
@@ -77,13 +82,18 @@ def renumbered(real: RealSet) -> RealSet:
 
 def turned(given: Bank) -> Bank:
     """The bank whose classifiers number the classes the other way round."""
-    courses = [{name: w.flip(1) if name.startswith("head.") else w for name, w in course.items()} for course in given.courses]
+    courses = [
+        {name: w.flip(1) if name.startswith("head.") else w for name, w in course.items()}
+        for course in given.courses
+    ]
     return dataclasses.replace(given, courses=courses)
 
 
 # `random` draws by a class's number. So are the fresh classifiers of dc and dsa drawn: test_gradients renumbers them with the
 # classes, and finds the same distance.
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("random", "dc", "dsa")])
+@pytest.mark.parametrize(
+    "method", [method for method in METHODS if method not in ("random", "dc", "dsa")]
+)
 def test_the_numbering_of_classes_changes_nothing(method: str) -> None:
     given = made(method)
     for m, rows in made(method, real=renumbered(toy_real()), bank=turned(bank())).items():
@@ -94,19 +104,32 @@ def test_the_numbering_of_classes_changes_nothing(method: str) -> None:
 def unweighted(method: str) -> Any:
     """Samples whole, and the distance alone, without a cross-entropy beside it or steps of a network between."""
     distiller = settled(method, formation=WHOLE, steps=1)
-    bare = {"weight": 0.0, "loops": tuple(dataclasses.replace(loop, outer=1) for loop in getattr(distiller, "loops", ()))}
-    return dataclasses.replace(distiller, **{name: value for name, value in bare.items() if hasattr(distiller, name)})
+    bare = {
+        "weight": 0.0,
+        "loops": tuple(
+            dataclasses.replace(loop, outer=1) for loop in getattr(distiller, "loops", ())
+        ),
+    }
+    return dataclasses.replace(
+        distiller, **{name: value for name, value in bare.items() if hasattr(distiller, name)}
+    )
 
 
 # mtt looks at no real sample, and cross compares sounds with pictures.
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in (*CHOOSING, "cross", "mtt")])
+@pytest.mark.parametrize(
+    "method", [method for method in METHODS if method not in (*CHOOSING, "cross", "mtt")]
+)
 @pytest.mark.parametrize("seed", range(2))
 def test_real_and_synthetic_see_one_augmentation(method: str, seed: int) -> None:
     """A synthetic set of all real samples is no distance from them, whatever is drawn: any other draw would be."""
-    outcome = unweighted(method).distill(materials(bank=bank(), coresets=ranked()), ipc=12, seed=seed, machine=MACHINE)
+    outcome = unweighted(method).distill(
+        materials(bank=bank(), coresets=ranked()), ipc=12, seed=seed, machine=MACHINE
+    )
     # jcf smooths its root, sqrt(1e-8) for each of two classes; dc and dsa add 1e-6 to products of norms.
     assert outcome.losses[0] == pytest.approx(0, abs=4e-3)
-    few = unweighted(method).distill(materials(bank=bank(), coresets=ranked()), ipc=11, seed=seed, machine=MACHINE)
+    few = unweighted(method).distill(
+        materials(bank=bank(), coresets=ranked()), ipc=11, seed=seed, machine=MACHINE
+    )
     assert few.losses[0] > 10 * abs(outcome.losses[0])
 
 
@@ -116,16 +139,24 @@ class Draws:
     def __init__(self, augment: Callable[..., Tensor]) -> None:
         self.augment, self.states = augment, []  # type: ignore[var-annotated]
 
-    def __call__(self, rows: Tensor, operations: Any, fill: float, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, rows: Tensor, operations: Any, fill: float, generator: torch.Generator
+    ) -> Tensor:
         self.states.append(generator.get_state().numpy().tobytes())
         return self.augment(rows, operations, fill, generator)
 
 
-@pytest.mark.parametrize(("engine", "method"), [(matching, "dm"), (matching, "jcf"), (gradients, "dsa")])
-def test_sound_and_picture_of_both_sets_see_one_draw_a_step(engine: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("engine", "method"), [(matching, "dm"), (matching, "jcf"), (gradients, "dsa")]
+)
+def test_sound_and_picture_of_both_sets_see_one_draw_a_step(
+    engine: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draws = Draws(engine.augment)
     monkeypatch.setattr(engine, "augment", draws)
-    distiller = settled(method, steps=3, loops=(dataclasses.replace(SETTINGS["dsa"]["loops"][0], outer=1),))
+    distiller = settled(
+        method, steps=3, loops=(dataclasses.replace(SETTINGS["dsa"]["loops"][0], outer=1),)
+    )
     distiller.distill(materials(bank=bank(), coresets=ranked()), ipc=1, seed=0, machine=MACHINE)
     each = len(draws.states) // 3
     steps = [draws.states[i * each : (i + 1) * each] for i in range(3)]
@@ -139,16 +170,31 @@ def tiny(method: str, *, candidates: int) -> Any:
     given, short = values(*TINY), {"steps": 2, "inner": 2, "ahead": 1, "max_start": 1}
     own = given.section("distill")[method]
     own.update({name: value for name, value in short.items() if name in own})
-    own.update({"rates": {m: rates[:candidates] for m, rates in own["rates"].items()}} if "rates" in own else {})
+    own.update(
+        {"rates": {m: rates[:candidates] for m, rates in own["rates"].items()}}
+        if "rates" in own
+        else {}
+    )
     own.update({"others": own["others"][: candidates - 1]} if "others" in own else {})
     return given
 
 
-def files(toy_data: Path, shards: Path, out: Path, method: str, *, candidates: int = 2) -> dict[str, bytes]:
+def files(
+    toy_data: Path, shards: Path, out: Path, method: str, *, candidates: int = 2
+) -> dict[str, bytes]:
     """What `distill` leaves of a method."""
     machine = {"device": "cpu", "memory_mb": 64, "workers": 1, "report": silent, "ranks": Ranks()}
     given = tiny(method, candidates=candidates)
-    distill(method, 1, shards / "train", toy_data / "coreset", out, experts=toy_data / "experts", params=given, **machine)
+    distill(
+        method,
+        1,
+        shards / "train",
+        toy_data / "coreset",
+        out,
+        experts=toy_data / "experts",
+        params=given,
+        **machine,
+    )
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
@@ -163,7 +209,9 @@ def test_no_method_reads_the_test_split(method: str, toy_data: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_one_candidate_does_not_depend_on_the_validation_split(method: str, toy_data: Path, tmp_path: Path) -> None:
+def test_one_candidate_does_not_depend_on_the_validation_split(
+    method: str, toy_data: Path, tmp_path: Path
+) -> None:
     shutil.copytree(toy_data / "shards" / "train", tmp_path / "shards" / "train")
     write_split(tmp_path / "shards" / "val", toy_real(7, seed=9))
     other = files(toy_data, tmp_path / "shards", tmp_path / "out", method, candidates=1)
@@ -177,7 +225,9 @@ def test_validation_picks_among_candidates_and_moves_none(
 ) -> None:
     tried: list[list[dict[str, Tensor]]] = []
 
-    def tuned(variants: Any, sets: Any, *rest: object) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    def tuned(
+        variants: Any, sets: Any, *rest: object
+    ) -> tuple[dict[str, int], list[dict[str, Any]]]:
         tried.append([synthetic.rows for synthetic in sets])
         return {"frame": pick, "logmel": pick}, []
 
@@ -187,7 +237,11 @@ def test_validation_picks_among_candidates_and_moves_none(
         ended = cells.tensors.load_synthetic(tmp_path / str(number) / "seed0.safetensors").rows
         assert all(torch.equal(ended[m], rows) for m, rows in tried[number][pick].items())
     assert not any(torch.equal(rows, tried[0][1][m]) for m, rows in tried[0][0].items())
-    assert all(torch.equal(rows, other[m]) for one, other in zip(*tried, strict=True) for m, rows in one.items())
+    assert all(
+        torch.equal(rows, other[m])
+        for one, other in zip(*tried, strict=True)
+        for m, rows in one.items()
+    )
 
 
 def cell(method: str, val: RealSet) -> cells.Cell:

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toy_teachers import LABEL, WIDTHS, toy_batch, toy_parts, toy_term, wave
 
-from pipeline import plugins
-from pipeline.errors import CellError
-from pipeline.kd import ccl, cor_rd, crd_inbatch, ifd, kd, pkt, rkd
-from pipeline.kd._memory import estimation
+from pipeline.core import plugins
+from pipeline.core.errors import CellError
+from pipeline.kd.methods import ccl, cor_rd, crd_inbatch, ifd, kd, pkt, rkd
+from pipeline.kd.methods._memory_bank import estimation
 
 S, T = wave(4, 0.7, 0.1), wave(4, 1.3, 0.5)
 NO_MASK = torch.zeros(6, 6, dtype=torch.bool)
 GIVEN = values()
-PLAIN = sorted(set(plugins.names("kd")) - {"none"})
+PLAIN = sorted(set(plugins.names("kd method")) - {"none"})
 
 
 def method(name: str, **changes: Any) -> Any:
-    made = GIVEN.build(f"kd.{name}", plugins.find("kd", name))
+    made = plugins.build("kd method", name, GIVEN)
     cut = {"negatives": 5} if hasattr(made, "negatives") else {}
     return replace(made, **{**cut, **changes})
 
@@ -57,8 +57,12 @@ def test_golden_values(name: str) -> None:
 
 def test_golden_values_of_whole_terms() -> None:
     one = toy_batch(teachers={"frame": T})
-    assert toy_term(method("rkd"), one).student.item() == pytest.approx(11.087679264604574, abs=1e-9)
-    assert toy_term(method("cor"), one).student.item() == pytest.approx(0.10872464277817502, abs=1e-9)
+    assert toy_term(method("rkd"), one).student.item() == pytest.approx(
+        11.087679264604574, abs=1e-9
+    )
+    assert toy_term(method("cor"), one).student.item() == pytest.approx(
+        0.10872464277817502, abs=1e-9
+    )
     fitnet = method("fitnet")
     parts = toy_parts(fitnet)
     with torch.no_grad():
@@ -69,7 +73,9 @@ def test_golden_values_of_whole_terms() -> None:
 def test_kd_is_the_divergence_of_softened_predictions() -> None:
     student, teacher = wave(3, 0.9, 0.2), wave(3, 0.4, 1.0)
     p, q = (teacher / 4).softmax(1), (student / 4).softmax(1)
-    assert kd.divergence(student, teacher, 4.0).item() == pytest.approx(16 * (p * (p / q).log()).sum(1).mean().item(), abs=1e-12)
+    assert kd.divergence(student, teacher, 4.0).item() == pytest.approx(
+        16 * (p * (p / q).log()).sum(1).mean().item(), abs=1e-12
+    )
 
 
 def test_memory_follows_its_formula() -> None:
@@ -81,7 +87,10 @@ def test_memory_follows_its_formula() -> None:
     right, wrong = raw / z
     wanted = -(right / (right + 0.2)).log() - (0.2 / (wrong + 0.2)).log()
     assert loss.item() == pytest.approx(wanted.item())
-    assert estimation(anchor, candidates, torch.tensor([7.0]), rows=5, temperature=0.5)[1].item() == 7.0
+    assert (
+        estimation(anchor, candidates, torch.tensor([7.0]), rows=5, temperature=0.5)[1].item()
+        == 7.0
+    )
 
 
 def test_memory_keeps_unit_rows_of_what_it_saw() -> None:
@@ -89,7 +98,9 @@ def test_memory_keeps_unit_rows_of_what_it_saw() -> None:
         kept = toy_term(method(name)).kept
         assert {key.partition(".")[0] for key in kept} == {"frame", "logmel"}
         index, rows = kept["frame.of_student"]
-        assert index.tolist() == list(range(6)) and torch.allclose(rows.norm(dim=1), torch.ones(6).double())
+        assert index.tolist() == list(range(6)) and torch.allclose(
+            rows.norm(dim=1), torch.ones(6).double()
+        )
         assert not rows.requires_grad
 
 
@@ -112,8 +123,16 @@ def by_hand(parts: Any, batch: Any, temperatures: dict[str, float]) -> tuple[Ten
         tau = temperatures[name]
         met = ccl.both(batch.features, composed, LABEL, tau)
         alike = ccl.jeffreys(batch.logits, logits) / 2
-        student = student + (met + ccl.both(batch.features, teacher, LABEL, tau) + alike) / len(batch.teachers)
-        own = own + F.cross_entropy(logits, LABEL) + met + ccl.both(composed, teacher, LABEL, tau) + alike
+        student = student + (met + ccl.both(batch.features, teacher, LABEL, tau) + alike) / len(
+            batch.teachers
+        )
+        own = (
+            own
+            + F.cross_entropy(logits, LABEL)
+            + met
+            + ccl.both(composed, teacher, LABEL, tau)
+            + alike
+        )
     return student, own
 
 
@@ -128,9 +147,13 @@ def test_ccl_routes_gradients_as_two_backward_passes_do() -> None:
     wanted_student = torch.autograd.grad(student, [batch.features, batch.logits])
     term = made.term(parts, batch)
     total = term.student + term.own
-    for found, known in zip(torch.autograd.grad(total, composers, retain_graph=True), wanted, strict=True):
+    for found, known in zip(
+        torch.autograd.grad(total, composers, retain_graph=True), wanted, strict=True
+    ):
         torch.testing.assert_close(found, known, atol=1e-12, rtol=0)
-    for found, known in zip(torch.autograd.grad(total, [batch.features, batch.logits]), wanted_student, strict=True):
+    for found, known in zip(
+        torch.autograd.grad(total, [batch.features, batch.logits]), wanted_student, strict=True
+    ):
         torch.testing.assert_close(found, known, atol=1e-12, rtol=0)
 
 
@@ -142,15 +165,25 @@ def test_order_in_the_batch_does_not_matter(order: list[int]) -> None:
         batch, made = toy_batch(), method(name)
         moved = replace(
             batch,
-            **{key: getattr(batch, key)[index] for key in ("features", "logits", "label", "target", "rows")},
-            **{key: {m: x[index] for m, x in getattr(batch, key).items()} for key in ("teachers", "probes")},
+            **{
+                key: getattr(batch, key)[index]
+                for key in ("features", "logits", "label", "target", "rows")
+            },
+            **{
+                key: {m: x[index] for m, x in getattr(batch, key).items()}
+                for key in ("teachers", "probes")
+            },
         )
         parts = toy_parts(made)
-        assert made.term(parts, moved).student.item() == pytest.approx(made.term(parts, batch).student.item(), abs=1e-9), name
+        assert made.term(parts, moved).student.item() == pytest.approx(
+            made.term(parts, batch).student.item(), abs=1e-9
+        ), name
 
 
 def test_order_matters_to_cor_rd() -> None:
-    assert cor_rd.following(S, T).item() != pytest.approx(cor_rd.following(S[[0, 2, 1, 3, 4, 5]], T[[0, 2, 1, 3, 4, 5]]).item())
+    assert cor_rd.following(S, T).item() != pytest.approx(
+        cor_rd.following(S[[0, 2, 1, 3, 4, 5]], T[[0, 2, 1, 3, 4, 5]]).item()
+    )
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -167,12 +200,17 @@ def test_a_term_reaches_the_student_with_finite_gradients_where_rows_are_equal(n
 
 @pytest.mark.parametrize("name", ["pkt", "cor", "rkd"])
 def test_a_student_that_is_its_teacher_has_nothing_to_learn(name: str) -> None:
-    assert toy_term(method(name), toy_batch(features=T, teachers={"frame": T})).student.item() == pytest.approx(0.0, abs=1e-12)
+    assert toy_term(
+        method(name), toy_batch(features=T, teachers={"frame": T})
+    ).student.item() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_several_teachers_are_a_mean() -> None:
     made, batch = method("pkt"), toy_batch()
-    single = [toy_term(made, replace(batch, teachers={m: x})).student.item() for m, x in batch.teachers.items()]
+    single = [
+        toy_term(made, replace(batch, teachers={m: x})).student.item()
+        for m, x in batch.teachers.items()
+    ]
     assert toy_term(made, batch).student.item() == pytest.approx(sum(single) / 2)
 
 
@@ -181,11 +219,13 @@ def test_a_batch_of_one_class_is_refused() -> None:
         toy_term(method("ccl"), toy_batch(label=torch.zeros(6, dtype=torch.long)))
 
 
-@pytest.mark.parametrize("name", plugins.names("kd"))
+@pytest.mark.parametrize("name", plugins.names("kd method"))
 def test_inputs_are_left_alone(name: str) -> None:
     made, batch = method(name), toy_batch()
     parts = toy_parts(made, WIDTHS)
     before = copy.deepcopy((parts.state_dict(), batch.features, batch.teachers))
     made.term(parts, batch)
     assert all(torch.equal(value, before[0][key]) for key, value in parts.state_dict().items())
-    assert torch.equal(batch.features, before[1]) and all(torch.equal(batch.teachers[m], before[2][m]) for m in before[2])
+    assert torch.equal(batch.features, before[1]) and all(
+        torch.equal(batch.teachers[m], before[2][m]) for m in before[2]
+    )

@@ -11,10 +11,10 @@ import pytest
 from conftest import ROOT
 from test_decoding import DECODE, digests
 
-from pipeline.decoding import decode_all
-from pipeline.engines.local import Engine as Local
-from pipeline.records import Clip
-from pipeline.training import silent
+from pipeline.core.records import Clip
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.training.loop import silent
 
 # One process that has loaded everything forks a child per try, and kills it with its workers' parent after a random time.
 KILLS = 20
@@ -47,6 +47,10 @@ def test_twenty_kills_change_no_byte(clips: list[Clip], shards: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("workers", [2, 8])
-def test_workers_and_order_change_no_byte(workers: int, clips: list[Clip], shards: Path, tmp_path: Path) -> None:
-    decode_all(clips[1::2] + clips[::2], tmp_path / "shards", DECODE, Local(workers=workers), silent)
+def test_workers_and_order_change_no_byte(
+    workers: int, clips: list[Clip], shards: Path, tmp_path: Path
+) -> None:
+    decode_all(
+        clips[1::2] + clips[::2], tmp_path / "shards", DECODE, Local(workers=workers), silent
+    )
     assert digests(tmp_path / "shards") == digests(shards)

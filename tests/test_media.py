@@ -12,16 +12,26 @@ import pytest
 from conftest import REAL_DATA
 
 from pipeline import media
-from pipeline.errors import MediaError
+from pipeline.core.errors import MediaError
+from pipeline.core.records import Clip
 from pipeline.media import Picture, Sound
-from pipeline.records import Clip
 
 FPS, RATE = 25, 16000
 FLASH, BEEP = 35, 1.4  # the frame at 1.4 s turns bright as the tone begins
 
 
 def clip_of(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Clip:
-    return Clip(clip_id="x", path=str(path), label="a", split="train", start_s=start_s, end_s=end_s, group="x", bytes=0, sha256="")
+    return Clip(
+        clip_id="x",
+        path=str(path),
+        label="a",
+        split="train",
+        start_s=start_s,
+        end_s=end_s,
+        group="x",
+        bytes=0,
+        sha256="",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +61,15 @@ def test_the_beep_begins_where_it_was_written(flash_and_beep: Path, backend: str
 
 
 def test_a_span_shifts_picture_and_sound_alike(flash_and_beep: Path) -> None:
-    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.0,)), "logmel": Sound(rate=RATE)}
+    tracks = {
+        "frame": Picture(width=8, height=8, crop=True, offsets=(0.0,)),
+        "logmel": Sound(rate=RATE),
+    }
     (second,) = media.decode(clip_of(flash_and_beep, 1.4, 2.4), tracks, ["decord"])
     assert second.readings["frame"].array.mean() > 200
-    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(0, abs=0.002)
+    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(
+        0, abs=0.002
+    )
 
 
 def test_a_late_stream_keeps_its_place(tmp_path: Path) -> None:
@@ -64,19 +79,32 @@ def test_a_late_stream_keeps_its_place(tmp_path: Path) -> None:
     tone = (20000 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)).astype(np.int16)
     tone[: int(BEEP * RATE)] = 0
     with av.open(str(path), "w") as container:
-        video, audio = container.add_stream("libx264", rate=FPS), container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        video, audio = (
+            container.add_stream("libx264", rate=FPS),
+            container.add_stream("pcm_s16le", rate=RATE, layout="mono"),
+        )
         video.width = video.height = 64
         for index in range(2 * FPS):
-            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 220 if index >= 10 else 30, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = index + 15, Fraction(1, FPS)  # the first frame comes at 0.6 s, the bright one at 1.0 s
+            frame = av.VideoFrame.from_ndarray(
+                np.full((64, 64, 3), 220 if index >= 10 else 30, np.uint8), format="rgb24"
+            )
+            frame.pts, frame.time_base = (
+                index + 15,
+                Fraction(1, FPS),
+            )  # the first frame comes at 0.6 s, the bright one at 1.0 s
             container.mux(video.encode(frame))
         sound = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
         sound.rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
         container.mux([*audio.encode(sound), *video.encode(None), *audio.encode(None)])
-    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.9,)), "logmel": Sound(rate=RATE)}
+    tracks = {
+        "frame": Picture(width=8, height=8, crop=True, offsets=(0.9,)),
+        "logmel": Sound(rate=RATE),
+    }
     first, second = media.decode(clip_of(path), tracks, ["decord", "pyav"])[:2]
     assert first.readings["frame"].array.mean() < 50 and second.readings["frame"].array.mean() > 200
-    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(BEEP - 1, abs=0.002)
+    assert np.argmax(np.abs(second.readings["logmel"].array) > 0.1) / RATE == pytest.approx(
+        BEEP - 1, abs=0.002
+    )
 
 
 def test_crop_keeps_the_aspect_and_squash_does_not(tmp_path: Path) -> None:
@@ -86,7 +114,11 @@ def test_crop_keeps_the_aspect_and_squash_does_not(tmp_path: Path) -> None:
     media.write_clip(path, [frame] * FPS, FPS, np.zeros(RATE, np.float32), RATE)
 
     def mean(crop: bool) -> float:
-        (second,) = media.decode(clip_of(path), {"frame": Picture(width=16, height=16, crop=crop, offsets=(0.5,))}, ["pyav"])
+        (second,) = media.decode(
+            clip_of(path),
+            {"frame": Picture(width=16, height=16, crop=crop, offsets=(0.5,))},
+            ["pyav"],
+        )
         return second.readings["frame"].array.mean()
 
     assert mean(crop=True) > 240
@@ -94,7 +126,8 @@ def test_crop_keeps_the_aspect_and_squash_does_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"not a video at all", "decode_error"), (None, "missing_file"), (b"", "decode_error")]
+    ("content", "reason"),
+    [(b"not a video at all", "decode_error"), (None, "missing_file"), (b"", "decode_error")],
 )
 def test_what_is_no_video_has_a_reason(tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "clip.mp4"
@@ -113,7 +146,11 @@ def test_a_silent_film_has_no_audio(tmp_path: Path) -> None:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width = stream.height = 64
         for _ in range(FPS):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                )
+            )
         container.mux(stream.encode(None))
     with pytest.raises(MediaError) as caught:
         media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, ["decord", "pyav"])
@@ -127,14 +164,25 @@ def test_less_than_a_second_is_short(flash_and_beep: Path) -> None:
 
 
 def test_a_window_beyond_the_end_is_truncated(flash_and_beep: Path) -> None:
-    tracks = {"frame": Picture(width=8, height=8, crop=True, offsets=(0.5,)), "logmel": Sound(rate=RATE)}
+    tracks = {
+        "frame": Picture(width=8, height=8, crop=True, offsets=(0.5,)),
+        "logmel": Sound(rate=RATE),
+    }
     last = media.decode(clip_of(flash_and_beep, 0.0, 4.0), tracks, ["pyav"])[3]
-    assert {m: reading.reason for m, reading in last.readings.items()} == {"frame": "truncated_video", "logmel": "truncated_audio"}
+    assert {m: reading.reason for m, reading in last.readings.items()} == {
+        "frame": "truncated_video",
+        "logmel": "truncated_audio",
+    }
 
 
 def test_media_never_imports_torch() -> None:
     code = "import sys, pipeline.media, pipeline.pool; raise SystemExit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=False, cwd=Path(__file__).parent.parent
+        ).returncode
+        == 0
+    )
 
 
 def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
@@ -145,7 +193,12 @@ def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
     )
     for fill in ("0", "85", "170"):
         environment = {"MALLOC_PERTURB_": fill, "PATH": ""}
-        subprocess.run([sys.executable, "-c", code, tmp_path / fill], check=True, cwd=Path(__file__).parent.parent, env=environment)
+        subprocess.run(
+            [sys.executable, "-c", code, tmp_path / fill],
+            check=True,
+            cwd=Path(__file__).parent.parent,
+            env=environment,
+        )
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
@@ -156,10 +209,17 @@ def test_png_is_a_png() -> None:
 @pytest.mark.skipif(not REAL_DATA.exists(), reason="the real clips are not here")
 @pytest.mark.parametrize("name", ["avmnist_fsdd", "grid_digits", "esc_photo"])
 def test_both_decoders_agree_on_real_clips(name: str) -> None:
-    tracks = {"frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)), "logmel": Sound(rate=RATE)}
+    tracks = {
+        "frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)),
+        "logmel": Sound(rate=RATE),
+    }
     for path in sorted((REAL_DATA / name / "test").rglob("*.mp4"))[:6]:
-        one, other = (media.decode(clip_of(path), tracks, [backend]) for backend in ("decord", "pyav"))
+        one, other = (
+            media.decode(clip_of(path), tracks, [backend]) for backend in ("decord", "pyav")
+        )
         assert len(one) == len(other) >= 1
         for first, second in zip(one, other, strict=True):
             assert first.readings["frame"].pts == second.readings["frame"].pts
-            assert all(np.array_equal(first.readings[m].array, second.readings[m].array) for m in tracks)
+            assert all(
+                np.array_equal(first.readings[m].array, second.readings[m].array) for m in tracks
+            )

@@ -11,25 +11,45 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from pipeline import params, plugins
-from pipeline.errors import CellError, ParamsError
-from pipeline.networks._towers import Gridded
-from pipeline.weights import Position
+from pipeline.core import params, plugins
+from pipeline.core.errors import CellError, ParamsError
+from pipeline.models.initialisation import Position
+from pipeline.models.networks._towers import Gridded
 
 if TYPE_CHECKING:
-    from pipeline.networks._towers import Towers
+    from pipeline.models.networks._towers import Towers
 
 SMALL: dict[str, dict[str, Any]] = {
     "alexnet": {"width": 2, "grid": 2},
-    "convnet": {"width": 4, "depth": {"frame": 2, "logmel": 2}, "grid": 2, "padding": {"frame": 1, "logmel": 1}},
+    "convnet": {
+        "width": 4,
+        "depth": {"frame": 2, "logmel": 2},
+        "grid": 2,
+        "padding": {"frame": 1, "logmel": 1},
+    },
     "mlp": {"width": 16, "depth": 2},
     "r2plus1d": {"width": 4},
     "resnet10": {"width": 4},
     "resnet18": {"width": 4},
     "vgg11": {"width": 4},
-    "vit": {"patch": {"frame": [4, 4], "logmel": [8, 4]}, "width": 8, "depth": 2, "heads": 2, "mlp_ratio": 2},
+    "vit": {
+        "patch": {"frame": [4, 4], "logmel": [8, 4]},
+        "width": 8,
+        "depth": 2,
+        "heads": 2,
+        "mlp_ratio": 2,
+    },
 }
-FEATURES = {"alexnet": 24, "convnet": 16, "mlp": 16, "r2plus1d": 32, "resnet10": 32, "resnet18": 32, "vgg11": 32, "vit": 8}
+FEATURES = {
+    "alexnet": 24,
+    "convnet": 16,
+    "mlp": 16,
+    "r2plus1d": 32,
+    "resnet10": 32,
+    "resnet18": 32,
+    "vgg11": 32,
+    "vit": 8,
+}
 TOY = {"frame": (2, 3, 8, 8), "logmel": (1, 8, 8)}
 SHAPES = [
     TOY,
@@ -40,43 +60,62 @@ SHAPES = [
 every_network = pytest.mark.parametrize("name", sorted(SMALL))
 
 
-def network(name: str, seed: int = 0, shapes: dict[str, tuple[int, ...]] = TOY, **changes: Any) -> Towers:
-    factory = params.build(plugins.find("networks", name), SMALL[name] | changes, f"networks.{name}")
+def network(
+    name: str, seed: int = 0, shapes: dict[str, tuple[int, ...]] = TOY, **changes: Any
+) -> Towers:
+    factory = params.build(plugins.find("network", name), SMALL[name] | changes, f"networks.{name}")
     built: Towers = factory.build(shapes, torch.Generator().manual_seed(seed))
     return built
 
 
 def rows(shapes: dict[str, tuple[int, ...]] = TOY, count: int = 3) -> dict[str, Tensor]:
     numbers = torch.Generator().manual_seed(1)
-    return {modality: torch.randn(count, *shape, generator=numbers) for modality, shape in shapes.items()}
+    return {
+        modality: torch.randn(count, *shape, generator=numbers)
+        for modality, shape in shapes.items()
+    }
 
 
 def loss_of(towers: Towers, given: dict[str, Tensor]) -> Tensor:
     """Of random directions, so that no feature cancels another."""
     numbers = torch.Generator().manual_seed(2)
     features = towers.embed(given).values()
-    return torch.stack([(values * torch.randn(values.shape, generator=numbers)).sum() for values in features]).sum()
+    return torch.stack(
+        [(values * torch.randn(values.shape, generator=numbers)).sum() for values in features]
+    ).sum()
 
 
 def drawn(towers: Towers) -> dict[str, Tensor]:
     """Copies of what `initialise` draws: weights of convolutions, linear layers and positions."""
     parts = [
-        (name, part) for name, part in towers.named_modules() if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear | Position)
+        (name, part)
+        for name, part in towers.named_modules()
+        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear | Position)
     ]
-    return {f"{name}.{key}": value.detach().clone() for name, part in parts for key, value in part.named_parameters()}
+    return {
+        f"{name}.{key}": value.detach().clone()
+        for name, part in parts
+        for key, value in part.named_parameters()
+    }
 
 
 def test_all_are_here() -> None:
-    assert plugins.names("networks") == sorted(SMALL)
+    assert plugins.names("network") == sorted(SMALL)
 
 
 @every_network
-@pytest.mark.parametrize("shapes", SHAPES, ids=lambda shapes: "-".join("x".join(map(str, shape)) for shape in shapes.values()))
+@pytest.mark.parametrize(
+    "shapes",
+    SHAPES,
+    ids=lambda shapes: "-".join("x".join(map(str, shape)) for shape in shapes.values()),
+)
 def test_features_of_any_shape(name: str, shapes: dict[str, tuple[int, ...]]) -> None:
     towers = network(name, shapes=shapes)
     features = towers.embed(rows(shapes, count=2))
     assert towers.features == dict.fromkeys(shapes, FEATURES[name])
-    assert {modality: values.shape for modality, values in features.items()} == dict.fromkeys(shapes, (2, FEATURES[name]))
+    assert {modality: values.shape for modality, values in features.items()} == dict.fromkeys(
+        shapes, (2, FEATURES[name])
+    )
 
 
 @every_network
@@ -118,21 +157,30 @@ def test_only_norms_are_not_drawn(name: str) -> None:
     towers = network(name)
     norms = {part for part in towers.modules() if isinstance(part, nn.GroupNorm | nn.LayerNorm)}
     assert {key for key, _ in towers.named_parameters()} - drawn(towers).keys() == {
-        f"{key}.{kind}" for key, part in towers.named_modules() if part in norms for kind in ("weight", "bias")
+        f"{key}.{kind}"
+        for key, part in towers.named_modules()
+        if part in norms
+        for kind in ("weight", "bias")
     }
 
 
 @every_network
 def test_no_state_but_weights(name: str) -> None:
     towers = network(name)
-    assert not list(towers.buffers()) and not any(isinstance(part, nn.Dropout) for part in towers.modules())
+    assert not list(towers.buffers()) and not any(
+        isinstance(part, nn.Dropout) for part in towers.modules()
+    )
 
 
 @every_network
 def test_every_weight_gets_a_gradient(name: str) -> None:
     towers = network(name)
     loss_of(towers, rows()).backward()
-    assert [key for key, value in towers.named_parameters() if value.grad is None or not value.grad.abs().max() > 0] == []
+    assert [
+        key
+        for key, value in towers.named_parameters()
+        if value.grad is None or not value.grad.abs().max() > 0
+    ] == []
 
 
 @every_network
@@ -140,8 +188,12 @@ def test_second_derivative(name: str) -> None:
     """Gradient and trajectory matching differentiate the weights' gradient by the rows."""
     towers = network(name)
     given = {modality: values.requires_grad_() for modality, values in rows().items()}
-    first = torch.autograd.grad(loss_of(towers, given), list(towers.parameters()), create_graph=True)
-    second = torch.autograd.grad(torch.stack([value.square().sum() for value in first]).sum(), list(given.values()))
+    first = torch.autograd.grad(
+        loss_of(towers, given), list(towers.parameters()), create_graph=True
+    )
+    second = torch.autograd.grad(
+        torch.stack([value.square().sum() for value in first]).sum(), list(given.values())
+    )
     assert all(value.isfinite().all() and value.abs().max() > 0 for value in second)
 
 
@@ -152,14 +204,18 @@ def test_two_networks_under_vmap(name: str, modality: str) -> None:
     x = rows()[modality].flatten(0, -4)
     stacked, _ = stack_module_state(towers)
     together = vmap(lambda weights: functional_call(towers[0], weights, (x,)))(stacked)
-    torch.testing.assert_close(together, torch.stack([tower(x) for tower in towers]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        together, torch.stack([tower(x) for tower in towers]), atol=1e-5, rtol=1e-5
+    )
 
 
 @every_network
 @pytest.mark.parametrize("modality", sorted(TOY))
 def test_gradients_of_two_networks_under_vmap(name: str, modality: str) -> None:
     towers = [network(name, seed).towers[modality].double() for seed in range(2)]
-    x = rows()[modality].flatten(0, -4).double()  # an instance norm over few values multiplies rounding errors
+    x = (
+        rows()[modality].flatten(0, -4).double()
+    )  # an instance norm over few values multiplies rounding errors
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
         features: Tensor = functional_call(towers[0], weights, (x,))
@@ -168,13 +224,17 @@ def test_gradients_of_two_networks_under_vmap(name: str, modality: str) -> None:
     alone = [torch.func.grad(loss)(dict(tower.named_parameters())) for tower in towers]
     stacked, _ = stack_module_state(towers)
     for key, together in vmap(torch.func.grad(loss))(stacked).items():
-        torch.testing.assert_close(together, torch.stack([gradients[key] for gradients in alone]), atol=1e-8, rtol=1e-5)
+        torch.testing.assert_close(
+            together, torch.stack([gradients[key] for gradients in alone]), atol=1e-8, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("name", sorted(SMALL.keys() - {"r2plus1d"}))
 def test_frames_of_a_row_are_averaged(name: str) -> None:
     towers, frame = network(name), rows()["frame"]
-    each = torch.stack([towers.embed({"frame": frame[:, t : t + 1]})["frame"] for t in range(frame.shape[1])])
+    each = torch.stack(
+        [towers.embed({"frame": frame[:, t : t + 1]})["frame"] for t in range(frame.shape[1])]
+    )
     torch.testing.assert_close(towers.embed({"frame": frame})["frame"], each.mean(0))
 
 
@@ -198,7 +258,9 @@ def test_a_row_does_not_see_its_batch(name: str) -> None:
 
 
 def test_patch_that_does_not_fit() -> None:
-    with pytest.raises(ParamsError, match=r"patch\.logmel is 8 x 3, but a logmel has 8 rows and 8 columns"):
+    with pytest.raises(
+        ParamsError, match=r"patch\.logmel is 8 x 3, but a logmel has 8 rows and 8 columns"
+    ):
         network("vit", patch={"frame": [4, 4], "logmel": [8, 3]})
 
 
@@ -213,7 +275,7 @@ def test_heads_that_do_not_divide_the_width() -> None:
 
 
 def test_rows_that_are_too_small_are_one_clear_error() -> None:
-    from pipeline.networks.convnet import Network
+    from pipeline.models.networks.convnet import Network
 
     deep = Network(width=4, depth={"frame": 5}, grid=1, padding={"frame": 1})
     with pytest.raises(CellError, match="frame rows of 4 x 4 are too small for this network"):
@@ -222,6 +284,8 @@ def test_rows_that_are_too_small_are_one_clear_error() -> None:
 
 @given(high=st.integers(1, 40), wide=st.integers(1, 40), grid=st.integers(1, 9))
 def test_a_pool_by_lines_is_the_pool(high: int, wide: int, grid: int) -> None:
-    x = torch.randn(2, 3, high, wide, dtype=torch.float64, generator=torch.Generator().manual_seed(high))
+    x = torch.randn(
+        2, 3, high, wide, dtype=torch.float64, generator=torch.Generator().manual_seed(high)
+    )
     pool = Gridded(grid)
     torch.testing.assert_close(pool.by_lines(x), pool(x))

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_reporting import EVERYTHING, LOGMEL, RECIPES, Toys
 
-from pipeline.reporting import Report, write
+from pipeline.report import Report, write
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright; pip install -e '.[dev]'")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python; pip install -e '.[dev]'")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="no playwright; pip install -e '.[dev]'"
+)
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright",
+    reason="no axe-playwright-python; pip install -e '.[dev]'",
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -35,19 +40,36 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with every part there is, and long names."""
     root = tmp_path_factory.mktemp("report")
     toys = Toys(
-        means={(m, ipc): 0.3 + 0.1 * i + 0.05 * ipc for ipc in (1, 10) for i, m in enumerate(("random", "herding", "dm"))},
+        means={
+            (m, ipc): 0.3 + 0.1 * i + 0.05 * ipc
+            for ipc in (1, 10)
+            for i, m in enumerate(("random", "herding", "dm"))
+        },
         datasets=("first", "a_dataset_with_a_name_that_is_longer_than_any_telephone_is_wide"),
-        classes=("bell", "a class whose name is long & has <marks>", "Donaudampfschifffahrtsgesellschaft"),
+        classes=(
+            "bell",
+            "a class whose name is long & has <marks>",
+            "Donaudampfschifffahrtsgesellschaft",
+        ),
         measures=EVERYTHING,
     )
-    write(toys.write(root / "work"), root / "index.html", toys.grid, Report(gallery=1, baseline="herding"), RECIPES, LOGMEL)
+    write(
+        toys.write(root / "work"),
+        root / "index.html",
+        toys.grid,
+        Report(gallery=1, baseline="herding"),
+        RECIPES,
+        LOGMEL,
+    )
     return root / "index.html"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
@@ -60,7 +82,9 @@ def opened(browser: Any, report: Path) -> Iterator[Any]:
     def open_page(width: int = 1280, **options: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
-        context.route(lambda url: not url.startswith(("file:", "data:")), lambda route: route.abort())
+        context.route(
+            lambda url: not url.startswith(("file:", "data:")), lambda route: route.abort()
+        )
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
@@ -76,12 +100,16 @@ def opened(browser: Any, report: Path) -> Iterator[Any]:
 
 
 def open_all(page: Any) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
+    )
 
 
 def column(page: Any, label: str, number: int) -> list[str]:
     rows = page.locator(f"[aria-label='{label}'] tbody tr")
-    return rows.evaluate_all("(rows, number) => rows.map((row) => row.cells[number].innerText)", number)
+    return rows.evaluate_all(
+        "(rows, number) => rows.map((row) => row.cells[number].innerText)", number
+    )
 
 
 def test_a_table_sorts_by_mouse_and_by_keyboard(opened: Any) -> None:
@@ -102,10 +130,15 @@ def test_a_table_sorts_by_mouse_and_by_keyboard(opened: Any) -> None:
 
 def test_columns_under_a_common_head_sort_and_the_whole_data_stay_last(opened: Any) -> None:
     page = opened()
-    (label,) = page.evaluate("[...document.querySelectorAll('[aria-label^=\"Task ranking on first\"]')].map((e) => e.ariaLabel)")
+    (label,) = page.evaluate(
+        "[...document.querySelectorAll('[aria-label^=\"Task ranking on first\"]')].map((e) => e.ariaLabel)"
+    )
     for name, number in (("convnet 0.002", 3), ("Spearman", 5), ("IPC", 1)):
         page.locator(f"[aria-label='{label}']").get_by_role("button", name=name).click()
-        found = [float(text.split(" ")[0].split("\n")[0].replace("\N{MINUS SIGN}", "-")) for text in column(page, label, number)]
+        found = [
+            float(text.split(" ")[0].split("\n")[0].replace("\N{MINUS SIGN}", "-"))
+            for text in column(page, label, number)
+        ]
         assert found == sorted(found)
     assert page.locator(f"[aria-label='{label}'] tfoot th").inner_text() == "whole data"
     assert page.locator(f"[aria-label='{label}'] tr").last.inner_text().startswith("whole data")
@@ -118,7 +151,11 @@ def test_the_main_table_sorts_within_its_views(opened: Any) -> None:
     for _ in range(2):  # down, the second time
         table.get_by_role("button", name="IPC").click()
     heads = table.locator("tbody th").all_inner_texts()
-    assert heads == [text for view in ("Audio-visual (av)", "Audio (a)", "Visual (v)") for text in (view, "10", "1", "whole data")]
+    assert heads == [
+        text
+        for view in ("Audio-visual (av)", "Audio (a)", "Visual (v)")
+        for text in (view, "10", "1", "whole data")
+    ]
 
 
 def test_without_script_the_page_still_reads(opened: Any) -> None:
@@ -147,7 +184,9 @@ def test_a_sound_plays(opened: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (800, "dark"), (1280, "light")])
-def test_nothing_is_wider_than_the_screen(opened: Any, width: int, scheme: str, tmp_path: Path) -> None:
+def test_nothing_is_wider_than_the_screen(
+    opened: Any, width: int, scheme: str, tmp_path: Path
+) -> None:
     page = opened(width, color_scheme=scheme)
     open_all(page)
     assert page.evaluate(OVERFLOWING) == []
@@ -165,7 +204,9 @@ def test_axe_finds_nothing_serious(opened: Any, scheme: str, rules: list[str] | 
     answer = axe.Axe().run(page, options=options).response
     assert answer["passes"]  # it looked
     serious = [v for v in answer["violations"] if v["impact"] in ("serious", "critical")]
-    assert not serious, [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in serious]
+    assert not serious, [
+        (v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in serious
+    ]
 
 
 def test_the_keyboard_gets_everywhere(opened: Any) -> None:

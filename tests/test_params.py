@@ -7,18 +7,21 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, values
 
-from pipeline import params
-from pipeline.decoding import Decode
-from pipeline.errors import ParamsError
+from pipeline.core import params
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import Grid
+from pipeline.core.plugins import find
 from pipeline.evaluation import Evaluate
-from pipeline.params import Grid
-from pipeline.plugins import find
+from pipeline.shards.decode import Decode
 
 
 def test_a_misspelt_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text().replace("ipcs:", "ipc:")
     (tmp_path / "p.yaml").write_text(text)
-    with pytest.raises(ParamsError, match=r"p\.yaml: grid: unknown ipc; missing ipcs; expected datasets, ipcs, methods"):
+    with pytest.raises(
+        ParamsError,
+        match=r"p\.yaml: grid: unknown ipc; missing ipcs; expected datasets, ipcs, methods",
+    ):
         params.load(tmp_path / "p.yaml").build("grid", Grid)
 
 
@@ -47,8 +50,12 @@ def test_a_wrong_type_is_named(change: str, told: str) -> None:
 
 
 def test_a_wrong_item_of_a_list_is_told_once() -> None:
-    with pytest.raises(ParamsError, match=r"rates\.frame\.0 is -1\.0 \(input should be greater than 0\)$"):
-        values("distill.dm.rates={frame: [-1.0], logmel: [1.0]}").build("distill.dm", find("distillers", "dm"))
+    with pytest.raises(
+        ParamsError, match=r"rates\.frame\.0 is -1\.0 \(input should be greater than 0\)$"
+    ):
+        values("distill.dm.rates={frame: [-1.0], logmel: [1.0]}").build(
+            "distill.dm", find("distillers", "dm")
+        )
 
 
 @pytest.mark.parametrize("change", ["grid.seeds=[]", "grid.methods=[dm, dm]"])
@@ -75,7 +82,10 @@ def test_a_file_without_sections_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_section_lists_what_is_there() -> None:
-    with pytest.raises(ParamsError, match=r"params\.yaml has no section 'ingest\.nowhere'; beside it: generated, mine"):
+    with pytest.raises(
+        ParamsError,
+        match=r"params\.yaml has no section 'ingest\.nowhere'; beside it: generated, mine",
+    ):
         values().section("ingest.nowhere")
 
 

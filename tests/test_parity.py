@@ -19,8 +19,9 @@ from conftest import REAL_DATA, ROOT
 from test_media import clip_of
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-from pipeline import media, params
-from pipeline.decoding import Decode
+from pipeline import media
+from pipeline.core import params
+from pipeline.shards.decode import Decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 PRESETS = ["ave", "music21", "vggs10k", "vggsound"]
 RATE, SECONDS = 44100, 2
 needs_ffmpeg = pytest.mark.skipif(
-    shutil.which("ffmpeg") is None, reason="the published commands need ffmpeg, which is not installed"
+    shutil.which("ffmpeg") is None,
+    reason="the published commands need ffmpeg, which is not installed",
 )
 # Of 255: JPEG at ffmpeg's own quality, and a scaler that works on luma and chroma instead of red, green and blue.
 PIXELS = 2.0
@@ -46,7 +48,14 @@ def avdd() -> Decode:
 def numbered(number: int) -> np.ndarray:
     """A wide smooth picture that moves, with its number as eight bars."""
     y, x = np.mgrid[0:240, 0:320]
-    rgb = np.stack([128 + 90 * np.sin((x + 4 * number) / 31), 128 + 90 * np.cos(y / 23), 128 + 60 * np.sin((x + y) / 47)], -1)
+    rgb = np.stack(
+        [
+            128 + 90 * np.sin((x + 4 * number) / 31),
+            128 + 90 * np.cos(y / 23),
+            128 + 60 * np.sin((x + y) / 47),
+        ],
+        -1,
+    )
     rgb[200:] = np.repeat([30 + 190 * (number >> bit & 1) for bit in range(8)], 40)[:, None]
     return rgb.astype(np.uint8)
 
@@ -59,18 +68,27 @@ def number_in(rgb: np.ndarray) -> int:
 def filmed(path: Path, fps: Fraction, channels: int, codec: str) -> Path:
     """A clip with a chirp on the left, a chord on the right."""
     time = np.arange(SECONDS * RATE) / RATE
-    left = 0.2 * np.sin(2 * np.pi * (300 * time + 200 * time**2)) * (1.2 + np.sin(2 * np.pi * 3 * time)) / 2
+    left = (
+        0.2
+        * np.sin(2 * np.pi * (300 * time + 200 * time**2))
+        * (1.2 + np.sin(2 * np.pi * 3 * time))
+        / 2
+    )
     right = sum(0.08 * np.sin(2 * np.pi * pitch * time) for pitch in (440, 1100, 2500, 4100))
     samples = (32767 * np.stack([left, right])[:channels]).astype(np.int16)
     with av.open(str(path), "w") as container:
-        video: Any = container.add_stream("libx264", rate=fps, options={"threads": "1", "crf": "18"})
+        video: Any = container.add_stream(
+            "libx264", rate=fps, options={"threads": "1", "crf": "18"}
+        )
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         audio: Any = container.add_stream(codec, rate=RATE, layout=["mono", "stereo"][channels - 1])
         for number in range(int(SECONDS * fps)):
             frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
             frame.pts, frame.time_base = number, 1 / fps
             container.mux(video.encode(frame))
-        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T.reshape(1, -1)), format="s16", layout=audio.layout.name)
+        sound = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples.T.reshape(1, -1)), format="s16", layout=audio.layout.name
+        )
         sound.rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
         container.mux([*audio.encode(sound), *video.encode(None), *audio.encode(None)])
     return path
@@ -87,7 +105,10 @@ def published_frame(path: Path, second: int, folder: Path) -> np.ndarray:
 def published_logmel(path: Path, second: int, folder: Path) -> np.ndarray:
     """11 kHz stereo of 16 bits, its mean, padded or cut to one second, and torchaudio's defaults."""
     cut = ["ffmpeg", "-y", "-v", "error", "-ss", str(second), "-t", "1", "-i", str(path)]
-    subprocess.run([*cut, "-vn", "-acodec", "pcm_s16le", "-ar", "11000", "-ac", "2", str(folder / "o.wav")], check=True)
+    subprocess.run(
+        [*cut, "-vn", "-acodec", "pcm_s16le", "-ar", "11000", "-ac", "2", str(folder / "o.wav")],
+        check=True,
+    )
     with av.open(str(folder / "o.wav")) as container:
         pieces = [frame.to_ndarray().reshape(-1, 2) for frame in container.decode(audio=0)]
     wave = torch.from_numpy(np.concatenate(pieces).astype(np.float32) / 32768).mean(1)
@@ -114,7 +135,9 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 @needs_ffmpeg
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(12)], ids=str)
-def test_the_frame_is_the_published_one(tmp_path: Path, avdd: Decode, fps: Fraction, backend: str) -> None:
+def test_the_frame_is_the_published_one(
+    tmp_path: Path, avdd: Decode, fps: Fraction, backend: str
+) -> None:
     path = filmed(tmp_path / "clip.mov", fps, 2, "pcm_s16le")
     for second in range(SECONDS):
         frame, _ = ours(path, avdd, second, backend)
@@ -126,7 +149,9 @@ def test_the_frame_is_the_published_one(tmp_path: Path, avdd: Decode, fps: Fract
 @needs_ffmpeg
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 @pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "mov"), ("aac", "mp4")])
-def test_the_logmel_is_the_published_one(tmp_path: Path, avdd: Decode, backend: str, codec: str, suffix: str) -> None:
+def test_the_logmel_is_the_published_one(
+    tmp_path: Path, avdd: Decode, backend: str, codec: str, suffix: str
+) -> None:
     path = filmed(tmp_path / f"clip.{suffix}", Fraction(25), 2, codec)
     for second in range(SECONDS):
         _, logmel = ours(path, avdd, second, backend)
@@ -152,7 +177,11 @@ def test_the_clean_preset_has_no_empty_mel_bin_and_keeps_the_aspect() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_published_preset_decodes_alike(preset: str, avdd: Decode) -> None:
     decode = params.load(ROOT / "presets" / f"{preset}.yaml").build("decode", Decode)
-    assert (decode.frame, decode.logmel, decode.modalities) == (avdd.frame, avdd.logmel, avdd.modalities)
+    assert (decode.frame, decode.logmel, decode.modalities) == (
+        avdd.frame,
+        avdd.logmel,
+        avdd.modalities,
+    )
 
 
 def test_without_ffmpeg_the_published_rule_is_held_by_numbers(tmp_path: Path, avdd: Decode) -> None:
@@ -163,7 +192,9 @@ def test_without_ffmpeg_the_published_rule_is_held_by_numbers(tmp_path: Path, av
         assert number_in(frame) == max(n for n in range(200) if n / fps < 1 + Fraction(7, 16))
     with pytest.warns(UserWarning, match="all zero values"):
         reference = AmplitudeToDB()(MelSpectrogram(11000)(torch.zeros(11000)))
-    assert logmel.shape == reference.shape and float(reference.max()) == avdd.logmel.floor_db == -100.0
+    assert (
+        logmel.shape == reference.shape and float(reference.max()) == avdd.logmel.floor_db == -100.0
+    )
 
 
 @needs_ffmpeg

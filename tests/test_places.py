@@ -11,16 +11,16 @@ import pytest
 from test_cli import run
 from test_decoding import DECODE, digests
 
-from pipeline import places
-from pipeline.datasets.folder import Dataset as Folder
-from pipeline.decoding import decode_all
-from pipeline.engines.local import Engine as Local
-from pipeline.errors import MediaError, SourceError
-from pipeline.files import read_json
-from pipeline.manifest import read_manifest, write_manifest
-from pipeline.records import Clip
-from pipeline.shards import read_shards
-from pipeline.training import silent
+from pipeline.core import paths as places
+from pipeline.core.errors import MediaError, SourceError
+from pipeline.core.files import read_json
+from pipeline.core.records import Clip
+from pipeline.datasets.adapters.folder import Dataset as Folder
+from pipeline.datasets.manifest import read_manifest, write_manifest
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.shards.read import read_shards
+from pipeline.training.loop import silent
 
 FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citation=None)
 
@@ -53,11 +53,15 @@ def read(folder: Any) -> dict[str, bytes]:
 def test_a_path_and_a_file_url_are_paths(tmp_path: Path) -> None:
     assert places.place("a/b") == Path("a/b")
     assert places.place(f"file://{tmp_path}") == tmp_path
-    assert places.is_local(places.place(f"file://{tmp_path}")) and not places.is_local(places.place("memory://a"))
+    assert places.is_local(places.place(f"file://{tmp_path}")) and not places.is_local(
+        places.place("memory://a")
+    )
 
 
 def test_an_unknown_protocol_is_named() -> None:
-    with pytest.raises(SourceError, match=r"nowhere://a: .*expected a path, or a URL that fsspec knows"):
+    with pytest.raises(
+        SourceError, match=r"nowhere://a: .*expected a path, or a URL that fsspec knows"
+    ):
         places.place("nowhere://a")
 
 
@@ -78,7 +82,9 @@ def test_a_manifest_comes_back_from_memory(media: Path, clips: list[Clip], memor
     assert f",{memory}" not in (memory / "manifest.csv").read_text()
 
 
-def test_shards_in_memory_have_the_bytes_of_shards_on_disk(clips: list[Clip], shards: Path, memory: Any) -> None:
+def test_shards_in_memory_have_the_bytes_of_shards_on_disk(
+    clips: list[Clip], shards: Path, memory: Any
+) -> None:
     counts = decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
     assert counts == read_json(memory / "shards.json", "decode")
     assert read(memory / "shards") == read(shards)
@@ -88,7 +94,13 @@ def test_shards_in_memory_have_the_bytes_of_shards_on_disk(clips: list[Clip], sh
 def test_shards_in_memory_are_kept(clips: list[Clip], memory: Any) -> None:
     decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
     again: list[int] = []
-    decode_all(clips, memory / "shards", DECODE, Local(workers=2), lambda done, total, **figures: again.append(done))
+    decode_all(
+        clips,
+        memory / "shards",
+        DECODE,
+        Local(workers=2),
+        lambda done, total, **figures: again.append(done),
+    )
     assert again == []
 
 
@@ -111,7 +123,12 @@ def test_a_media_file_that_is_not_there_is_missing(memory: Any) -> None:
 def test_file_urls_work_from_the_command_line(media: Path, shards: Path, tmp_path: Path) -> None:
     """Root, manifest and shards as URLs."""
     url = f"file://{tmp_path}"
-    assert run("ingest", "mine", "--root", f"file://{media}", "--out", f"{url}/manifest.csv").returncode == 0
+    assert (
+        run(
+            "ingest", "mine", "--root", f"file://{media}", "--out", f"{url}/manifest.csv"
+        ).returncode
+        == 0
+    )
     result = run("decode", f"{url}/manifest.csv", f"{url}/shards", "--quiet")
     assert result.returncode == 0, result.stderr
     assert digests(tmp_path / "shards").keys() == digests(shards).keys()

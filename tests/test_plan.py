@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from test_decoding import DECODE
 
-from pipeline import shards as store
-from pipeline.errors import ParamsError, SourceError
-from pipeline.planning import Forecast, Trial, Window, describe, forecast
-from pipeline.records import Clip
+from pipeline.core.errors import ParamsError, SourceError
+from pipeline.core.records import Clip
+from pipeline.shards.index import read_index
+from pipeline.shards.plan import Forecast, Trial, Window, describe, forecast
+from pipeline.shards.read import read_shards
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +20,15 @@ def planned(clips: list[Clip]) -> Forecast:
     return forecast(clips, DECODE, 12, 2)
 
 
-def test_windows_disk_memory_and_tars_are_those_of_the_decode(planned: Forecast, shards: Path) -> None:
-    indices = [store.read_index(folder) for folder in sorted(shards.glob("*/"))]
+def test_windows_disk_memory_and_tars_are_those_of_the_decode(
+    planned: Forecast, shards: Path
+) -> None:
+    indices = [read_index(folder) for folder in sorted(shards.glob("*/"))]
     tars = [path.stat().st_size for path in shards.rglob("*.tar")]
-    real = store.read_shards(shards / "train")
-    assert planned.windows.value == sum(shard.samples for index in indices for shard in index.shards)
+    real = read_shards(shards / "train")
+    assert planned.windows.value == sum(
+        shard.samples for index in indices for shard in index.shards
+    )
     assert planned.tars == len(tars)
     assert planned.shard_bytes == pytest.approx(sum(tars), rel=0.1)
     assert planned.ledger_bytes == pytest.approx((shards / "ledger.csv").stat().st_size, rel=0.1)
@@ -39,7 +44,8 @@ def test_failed_and_refused_clips_are_told_and_counted(clips: list[Clip], tmp_pa
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     bad = [
-        dataclasses.replace(clips[0], clip_id=name, path=str(tmp_path / f"{name}.mp4"), sha256=name) for name in ("text", "gone")
+        dataclasses.replace(clips[0], clip_id=name, path=str(tmp_path / f"{name}.mp4"), sha256=name)
+        for name in ("text", "gone")
     ]
     odd = dataclasses.replace(clips[0], clip_id="odd", start_s=3.0, end_s=2.0)
     twin = dataclasses.replace(clips[1], clip_id="zz-twin")
@@ -53,17 +59,24 @@ def test_failed_and_refused_clips_are_told_and_counted(clips: list[Clip], tmp_pa
 
 def test_nothing_that_decodes_is_one_sentence(clips: list[Clip]) -> None:
     gone = [dataclasses.replace(clip, path=f"/nowhere/{clip.clip_id}.mp4") for clip in clips[:3]]
-    with pytest.raises(SourceError, match=r"none of 3 sampled clips could be decoded \(3 missing_file\)"):
+    with pytest.raises(
+        SourceError, match=r"none of 3 sampled clips could be decoded \(3 missing_file\)"
+    ):
         forecast(gone, DECODE, 50, 1)
     odd = [dataclasses.replace(clips[0], start_s=3.0, end_s=2.0)]
-    with pytest.raises(SourceError, match=r"none of 0 sampled clips could be decoded \(1 bad_span\)"):
+    with pytest.raises(
+        SourceError, match=r"none of 0 sampled clips could be decoded \(1 bad_span\)"
+    ):
         forecast(odd, DECODE, 50, 1)
     with pytest.raises(ParamsError, match="--sample 0: a prediction needs one clip or more"):
         forecast(clips, DECODE, 0, 1)
 
 
 def toy(windows: list[int], clips: int, workers: int = 1, **changes: int) -> Forecast:
-    trials = [Trial(worker_cpu_s=2.0, worker_wall_s=4.0, parent_s=0.5, windows=count, reason="") for count in windows]
+    trials = [
+        Trial(worker_cpu_s=2.0, worker_wall_s=4.0, parent_s=0.5, windows=count, reason="")
+        for count in windows
+    ]
     return Forecast(
         clips={"train": clips, "val": 0, "test": 0},
         refused={},
@@ -92,6 +105,7 @@ def test_wall_is_the_slowest_of_parent_workers_and_cores(monkeypatch: pytest.Mon
 
 
 def test_tars_of_256_to_512_mb_are_advised() -> None:
-    assert "decode.shards = 4 makes tars of 2,560.0 MB in the largest split; for 256 to 512 MB each take 20 to 40" in describe(
-        toy([1024], 10)
+    assert (
+        "decode.shards = 4 makes tars of 2,560.0 MB in the largest split; for 256 to 512 MB each take 20 to 40"
+        in describe(toy([1024], 10))
     )

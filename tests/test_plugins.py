@@ -18,41 +18,32 @@ from toy_published import PUBLISHED
 from toy_sources import TOYS
 from toy_teachers import toy_terms
 
-from pipeline import params, plugins, training
 from pipeline.artifact import Export, write_artifact
-from pipeline.bank import Bank
-from pipeline.crowd import Crew
-from pipeline.errors import PluginError
+from pipeline.core import params, plugins
+from pipeline.core.checkpoints import Parts
+from pipeline.core.errors import PluginError
+from pipeline.core.records import Features, RealSet, SyntheticSet
+from pipeline.coresets.rankings import Coreset
+from pipeline.datasets.manifest import read_manifest, write_manifest
+from pipeline.distillation.inputs import Machine, Materials
 from pipeline.evaluation import Bench, Evaluate
-from pipeline.experts import Experts, School
-from pipeline.logmel import LogMel
-from pipeline.manifest import read_manifest, write_manifest
-from pipeline.materials import Machine, Materials
-from pipeline.networks.convnet import Network
-from pipeline.parts import Parts
-from pipeline.rankings import Coreset
-from pipeline.records import Features, RealSet, SyntheticSet
-from pipeline.training import silent
+from pipeline.media.logmel import LogMel
+from pipeline.models.networks.convnet import Network
+from pipeline.training import instances as training
+from pipeline.training.bank import Bank
+from pipeline.training.experts import Experts, School
+from pipeline.training.loop import silent
+from pipeline.training.students import Crew
 
-SECTIONS = {
-    "datasets": "ingest",
-    "distillers": "distill",
-    "exporters": "convert",
-    "extractors": "extract",
-    "heads": "heads",
-    "importers": "import",
-    "kd": "kd",
-    "metrics": "metrics",
-    "networks": "networks",
-    "selectors": "coreset",
-    "tasks": "tasks",
-}
+KINDS = plugins.KINDS.keys() - {"engine"}
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
-EVERY = [(kind, name) for kind in SECTIONS for name in plugins.names(kind)]
+EVERY = [(kind, name) for kind in sorted(KINDS) for name in plugins.names(kind)]
 # What the toy's log-mels, 8 x 8, could have been made with.
 TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
 NETWORKS = {
-    "convnet": Network(width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}),
+    "convnet": Network(
+        width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}
+    ),
 }
 
 
@@ -63,9 +54,9 @@ def built(kind: str, name: str) -> Any:
     """The plugin with values from the first params file that has some; steps and counts are what a toy needs."""
     for file in FILES:
         given = loaded(file)
-        for section, plugin in given.section(SECTIONS[kind]).items():
-            if (plugin or {}).get("adapter", section) == name:
-                made = given.build(f"{SECTIONS[kind]}.{section}", plugins.find(kind, name), without=["adapter"])
+        for section in given.section(plugins.KINDS[kind].section):
+            if plugins.plugin_of(kind, section, given) == name:
+                made = plugins.build(kind, section, given)
                 cut = {
                     "steps": 2,
                     "counts": (1, 2, 4, 8),
@@ -75,20 +66,34 @@ def built(kind: str, name: str) -> Any:
                     "logmel": TOY_SOUND,
                     "negatives": 8,
                 }
-                return dataclasses.replace(made, **{name: value for name, value in cut.items() if hasattr(made, name)})
+                return dataclasses.replace(
+                    made, **{name: value for name, value in cut.items() if hasattr(made, name)}
+                )
     raise AssertionError(f"no params file gives values to {kind}/{name}")
 
 
 def toy_features() -> Features:
     real = toy_real()
     vectors = {m: rows.flatten(1).float().numpy() for m, rows in real.rows.items()}
-    return Features(keys=real.keys, label=real.label.numpy(), vectors=vectors, classes=real.classes, origin=ORIGIN)
+    return Features(
+        keys=real.keys,
+        label=real.label.numpy(),
+        vectors=vectors,
+        classes=real.classes,
+        origin=ORIGIN,
+    )
 
 
 def rankings() -> dict[str, Coreset]:
     return {
-        name: Coreset(selector=name, seed=0, table="toy", shards="toy0", ranking=built("selectors", name).rank(toy_features()))
-        for name in plugins.names("selectors")
+        name: Coreset(
+            selector=name,
+            seed=0,
+            table="toy",
+            shards="toy0",
+            ranking=built("selector", name).rank(toy_features()),
+        )
+        for name in plugins.names("selector")
     }
 
 
@@ -99,7 +104,7 @@ def toy_bank() -> Bank:
     school = School(
         settings=settings,
         network=NETWORKS["convnet"],
-        head=built("heads", "ensemble"),
+        head=built("head", "ensemble"),
         real=toy_real(),
         val=toy_real(),
         device=CPU,
@@ -108,12 +113,27 @@ def toy_bank() -> Bank:
     courses = [school.course(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
-    return Bank(network=school.network, head=school.head, shards="toy0", about=about, temperature=certain, courses=courses)
+    return Bank(
+        network=school.network,
+        head=school.head,
+        shards="toy0",
+        about=about,
+        temperature=certain,
+        courses=courses,
+    )
 
 
 def materials(**changes: Any) -> Materials:
     """What the toy's sets are made from."""
-    return Materials(**{"real": toy_real(), "coresets": rankings(), "networks": NETWORKS, "bank": toy_bank(), **changes})
+    return Materials(
+        **{
+            "real": toy_real(),
+            "coresets": rankings(),
+            "networks": NETWORKS,
+            "bank": toy_bank(),
+            **changes,
+        }
+    )
 
 
 def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) -> SyntheticSet:
@@ -124,23 +144,40 @@ def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) ->
 
 # kind -> what a plugin of that kind makes of a toy, as arrays
 ACTS = {
-    "datasets": lambda name: {
-        "clips": np.array([json.dumps(dataclasses.asdict(clip)) for clip in built("datasets", name).clips(toy_source(name))])
+    "adapter": lambda name: {
+        "clips": np.array(
+            [
+                json.dumps(dataclasses.asdict(clip))
+                for clip in built("adapter", name).clips(toy_source(name))
+            ]
+        )
     },
-    "distillers": lambda name: distilled(built("distillers", name), ipc=2, seed=3).rows,
-    "exporters": lambda name: exported(name),
-    "extractors": lambda name: extracted(name, heard(name)).vectors,
-    "heads": lambda name: built("heads", name).build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0)).state_dict(),
-    "importers": lambda name: built("importers", name).read(PUBLISHED[name](fresh())).columns,
-    "kd": lambda name: dict(zip("lo", toy_terms(built("kd", name)), strict=True)),
-    "metrics": lambda name: dict(
-        zip("sn", built("metrics", name).per_clip(torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])), strict=True)
+    "method": lambda name: distilled(built("method", name), ipc=2, seed=3).rows,
+    "exporter": lambda name: exported(name),
+    "extractor": lambda name: extracted(name, heard(name)).vectors,
+    "head": lambda name: (
+        built("head", name)
+        .build({"frame": 6, "logmel": 6}, 3, torch.Generator().manual_seed(0))
+        .state_dict()
     ),
-    "networks": lambda name: (
-        built("networks", name).build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0)).state_dict()
+    "importer": lambda name: built("importer", name).read(PUBLISHED[name](fresh())).columns,
+    "kd method": lambda name: dict(zip("lo", toy_terms(built("kd method", name)), strict=True)),
+    "metric": lambda name: dict(
+        zip(
+            "sn",
+            built("metric", name).per_clip(
+                torch.eye(3), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 1])
+            ),
+            strict=True,
+        )
     ),
-    "selectors": lambda name: built("selectors", name).rank(toy_features()).best(4),
-    "tasks": lambda name: {"json": np.array(json.dumps(scored(name)))},
+    "network": lambda name: (
+        built("network", name)
+        .build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0))
+        .state_dict()
+    ),
+    "selector": lambda name: built("selector", name).rank(toy_features()).best(4),
+    "task": lambda name: {"json": np.array(json.dumps(scored(name)))},
 }
 # What a task's students have on their towers, where it is not an ensemble.
 TASK_HEADS = {"retrieval": "contrastive", "shuffle": "contrastive", "dropout": "concat"}
@@ -148,17 +185,29 @@ TASK_HEADS = {"retrieval": "contrastive", "shuffle": "contrastive", "dropout": "
 
 def toy_bench(**changes: Any) -> Bench:
     """A bench of toys; `network` and `head` name the crew's."""
-    head = built("heads", changes.pop("head", "ensemble"))
+    head = built("head", changes.pop("head", "ensemble"))
     crew = Crew(network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=silent)
-    metrics = {name: built("metrics", name) for name in plugins.names("metrics")}
-    given = {"crew": crew, "val": toy_real(4, seed=1), "test": toy_real(6, seed=2), "metrics": metrics, "networks": NETWORKS}
+    metrics = {name: built("metric", name) for name in plugins.names("metric")}
+    given = {
+        "crew": crew,
+        "val": toy_real(4, seed=1),
+        "test": toy_real(6, seed=2),
+        "metrics": metrics,
+        "networks": NETWORKS,
+    }
     return Bench(**{**given, "repeats": 2, "bootstrap": 50, **changes})
 
 
 def scored(name: str) -> dict[str, Any]:
-    budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=4, trials=2)
+    budget = dataclasses.replace(
+        values().build("evaluate", Evaluate).protocols.budget, steps=4, trials=2
+    )
     sets = [training.whole(toy_real(), CPU)]
-    return built("tasks", name).score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble"))).to_json()
+    return (
+        built("task", name)
+        .score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble")))
+        .to_json()
+    )
 
 
 def heard(name: str) -> RealSet:
@@ -175,14 +224,14 @@ def extracted(name: str, real: RealSet) -> Features:
         "clap": lambda: {"model": str(_request[0].getfixturevalue("toy_clap"))},
         "external": lambda: {"vectors": {"frame": str(toy_vectors(folder))}},
     }
-    extractor = dataclasses.replace(built("extractors", name), **changes[name]())
+    extractor = dataclasses.replace(built("extractor", name), **changes[name]())
     return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
 
 
 def toy_artifact() -> Path:
     """The toy's set as a file, in an empty folder."""
     path = fresh() / "seed0.h5"
-    write_artifact(path, distilled(built("distillers", "herding")), Export(storage="float32"))
+    write_artifact(path, distilled(built("method", "herding")), Export(storage="float32"))
     return path
 
 
@@ -190,9 +239,12 @@ def exported(name: str) -> dict[str, np.ndarray]:
     """The bytes of each file that an exporter makes of the toy's set."""
     artifact = toy_artifact()
     out = artifact.parent / "out"
-    built("exporters", name).write(artifact, out)
+    built("exporter", name).write(artifact, out)
     files = [path for path in (out, *sorted(out.rglob("*"))) if path.is_file()]
-    return {str(path.relative_to(artifact.parent)): np.frombuffer(path.read_bytes(), np.uint8) for path in files}
+    return {
+        str(path.relative_to(artifact.parent)): np.frombuffer(path.read_bytes(), np.uint8)
+        for path in files
+    }
 
 
 def fresh() -> Path:
@@ -235,7 +287,10 @@ def _keep_request(request: pytest.FixtureRequest) -> None:
 def test_builds_from_params_and_is_frozen(kind: str, name: str) -> None:
     plugin = built(kind, name)
     assert type(plugin).__name__ == plugins.CLASSES[kind]
-    assert all(field.default is dataclasses.MISSING and field.kw_only for field in dataclasses.fields(plugin))
+    assert all(
+        field.default is dataclasses.MISSING and field.kw_only
+        for field in dataclasses.fields(plugin)
+    )
     with pytest.raises(dataclasses.FrozenInstanceError):
         plugin.anything = 1
 
@@ -249,69 +304,85 @@ def test_does_the_same_twice(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(TOYS))
 def test_datasets_make_a_manifest_of_whole_groups(name: str, tmp_path: Path) -> None:
-    clips = built("datasets", name).clips(toy_source(name))
+    clips = built("adapter", name).clips(toy_source(name))
     write_manifest(tmp_path / "manifest.csv", clips)
     assert read_manifest(tmp_path / "manifest.csv") == clips
     assert len({(clip.group, clip.split) for clip in clips}) == len({clip.group for clip in clips})
     assert len({clip.path for clip in clips if not clip.sha256}) == 1
 
 
-@pytest.mark.parametrize("name", plugins.names("distillers"))
+@pytest.mark.parametrize("name", plugins.names("method"))
 def test_distillers_leave_their_inputs_alone(name: str) -> None:
     given = materials()
     before = copy.deepcopy((given.real.rows, given.coresets, given.bank.courses))
-    distilled(built("distillers", name), real=given.real, coresets=given.coresets)
+    distilled(built("method", name), real=given.real, coresets=given.coresets)
     assert all(torch.equal(given.real.rows[m], before[0][m]) for m in given.real.rows)
     assert given.coresets == before[1]
-    assert all(torch.equal(old[key], new[key]) for old, new in zip(before[2], given.bank.courses, strict=True) for key in old)
+    assert all(
+        torch.equal(old[key], new[key])
+        for old, new in zip(before[2], given.bank.courses, strict=True)
+        for key in old
+    )
 
 
-@pytest.mark.parametrize("name", plugins.names("distillers"))
+@pytest.mark.parametrize("name", plugins.names("method"))
 def test_distillers_mix_their_variants(name: str) -> None:
-    distiller = built("distillers", name)
+    distiller = built("method", name)
     variants = distiller.variants(materials(), 1)
     assert variants
-    assert all(distiller.mixed(dict.fromkeys(("frame", "logmel"), variant)) == variant for variant in variants)
+    assert all(
+        distiller.mixed(dict.fromkeys(("frame", "logmel"), variant)) == variant
+        for variant in variants
+    )
 
 
-@pytest.mark.parametrize("name", plugins.names("exporters"))
+@pytest.mark.parametrize("name", plugins.names("exporter"))
 def test_exporters_leave_the_artifact_alone(name: str) -> None:
     artifact = toy_artifact()
     before = artifact.read_bytes()
-    told = built("exporters", name).write(artifact, artifact.parent / "out")
+    told = built("exporter", name).write(artifact, artifact.parent / "out")
     assert artifact.read_bytes() == before
     assert str(artifact.parent / "out") in told and not list(artifact.parent.glob("*.part"))
 
 
-@pytest.mark.parametrize("name", plugins.names("importers"))
+@pytest.mark.parametrize("name", plugins.names("importer"))
 def test_importers_make_a_whole_set_and_leave_the_files_alone(name: str) -> None:
     folder = fresh()
     place = PUBLISHED[name](folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    synthetic = built("importers", name).read(place)
+    synthetic = built("importer", name).read(place)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert synthetic.rows.keys() == synthetic.formation.keys() == synthetic.normalisation.keys()
-    assert all(rows.isfinite().all() and rows.dtype == torch.float32 for rows in synthetic.rows.values())
+    assert all(
+        rows.isfinite().all() and rows.dtype == torch.float32 for rows in synthetic.rows.values()
+    )
     assert {"method", "params", "seed", "pieces", "adopted"} <= synthetic.provenance.keys()
 
 
-@pytest.mark.parametrize("name", plugins.names("kd"))
+@pytest.mark.parametrize("name", plugins.names("kd method"))
 def test_kd_methods_have_finite_terms_that_move_no_teacher(name: str) -> None:
-    student, own = toy_terms(built("kd", name))
+    student, own = toy_terms(built("kd method", name))
     assert np.isfinite(student) and np.isfinite(own)
 
 
-@pytest.mark.parametrize("name", plugins.names("extractors"))
+@pytest.mark.parametrize("name", plugins.names("extractor"))
 def test_extractors_say_what_their_vectors_come_from(name: str) -> None:
     real = heard(name)
     features = extracted(name, real)
     assert features.keys == real.keys
-    assert all(rows.dtype == np.float32 and rows.shape[0] == len(real) for rows in features.vectors.values())
-    assert (features.origin.extractor, features.origin.shards, features.origin.preprocessing) == (name, real.digest, "toy")
+    assert all(
+        rows.dtype == np.float32 and rows.shape[0] == len(real)
+        for rows in features.vectors.values()
+    )
+    assert (features.origin.extractor, features.origin.shards, features.origin.preprocessing) == (
+        name,
+        real.digest,
+        "toy",
+    )
     assert len(features.origin.weights) == 64
 
 
-@pytest.mark.parametrize("name", plugins.names("extractors"))
+@pytest.mark.parametrize("name", plugins.names("extractor"))
 def test_extractors_leave_their_inputs_alone(name: str) -> None:
     real = heard(name)
     before = copy.deepcopy(real)
@@ -320,10 +391,10 @@ def test_extractors_leave_their_inputs_alone(name: str) -> None:
     assert torch.equal(before.label, real.label)
 
 
-@pytest.mark.parametrize("name", plugins.names("selectors"))
+@pytest.mark.parametrize("name", plugins.names("selector"))
 def test_selectors_rank_each_key_once(name: str) -> None:
     features = toy_features()
-    ranking = built("selectors", name).rank(features)
+    ranking = built("selector", name).rank(features)
     for count in (1, 4, 8):
         check_chosen(ranking.best(count), count, features)
 
@@ -332,12 +403,16 @@ def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Featu
     for number, (label, keys) in enumerate(chosen.items()):
         assert label == features.classes[number]
         assert len(set(keys)) == len(keys) == count
-        assert set(keys) <= {key for key, own in zip(features.keys, features.label, strict=True) if own == number}
+        assert set(keys) <= {
+            key for key, own in zip(features.keys, features.label, strict=True) if own == number
+        }
 
 
-@pytest.mark.parametrize("kind", SECTIONS)
+@pytest.mark.parametrize("kind", sorted(plugins.KINDS))
 def test_an_unknown_name_lists_the_known_ones(kind: str) -> None:
-    with pytest.raises(PluginError, match=f"no {kind.removesuffix('s')} named 'dmm'; there are {plugins.names(kind)[0]}"):
+    with pytest.raises(
+        PluginError, match=f"no {kind} named 'dmm'; there are {plugins.names(kind)[0]}"
+    ):
         plugins.find(kind, "dmm")
 
 

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import Any
 
-from pipeline import pool
-from pipeline.errors import MediaError
+from pipeline.core import workers as pool
+from pipeline.core.errors import MediaError
 
 
 def act(task: str) -> Any:
@@ -33,7 +33,13 @@ def grow() -> None:
         time.sleep(0.01)
 
 
-def answers(*tasks: str, workers: int = 2, deadline_s: float = 20.0, memory_mb: int = 1000, recycle: int = 100) -> dict[str, Any]:
+def answers(
+    *tasks: str,
+    workers: int = 2,
+    deadline_s: float = 20.0,
+    memory_mb: int = 1000,
+    recycle: int = 100,
+) -> dict[str, Any]:
     limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
     return dict(pool.work(act, tasks, workers=workers, **limits))
 

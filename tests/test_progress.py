@@ -27,13 +27,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def told(clock: Clock, report: Report, first: int, last: int, total: int, **figures: float | str) -> None:
+def told(
+    clock: Clock, report: Report, first: int, last: int, total: int, **figures: float | str
+) -> None:
     for done in range(first, last + 1):
         clock.now += 1.0
         report(done, total, **figures)
 
 
-def test_a_log_has_a_line_every_half_minute(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_has_a_line_every_half_minute(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     told(clock, Report("distill", quiet=False), 1, 65, 100, seed="0 (1 of 2)", loss=1.5, MiB=812.25)
     assert capsys.readouterr().err.splitlines() == [
         "distill: 30/100  seed 0 (1 of 2)  loss 1.5  MiB 812.2  1/s  70 s left",
@@ -41,12 +45,16 @@ def test_a_log_has_a_line_every_half_minute(clock: Clock, capsys: pytest.Capture
     ]
 
 
-def test_a_course_that_goes_on_counts_what_was_done_here(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_course_that_goes_on_counts_what_was_done_here(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     told(clock, Report("distill", quiet=False), 901, 930, 1000)
     assert capsys.readouterr().err == "distill: 930/1000  1/s  70 s left\n"
 
 
-def test_the_next_course_has_a_rate_of_its_own(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_next_course_has_a_rate_of_its_own(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = Report("distill", quiet=False)
     told(clock, report, 1, 10, 10)
     clock.now += 100.0  # something else is done
@@ -58,7 +66,9 @@ def test_the_next_course_has_a_rate_of_its_own(clock: Clock, capsys: pytest.Capt
     assert second == "distill: 10/10  0.167/s  0 s left"
 
 
-def test_a_stage_that_counts_its_own_rate_is_not_told_another(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_that_counts_its_own_rate_is_not_told_another(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     told(clock, Report("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})
     assert capsys.readouterr().err == "decode: 30/100  12 windows/s  70 s left\n"
 
@@ -71,11 +81,19 @@ def test_quiet_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) ->
 def test_a_terminal_has_a_bar_of_the_course_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     report = Report("distill", quiet=False)
-    courses = ((1, 10, "candidate", "1 of 2"), (10, 10, "candidate", "1 of 2"), (3, 20, "seed", "0 (1 of 1)"))
+    courses = (
+        (1, 10, "candidate", "1 of 2"),
+        (10, 10, "candidate", "1 of 2"),
+        (3, 20, "seed", "0 (1 of 1)"),
+    )
     for done, total, name, place in courses:
         report(done, total, **{name: place, "loss": 0.25})
     assert report._bar is not None
     (task,) = report._bar.tasks
-    assert (task.completed, task.total, task.fields["text"]) == (3, 20, "seed 0 (1 of 1)  loss 0.25")
+    assert (task.completed, task.total, task.fields["text"]) == (
+        3,
+        20,
+        "seed 0 (1 of 1)  loss 0.25",
+    )
     report.close()
     assert report._bar is None

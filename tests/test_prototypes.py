@@ -25,18 +25,18 @@ from test_adapters import real as annotated
 from toy_sources import TOYS, sounded
 from toy_space import settings, toy_space, toy_texts
 
-from pipeline.errors import CellError, PipelineError, SourceError, StoreError
-from pipeline.manifest import read_manifest, write_manifest
+from pipeline.core.errors import CellError, PipelineError, SourceError, StoreError
+from pipeline.core.records import Clip, Features, Source, Texts
+from pipeline.core.tensors import load_synthetic
+from pipeline.coresets.rankings import Coreset
+from pipeline.datasets.manifest import read_manifest, write_manifest
+from pipeline.distillation.distributed import Ranks
+from pipeline.features.store import write_features, write_texts
 from pipeline.prototypes import Clips, gathered, measured, ranked, refuse_other_texts
-from pipeline.prototypes import _averages as averages
-from pipeline.prototypes._points import by_points, supervised
-from pipeline.prototypes._probes import ridge
-from pipeline.rankings import Coreset
-from pipeline.ranks import Ranks
-from pipeline.records import Clip, Features, Source, Texts
-from pipeline.store import write_features, write_texts
-from pipeline.tensors import load_synthetic
-from pipeline.training import silent
+from pipeline.prototypes import average_precision as averages
+from pipeline.prototypes.points import by_points, supervised
+from pipeline.prototypes.probes import ridge
+from pipeline.training.loop import silent
 from stages.distill import distill
 from stages.extract import extract
 from stages.extract_text import extract_text
@@ -51,7 +51,11 @@ def found(clips: Clips, texts: Texts | None, **changes: Any) -> Found:
 
 def score(result: Found, row: str, metric: str = "accuracy_folds", **setting: Any) -> float:
     """The mean of the one row of that name and setting."""
-    (one,) = [each for each in result["rows"] if each["row"] == row and all(each[key] == x for key, x in setting.items())]
+    (one,) = [
+        each
+        for each in result["rows"]
+        if each["row"] == row and all(each[key] == x for key, x in setting.items())
+    ]
     return float(one["metrics"][metric]["mean"])
 
 
@@ -96,19 +100,27 @@ def test_where_texts_are_aligned_there_is_nothing_to_gain() -> None:
 def test_nothing_is_read_from_the_labels_of_the_pool() -> None:
     """In splits: other labels of the training clips change what is supervised, and no prototype."""
     clips, texts = toy_space()
-    clips = replace(clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4])
+    clips = replace(
+        clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4]
+    )
     has = clips.has.copy()
     has[clips.part == "train"] = np.roll(has[clips.part == "train"], 1, axis=1)
     one, other = found(clips, texts), found(replace(clips, has=has), texts)
     unlabelled = [row for row in one["rows"] if row["row"] in ("zero-shot", "prototypes")]
     assert unlabelled == other["rows"][: len(unlabelled)]
-    assert score(other, "supervised prototypes", "accuracy") < 0.1 < score(one, "supervised prototypes", "accuracy")
+    assert (
+        score(other, "supervised prototypes", "accuracy")
+        < 0.1
+        < score(one, "supervised prototypes", "accuracy")
+    )
 
 
 def test_nothing_is_chosen_on_test_clips() -> None:
     clips, _ = toy_space()
     texts = toy_texts(np.random.default_rng(0).normal(size=(3, 10, 64)))
-    clips = replace(clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4])
+    clips = replace(
+        clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4]
+    )
     has = clips.has.copy()
     has[clips.part == "test"] = np.roll(has[clips.part == "test"], 1, axis=1)
     one, other = found(clips, texts), found(replace(clips, has=has), texts)
@@ -131,24 +143,35 @@ def test_every_template_has_a_row_and_the_best_is_chosen() -> None:
 
 def test_folds_of_other_sizes_tell_pooled_and_mean_apart() -> None:
     clips, texts = toy_space()
-    clips = replace(clips, part=np.array([str(1 + 2 * (i % 40 > 2) - (i % 40 == 0)) for i in range(400)]))
+    clips = replace(
+        clips, part=np.array([str(1 + 2 * (i % 40 > 2) - (i % 40 == 0)) for i in range(400)])
+    )
     assert Counter(clips.part.tolist()) == {"0": 10, "1": 20, "3": 370}
     result = found(clips, texts, k=(1, 5), published_k=5)
     row = next(row for row in result["rows"] if row["row"] == "zero-shot")["metrics"]
     lengths = np.linalg.norm(texts.vectors[0], axis=1)
     hits = [
-        clips.has[at.test][np.arange(len(at.test)), (clips.vectors[at.test] @ texts.vectors[0].T / lengths).argmax(1)]
+        clips.has[at.test][
+            np.arange(len(at.test)),
+            (clips.vectors[at.test] @ texts.vectors[0].T / lengths).argmax(1),
+        ]
         for at in clips.rounds
     ]
     assert row["accuracy_pooled"]["mean"] == pytest.approx(np.concatenate(hits).mean())
     assert row["accuracy_folds"]["mean"] == pytest.approx(np.mean([own.mean() for own in hits]))
     assert (row["accuracy_pooled"]["n"], row["accuracy_folds"]["n"]) == (1, 3)
-    assert row["accuracy_pooled"]["low"] < row["accuracy_pooled"]["mean"] < row["accuracy_pooled"]["high"]
+    assert (
+        row["accuracy_pooled"]["low"]
+        < row["accuracy_pooled"]["mean"]
+        < row["accuracy_pooled"]["high"]
+    )
 
 
 def test_the_same_inputs_give_the_same_rows() -> None:
     clips, texts = toy_space(per_class=20)
-    assert found(clips, texts, k=(1, 5), published_k=5) == found(clips, texts, k=(1, 5), published_k=5)
+    assert found(clips, texts, k=(1, 5), published_k=5) == found(
+        clips, texts, k=(1, 5), published_k=5
+    )
 
 
 def test_ridge_is_the_closed_form() -> None:
@@ -200,7 +223,9 @@ def test_averages_are_those_of_brute_force(table: tuple[np.ndarray, ...]) -> Non
         by_row = [brute_ap(own, true) for own, true in zip(scores, has, strict=True) if true.any()]
         assert averages.by_clip(scores, has, ones).item() == pytest.approx(np.mean(by_row))
         absent = 3 - len(by_class)
-        assert averages.by_batch(scores, has) == pytest.approx(np.mean([*by_class, *[0.0] * absent]))
+        assert averages.by_batch(scores, has) == pytest.approx(
+            np.mean([*by_class, *[0.0] * absent])
+        )
 
 
 @given(table=TABLES)
@@ -227,10 +252,15 @@ def several(clips: int = 640, classes: int = 200) -> tuple[np.ndarray, np.ndarra
 def test_averages_of_the_same_scores_are_not_each_other() -> None:
     """Why mAPs of the paper's table are not compared: what the code averages for one row is several times that for another."""
     scores, has = several()
-    macro, by_clip = (average(scores, has, np.ones((1, len(has)))).item() for average in (averages.macro, averages.by_clip))
+    macro, by_clip = (
+        average(scores, has, np.ones((1, len(has)))).item()
+        for average in (averages.macro, averages.by_clip)
+    )
     by_batch = averages.by_batch(scores, has)
     assert by_clip > 3 * by_batch and by_clip > macro * 1.1 > 2 * by_batch
-    assert macro == pytest.approx(np.mean([brute_ap(scores[:, c], has[:, c]) for c in np.flatnonzero(has.any(0))]))
+    assert macro == pytest.approx(
+        np.mean([brute_ap(scores[:, c], has[:, c]) for c in np.flatnonzero(has.any(0))])
+    )
 
 
 def test_clips_of_several_labels_have_three_averages_and_absent_classes_count_in_none() -> None:
@@ -301,7 +331,10 @@ def test_a_clip_is_the_mean_direction_of_its_seconds() -> None:
     mean = tables["val"].vectors["wave"][place : place + 2].mean(0)
     assert np.allclose(clips.vectors[8], mean / np.linalg.norm(mean))
     assert [len(at.test) for at in clips.rounds] == [8, 8, 4, 4]
-    assert all(len({*at.train, *at.val, *at.test}) == 24 and len(at.known) + len(at.test) == 24 for at in clips.rounds)
+    assert all(
+        len({*at.train, *at.val, *at.test}) == 24 and len(at.known) + len(at.test) == 24
+        for at in clips.rounds
+    )
 
 
 def test_a_manifest_keeps_folds_and_labels_where_there_are_some(tmp_path: Path) -> None:
@@ -311,7 +344,9 @@ def test_a_manifest_keeps_folds_and_labels_where_there_are_some(tmp_path: Path) 
         header = (tmp_path / f"{name}.csv").read_text().splitlines()[0].split(",")
         assert {"fold", "labels"} & set(header) == columns and header[-2:] == ["bytes", "sha256"]
         assert read_manifest(tmp_path / f"{name}.csv") == clips
-    assert {clip.labels for clip in dataset("fsd50k").clips(tmp_path / "fsd50k")} >= {("Electric_guitar", "Guitar", "Music")}
+    assert {clip.labels for clip in dataset("fsd50k").clips(tmp_path / "fsd50k")} >= {
+        ("Electric_guitar", "Guitar", "Music")
+    }
 
 
 def test_without_folds_the_splits_are_the_protocol() -> None:
@@ -333,14 +368,26 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
 @pytest.mark.parametrize(
     ("manifest", "change", "told"),
     [
-        ({}, with_nan, r"val\.h5 has NaN or infinite numbers in wave of clip009_0000; look at the encoder"),
+        (
+            {},
+            with_nan,
+            r"val\.h5 has NaN or infinite numbers in wave of clip009_0000; look at the encoder",
+        ),
         (
             {},
             other(origin=replace(ORIGIN, weights="w")),
             r"test\.h5 and train\.h5 differ in weights; expected",
         ),
-        ({}, other(origin=replace(ORIGIN, extractor="clip")), r"differ in extractor; expected tables of one encoder"),
-        ({}, other(classes=("class0", "classX")), r"differ in classes; expected tables of one encoder"),
+        (
+            {},
+            other(origin=replace(ORIGIN, extractor="clip")),
+            r"differ in extractor; expected tables of one encoder",
+        ),
+        (
+            {},
+            other(classes=("class0", "classX")),
+            r"differ in classes; expected tables of one encoder",
+        ),
         ({}, other(vectors={}), r"test\.h5 holds  and no wave; set prototypes\.modality"),
         (
             {"clip_id": lambda i: f"other{i}"},
@@ -352,13 +399,31 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
             None,
             r"4 groups stand in more than one fold, r0, r1, r2, \.\.\., and 0 may; repair the folds",
         ),
-        ({"group": lambda i: "r", "fold": lambda i: None}, None, r"1 groups stand in more than one split, r, and 0 may"),
-        ({"fold": lambda i: i // 4 % 4 + 1 if i else None}, None, r"1 of 24 clips have no fold, clip000; give each one, or none"),
-        ({"fold": lambda i: i // 4 % 2}, None, r"features are of the folds 0, 1; expected three folds or more: extract the others"),
-        ({"fold": lambda i: None}, lambda t: {"train": t["train"]}, r"are of the splits train; expected train, val, test: extract"),
+        (
+            {"group": lambda i: "r", "fold": lambda i: None},
+            None,
+            r"1 groups stand in more than one split, r, and 0 may",
+        ),
+        (
+            {"fold": lambda i: i // 4 % 4 + 1 if i else None},
+            None,
+            r"1 of 24 clips have no fold, clip000; give each one, or none",
+        ),
+        (
+            {"fold": lambda i: i // 4 % 2},
+            None,
+            r"features are of the folds 0, 1; expected three folds or more: extract the others",
+        ),
+        (
+            {"fold": lambda i: None},
+            lambda t: {"train": t["train"]},
+            r"are of the splits train; expected train, val, test: extract",
+        ),
     ],
 )
-def test_bad_folds_and_tables_are_one_sentence(manifest: dict[str, Any], change: Any, told: str) -> None:
+def test_bad_folds_and_tables_are_one_sentence(
+    manifest: dict[str, Any], change: Any, told: str
+) -> None:
     tables = toy_tables(toy_manifest())
     with pytest.raises(PipelineError, match=told) as error:
         gathered(toy_manifest(**manifest), change(tables) if change else tables, "wave", 0)
@@ -376,16 +441,27 @@ def test_bad_folds_and_tables_are_one_sentence(manifest: dict[str, Any], change:
             {"vectors": np.ones((1, 2, 3), np.float32)},
             r"has vectors 3 wide, wave 4; expected the text tower of one encoder",
         ),
-        ({"classes": ("class0", "dog")}, r"text\.h5 has no prompt for 1 of 2 labels, class1; add them"),
+        (
+            {"classes": ("class0", "dog")},
+            r"text\.h5 has no prompt for 1 of 2 labels, class1; add them",
+        ),
         (
             {"classes": ("class0", "class1", "dog")},
             r"is of another label map, no clip is of dog; run `avdistill extract-text`",
         ),
     ],
 )
-def test_texts_that_do_not_belong_to_the_features_are_one_sentence(changes: dict[str, Any], told: str) -> None:
+def test_texts_that_do_not_belong_to_the_features_are_one_sentence(
+    changes: dict[str, Any], told: str
+) -> None:
     with pytest.raises(StoreError, match=told):
-        refuse_other_texts(replace(toy_texts(TWO), **changes), "text.h5", toy_tables(toy_manifest()), "wave", ("class0", "class1"))
+        refuse_other_texts(
+            replace(toy_texts(TWO), **changes),
+            "text.h5",
+            toy_tables(toy_manifest()),
+            "wave",
+            ("class0", "class1"),
+        )
 
 
 def test_own_vectors_of_one_named_space_may_be_compared() -> None:
@@ -394,11 +470,19 @@ def test_own_vectors_of_one_named_space_may_be_compared() -> None:
     own = toy_texts(TWO, params={"spaces": {"text": "AudioCLIP"}}, weights="of a file")
     refuse_other_texts(own, "text.h5", tables, "wave", ("class0", "class1"))
     with pytest.raises(StoreError, match="expected one encoder for both"):
-        refuse_other_texts(replace(own, params={"spaces": {"text": "MS CLAP"}}), "text.h5", tables, "wave", ("class0", "class1"))
+        refuse_other_texts(
+            replace(own, params={"spaces": {"text": "MS CLAP"}}),
+            "text.h5",
+            tables,
+            "wave",
+            ("class0", "class1"),
+        )
 
 
 def test_more_neighbours_than_clips_are_refused() -> None:
-    with pytest.raises(CellError, match=r"k is 100 and the smallest pool has 60 clips; lower prototypes\.k and"):
+    with pytest.raises(
+        CellError, match=r"k is 100 and the smallest pool has 60 clips; lower prototypes\.k and"
+    ):
         found(*toy_space(per_class=10))
 
 
@@ -431,7 +515,14 @@ SMALL = (
 
 def run(files: Path, *changes: str, **options: Any) -> str:
     given = values(*SMALL, *changes)
-    return prototypes(files / "manifest.csv", files / "features", files / "out.json", params=given, report=silent, **options)
+    return prototypes(
+        files / "manifest.csv",
+        files / "features",
+        files / "out.json",
+        params=given,
+        report=silent,
+        **options,
+    )
 
 
 def test_the_command_tells_every_row(files: Path) -> None:
@@ -444,42 +535,91 @@ def test_the_command_tells_every_row(files: Path) -> None:
         "linear",
         "mlp",
     ]
-    assert told[0].startswith("zero-shot 'template 0 {}': accuracy_pooled 100.0 ± 0.0 [100.0, 100.0]  accuracy_folds 100.0 ± 0.0")
-    assert result["tables"].keys() == {"train", "val", "test", "text"} and result["parts"] == "folds"
+    assert told[0].startswith(
+        "zero-shot 'template 0 {}': accuracy_pooled 100.0 ± 0.0 [100.0, 100.0]  accuracy_folds 100.0 ± 0.0"
+    )
+    assert (
+        result["tables"].keys() == {"train", "val", "test", "text"} and result["parts"] == "folds"
+    )
     metrics = next(row for row in result["rows"] if row["row"] == "mlp")["metrics"]
     assert (metrics["accuracy_pooled"]["n"], metrics["accuracy_folds"]["n"]) == (2, 8)
-    assert told[-2:] == ["24 clips in folds, 0 more have no vector; 0 of 2 classes are in no test clip", f"-> {files / 'out.json'}"]
+    assert told[-2:] == [
+        "24 clips in folds, 0 more have no vector; 0 of 2 classes are in no test clip",
+        f"-> {files / 'out.json'}",
+    ]
 
 
 @pytest.mark.slow
-def test_one_command_goes_from_media_and_weights_to_the_rows(tmp_path: Path, toy_clap: Path) -> None:
+def test_one_command_goes_from_media_and_weights_to_the_rows(
+    tmp_path: Path, toy_clap: Path
+) -> None:
     root = sounded(TOYS["esc50"](tmp_path / "media"))
-    changes = ("decode.wave.rate=1000", "decode.max_reject_fraction=0.1", 'extract-text.templates=["a {}"]', *SMALL)
+    changes = (
+        "decode.wave.rate=1000",
+        "decode.max_reject_fraction=0.1",
+        'extract-text.templates=["a {}"]',
+        *SMALL,
+    )
     given = [word for change in changes for word in ("--set", change)]
     place = tmp_path / "out"
-    command = [sys.executable, "benchmarks/prototypes.py", "esc50", str(root), str(place), "--model", str(toy_clap), *given]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        "benchmarks/prototypes.py",
+        "esc50",
+        str(root),
+        str(place),
+        "--model",
+        str(toy_clap),
+        *given,
+    ]
+    told = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert told.returncode == 0, told.stderr
     rows = json.loads((place / "prototypes.json").read_text())["rows"]
-    assert {row["row"] for row in rows if "metrics" in row} == {"zero-shot", "prototypes", "supervised prototypes", "linear", "mlp"}
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert {row["row"] for row in rows if "metrics" in row} == {
+        "zero-shot",
+        "prototypes",
+        "supervised prototypes",
+        "linear",
+        "mlp",
+    }
+    again = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
     assert (again.returncode, again.stdout) == (0, "")
 
 
 def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
     told = run(files)
-    needs = "not run: needs text vectors of this encoder: run `avdistill extract-text`, and add --text"
-    assert f"zero-shot: {needs}\nprototypes: {needs}\nsupervised prototypes: accuracy_pooled" in told
+    needs = (
+        "not run: needs text vectors of this encoder: run `avdistill extract-text`, and add --text"
+    )
+    assert (
+        f"zero-shot: {needs}\nprototypes: {needs}\nsupervised prototypes: accuracy_pooled" in told
+    )
     assert "zero-shot of AudioCLIP: not run: needs vectors of ESC-50 by AudioCLIP" in told
-    published = [row for row in json.loads((files / "out.json").read_text())["rows"] if "encoder" in row]
-    assert len(published) == 12 and all(row.keys() == {"row", "encoder", "not_run"} for row in published)
+    published = [
+        row for row in json.loads((files / "out.json").read_text())["rows"] if "encoder" in row
+    ]
+    assert len(published) == 12 and all(
+        row.keys() == {"row", "encoder", "not_run"} for row in published
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "options", "told"),
     [
-        (lambda files: None, {"coreset": Path("nowhere.json")}, "--coreset ranks samples by their nearness to texts; add --text"),
-        (lambda files: (files / "out.json").write_text("mine"), {}, "exists already; remove it or name another output"),
+        (
+            lambda files: None,
+            {"coreset": Path("nowhere.json")},
+            "--coreset ranks samples by their nearness to texts; add --text",
+        ),
+        (
+            lambda files: (files / "out.json").write_text("mine"),
+            {},
+            "exists already; remove it or name another output",
+        ),
         (
             lambda files: (files / "features" / "train.h5").unlink(),
             {},
@@ -488,7 +628,9 @@ def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
         (lambda files: (files / "manifest.csv").write_text("a\n1\n"), {}, "is not a manifest"),
     ],
 )
-def test_a_bad_call_is_one_sentence(change: Any, options: dict[str, Any], told: str, files: Path) -> None:
+def test_a_bad_call_is_one_sentence(
+    change: Any, options: dict[str, Any], told: str, files: Path
+) -> None:
     change(files)
     with pytest.raises(PipelineError, match=told):
         run(files, **options)
@@ -498,41 +640,98 @@ def test_a_coreset_is_the_samples_nearest_to_the_texts_whatever_their_labels() -
     real = toy_real()
     vectors = np.random.default_rng(0).normal(size=(len(real), 4)).astype(np.float32)
     features = Features(
-        keys=real.keys, label=np.zeros(len(real), int), vectors={"wave": vectors}, classes=real.classes, origin=ORIGIN
+        keys=real.keys,
+        label=np.zeros(len(real), int),
+        vectors={"wave": vectors},
+        classes=real.classes,
+        origin=ORIGIN,
     )
     ranking = ranked(features, toy_texts(TWO), "wave", 5)
     cosine = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ TWO[0].T
-    assert ranking.by_label["class1"] == tuple(real.keys[row] for row in np.argsort(-cosine[:, 1])[:5])
+    assert ranking.by_label["class1"] == tuple(
+        real.keys[row] for row in np.argsort(-cosine[:, 1])[:5]
+    )
 
 
-def test_a_prototype_selection_enters_the_grid_like_any_other(tmp_path: Path, toy_clip: Path) -> None:
+def test_a_prototype_selection_enters_the_grid_like_any_other(
+    tmp_path: Path, toy_clip: Path
+) -> None:
     """Toy pictures by way of every command: shards, features and texts of one encoder, a coreset, a distilled set of it."""
     clips = []
     for seed, (split, count) in enumerate({"train": 12, "val": 4, "test": 6}.items()):
         real = toy_real(count, seed=seed)
-        real = replace(real, keys=tuple(split + key for key in real.keys), clips=tuple(split + clip for clip in real.clips))
+        real = replace(
+            real,
+            keys=tuple(split + key for key in real.keys),
+            clips=tuple(split + clip for clip in real.clips),
+        )
         write_split(tmp_path / "shards" / split, real)
-        blank, labels = replace(toy_manifest(1)[0], fold=None), dict(zip(real.clips, real.label.tolist(), strict=True))
-        clips += [replace(blank, clip_id=c, group=c, label=f"class{x}", split=split) for c, x in labels.items()]
+        blank, labels = (
+            replace(toy_manifest(1)[0], fold=None),
+            dict(zip(real.clips, real.label.tolist(), strict=True)),
+        )
+        clips += [
+            replace(blank, clip_id=c, group=c, label=f"class{x}", split=split)
+            for c, x in labels.items()
+        ]
     write_manifest(tmp_path / "manifest.csv", clips)
-    changes = (f"extract.clip.model={toy_clip}", "extract-text.templates=['{}']", "prototypes.modality=frame", *SMALL, *TINY)
-    formed = ("distill.formed.coreset=prototypes", "distill.formed.formation={frame: [1, 1], logmel: [1, 1]}")
-    params, machine = values(*changes, "prototypes.k=[1, 2]", *formed), {"device": "cpu", "report": silent}
+    changes = (
+        f"extract.clip.model={toy_clip}",
+        "extract-text.templates=['{}']",
+        "prototypes.modality=frame",
+        *SMALL,
+        *TINY,
+    )
+    formed = (
+        "distill.formed.coreset=prototypes",
+        "distill.formed.formation={frame: [1, 1], logmel: [1, 1]}",
+    )
+    params, machine = (
+        values(*changes, "prototypes.k=[1, 2]", *formed),
+        {"device": "cpu", "report": silent},
+    )
     for split in ("train", "val", "test"):
         out = tmp_path / "features" / f"{split}.h5"
         extract(tmp_path / "shards" / split, out, extractor="clip", params=params, **machine)
-    extract_text(tmp_path / "manifest.csv", tmp_path / "text.h5", extractor="clip", params=params, device="cpu")
-    run(tmp_path, *changes, "prototypes.k=[1, 2]", text=tmp_path / "text.h5", coreset=tmp_path / "c" / "prototypes.json")
+    extract_text(
+        tmp_path / "manifest.csv",
+        tmp_path / "text.h5",
+        extractor="clip",
+        params=params,
+        device="cpu",
+    )
+    run(
+        tmp_path,
+        *changes,
+        "prototypes.k=[1, 2]",
+        text=tmp_path / "text.h5",
+        coreset=tmp_path / "c" / "prototypes.json",
+    )
     train, out = tmp_path / "shards" / "train", tmp_path / "out"
-    distill("formed", 2, train, tmp_path / "c", out, params=params, memory_mb=100, workers=1, ranks=Ranks(), **machine)
+    distill(
+        "formed",
+        2,
+        train,
+        tmp_path / "c",
+        out,
+        params=params,
+        memory_mb=100,
+        workers=1,
+        ranks=Ranks(),
+        **machine,
+    )
     ranking = json.loads((tmp_path / "c" / "prototypes.json").read_text())["ranking"]
-    assert load_synthetic(out / "seed0.safetensors").source_key == tuple(key for keys in ranking.values() for key in keys[:2])
+    assert load_synthetic(out / "seed0.safetensors").source_key == tuple(
+        key for keys in ranking.values() for key in keys[:2]
+    )
 
 
 def test_the_command_writes_the_coreset_of_its_training_shards(files: Path) -> None:
     told = run(files, text=files / "text.h5", coreset=files / "coreset" / "prototypes.json")
     made = Coreset.from_json(json.loads((files / "coreset" / "prototypes.json").read_text()))
-    assert (made.selector, made.shards) == ("prototypes", "shards of train") and told.endswith("prototypes.json")
+    assert (made.selector, made.shards) == ("prototypes", "shards of train") and told.endswith(
+        "prototypes.json"
+    )
     assert {label: len(keys) for label, keys in made.best(3).items()} == {"class0": 3, "class1": 3}
 
 
@@ -545,7 +744,13 @@ def test_the_command_writes_the_coreset_of_its_training_shards(files: Path) -> N
     [
         ("esc50", {}, "audio/1-100032-A-0.wav", [400] * 5, 4),
         ("esc50", {"tables": ("esc10.csv",)}, "1-100032-A-0.ogg", [80] * 5, 0),
-        ("urbansound8k", {}, "fold5/100032-3-0-0.wav", [873, 888, 925, 990, 936, 823, 838, 806, 816, 837], 5),
+        (
+            "urbansound8k",
+            {},
+            "fold5/100032-3-0-0.wav",
+            [873, 888, 925, 990, 936, 823, 838, 806, 816, 837],
+            5,
+        ),
     ],
 )
 def test_official_folds_are_rounds(
@@ -564,7 +769,9 @@ def test_official_folds_are_rounds(
     assert [len(at.test) for at in clips.rounds] == sizes
     assert len(clips.parted) == shared
     if shared:
-        with pytest.raises(SourceError, match=rf"{shared} groups stand in more than one fold, .* and 0 may; repair"):
+        with pytest.raises(
+            SourceError, match=rf"{shared} groups stand in more than one fold, .* and 0 may; repair"
+        ):
             gathered(manifest, {"train": table}, "wave", 0)
 
 
@@ -597,7 +804,8 @@ def test_supervised_prototypes_of_real_vectors_reach_the_known_figure() -> None:
     ]
     # Every tenth known clip is for choices; class means need none, and are of the rest.
     manifest = [
-        replace(clip, split="val") if clip.split == "train" and number % 10 == 0 else clip for number, clip in enumerate(manifest)
+        replace(clip, split="val") if clip.split == "train" and number % 10 == 0 else clip
+        for number, clip in enumerate(manifest)
     ]
     classes = tuple(listed["labels"])
     table = Features(
@@ -610,6 +818,8 @@ def test_supervised_prototypes_of_real_vectors_reach_the_known_figure() -> None:
     clips = gathered(manifest, {"train": table}, "logmel", 0)
     known, test = clips.part != "test", clips.part == "test"
     assert (known.sum(), test.sum(), len(clips.classes)) == (4892, 1944, 51)
-    scores = by_points(clips.vectors[test], supervised(clips.vectors[known], clips.has[known]), several=False)
+    scores = by_points(
+        clips.vectors[test], supervised(clips.vectors[known], clips.has[known]), several=False
+    )
     reached = averages.accuracy(scores, clips.has[test], np.ones((1, 1944))).item()
     assert reached == pytest.approx(0.411, abs=0.0005)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import quality
+from pipeline.media import quality
 
 RATE = 16000
 
@@ -16,19 +16,28 @@ def scene(seed: int, side: int = 64) -> np.ndarray:
     """A frame u8 [side, side, 3] of smooth blobs."""
     numbers = np.random.default_rng(seed)
     y, x = np.mgrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]
-    waves = sum(np.sin(2 * np.pi * (a * x + b * y) + c) for a, b, c in numbers.uniform(-3, 3, (6, 3)))
+    waves = sum(
+        np.sin(2 * np.pi * (a * x + b * y) + c) for a, b, c in numbers.uniform(-3, 3, (6, 3))
+    )
     return np.uint8(np.repeat(np.clip(128 + 30 * waves, 0, 255)[..., None], 3, axis=2))
 
 
 def tune(seed: int) -> np.ndarray:
     """A second float32 [RATE] of tones that come and go."""
     numbers, time = np.random.default_rng(seed), np.arange(RATE) / RATE
-    tones = [np.sin(2 * np.pi * f * time) * np.sin(np.pi * r * time) ** 2 for f, r in numbers.uniform((150, 1), (3500, 9), (8, 2))]
+    tones = [
+        np.sin(2 * np.pi * f * time) * np.sin(np.pi * r * time) ** 2
+        for f, r in numbers.uniform((150, 1), (3500, 9), (8, 2))
+    ]
     return np.float32(0.1 * sum(tones) + 0.001 * numbers.standard_normal(RATE))
 
 
 def bits(one: str, other: str) -> int:
-    return int(quality.distances(*(np.array([int(text, 16)], dtype=np.uint64) for text in (one, other)))[0, 0])
+    return int(
+        quality.distances(*(np.array([int(text, 16)], dtype=np.uint64) for text in (one, other)))[
+            0, 0
+        ]
+    )
 
 
 @given(level=st.floats(0.01, 1.0))
@@ -40,7 +49,12 @@ def test_level_and_peak_are_those_of_a_sine(level: float) -> None:
 
 
 def test_silence_is_as_quiet_as_it_gets_and_has_no_hash() -> None:
-    assert quality.of_sound(np.zeros(RATE, np.float32)) == {"rms_db": -120.0, "peak": 0.0, "clipped": 0.0, "sound_hash": ""}
+    assert quality.of_sound(np.zeros(RATE, np.float32)) == {
+        "rms_db": -120.0,
+        "peak": 0.0,
+        "clipped": 0.0,
+        "sound_hash": "",
+    }
 
 
 def test_clipping_is_the_share_of_full_samples() -> None:
@@ -66,9 +80,15 @@ def test_a_copy_is_near_and_another_is_far(seed: int, gain: float, noise: int) -
     numbers = np.random.default_rng(seed)
     frame, wave = scene(seed), tune(seed)
     copy = np.uint8(np.clip(gain * scene(seed, 96) + numbers.normal(0, noise, (96, 96, 3)), 0, 255))
-    one, same, other = (quality.of_picture(picture, None)["frame_hash"] for picture in (frame, copy, scene(seed + 1)))
+    one, same, other = (
+        quality.of_picture(picture, None)["frame_hash"]
+        for picture in (frame, copy, scene(seed + 1))
+    )
     assert bits(one, same) <= 8 < bits(one, other)
-    one, same, other = (quality.of_sound(sound)["sound_hash"] for sound in (wave, np.float32(gain * wave), tune(seed + 1)))
+    one, same, other = (
+        quality.of_sound(sound)["sound_hash"]
+        for sound in (wave, np.float32(gain * wave), tune(seed + 1))
+    )
     assert bits(one, same) <= 3 < bits(one, other)
 
 

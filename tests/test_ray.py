@@ -16,19 +16,21 @@ from conftest import ROOT
 from test_decoding import DECODE, digests
 from test_pool import act
 
-from pipeline.decoding import decode_all
-from pipeline.engines import ray as door
-from pipeline.engines.ray import Engine
-from pipeline.errors import EngineError
-from pipeline.training import silent
+from pipeline.core.errors import EngineError
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines import ray as door
+from pipeline.shards.engines.ray import Engine
+from pipeline.training.loop import silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.records import Clip
+    from pipeline.core.records import Clip
 
 # Ray reads its settings when it is first imported, so that must wait for the fixture.
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"
+)
 
 LIMITS: dict[str, Any] = {"deadline_s": 60.0, "memory_mb": 2000, "recycle": 100}
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -52,7 +54,9 @@ def cluster(settings: None) -> Iterator[Any]:
     """A head that only keeps the books, and a node of one CPU; tests add the second."""
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    nodes = Cluster(
+        initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False}
+    )
     nodes.add_node(**NODE)
     yield nodes
     nodes.shutdown()
@@ -81,7 +85,9 @@ def stay(task: Path) -> str:
 
 
 @pytest.mark.slow
-def test_two_nodes_change_no_byte(cluster: Any, second: Any, clips: list[Clip], shards: Path, tmp_path: Path) -> None:
+def test_two_nodes_change_no_byte(
+    cluster: Any, second: Any, clips: list[Clip], shards: Path, tmp_path: Path
+) -> None:
     decode_all(clips, tmp_path / "shards", DECODE, engine(cluster), silent)
     assert digests(tmp_path / "shards") == digests(shards)
 
@@ -98,7 +104,9 @@ def test_a_node_killed_in_the_middle_changes_no_byte(
 
 
 @pytest.mark.slow
-def test_what_a_killed_node_held_is_done_elsewhere(cluster: Any, second: Any, tmp_path: Path) -> None:
+def test_what_a_killed_node_held_is_done_elsewhere(
+    cluster: Any, second: Any, tmp_path: Path
+) -> None:
     doomed = str(second.all_processes["raylet"][0].process.pid)
     folder = tmp_path / doomed
     folder.mkdir()
@@ -123,7 +131,9 @@ def test_a_crash_costs_one_task_of_its_batch() -> None:
     """On a Ray that is started for the work and ends with it."""
     import ray
 
-    answers = dict(Engine(address="").work(act, [["double1", "die", "double2"], ["modules"]], **LIMITS))
+    answers = dict(
+        Engine(address="").work(act, [["double1", "die", "double2"], ["modules"]], **LIMITS)
+    )
     assert answers["die"].reason == "crash" and "exit code 11" in answers["die"].detail
     assert answers["double1"] == answers["double2"] == "doubledouble"
     assert answers["modules"] == [], "workers on nodes stay without torch"
@@ -150,9 +160,13 @@ def test_only_some_batches_are_under_way(cluster: Any) -> None:
 
 
 @pytest.mark.slow
-def test_another_version_on_a_node_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_on_a_node_is_refused(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(door, "_versions", lambda: {"av": "0.1"})
-    with pytest.raises(EngineError, match=r"has av \d.*, the driver 0.1; install the same on every node"):
+    with pytest.raises(
+        EngineError, match=r"has av \d.*, the driver 0.1; install the same on every node"
+    ):
         list(engine(cluster).work(act, [["double"]], **LIMITS))
 
 
@@ -164,13 +178,20 @@ def test_a_function_that_a_node_cannot_import_is_one_sentence(
     monkeypatch.syspath_prepend(tmp_path)
     import here_alone
 
-    with pytest.raises(EngineError, match=r"could not finish a batch .*here_alone.*; see that every node has avdistill"):
+    with pytest.raises(
+        EngineError,
+        match=r"could not finish a batch .*here_alone.*; see that every node has avdistill",
+    ):
         list(engine(cluster).work(here_alone.act, [["double"]], **LIMITS))
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "nonsense", "127.0.0.1:123456"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "nowhere.invalid:6379", "nonsense", "127.0.0.1:123456"]
+)
 def test_no_cluster_there_is_one_sentence(address: str) -> None:
-    with pytest.raises(EngineError, match=rf"^no Ray cluster at {address} \(.*\); `ray start` makes one"):
+    with pytest.raises(
+        EngineError, match=rf"^no Ray cluster at {address} \(.*\); `ray start` makes one"
+    ):
         list(Engine(address=address).work(act, [["double"]], **LIMITS))
 
 

@@ -16,14 +16,15 @@ import pytest
 import torch
 
 from pipeline.artifact import Export, read_artifact, write_artifact
-from pipeline.errors import OutputError, ParamsError, SourceError
-from pipeline.logmel import LogMel
-from pipeline.params import Grid
-from pipeline.records import Normalisation, SyntheticSet
-from pipeline.reporting import SUFFIXES, Report, _charts, write
-from pipeline.reporting._compare import difference, spearman
-from pipeline.reporting._scores import read_scores
-from pipeline.tensors import save_synthetic
+from pipeline.core.errors import OutputError, ParamsError, SourceError
+from pipeline.core.params import Grid
+from pipeline.core.records import Normalisation, SyntheticSet
+from pipeline.core.tensors import save_synthetic
+from pipeline.media.logmel import LogMel
+from pipeline.report import SUFFIXES, Report, write
+from pipeline.report.compare import difference, spearman
+from pipeline.report.html import charts as _charts
+from pipeline.report.read.scores import read_scores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +70,17 @@ class Toys:
     @property
     def grid(self) -> Grid:
         methods, ipcs = (tuple(dict.fromkeys(key[i] for key in self.means)) for i in (0, 1))
-        return Grid(datasets=self.datasets, selectors=("herding",), methods=methods, ipcs=ipcs, seeds=(0,))
+        return Grid(
+            datasets=self.datasets, selectors=("herding",), methods=methods, ipcs=ipcs, seeds=(0,)
+        )
 
     def write(self, results: Path) -> Path:
         for dataset in self.datasets:
-            counts = {"train_windows": 4000, "test_windows": 2 * self.clips, "test_clips": self.clips}
+            counts = {
+                "train_windows": 4000,
+                "test_windows": 2 * self.clips,
+                "test_clips": self.clips,
+            }
             about = {"classes": self.classes, **counts, "projection": self.points(60, 0.0)}
             save(results / dataset / "ceiling.json", {**about, "scores": self.scores(self.whole)})
             self.clock(results / dataset / "ceiling", 4000.0)
@@ -83,15 +90,28 @@ class Toys:
 
     def cell(self, place: Path, method: str, ipc: int, mean: float) -> None:
         synthetic, optimised = place / "synthetic", method in self.moves
-        about = {"artifacts": {"seed0.h5": "1"}, "bytes": 12345 * ipc, "classes": self.classes, "test_windows": 2 * self.clips}
+        about = {
+            "artifacts": {"seed0.h5": "1"},
+            "bytes": 12345 * ipc,
+            "classes": self.classes,
+            "test_windows": 2 * self.clips,
+        }
         points = self.points(ipc * len(self.classes), 0.3)
         save(place / "scores.json", {**about, "projection": points, "scores": self.scores(mean)})
-        losses = [f"{seed},{step},{100 / step + seed}" for seed in (0, 2) for step in range(1, 501)] if optimised else []
+        losses = (
+            [f"{seed},{step},{100 / step + seed}" for seed in (0, 2) for step in range(1, 501)]
+            if optimised
+            else []
+        )
         save(synthetic / "losses.csv", "\n".join(["seed,step,loss", *losses]) + "\n")
         self.clock(place / "scores", 30.0 * ipc)
         self.clock(synthetic, 40.0 if optimised else 0.4)
         (place / "published").mkdir()
-        write_artifact(place / "published" / "seed0.h5", self.stored(ipc, optimised, method), Export(storage="float32"))
+        write_artifact(
+            place / "published" / "seed0.h5",
+            self.stored(ipc, optimised, method),
+            Export(storage="float32"),
+        )
         if optimised:
             save_synthetic(synthetic / "start.safetensors", self.stored(ipc, optimised, "start"))
 
@@ -100,7 +120,9 @@ class Toys:
         rows, noise = ipc * len(self.classes), torch.Generator().manual_seed(len(name))
         label = torch.arange(len(self.classes)).repeat_interleave(ipc)
         ramp = torch.linspace(-1.5, 1.5, self.side).expand(self.side, -1)
-        frame = torch.stack([ramp, ramp.T, -ramp]).expand(rows, 1, 3, -1, -1) + 0.3 * label.reshape(-1, 1, 1, 1, 1)
+        frame = torch.stack([ramp, ramp.T, -ramp]).expand(rows, 1, 3, -1, -1) + 0.3 * label.reshape(
+            -1, 1, 1, 1, 1
+        )
         bins = torch.arange(LOGMEL.shape[0], dtype=torch.float32).reshape(1, 1, -1, 1)
         pitch = (2 + label.float() * (LOGMEL.shape[0] - 4) / len(self.classes)).reshape(-1, 1, 1, 1)
         logmel = (2.5 - (bins - pitch).abs()).clamp(-2.5).expand(-1, -1, -1, LOGMEL.shape[1])
@@ -129,25 +151,41 @@ class Toys:
 
     def clock(self, result: Path, seconds: float) -> None:
         if self.seconds:
-            save(result.with_suffix(".seconds.json"), {"seconds": seconds, "device": "cpu", "threads": 2})
+            save(
+                result.with_suffix(".seconds.json"),
+                {"seconds": seconds, "device": "cpu", "threads": 2},
+            )
 
     def scores(self, mean: float) -> list[dict[str, Any]]:
         return [self.entry(measure, mean) for measure in self.measures]
 
     def entry(self, measure: tuple[str, ...], mean: float) -> dict[str, Any]:
         protocol, network, head, task = measure
-        about = {"protocol": protocol, "network": network, "head": head, "task": task, "chosen": {}, "trials": []}
+        about = {
+            "protocol": protocol,
+            "network": network,
+            "head": head,
+            "task": task,
+            "chosen": {},
+            "trials": [],
+        }
         if task != "recognition":
             return {**about, "metrics": METRICS[task](mean), "runs": []}
         views = ("a", "v", "av") if head == "ensemble" else ("av",)
-        confusion = [[int(50 * mean) if i == j else 3 for j in range(len(self.classes))] for i in range(len(self.classes))]
+        confusion = [
+            [int(50 * mean) if i == j else 3 for j in range(len(self.classes))]
+            for i in range(len(self.classes))
+        ]
         metrics = {"accuracy": dict.fromkeys(views, summary(mean))}
         if measure == HEADLINE and len(self.measures) > 2:
             metrics["vote"] = dict.fromkeys(views, summary(mean))
         return {
             **about,
             "metrics": metrics,
-            "runs": [{"set": 0, "student": i, "accuracy": dict.fromkeys(views, mean)} for i in range(self.runs)],
+            "runs": [
+                {"set": 0, "student": i, "accuracy": dict.fromkeys(views, mean)}
+                for i in range(self.runs)
+            ],
             "right": {view: self.right(mean) for view in views},
             "windows": [2] * self.clips,
             "confusion": dict.fromkeys(views, confusion),
@@ -156,7 +194,10 @@ class Toys:
     def right(self, mean: float) -> list[list[int]]:
         """Two windows a clip, the first clips right: accuracies are met as well as whole windows can."""
         return [
-            [max(0, min(2, round(2 * self.clips * mean) + run % 2 - 2 * clip)) for clip in range(self.clips)]
+            [
+                max(0, min(2, round(2 * self.clips * mean) + run % 2 - 2 * clip))
+                for clip in range(self.clips)
+            ]
             for run in range(self.runs)
         ]
 
@@ -169,12 +210,28 @@ def taught(method: str, train_set: str, mean: float, **changes: Any) -> dict[str
     """What `avdistill teach` writes, of students that see frames and a teacher that hears."""
     recalled = {"student": summary(mean / 2), "teacher logmel": plain(0.5)}
     metrics = {
-        "accuracy": {"student": summary(mean), "student + logmel": summary(mean + 0.1), "probe logmel": summary(0.6)},
+        "accuracy": {
+            "student": summary(mean),
+            "student + logmel": summary(mean + 0.1),
+            "probe logmel": summary(0.6),
+        },
         "R@1": recalled,
         "mAP": recalled,
     }
-    about = {"method": method, "student": "frame", "teachers": ["logmel"], "train_set": train_set, "training_rows": 40}
-    return {**about, "classes": TOYS.classes, "not_run": [], "scores": [{"metrics": metrics}], **changes}
+    about = {
+        "method": method,
+        "student": "frame",
+        "teachers": ["logmel"],
+        "train_set": train_set,
+        "training_rows": 40,
+    }
+    return {
+        **about,
+        "classes": TOYS.classes,
+        "not_run": [],
+        "scores": [{"metrics": metrics}],
+        **changes,
+    }
 
 
 def plain(value: float) -> dict[str, Any]:
@@ -184,18 +241,32 @@ def plain(value: float) -> dict[str, Any]:
 METRICS: dict[str, Any] = {
     "retrieval": lambda mean: {
         **{
-            f"R@{k}": {"a->v": summary(mean * share), "v->a": summary(mean * share)} for k, share in ((1, 0.3), (5, 0.6), (10, 0.9))
+            f"R@{k}": {"a->v": summary(mean * share), "v->a": summary(mean * share)}
+            for k, share in ((1, 0.3), (5, 0.6), (10, 0.9))
         },
         "median rank": {"a->v": plain(7.5), "v->a": plain(8.0)},
         "gallery": {"a->v": {"mean": 20.0}, "v->a": {"mean": 20.0}},
     },
-    "continual": lambda mean: {"accuracy": {"av after 1": summary(1.0), "av after 2": summary(mean), "average": summary(mean)}},
+    "continual": lambda mean: {
+        "accuracy": {
+            "av after 1": summary(1.0),
+            "av after 2": summary(mean),
+            "average": summary(mean),
+        }
+    },
     # Below 0.5 the order is turned around.
     "ranking": lambda mean: {
-        "accuracy": {f"convnet {0.001 * (i + 1):g}": summary(mean + (0.05 if mean > 0.5 else -0.05) * i) for i in range(3)}
+        "accuracy": {
+            f"convnet {0.001 * (i + 1):g}": summary(mean + (0.05 if mean > 0.5 else -0.05) * i)
+            for i in range(3)
+        }
     },
     "dropout": lambda mean: {
-        "accuracy": {"av": summary(mean), "av without a": summary(mean / 2), "av without v": summary(mean / 3)},
+        "accuracy": {
+            "av": summary(mean),
+            "av without a": summary(mean / 2),
+            "av without v": summary(mean / 3),
+        },
     },
     "juggling": lambda mean: {"balls": {"both hands": summary(mean)}},
 }
@@ -240,7 +311,11 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of results with every task, two datasets and a dozen classes."""
     root = tmp_path_factory.mktemp("everything")
     toys = Toys(
-        means={(m, ipc): 0.3 + 0.1 * i + 0.05 * ipc for ipc in (1, 2) for i, m in enumerate(("random", "herding", "dm"))},
+        means={
+            (m, ipc): 0.3 + 0.1 * i + 0.05 * ipc
+            for ipc in (1, 2)
+            for i, m in enumerate(("random", "herding", "dm"))
+        },
         datasets=("first", "second_set"),
         classes=tuple(f"class {i:02d}" for i in range(12)),
         measures=EVERYTHING,
@@ -248,9 +323,22 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     toys.write(root / "work")
     for method in ("none", "kd", "ccl"):
         for name in ("random ipc 5", "whole"):
-            told = taught(method, name, 0.4, classes=toys.classes, not_run=["teacher wave: not run: needs wave vectors"])
+            told = taught(
+                method,
+                name,
+                0.4,
+                classes=toys.classes,
+                not_run=["teacher wave: not run: needs wave vectors"],
+            )
             save(root / "work" / "first" / "taught" / name / f"{method}.json", told)
-    write(root / "work", root / "index.html", toys.grid, Report(gallery=1, baseline="random"), RECIPES, LOGMEL)
+    write(
+        root / "work",
+        root / "index.html",
+        toys.grid,
+        Report(gallery=1, baseline="random"),
+        RECIPES,
+        LOGMEL,
+    )
     return root / "index.html"
 
 
@@ -287,7 +375,9 @@ def test_methods_that_print_alike_are_bold_together(results: Path, out: Path) ->
 def test_a_cell_outside_the_grid_is_not_read(results: Path, out: Path) -> None:
     save(results / "toy" / "stray" / "ipc1" / "scores.json", "no JSON at all")
     write(results, out, GRID, SETTINGS, RECIPES, None)
-    assert not [path for path in out.parent.iterdir() if "stray" in path.read_text(encoding="utf-8")]
+    assert not [
+        path for path in out.parent.iterdir() if "stray" in path.read_text(encoding="utf-8")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -299,16 +389,24 @@ def test_a_cell_outside_the_grid_is_not_read(results: Path, out: Path) -> None:
         ("ceiling.json", "ceiling"),
     ],
 )
-def test_a_missing_file_is_named_with_the_command_that_writes_it(results: Path, out: Path, file: str, command: str) -> None:
+def test_a_missing_file_is_named_with_the_command_that_writes_it(
+    results: Path, out: Path, file: str, command: str
+) -> None:
     (results / "toy" / file).unlink()
-    with pytest.raises(SourceError, match=rf"{re.escape(file)} does not exist; it is written by `avdistill {command}`$"):
+    with pytest.raises(
+        SourceError,
+        match=rf"{re.escape(file)} does not exist; it is written by `avdistill {command}`$",
+    ):
         write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
     assert not out.parent.exists()
 
 
 def test_half_a_run_is_named_by_where_it_stopped(results: Path, out: Path) -> None:
     shutil.rmtree(results / "toy" / "dm" / "ipc2")
-    with pytest.raises(SourceError, match=r"dm/ipc2/synthetic/losses\.csv does not exist; it is written by `avdistill distill`"):
+    with pytest.raises(
+        SourceError,
+        match=r"dm/ipc2/synthetic/losses\.csv does not exist; it is written by `avdistill distill`",
+    ):
         write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
 
 
@@ -331,7 +429,9 @@ def without_sound(value: Any) -> None:
 @pytest.mark.parametrize("change", [fewer, turned, other_network, without_sound])
 def test_other_entries_than_the_ceilings_are_refused(results: Path, out: Path, change: Any) -> None:
     edit(results / "toy" / "dm" / "ipc1" / "scores.json", change)
-    with pytest.raises(SourceError, match=r"dm/ipc1/scores\.json and .*ceiling\.json hold different scores"):
+    with pytest.raises(
+        SourceError, match=r"dm/ipc1/scores\.json and .*ceiling\.json hold different scores"
+    ):
         write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
 
 
@@ -378,22 +478,36 @@ def no_plane(value: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (other_clips, r"dm/ipc1/scores\.json and .*ceiling\.json were counted on different test clips"),
-        (a_clip_more, r"dm/ipc1/scores\.json: budget convnet ensemble recognition counts right windows of another number"),
-        (no_metric, r"dm/ipc1/scores\.json lacks what a report is made of \(KeyError: 'accuracy'\); remove it and run"),
+        (
+            other_clips,
+            r"dm/ipc1/scores\.json and .*ceiling\.json were counted on different test clips",
+        ),
+        (
+            a_clip_more,
+            r"dm/ipc1/scores\.json: budget convnet ensemble recognition counts right windows of another number",
+        ),
+        (
+            no_metric,
+            r"dm/ipc1/scores\.json lacks what a report is made of \(KeyError: 'accuracy'\); remove it and run",
+        ),
         (
             no_number,
             r"dm/ipc1/scores\.json: accuracy of av \(budget convnet ensemble recognition\) has mean nan, which is no score",
         ),
         (twice, r"dm/ipc1/scores\.json holds 3 scores of 2 measures"),
         (no_run, r"counts right windows of another number"),
-        (other_classes, r"dm/ipc1/scores\.json is of other classes than the ceiling of its dataset"),
+        (
+            other_classes,
+            r"dm/ipc1/scores\.json is of other classes than the ceiling of its dataset",
+        ),
         (no_square, r"has a confusion matrix that is not 2 x 2, the number of classes"),
         (beyond_classes, r"has a projection that is no list of x, y, label \(2 is not in range\)"),
         (no_plane, r"dm/ipc1/scores\.json has a projection that is no list of x, y, label"),
     ],
 )
-def test_scores_that_cannot_be_shown_are_refused(results: Path, out: Path, change: Any, says: str) -> None:
+def test_scores_that_cannot_be_shown_are_refused(
+    results: Path, out: Path, change: Any, says: str
+) -> None:
     edit(results / "toy" / "dm" / "ipc1" / "scores.json", change)
     with pytest.raises(SourceError, match=says):
         write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
@@ -402,25 +516,48 @@ def test_scores_that_cannot_be_shown_are_refused(results: Path, out: Path, chang
 
 def test_a_headline_of_another_task_is_refused(tmp_path: Path, out: Path) -> None:
     toys = Toys(means=TOYS.means, measures=(EVERYTHING[4], HEADLINE))
-    with pytest.raises(SourceError, match=r"begins with task retrieval; the first entry of evaluate\.run is the headline"):
+    with pytest.raises(
+        SourceError,
+        match=r"begins with task retrieval; the first entry of evaluate\.run is the headline",
+    ):
         write(toys.write(tmp_path / "work"), out, GRID, SETTINGS, RECIPES, None)
 
 
 def test_a_start_of_another_set_is_refused(results: Path, out: Path) -> None:
-    save_synthetic(results / "toy" / "dm" / "ipc1" / "synthetic" / "start.safetensors", TOYS.stored(2, True, "start"))
-    with pytest.raises(SourceError, match=r"start\.safetensors is not what .*dm/ipc1/published/seed0\.h5 started from"):
+    save_synthetic(
+        results / "toy" / "dm" / "ipc1" / "synthetic" / "start.safetensors",
+        TOYS.stored(2, True, "start"),
+    )
+    with pytest.raises(
+        SourceError,
+        match=r"start\.safetensors is not what .*dm/ipc1/published/seed0\.h5 started from",
+    ):
         write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
 
 
 @pytest.mark.parametrize("means", [{("dm", 3): 0.5}, {("random", 1): 0.0, ("dm", 1): 1.0}])
-def test_small_grids_have_pages_too(tmp_path: Path, out: Path, means: dict[tuple[str, int], float]) -> None:
+def test_small_grids_have_pages_too(
+    tmp_path: Path, out: Path, means: dict[tuple[str, int], float]
+) -> None:
     toys = Toys(means=means, measures=(HEADLINE,), whole=1.0)
-    write(toys.write(tmp_path / "work"), out, toys.grid, Report(gallery=1, baseline="dm"), RECIPES, LOGMEL)
-    assert "<h3>Accuracy</h3>" in text_of(out) and ("<h3>Ablation</h3>" in text_of(out)) == (len(means) > 1)
+    write(
+        toys.write(tmp_path / "work"),
+        out,
+        toys.grid,
+        Report(gallery=1, baseline="dm"),
+        RECIPES,
+        LOGMEL,
+    )
+    assert "<h3>Accuracy</h3>" in text_of(out) and ("<h3>Ablation</h3>" in text_of(out)) == (
+        len(means) > 1
+    )
 
 
 def test_settings_that_do_not_fit_are_refused(results: Path, out: Path) -> None:
-    with pytest.raises(ParamsError, match=r"report\.baseline is 'other', which is not in grid\.methods; name one of random, dm"):
+    with pytest.raises(
+        ParamsError,
+        match=r"report\.baseline is 'other', which is not in grid\.methods; name one of random, dm",
+    ):
         write(results, out, GRID, Report(gallery=0, baseline="other"), RECIPES, LOGMEL)
     with pytest.raises(ParamsError, match=r"evaluate\.protocols lacks avdd"):
         write(results, out, GRID, SETTINGS, {"budget": RECIPES["budget"]}, LOGMEL)
@@ -431,8 +568,12 @@ def test_settings_that_do_not_fit_are_refused(results: Path, out: Path) -> None:
 
 
 def test_log_mels_of_other_settings_are_refused(results: Path, out: Path) -> None:
-    other = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=32, f_min=20.0, f_max=4000.0, floor_db=-60.0)
-    with pytest.raises(ParamsError, match=r"decode\.logmel makes log-mels of 32 x 16, .*seed0\.h5 holds 16 x 16"):
+    other = LogMel(
+        rate=8000, n_fft=1024, hop=520, n_mels=32, f_min=20.0, f_max=4000.0, floor_db=-60.0
+    )
+    with pytest.raises(
+        ParamsError, match=r"decode\.logmel makes log-mels of 32 x 16, .*seed0\.h5 holds 16 x 16"
+    ):
         write(results, out, GRID, SETTINGS, RECIPES, other)
 
 
@@ -441,15 +582,25 @@ def test_the_csv_has_a_row_per_cell_measure_metric_and_view_and_the_ceiling(made
     found = {(row["method"], row["ipc"], row["protocol"], row["view"]): row for row in rows}
     assert len(found) == len(rows) == (4 + 1) * 2 * 3
     row = found["dm", "2", "avdd", "v"]
-    assert (row["network"], row["head"], row["task"], row["metric"]) == ("convnet", "ensemble", "recognition", "accuracy")
+    assert (row["network"], row["head"], row["task"], row["metric"]) == (
+        "convnet",
+        "ensemble",
+        "recognition",
+        "accuracy",
+    )
     assert (row["mean"], row["bytes"], row["n"]) == ("0.430000", "24690", "4")
-    assert (found["whole", "", "budget", "av"]["mean"], found["whole", "", "budget", "av"]["bytes"]) == ("0.900000", "")
+    assert (
+        found["whole", "", "budget", "av"]["mean"],
+        found["whole", "", "budget", "av"]["bytes"],
+    ) == ("0.900000", "")
 
 
 def test_the_plot_of_accuracies_gets_the_headlines_joint_view(everything: Path) -> None:
     rows = rows_of(everything.with_suffix(".accuracy.csv"))
     assert len(rows) == 2 * (6 + 1) * 2  # datasets x (cells, whole) x protocols
-    assert len({(row["dataset"], row["method"], row["ipc"], row["protocol"]) for row in rows}) == len(rows)
+    assert len(
+        {(row["dataset"], row["method"], row["ipc"], row["protocol"]) for row in rows}
+    ) == len(rows)
 
 
 def test_the_json_holds_means_by_cell(made: Path, everything: Path) -> None:
@@ -457,14 +608,27 @@ def test_the_json_holds_means_by_cell(made: Path, everything: Path) -> None:
     assert set(percents["toy"]) == {"random-ipc1", "dm-ipc1", "random-ipc2", "dm-ipc2", "whole"}
     assert percents["toy"]["dm-ipc1"]["budget"] == {"av": 52.0, "a": 52.0, "v": 52.0}
     cell = json.loads(text_of(everything, ".json"))["first"]["dm-ipc1"]
-    assert {"budget", "avdd", "budget-resnet-ensemble", "budget-convnet-attention", "retrieval", "juggling"} <= set(cell)
-    assert cell["retrieval"]["median rank"]["a->v"] == 7.5 and cell["retrieval"]["R@10"]["a->v"] == 49.5
+    assert {
+        "budget",
+        "avdd",
+        "budget-resnet-ensemble",
+        "budget-convnet-attention",
+        "retrieval",
+        "juggling",
+    } <= set(cell)
+    assert (
+        cell["retrieval"]["median rank"]["a->v"] == 7.5
+        and cell["retrieval"]["R@10"]["a->v"] == 49.5
+    )
 
 
 def test_losses_are_means_over_seeds_and_few(made: Path) -> None:
     rows = rows_of(made.with_suffix(".losses.csv"))
     first = [row for row in rows if row["cell"] == "toy/dm/ipc1"]
-    assert {row["cell"] for row in rows} == {"toy/dm/ipc1", "toy/dm/ipc2"}  # random optimises nothing
+    assert {row["cell"] for row in rows} == {
+        "toy/dm/ipc1",
+        "toy/dm/ipc2",
+    }  # random optimises nothing
     assert (len(first), first[0]["step"], first[-1]["step"]) == (200, "1", "500")
     assert first[0]["loss"] == "101"  # of 100 and 102
 
@@ -472,16 +636,28 @@ def test_losses_are_means_over_seeds_and_few(made: Path) -> None:
 def test_every_task_has_a_table_on_the_page_and_in_the_texts(everything: Path) -> None:
     text, markdown = text_of(everything), text_of(everything, ".md")
     for task in ("retrieval", "continual", "ranking", "dropout", "juggling"):
-        assert f"<h3>Task: {task}</h3>" in text and f"first, task {task}, protocol budget" in markdown
+        assert (
+            f"<h3>Task: {task}</h3>" in text and f"first, task {task}, protocol budget" in markdown
+        )
     assert '<td data-value="7.5" title="n = 4">7.5 ± 0.5</td>' in text  # a rank is no percentage
     assert "<td>&ndash;</td>" in text  # the whole data are not correlated with themselves
     ranking = markdown.split("task ranking")[1].split("###")[0]
-    assert re.findall(r"\| (-?1\.00) \|$", ranking, re.MULTILINE) == ["-1.00", "-1.00", "1.00", "-1.00", "-1.00", "1.00"]
+    assert re.findall(r"\| (-?1\.00) \|$", ranking, re.MULTILINE) == [
+        "-1.00",
+        "-1.00",
+        "1.00",
+        "-1.00",
+        "-1.00",
+        "1.00",
+    ]
 
 
 def test_networks_and_heads_have_tables_of_their_own(everything: Path) -> None:
     text = text_of(everything)
-    assert 'aria-label="Accuracy with every network on first"' in text and 'aria-label="Accuracy with every head on first"' in text
+    assert (
+        'aria-label="Accuracy with every network on first"' in text
+        and 'aria-label="Accuracy with every head on first"' in text
+    )
     assert text.count("<summary>Protocol ") == 3 * 2  # all recognition entries but the headline
     assert text.count("<summary>vote: ") == 2
 
@@ -489,33 +665,56 @@ def test_networks_and_heads_have_tables_of_their_own(everything: Path) -> None:
 def test_the_comparison_says_how_far_rows_are_apart(made: Path) -> None:
     table = text_of(made, ".md").split("toy, comparison")[1]
     assert "| random | 1 | 31.0 |  | 0.590 | 0.000 |" in table
-    assert re.search(r"\| dm \| 1 \| 52\.0 \| \+21\.0 \[\+\d+\.\d, \+\d+\.\d\] \| 0\.380 \| 0\.210 \|", table)
+    assert re.search(
+        r"\| dm \| 1 \| 52\.0 \| \+21\.0 \[\+\d+\.\d, \+\d+\.\d\] \| 0\.380 \| 0\.210 \|", table
+    )
 
 
 def test_a_paired_difference_knows_that_the_clips_are_the_same(results: Path) -> None:
     place = results / "toy"
-    (one, other) = (read_scores(place / m / "ipc1" / "scores.json", "evaluate", ())[1] for m in ("dm", "random"))
+    (one, other) = (
+        read_scores(place / m / "ipc1" / "scores.json", "evaluate", ())[1] for m in ("dm", "random")
+    )
     first, second = next(iter(one.values())), next(iter(other.values()))
     found = difference(first, second)
     assert found == difference(first, second)  # the same draws every time
     assert found.mean == pytest.approx(0.21) and found.low < found.mean < found.high
     assert difference(first, first).low <= 0 <= difference(first, first).high
-    unpaired = (first.joint.high or 0) - (first.joint.low or 0) + (second.joint.high or 0) - (second.joint.low or 0)
+    unpaired = (
+        (first.joint.high or 0)
+        - (first.joint.low or 0)
+        + (second.joint.high or 0)
+        - (second.joint.low or 0)
+    )
     assert difference(second, second).high - difference(second, second).low < unpaired
 
 
 @pytest.mark.parametrize(
     ("one", "other", "rho"),
-    [([1, 2, 3], [10, 20, 30], 1.0), ([1, 2, 3], [3, 2, 1], -1.0), ([1, 1, 2], [1, 2, 3], 0.8660254), ([1, 1], [1, 2], None)],
+    [
+        ([1, 2, 3], [10, 20, 30], 1.0),
+        ([1, 2, 3], [3, 2, 1], -1.0),
+        ([1, 1, 2], [1, 2, 3], 0.8660254),
+        ([1, 1], [1, 2], None),
+    ],
 )
-def test_spearman_takes_mean_ranks_of_ties(one: list[float], other: list[float], rho: float | None) -> None:
+def test_spearman_takes_mean_ranks_of_ties(
+    one: list[float], other: list[float], rho: float | None
+) -> None:
     found = spearman(one, other)
     assert found == (None if rho is None else pytest.approx(rho))
 
 
 def test_without_recorded_times_the_page_says_so(tmp_path: Path, out: Path) -> None:
     toys = Toys(means=TOYS.means, seconds=False)
-    write(toys.write(tmp_path / "work"), out, GRID, Report(gallery=0, baseline="random"), RECIPES, None)
+    write(
+        toys.write(tmp_path / "work"),
+        out,
+        GRID,
+        Report(gallery=0, baseline="random"),
+        RECIPES,
+        None,
+    )
     text = text_of(out)
     assert "5 of 5 rows have no recorded time" in text and "<td>not known</td>" in text
     assert "seconds</title>" not in text
@@ -532,9 +731,14 @@ def test_the_page_needs_nothing_else(everything: Path) -> None:
 def test_every_picture_and_sound_says_what_it_is(made: Path) -> None:
     text = text_of(made)
     images, sounds = re.findall(r"<img [^>]*>", text), re.findall(r"<audio [^>]*>", text)
-    assert len(images) == 2 * len(sounds) == 2 * (2 * 2 + 2)  # classes x (methods, the start of dm) at the smallest IPC
+    assert (
+        len(images) == 2 * len(sounds) == 2 * (2 * 2 + 2)
+    )  # classes x (methods, the start of dm) at the smallest IPC
     assert all(re.search(r'alt="[^"]+"', image) for image in images)
-    assert all(re.search(r'src="data:audio/mpeg;base64,[^"]+" aria-label="[^"]+"', sound) for sound in sounds)
+    assert all(
+        re.search(r'src="data:audio/mpeg;base64,[^"]+" aria-label="[^"]+"', sound)
+        for sound in sounds
+    )
     assert 'alt="bell, dm, 1 per class, stored instance 1: log-mel"' in text
     assert 'aria-label="bell, dm, 1 per class, stored instance 1, start: sound"' in text
 
@@ -542,24 +746,40 @@ def test_every_picture_and_sound_says_what_it_is(made: Path) -> None:
 def test_what_soft_labels_take_an_instance_for_stands_below_it(results: Path, out: Path) -> None:
     path = next(results.glob("*/dm/ipc1/published/seed0.h5"))
     made = read_artifact(path).synthetic
-    soft = {m: torch.tensor([0.25, 0.75]).expand(len(made.label), math.prod(made.formation[m]), 2) for m in made.rows}
+    soft = {
+        m: torch.tensor([0.25, 0.75]).expand(len(made.label), math.prod(made.formation[m]), 2)
+        for m in made.rows
+    }
     write_artifact(path, replace(made, soft_label=soft, provenance={}), Export(storage="float32"))
     write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
     assert "<small>frame: bell 75 %, cat &amp; &lt;dog&gt; 25 %</small>" in text_of(out)
     assert "what its pieces are to be taken for" in text_of(out)
 
 
-def test_no_gallery_if_none_is_asked_for_and_no_sound_without_settings(results: Path, out: Path, tmp_path: Path) -> None:
+def test_no_gallery_if_none_is_asked_for_and_no_sound_without_settings(
+    results: Path, out: Path, tmp_path: Path
+) -> None:
     write(results, out, GRID, Report(gallery=0, baseline="dm"), RECIPES, LOGMEL)
     assert "<img" not in text_of(out) and "<audio" not in text_of(out)
     silent = tmp_path / "silent.html"
     write(results, silent, GRID, SETTINGS, RECIPES, None)
-    assert "<img" in text_of(silent) and "<audio" not in text_of(silent) and "The sound is" not in text_of(silent)
+    assert (
+        "<img" in text_of(silent)
+        and "<audio" not in text_of(silent)
+        and "The sound is" not in text_of(silent)
+    )
 
 
 def test_many_classes_are_a_list_of_confused_pairs(tmp_path: Path, out: Path) -> None:
     toys = Toys(means=TOYS.means, classes=tuple(f"class {i}" for i in range(21)))
-    write(toys.write(tmp_path / "work"), out, GRID, Report(gallery=0, baseline="random"), RECIPES, None)
+    write(
+        toys.write(tmp_path / "work"),
+        out,
+        GRID,
+        Report(gallery=0, baseline="random"),
+        RECIPES,
+        None,
+    )
     assert "class 0 taken for class 1" in text_of(out) and 'class="confusion"' not in text_of(out)
 
 
@@ -580,7 +800,9 @@ def test_latex_escapes_names_and_closes_what_it_opens(everything: Path) -> None:
 def test_latex_compiles(everything: Path, tmp_path: Path) -> None:
     tables = everything.with_suffix(".tex").read_text()
     (tmp_path / "page.tex").write_text(
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + tables + "\n\\end{document}\n"
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        + tables
+        + "\n\\end{document}\n"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -620,14 +842,29 @@ def test_datasets_may_differ_in_classes_clips_and_views(tmp_path: Path) -> None:
     large = Toys(means=means, datasets=("large",), clips=14, classes=("a", "b", "c"))
     small.write(tmp_path / "work")
     large.write(tmp_path / "work")
-    grid = Grid(datasets=("small", "large"), selectors=("herding",), methods=("herding", "dm"), ipcs=(1,), seeds=(0,))
-    write(tmp_path / "work", tmp_path / "index.html", grid, Report(gallery=0, baseline="herding"), RECIPES, None)
+    grid = Grid(
+        datasets=("small", "large"),
+        selectors=("herding",),
+        methods=("herding", "dm"),
+        ipcs=(1,),
+        seeds=(0,),
+    )
+    write(
+        tmp_path / "work",
+        tmp_path / "index.html",
+        grid,
+        Report(gallery=0, baseline="herding"),
+        RECIPES,
+        None,
+    )
     assert "from 14 test clips" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_losses_of_another_size_draw_the_same_curve() -> None:
     small = [(step, 1.0 + 1.0 / step) for step in range(1, 41)]
     large = [(step, 1000.0 * loss) for step, loss in small]
-    drawn = _charts.losses("name", "title", [("small", 0, 0, small), ("large", 1, 1, [*large, (41, float("nan"))])])
+    drawn = _charts.losses(
+        "name", "title", [("small", 0, 0, small), ("large", 1, 1, [*large, (41, float("nan"))])]
+    )
     lines = re.findall(r'class="line" d="(.*?)"', drawn)
     assert len(lines) == 2 and lines[0] == lines[1]

@@ -21,18 +21,24 @@ from ruamel.yaml import YAML
 from test_plugins import NETWORKS, built, distilled, materials
 from typer.testing import CliRunner
 
-from pipeline import cells, tensors
-from pipeline import shards as store
-from pipeline.checkpoint import Checkpoint
-from pipeline.crowd import Crew
-from pipeline.errors import CellError, ShardError, TensorError
+from pipeline.core import tensors
+from pipeline.core.checkpoints import Checkpoint
+from pipeline.core.errors import CellError, ShardError, TensorError
+from pipeline.core.files import write_json
+from pipeline.core.records import Normalisation, RealSet
+from pipeline.coresets.rankings import Coreset, Ranking
+from pipeline.distillation import run as cells
+from pipeline.distillation.device_cache import Resident
+from pipeline.distillation.distributed import Ranks
+from pipeline.distillation.inputs import Machine
 from pipeline.evaluation import Evaluate
-from pipeline.files import write_json
-from pipeline.materials import Machine, Resident
-from pipeline.rankings import Coreset, Ranking
-from pipeline.ranks import Ranks
-from pipeline.records import Normalisation, RealSet
-from pipeline.training import silent
+from pipeline.shards import write
+from pipeline.shards.index import Index, write_index
+from pipeline.shards.mapped import Mapped, map_shards
+from pipeline.shards.read import read_shards
+from pipeline.shards.write import write_shard
+from pipeline.training.loop import silent
+from pipeline.training.students import Crew
 from stages import cli
 from stages.cli import app
 
@@ -40,11 +46,23 @@ SEEDS = (0, 1)
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
 
-def toy_cell(method: str, *, steps: int = 3, rates: tuple[float, ...] = (0.5, 1.0), **machine: Any) -> cells.Cell:
+def toy_cell(
+    method: str, *, steps: int = 3, rates: tuple[float, ...] = (0.5, 1.0), **machine: Any
+) -> cells.Cell:
     """A cell of the toy, with step sizes to choose from."""
-    distiller = dataclasses.replace(built("distillers", method), steps=steps, rates=dict.fromkeys(("frame", "logmel"), rates))
-    budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2, trials=2)
-    crew = Crew(network=NETWORKS["convnet"], head=built("heads", "ensemble"), device=CPU, threads=2, report=silent)
+    distiller = dataclasses.replace(
+        built("method", method), steps=steps, rates=dict.fromkeys(("frame", "logmel"), rates)
+    )
+    budget = dataclasses.replace(
+        values().build("evaluate", Evaluate).protocols.budget, steps=2, trials=2
+    )
+    crew = Crew(
+        network=NETWORKS["convnet"],
+        head=built("head", "ensemble"),
+        device=CPU,
+        threads=2,
+        report=silent,
+    )
     return cells.Cell(
         method=method,
         distiller=distiller,
@@ -99,7 +117,9 @@ print(killed, midway)
 """
 
 
-@pytest.mark.parametrize("method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("jcf", "mtt"))])
+@pytest.mark.parametrize(
+    "method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("jcf", "mtt"))]
+)
 def test_kills_at_random_moments_change_no_byte(method: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, method, str(tmp_path), str(KILLS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -107,7 +127,9 @@ def test_kills_at_random_moments_change_no_byte(method: str, tmp_path: Path) -> 
     killed, midway = map(int, done.stdout.split())
     assert killed >= 3 and midway >= 2
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
-    assert {"losses.csv", "seed0.safetensors", "seed1.safetensors", "start.safetensors"} == set(files(tmp_path / "whole"))
+    assert {"losses.csv", "seed0.safetensors", "seed1.safetensors", "start.safetensors"} == set(
+        files(tmp_path / "whole")
+    )
 
 
 class StoppedError(Exception):
@@ -122,14 +144,22 @@ def stopping(step: int, error: type[BaseException] = StoppedError) -> Any:
     return report
 
 
-def begun(path: Path, error: type[BaseException] = StoppedError, every_s: float = 0.0, **about: Any) -> Machine:
+def begun(
+    path: Path, error: type[BaseException] = StoppedError, every_s: float = 0.0, **about: Any
+) -> Machine:
     """A machine that stops at the second of dm's four steps, with what it keeps at `path`."""
-    checkpoint = Checkpoint(path=path, every_s=every_s, about={"method": "dm", "ipc": 1, "seed": 0, "inputs": "toy", **about})
+    checkpoint = Checkpoint(
+        path=path,
+        every_s=every_s,
+        about={"method": "dm", "ipc": 1, "seed": 0, "inputs": "toy", **about},
+    )
     return Machine(device=CPU, report=stopping(2, error), checkpoint=checkpoint)
 
 
 def descend(machine: Machine, steps: int = 4) -> Any:
-    return dataclasses.replace(built("distillers", "dm"), steps=steps).distill(materials(), ipc=1, seed=0, machine=machine)
+    return dataclasses.replace(built("method", "dm"), steps=steps).distill(
+        materials(), ipc=1, seed=0, machine=machine
+    )
 
 
 def test_an_interrupt_keeps_the_steps_that_are_done(tmp_path: Path) -> None:
@@ -142,10 +172,14 @@ def test_an_interrupt_keeps_the_steps_that_are_done(tmp_path: Path) -> None:
     ended, whole = descend(machine), descend(Machine(device=CPU, report=silent))
     assert seen == [3, 4]
     assert ended.losses == whole.losses
-    assert all(torch.equal(rows, whole.synthetic.rows[m]) for m, rows in ended.synthetic.rows.items())
+    assert all(
+        torch.equal(rows, whole.synthetic.rows[m]) for m, rows in ended.synthetic.rows.items()
+    )
 
 
-def test_an_interrupt_between_two_leaves_keeps_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_between_two_leaves_keeps_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, calls = torch.optim.SGD.step, []
 
     def step(self: torch.optim.SGD) -> None:
@@ -156,7 +190,9 @@ def test_an_interrupt_between_two_leaves_keeps_nothing_half(tmp_path: Path, monk
 
     monkeypatch.setattr(torch.optim.SGD, "step", step)
     with pytest.raises(KeyboardInterrupt):
-        descend(dataclasses.replace(begun(tmp_path / "step.safetensors", every_s=3600), report=silent))
+        descend(
+            dataclasses.replace(begun(tmp_path / "step.safetensors", every_s=3600), report=silent)
+        )
     assert not (tmp_path / "step.safetensors").exists()
 
 
@@ -168,8 +204,14 @@ def test_a_checkpoint_of_other_work_is_refused(about: dict[str, Any], tmp_path: 
     (name, value), own = *about.items(), {"method": "dm", "ipc": 1, "seed": 0, "inputs": "toy"}
     with pytest.raises(TensorError) as told:
         descend(begun(path))
-    assert f"{path} is a checkpoint of " in str(told.value) and f"{name} {value}" in str(told.value).split("expected")[0]
-    assert f"expected one of {', '.join(f'{n} {v}' for n, v in own.items())}; remove it to begin anew" in str(told.value)
+    assert (
+        f"{path} is a checkpoint of " in str(told.value)
+        and f"{name} {value}" in str(told.value).split("expected")[0]
+    )
+    assert (
+        f"expected one of {', '.join(f'{n} {v}' for n, v in own.items())}; remove it to begin anew"
+        in str(told.value)
+    )
 
 
 def truncated(path: Path) -> None:
@@ -204,9 +246,22 @@ def changed(path: Path, change: Any) -> None:
         (lambda path: tensors.save(path, {}, {}), "holds no checkpoint"),
         (lambda path: changed(path, lambda state: state.pop("frame")), "holds other tensors"),
         (lambda path: changed(path, lambda state: state.pop("losses")), "holds other tensors"),
-        (lambda path: changed(path, lambda state: state.update({"momentum.frame": torch.zeros(1)})), "holds other tensors"),
-        (lambda path: changed(path, lambda state: state.update(frame=state["frame"][:1].clone())), "holds other tensors"),
-        (lambda path: changed(path, lambda state: state.update(more=torch.zeros(1))), "holds other tensors"),
+        (
+            lambda path: changed(
+                path, lambda state: state.update({"momentum.frame": torch.zeros(1)})
+            ),
+            "holds other tensors",
+        ),
+        (
+            lambda path: changed(
+                path, lambda state: state.update(frame=state["frame"][:1].clone())
+            ),
+            "holds other tensors",
+        ),
+        (
+            lambda path: changed(path, lambda state: state.update(more=torch.zeros(1))),
+            "holds other tensors",
+        ),
     ],
 )
 def test_a_damaged_checkpoint_is_refused_by_name(damage: Any, told: str, tmp_path: Path) -> None:
@@ -227,18 +282,27 @@ def test_a_damaged_checkpoint_is_refused_by_name(damage: Any, told: str, tmp_pat
 CLASSES = ("a", "b", "c")
 
 
-def toy_shards(folder: Path, splits: tuple[str, ...] = ("train", "val"), each: int = 6, side: int = 8) -> Path:
+def toy_shards(
+    folder: Path, splits: tuple[str, ...] = ("train", "val"), each: int = 6, side: int = 8
+) -> Path:
     """Splits of random samples in two tars each."""
     units = {
         "frame": Normalisation(scale=1 / 255, mean=(0.5,) * 3, std=(0.3,) * 3, fill=0.0),
         "logmel": Normalisation(scale=1.0, mean=(0.0,), std=(1.0,), fill=-2.0),
     }
     for split in splits:
-        samples = [sized(f"{split}{label}{clip}", clip % 2, label, side) for label in CLASSES for clip in range(each)]
+        samples = [
+            sized(f"{split}{label}{clip}", clip % 2, label, side)
+            for label in CLASSES
+            for clip in range(each)
+        ]
         (folder / split).mkdir(parents=True)
-        halves = [store.write_shard(folder / split, f"shard-{i:05d}", "toy", samples[i::2], []) for i in range(2)]
+        halves = [
+            write_shard(folder / split, f"shard-{i:05d}", "toy", samples[i::2], [])
+            for i in range(2)
+        ]
         about = {"classes": CLASSES, "preprocessing": "toy", "normalisation": units}
-        store.write_index(folder / split, store.Index(shards=tuple(halves), **about))
+        write_index(folder / split, Index(shards=tuple(halves), **about))
     return folder
 
 
@@ -253,31 +317,50 @@ def sized(clip: str, second: int, label: str, side: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "index", [torch.tensor([17, 0, 3, 3]), slice(2, 9), torch.arange(18) % 5 == 0, torch.tensor([], dtype=int)]
+    "index",
+    [
+        torch.tensor([17, 0, 3, 3]),
+        slice(2, 9),
+        torch.arange(18) % 5 == 0,
+        torch.tensor([], dtype=int),
+    ],
 )
 def test_mapped_rows_are_the_rows_in_memory(index: Any, tmp_path: Path) -> None:
     folder = toy_shards(tmp_path) / "train"
-    mapped, read = store.map_shards(folder), store.read_shards(folder)
+    mapped, read = map_shards(folder), read_shards(folder)
     for m, rows in mapped.rows.items():
         own = read.rows[m][index]
-        assert rows[index].equal(own) and rows[index].dtype == own.dtype and rows[index].is_contiguous()
-        assert rows.to(CPU).equal(read.rows[m]) and (rows.shape, rows.nbytes) == (read.rows[m].shape, read.rows[m].nbytes)
-    same = [field.name for field in dataclasses.fields(RealSet) if field.name not in ("rows", "label")]
-    assert all(getattr(mapped, name) == getattr(read, name) for name in same) and mapped.label.equal(read.label)
+        assert (
+            rows[index].equal(own)
+            and rows[index].dtype == own.dtype
+            and rows[index].is_contiguous()
+        )
+        assert rows.to(CPU).equal(read.rows[m]) and (rows.shape, rows.nbytes) == (
+            read.rows[m].shape,
+            read.rows[m].nbytes,
+        )
+    same = [
+        field.name for field in dataclasses.fields(RealSet) if field.name not in ("rows", "label")
+    ]
+    assert all(
+        getattr(mapped, name) == getattr(read, name) for name in same
+    ) and mapped.label.equal(read.label)
 
 
-def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mapped, taken = store.map_shards(toy_shards(tmp_path) / "train"), []
-    take = store.Mapped.__getitem__
+def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped, taken = map_shards(toy_shards(tmp_path) / "train"), []
+    take = Mapped.__getitem__
 
-    def counted(self: store.Mapped, index: Any) -> torch.Tensor:
+    def counted(self: Mapped, index: Any) -> torch.Tensor:
         rows = take(self, index)
         taken.append(len(rows))
         return rows
 
-    monkeypatch.setattr(store.Mapped, "__getitem__", counted)
-    monkeypatch.setattr(store.Mapped, "to", lambda *_: pytest.fail("the whole split is in memory"))
-    distiller = dataclasses.replace(built("distillers", "dm"), batch_real=2, formation=WHOLE)
+    monkeypatch.setattr(Mapped, "__getitem__", counted)
+    monkeypatch.setattr(Mapped, "to", lambda *_: pytest.fail("the whole split is in memory"))
+    distiller = dataclasses.replace(built("method", "dm"), batch_real=2, formation=WHOLE)
     machine = Machine(device=CPU, report=silent, memory_mb=1e-4)
     given = materials(real=mapped, coresets={"herding": coreset(mapped)})
     distiller.distill(given, ipc=1, seed=0, machine=machine)
@@ -286,20 +369,27 @@ def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(tmp_path: Path, monk
 
 
 def coreset(real: RealSet) -> Coreset:
-    keys = {name: tuple(real.keys[row] for row in real.of_class(label).tolist()) for label, name in enumerate(real.classes)}
-    return Coreset(selector="herding", seed=0, table="toy", shards=real.digest, ranking=Ranking(keys))
+    keys = {
+        name: tuple(real.keys[row] for row in real.of_class(label).tolist())
+        for label, name in enumerate(real.classes)
+    }
+    return Coreset(
+        selector="herding", seed=0, table="toy", shards=real.digest, ranking=Ranking(keys)
+    )
 
 
 def test_a_tar_that_shrinks_while_it_is_read_is_named(tmp_path: Path) -> None:
     folder = toy_shards(tmp_path) / "train"
-    rows = store.map_shards(folder).rows["logmel"]
+    rows = map_shards(folder).rows["logmel"]
     os.truncate(folder / "shard-00001.tar", 2000)
     with pytest.raises(ShardError, match=r"shard-00001\.tar has become shorter while it was read"):
         rows.to(CPU)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_no_numbers_name_their_sample(value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_are_no_numbers_name_their_sample(
+    value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(clip: str, *more: Any) -> Any:
         sample = make(clip, *more)
         if clip == "trainb3":
@@ -308,14 +398,16 @@ def test_values_that_are_no_numbers_name_their_sample(value: float, tmp_path: Pa
 
     make = sized
     monkeypatch.setitem(globals(), "sized", broken)
-    monkeypatch.setattr(store, "write_json", lambda path, about: path.write_text(json.dumps(about, default=float)))
+    monkeypatch.setattr(
+        write, "write_json", lambda path, about: path.write_text(json.dumps(about, default=float))
+    )
     with np.errstate(invalid="ignore"):
         folder = toy_shards(tmp_path, ("train",)) / "train"
     told = r"logmel of sample trainb3_0001 holds NaN or infinite values; take its clip off the manifest"
     with pytest.raises(ShardError, match=told):
-        store.read_shards(folder)
+        read_shards(folder)
     with pytest.raises(ShardError, match=told):
-        store.map_shards(folder).rows["logmel"].to(CPU)
+        map_shards(folder).rows["logmel"].to(CPU)
 
 
 # ---- memory
@@ -344,18 +436,24 @@ def wide() -> RealSet:
     return toy_real(4, classes=5)
 
 
-def told_by(real: RealSet, method: str = "dm") -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+def told_by(
+    real: RealSet, method: str = "dm"
+) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     figures: list[dict[str, float]] = []
     machine = Machine(device=CPU, report=lambda done, total, **more: figures.append(more))
     # Small steps: m3d's own take rows to 37, and float noise with them.
     steps = {"frame": (0.2,), "logmel": (0.2,)}
-    distiller = dataclasses.replace(built("distillers", method), formation=WHOLE, batch_real=4, rates=steps)
+    distiller = dataclasses.replace(
+        built("method", method), formation=WHOLE, batch_real=4, rates=steps
+    )
     given = materials(real=real, coresets={"herding": coreset(real)})
     return distiller.distill(given, ipc=1, seed=0, machine=machine).synthetic.rows, figures
 
 
 @pytest.mark.parametrize("method", ["dm", "avdd", "m3d"])
-def test_out_of_memory_splits_the_batch_and_says_so(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_splits_the_batch_and_says_so(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unsplit, before = told_by(wide(), method)
     narrow = Narrow(8)
     narrow.install(monkeypatch)
@@ -363,12 +461,20 @@ def test_out_of_memory_splits_the_batch_and_says_so(method: str, monkeypatch: py
     # 5 classes x 4 samples do not fit, 2 x 4 do.
     assert narrow.refused == 1
     assert all(torch.allclose(unsplit[m], split[m], atol=1e-5) for m in split)
-    assert [figures.get("out of memory, classes at once") for figures in before + after] == [None, None, 2, 2]
+    assert [figures.get("out of memory, classes at once") for figures in before + after] == [
+        None,
+        None,
+        2,
+        2,
+    ]
 
 
 def test_one_class_that_does_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     Narrow(3).install(monkeypatch)
-    with pytest.raises(CellError, match=r"one class of 4 instances does not fit into the device's memory .*; lower batch_real"):
+    with pytest.raises(
+        CellError,
+        match=r"one class of 4 instances does not fit into the device's memory .*; lower batch_real",
+    ):
         told_by(wide())
 
 
@@ -378,8 +484,12 @@ def test_a_device_with_less_memory_than_its_budget_says_so() -> None:
             raise torch.OutOfMemoryError("no room")
 
     real = toy_real()
-    real = dataclasses.replace(real, rows={m: rows.as_subclass(Large) for m, rows in real.rows.items()})
-    with pytest.raises(CellError, match="cpu has no room for the 0 MiB of the real set; give a lower --memory-mb"):
+    real = dataclasses.replace(
+        real, rows={m: rows.as_subclass(Large) for m, rows in real.rows.items()}
+    )
+    with pytest.raises(
+        CellError, match="cpu has no room for the 0 MiB of the real set; give a lower --memory-mb"
+    ):
         Resident(real, Machine(device=CPU, report=silent))
 
 
@@ -391,8 +501,10 @@ MOVING = ["avdd", "dc", "dm", "dsa", "idm", "jcf", "m3d", "mtt"]
 @pytest.mark.parametrize("method", MOVING)
 def test_constant_rows_give_a_set_of_numbers(method: str) -> None:
     real = toy_real()
-    real = dataclasses.replace(real, rows={m: torch.full_like(rows, 7) for m, rows in real.rows.items()})
-    rows = distilled(built("distillers", method), real=real).rows
+    real = dataclasses.replace(
+        real, rows={m: torch.full_like(rows, 7) for m, rows in real.rows.items()}
+    )
+    rows = distilled(built("method", method), real=real).rows
     assert all(values.isfinite().all() for values in rows.values())
 
 
@@ -400,21 +512,25 @@ def test_constant_rows_give_a_set_of_numbers(method: str) -> None:
 def test_one_sample_in_a_class_gives_a_set_of_numbers(method: str) -> None:
     real, alone = toy_real(), toy_real(per_class=1)
     real = dataclasses.replace(alone, digest=real.digest)
-    distiller = dataclasses.replace(built("distillers", method), formation=WHOLE)
+    distiller = dataclasses.replace(built("method", method), formation=WHOLE)
     rows = distilled(distiller, real=real, coresets={"herding": coreset(real)}).rows
     assert all(values.isfinite().all() for values in rows.values())
 
 
 def test_one_sample_is_too_few_for_a_formation() -> None:
-    with pytest.raises(CellError, match="'class0' has 1; no ipc fits; add clips or use fewer pieces"):
-        distilled(built("distillers", "dm"), real=toy_real(per_class=1))
+    with pytest.raises(
+        CellError, match="'class0' has 1; no ipc fits; add clips or use fewer pieces"
+    ):
+        distilled(built("method", "dm"), real=toy_real(per_class=1))
 
 
 def test_a_loss_that_is_no_number_is_one_line() -> None:
     real = toy_real()
     real.rows["logmel"][:] = torch.nan
-    with pytest.raises(CellError, match="the loss is nan at step 0; check the real set for NaN, or lower the rates"):
-        distilled(built("distillers", "dm"), real=real)
+    with pytest.raises(
+        CellError, match="the loss is nan at step 0; check the real set for NaN, or lower the rates"
+    ):
+        distilled(built("method", "dm"), real=real)
 
 
 # ---- ranks
@@ -428,7 +544,7 @@ def test_methods_that_cannot_be_split_refuse_ranks(method: str) -> None:
         dataclasses.replace(
             cell,
             method=method,
-            distiller=built("distillers", method),
+            distiller=built("method", method),
             machine=dataclasses.replace(cell.machine, ranks=Ranks(count=2)),
         )
 
@@ -458,7 +574,7 @@ SMALL = (
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards, a ranking, a bank and a params file: all that `avdistill distill` reads."""
     place = tmp_path_factory.mktemp("toys")
-    real = store.read_shards(toy_shards(place / "shards") / "train")
+    real = read_shards(toy_shards(place / "shards") / "train")
     (place / "coreset").mkdir()
     write_json(place / "coreset" / "herding.json", coreset(real).to_json())
     with (place / "params.yaml").open("w") as stream:
@@ -467,18 +583,44 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ONE = (sys.executable, "-m", "stages")
-TWO = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "stages")
+TWO = (
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "stages",
+)
 
 
-def command(toys: Path, out: Path, *more: object, method: str = "dm", ranks: tuple[str, ...] = ONE) -> list[str]:
-    given = ("--params-file", toys / "params.yaml", "distill", method, 1, toys / "shards" / "train", toys / "coreset", out)
+def command(
+    toys: Path, out: Path, *more: object, method: str = "dm", ranks: tuple[str, ...] = ONE
+) -> list[str]:
+    given = (
+        "--params-file",
+        toys / "params.yaml",
+        "distill",
+        method,
+        1,
+        toys / "shards" / "train",
+        toys / "coreset",
+        out,
+    )
     return [*ranks, *map(str, (*given, "--device", "cpu", "--workers", 1, "--quiet", *more))]
 
 
 def run(*arguments: Any, **named: Any) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": "", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command(*arguments, **named), capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=300
+        command(*arguments, **named),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        timeout=300,
     )
 
 
@@ -493,19 +635,34 @@ def losses(folder: Path) -> list[float]:
 
 def same(one: Path, other: Path) -> None:
     """Rows and losses of two cells within 1e-5."""
-    first, second = (tensors.load_synthetic(folder / "seed0.safetensors") for folder in (one, other))
+    first, second = (
+        tensors.load_synthetic(folder / "seed0.safetensors") for folder in (one, other)
+    )
     for m, rows in first.rows.items():
         assert (rows - second.rows[m]).abs().max() <= 1e-5 * rows.abs().max()
-    assert first.source_key == second.source_key and first.provenance["method"] == second.provenance["method"]
+    assert (
+        first.source_key == second.source_key
+        and first.provenance["method"] == second.provenance["method"]
+    )
     assert losses(one) == pytest.approx(losses(other), rel=1e-5)
 
 
 def test_two_ranks_give_the_set_of_one(toys: Path, tmp_path: Path) -> None:
-    alone, together = run(toys, tmp_path / "one" / "dm"), run(toys, tmp_path / "two" / "dm", ranks=TWO)
+    alone, together = (
+        run(toys, tmp_path / "one" / "dm"),
+        run(toys, tmp_path / "two" / "dm", ranks=TWO),
+    )
     assert (alone.returncode, together.returncode) == (0, 0), alone.stderr + together.stderr
-    assert together.stdout.replace("/two/", "/one/") == alone.stdout and "step size chosen among 2" in alone.stdout
+    assert (
+        together.stdout.replace("/two/", "/one/") == alone.stdout
+        and "step size chosen among 2" in alone.stdout
+    )
     same(tmp_path / "one" / "dm", tmp_path / "two" / "dm")
-    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [".work", "dm", "dm.seconds.json"]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
+        ".work",
+        "dm",
+        "dm.seconds.json",
+    ]
     assert not list((tmp_path / "two" / ".work").iterdir())
 
 
@@ -515,23 +672,29 @@ def test_a_refusal_of_two_ranks_is_said_once(toys: Path, tmp_path: Path) -> None
     assert errors(done) == ["error: random cannot be split over 2 ranks; start it without torchrun"]
 
 
-def test_a_streamed_set_gives_the_bits_of_a_resident_one(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_streamed_set_gives_the_bits_of_a_resident_one(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # 54 samples of 20 kB: more than the smallest budget.
-    real = store.read_shards(toy_shards(tmp_path / "shards", each=18, side=64) / "train")
+    real = read_shards(toy_shards(tmp_path / "shards", each=18, side=64) / "train")
     (tmp_path / "coreset").mkdir()
     write_json(tmp_path / "coreset" / "herding.json", coreset(real).to_json())
     shutil.copy(toys / "params.yaml", tmp_path)
     monkeypatch.chdir(ROOT)
     told = []
     for name, megabytes in (("resident", 2), ("streamed", 1)):
-        result = CliRunner().invoke(app, command(tmp_path, tmp_path / name, "--memory-mb", megabytes)[len(ONE) :])
+        result = CliRunner().invoke(
+            app, command(tmp_path, tmp_path / name, "--memory-mb", megabytes)[len(ONE) :]
+        )
         assert result.exit_code == 0, result.output + str(result.exception)
         told.append(result.output.split(" -> ")[0])
     assert files(tmp_path / "resident") == files(tmp_path / "streamed")
     assert told[1] == f"{told[0]}, 1.1 MiB of real samples streamed from their shards"
 
 
-def test_an_interrupted_distill_says_how_to_go_on_and_does(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_distill_says_how_to_go_on_and_does(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Interrupting(cli.Report):
         def __call__(self, done: int, total: int, **figures: float) -> None:
             if "loss" in figures and done == 2:
@@ -546,18 +709,45 @@ def test_an_interrupted_distill_says_how_to_go_on_and_does(toys: Path, tmp_path:
     (kept,) = (tmp_path / ".work").rglob("*.step.safetensors")
     assert len(tensors.load(kept)[0]["losses"]) == 2
     ended = CliRunner().invoke(app, command(toys, tmp_path / "out")[len(ONE) :])
-    assert (ended.exit_code, whole.exit_code) == (0, 0) and files(tmp_path / "out") == files(tmp_path / "whole")
+    assert (ended.exit_code, whole.exit_code) == (0, 0) and files(tmp_path / "out") == files(
+        tmp_path / "whole"
+    )
 
 
 def test_a_device_that_is_not_there_is_one_line(toys: Path, tmp_path: Path) -> None:
     done = run(toys, tmp_path / "out", "--device", "cuda:77")
-    assert done.returncode == 1 and len(errors(done)) == len(done.stderr.splitlines()) == 1 and "--device cuda:77" in done.stderr
+    assert (
+        done.returncode == 1
+        and len(errors(done)) == len(done.stderr.splitlines()) == 1
+        and "--device cuda:77" in done.stderr
+    )
 
 
 @pytest.mark.slow
 def test_two_ranks_give_the_set_of_one_with_experts(toys: Path, tmp_path: Path) -> None:
-    settings = ("--params-file", toys / "params.yaml", "--set", "experts.count=2", "--set", "experts.epochs=2")
-    trained = [*ONE, *map(str, (*settings, "experts", toys / "shards" / "train", tmp_path / "bank", "--device", "cpu", "--quiet"))]
+    settings = (
+        "--params-file",
+        toys / "params.yaml",
+        "--set",
+        "experts.count=2",
+        "--set",
+        "experts.epochs=2",
+    )
+    trained = [
+        *ONE,
+        *map(
+            str,
+            (
+                *settings,
+                "experts",
+                toys / "shards" / "train",
+                tmp_path / "bank",
+                "--device",
+                "cpu",
+                "--quiet",
+            ),
+        ),
+    ]
     subprocess.run(trained, cwd=ROOT, check=True, capture_output=True)
     for name, ranks in (("one", ONE), ("two", TWO)):
         done = run(toys, tmp_path / name, "--experts", tmp_path / "bank", method="jcf", ranks=ranks)
@@ -599,13 +789,19 @@ def ended(toys: Path, out: Path, fate: str) -> subprocess.CompletedProcess[str]:
     (out.parent / "stopped.py").write_text(STOPPED)
     given = [*TWO[:-2], str(out.parent / "stopped.py"), *command(toys, out)[len(ONE) :]]
     environment = {"PATH": "", "OMP_NUM_THREADS": "1", "FATE": fate, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(given, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120)
+    return subprocess.run(
+        given, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120
+    )
 
 
 @pytest.mark.slow
 def test_a_rank_that_fails_ends_all_with_its_sentence(toys: Path, tmp_path: Path) -> None:
     done = ended(toys, tmp_path / "out", "fails")
-    assert done.returncode == 1 and errors(done) == ["error: rank 1 is out of room"] and done.stdout == ""
+    assert (
+        done.returncode == 1
+        and errors(done) == ["error: rank 1 is out of room"]
+        and done.stdout == ""
+    )
 
 
 @pytest.mark.slow
@@ -621,13 +817,28 @@ def test_interrupted_ranks_go_on_from_their_last_step(toys: Path, tmp_path: Path
     assert errors(done) == [f"error: {cli.INTERRUPTED}"]
     (kept,) = (tmp_path / ".work").rglob("*.step.safetensors")
     assert len(tensors.load(kept)[0]["losses"]) == 1
-    assert run(toys, tmp_path / "two", ranks=TWO).returncode == run(toys, tmp_path / "one").returncode == 0
+    assert (
+        run(toys, tmp_path / "two", ranks=TWO).returncode
+        == run(toys, tmp_path / "one").returncode
+        == 0
+    )
     same(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
 def test_other_stages_refuse_ranks_once(toys: Path, tmp_path: Path) -> None:
-    arguments = ("--params-file", toys / "params.yaml", "experts", toys / "shards" / "train", tmp_path / "bank", "--quiet")
-    done = subprocess.run([*TWO, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT)
+    arguments = (
+        "--params-file",
+        toys / "params.yaml",
+        "experts",
+        toys / "shards" / "train",
+        tmp_path / "bank",
+        "--quiet",
+    )
+    done = subprocess.run(
+        [*TWO, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert done.returncode == 1 and not (tmp_path / "bank").exists()
-    assert errors(done) == ["error: `avdistill experts` has nothing to split over 2 ranks; start it without torchrun"]
+    assert errors(done) == [
+        "error: `avdistill experts` has nothing to split over 2 ranks; start it without torchrun"
+    ]

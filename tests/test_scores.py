@@ -10,10 +10,10 @@ import pytest
 from conftest import CPU, toy_real, values
 from test_plugins import NETWORKS, built, toy_bench
 
-from pipeline import training
-from pipeline.records import Scores
-from stages import _scores
-from stages._bench import Means
+from pipeline.core.scores import Scores
+from pipeline.evaluation import scoring as _scores
+from pipeline.evaluation.setup import Means
+from pipeline.training import instances as training
 
 SUMMARY = {"mean": 0.5, "std": 0.0, "n": 1, "low": 0.4, "high": 0.6}
 
@@ -39,7 +39,9 @@ def means() -> Means:
 
 def measured(means: Means, kept: Path, digest: str = "a", **changes: Any) -> int:
     """How often the task has been done after one more call."""
-    _, seconds = _scores.scored([training.whole(toy_real(), CPU)], [digest], 0, means, toy_bench(**changes), kept)
+    _, seconds = _scores.scored(
+        [training.whole(toy_real(), CPU)], [digest], 0, means, toy_bench(**changes), kept
+    )
     assert seconds >= 0
     return len(Counting.done)
 
@@ -55,22 +57,38 @@ def test_another_set_split_repeat_or_value_is_measured(means: Means, tmp_path: P
     assert measured(means, tmp_path, repeats=3) == 4
     budget = dataclasses.replace(means.settings.protocols.budget, steps=99)
     protocols = dataclasses.replace(means.settings.protocols, budget=budget)
-    assert measured(dataclasses.replace(means, settings=dataclasses.replace(means.settings, protocols=protocols)), tmp_path) == 5
+    assert (
+        measured(
+            dataclasses.replace(
+                means, settings=dataclasses.replace(means.settings, protocols=protocols)
+            ),
+            tmp_path,
+        )
+        == 5
+    )
 
 
-def test_another_network_or_head_does_not_measure_the_first_anew(means: Means, tmp_path: Path) -> None:
+def test_another_network_or_head_does_not_measure_the_first_anew(
+    means: Means, tmp_path: Path
+) -> None:
     assert measured(means, tmp_path) == 1
-    more = dataclasses.replace(means, networks={**NETWORKS, "vit": built("networks", "vit")}, heads={**means.heads, "other": 1})
+    more = dataclasses.replace(
+        means,
+        networks={**NETWORKS, "vit": built("network", "vit")},
+        heads={**means.heads, "other": 1},
+    )
     assert measured(more, tmp_path) == 1
 
 
-def test_other_code_measures_anew(means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_measures_anew(
+    means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert measured(means, tmp_path) == 1
-    monkeypatch.setattr("pipeline.files.code_digest", lambda: "changed")
+    monkeypatch.setattr("pipeline.core.files.code_digest", lambda: "changed")
     assert measured(means, tmp_path) == 2
 
 
 def test_other_metrics_of_the_same_number_measure_anew(means: Means, tmp_path: Path) -> None:
     for count, names in enumerate((("accuracy", "top5"), ("accuracy", "vote")), start=1):
-        chosen = dataclasses.replace(means, metrics={name: built("metrics", name) for name in names})
+        chosen = dataclasses.replace(means, metrics={name: built("metric", name) for name in names})
         assert measured(chosen, tmp_path) == count

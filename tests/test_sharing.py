@@ -15,7 +15,7 @@ from test_artifact import FULL, SCORES, toy_synthetic
 from test_dvc import call, copied
 
 from pipeline.artifact import read_artifact, write_artifact
-from pipeline.files import write_json
+from pipeline.core.files import write_json
 
 SHARING = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8")
 CELL = Path("work/generated/jcf/ipc5")
@@ -52,7 +52,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     digests = {}
     for seed in (0, 1):
         one = dataclasses.replace(synthetic, provenance={**synthetic.provenance, "seed": seed})
-        digests[f"seed{seed}.h5"] = write_artifact(place / CELL / "artifacts" / f"seed{seed}.h5", one, FULL)
+        digests[f"seed{seed}.h5"] = write_artifact(
+            place / CELL / "artifacts" / f"seed{seed}.h5", one, FULL
+        )
     write_json(place / CELL / "scores.json", {"artifacts": digests, "scores": SCORES})
     call(place, "dvc", "repro", "--single-item", "publish@generated-jcf-5")
     return place
@@ -82,7 +84,10 @@ def walk(way: str, sides: Sides) -> str:
     for place, text in zip(sides, (yours, theirs), strict=True):
         for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             if all(able for what, able in ABLE.items() if what in block):
-                run = {"sh": ("bash", "-euc", block), "python": (sys.executable, "-c", ALONE + block)}[language]
+                run = {
+                    "sh": ("bash", "-euc", block),
+                    "python": (sys.executable, "-c", ALONE + block),
+                }[language]
                 told.append(call(place, *run))
     return "".join(told)
 
@@ -98,15 +103,21 @@ def assert_same(sides: Sides, *received: str) -> str:
 
 def test_the_file_is_sent(sides: Sides) -> None:
     told = walk("Send the file", sides)
-    assert told.count(assert_same(sides, "seed0.h5")) == 3  # your inspect, their h5py, their inspect
+    assert (
+        told.count(assert_same(sides, "seed0.h5")) == 3
+    )  # your inspect, their h5py, their inspect
 
 
 def test_a_dvc_remote_holds_the_published_sets_and_nothing_else(sides: Sides) -> None:
     walk("A DVC remote", sides)
     assert_same(sides, "seed0.h5", "same.h5", f"project/{CELL}/published/seed0.h5")
-    stored = [path.read_bytes() for path in (sides.you.parent / "storage").rglob("*") if path.is_file()]
+    stored = [
+        path.read_bytes() for path in (sides.you.parent / "storage").rglob("*") if path.is_file()
+    ]
     mine = [path.read_bytes() for path in (sides.you / CELL / "published").iterdir()]
-    assert len(stored) == 3 and all(file in stored for file in mine)  # two seeds, and the list of them
+    assert len(stored) == 3 and all(
+        file in stored for file in mine
+    )  # two seeds, and the list of them
     assert not (sides.them / "project" / "data").exists()
 
 

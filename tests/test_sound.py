@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.logmel import PEAK, LogMel
 from pipeline.media import mp3
+from pipeline.media.logmel import PEAK, LogMel
 
 SMALL = LogMel(rate=16000, n_fft=1024, hop=516, n_mels=32, f_min=20.0, f_max=8000.0, floor_db=-60.0)
 # The published setting: one of its mel bins is empty, so its filter bank has no full rank.
@@ -58,10 +58,14 @@ def test_mp3_keeps_the_duration_and_is_small(rate: int) -> None:
     with av.open(io.BytesIO(encoded)) as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
         played = container.streams.audio[0].rate
-    assert samples / played == pytest.approx(1.0, abs=0.08)  # a decoder that ignores the header adds whole packets
+    assert samples / played == pytest.approx(
+        1.0, abs=0.08
+    )  # a decoder that ignores the header adds whole packets
     assert len(encoded) < 10_000
 
 
 def test_windows_that_leave_gaps_cannot_be_undone() -> None:
-    gaps = LogMel(rate=16000, n_fft=400, hop=400, n_mels=32, f_min=0.0, f_max=8000.0, floor_db=-60.0)
+    gaps = LogMel(
+        rate=16000, n_fft=400, hop=400, n_mels=32, f_min=0.0, f_max=8000.0, floor_db=-60.0
+    )
     assert SMALL.invertible and not gaps.invertible

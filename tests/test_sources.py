@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datasets._tree import carve, clip_of, clips_under, unique
-from pipeline.datasets.folder import Dataset
-from pipeline.errors import SourceError
-from pipeline.manifest import read_manifest, write_manifest
-from pipeline.records import Clip
+from pipeline.core.errors import SourceError
+from pipeline.core.records import Clip
+from pipeline.datasets.adapters._tree import carve, clip_of, clips_under, unique
+from pipeline.datasets.adapters.folder import Dataset
+from pipeline.datasets.manifest import read_manifest, write_manifest
 
 FOLDER = Dataset(test_fraction=0.25, val_fraction=0.25, seed=0, licence=None, citation=None)
 
@@ -36,17 +36,29 @@ def test_a_tree_of_labels_is_split_by_clip(tmp_path: Path) -> None:
 
 
 def test_a_tree_of_splits_is_kept_and_val_carved(tmp_path: Path) -> None:
-    clips = FOLDER.clips(touch(tmp_path, *(f"{s}/{x}/{i}.mp4" for s in ("train", "test") for x in "ab" for i in range(4))))
+    clips = FOLDER.clips(
+        touch(
+            tmp_path,
+            *(f"{s}/{x}/{i}.mp4" for s in ("train", "test") for x in "ab" for i in range(4)),
+        )
+    )
     assert Counter(clip.split for clip in clips) == {"train": 6, "val": 2, "test": 8}
     assert all("test" in clip.path for clip in clips if clip.split == "test")
 
 
 def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
     touch(tmp_path, "x y.mp4", "z.mp4")
-    rows = ["path,label,split,start,end,group", "x y.mp4,a,train,1,3,g", "x y.mp4,b,train,4,,g", "z.mp4,a,test,,,h"]
+    rows = [
+        "path,label,split,start,end,group",
+        "x y.mp4,a,train,1,3,g",
+        "x y.mp4,b,train,4,,g",
+        "z.mp4,a,test,,,h",
+    ]
     (tmp_path / "clips.csv").write_text("\n".join(rows))
     for root in (tmp_path, tmp_path / "clips.csv"):
-        clips = Dataset(test_fraction=0, val_fraction=0.0, seed=0, licence=None, citation=None).clips(root)
+        clips = Dataset(
+            test_fraction=0, val_fraction=0.0, seed=0, licence=None, citation=None
+        ).clips(root)
         assert {(c.label, c.start_s, c.end_s, c.group) for c in clips} == {
             ("a", 1, 3, "g"),
             ("b", 4, None, "g"),
@@ -80,7 +92,9 @@ def test_a_bad_table_names_the_line(table: str, told: str, tmp_path: Path) -> No
         (("loose.mp4",), "lies outside of any label's folder"),
     ],
 )
-def test_a_folder_that_is_none_says_what_was_expected(names: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_none_says_what_was_expected(
+    names: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
     with pytest.raises(SourceError, match=told):
         FOLDER.clips(touch(tmp_path, *names))
 
@@ -91,7 +105,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_split_by_another_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="Train looks like a split and is none; rename it to one of train, val, test"):
+    with pytest.raises(
+        SourceError,
+        match="Train looks like a split and is none; rename it to one of train, val, test",
+    ):
         FOLDER.clips(touch(tmp_path, "Train/a/1.mp4", "Train/b/1.mp4"))
 
 
@@ -110,7 +127,12 @@ def test_files_of_one_name_in_a_table_are_groups_of_their_own(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe\x00p", b"path,label,split\nx.mp4", b"path,label,split\nx.mp4,a,train\nx.mp4,a,train\n"]
+    "content",
+    [
+        b"\xff\xfe\x00p",
+        b"path,label,split\nx.mp4",
+        b"path,label,split\nx.mp4,a,train\nx.mp4,a,train\n",
+    ],
 )
 def test_a_broken_table_is_one_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_bytes(content)
@@ -123,27 +145,51 @@ def test_names_that_clash_get_ids_of_their_own(tmp_path: Path) -> None:
     assert len({clip.clip_id for clip in clips}) == 4
 
 
-labels = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=6, max_size=40, unique=True)
+labels = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=6, max_size=40, unique=True
+)
 
 
 @given(pairs=labels, fraction=st.floats(0.1, 0.6), seed=st.integers(0, 99))
-def test_carving_never_parts_a_group_nor_empties_a_label(pairs: list[tuple[str, int]], fraction: float, seed: int) -> None:
+def test_carving_never_parts_a_group_nor_empties_a_label(
+    pairs: list[tuple[str, int]], fraction: float, seed: int
+) -> None:
     clips = unique(
-        Clip(clip_id=f"{x}{g}-{i}", path="", label=x, split="train", start_s=0, end_s=None, group=f"{x}{g}", bytes=0, sha256="")
+        Clip(
+            clip_id=f"{x}{g}-{i}",
+            path="",
+            label=x,
+            split="train",
+            start_s=0,
+            end_s=None,
+            group=f"{x}{g}",
+            bytes=0,
+            sha256="",
+        )
         for x, g in pairs
         for i in range(2)
     )
     carved = carve(clips, "train", "val", fraction, seed)
-    assert len({(clip.group, clip.split) for clip in carved}) == len({clip.group for clip in carved})
-    assert {clip.label for clip in carved if clip.split == "train"} == {clip.label for clip in clips}
+    assert len({(clip.group, clip.split) for clip in carved}) == len(
+        {clip.group for clip in carved}
+    )
+    assert {clip.label for clip in carved if clip.split == "train"} == {
+        clip.label for clip in clips
+    }
 
 
 def test_a_manifest_comes_back_and_travels(tmp_path: Path) -> None:
-    clips = FOLDER.clips(touch(tmp_path / "here" / "media", *(f"{label}/{i}.mp4" for label in "ab" for i in range(8))))
+    clips = FOLDER.clips(
+        touch(
+            tmp_path / "here" / "media", *(f"{label}/{i}.mp4" for label in "ab" for i in range(8))
+        )
+    )
     write_manifest(tmp_path / "here" / "manifest.csv", clips)
     assert read_manifest(tmp_path / "here" / "manifest.csv") == clips
     shutil.move(tmp_path / "here", tmp_path / "there")
-    assert all(Path(clip.path).is_file() for clip in read_manifest(tmp_path / "there" / "manifest.csv"))
+    assert all(
+        Path(clip.path).is_file() for clip in read_manifest(tmp_path / "there" / "manifest.csv")
+    )
 
 
 def test_one_class_is_refused_and_nothing_written(tmp_path: Path) -> None:
@@ -154,7 +200,16 @@ def test_one_class_is_refused_and_nothing_written(tmp_path: Path) -> None:
 
 
 def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
-    clips = FOLDER.clips(touch(tmp_path, "train/a/1.mp4", "train/a/2.mp4", "train/b/1.mp4", "train/b/2.mp4", "test/a/1.mp4"))
+    clips = FOLDER.clips(
+        touch(
+            tmp_path,
+            "train/a/1.mp4",
+            "train/a/2.mp4",
+            "train/b/1.mp4",
+            "train/b/2.mp4",
+            "test/a/1.mp4",
+        )
+    )
     with pytest.raises(SourceError, match="the test split has no clip of b"):
         write_manifest(tmp_path / "manifest.csv", clips)
 
@@ -171,10 +226,17 @@ def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
 def test_a_bad_manifest_names_the_line(old: str, new: str, told: str, tmp_path: Path) -> None:
     touch(tmp_path, "a-1.mp4", "a-2.mp4")
     splits = [
-        clip_of(tmp_path / f"a-{i}.mp4", f"{x}-{s}-{i}", x, s) for s in ("train", "val", "test") for x in "ab" for i in (1, 2)
+        clip_of(tmp_path / f"a-{i}.mp4", f"{x}-{s}-{i}", x, s)
+        for s in ("train", "val", "test")
+        for x in "ab"
+        for i in (1, 2)
     ]
     write_manifest(tmp_path / "m.csv", splits)
-    lines = (tmp_path / "m.csv").read_text().replace("a-train-1,", "a-1,").replace("a-train-2,", "a-2,")
-    (tmp_path / "m.csv").write_text(lines.replace(old, new, 1) if old != "train" else lines.replace(",train,", f",{new},", 1))
+    lines = (
+        (tmp_path / "m.csv").read_text().replace("a-train-1,", "a-1,").replace("a-train-2,", "a-2,")
+    )
+    (tmp_path / "m.csv").write_text(
+        lines.replace(old, new, 1) if old != "train" else lines.replace(",train,", f",{new},", 1)
+    )
     with pytest.raises(SourceError, match=told):
         read_manifest(tmp_path / "m.csv")

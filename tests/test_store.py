@@ -13,18 +13,19 @@ from conftest import CPU, ORIGIN, toy_real, values
 from test_artifact import FULL, toy_synthetic
 from test_plugins import built, materials, rankings, toy_bench, toy_features
 
-from pipeline import tensors, training
 from pipeline.artifact import write_artifact
-from pipeline.cells import Cell
-from pipeline.errors import CellError, StoreError
+from pipeline.core import tensors
+from pipeline.core.checkpoints import Parts
+from pipeline.core.errors import CellError, StoreError
+from pipeline.core.hdf5 import read_table, write_table
+from pipeline.coresets.rankings import Coreset
+from pipeline.distillation.inputs import Machine
+from pipeline.distillation.run import Cell
 from pipeline.evaluation import Evaluate
-from pipeline.extractors import _batches
-from pipeline.materials import Machine
-from pipeline.parts import Parts
-from pipeline.rankings import Coreset
-from pipeline.store import read_features, write_features
-from pipeline.tables import read_table, write_table
-from pipeline.training import silent
+from pipeline.features.extractors import _batches
+from pipeline.features.store import read_features, write_features
+from pipeline.training import loop as training
+from pipeline.training.loop import silent
 from stages.extract import extract
 
 
@@ -50,7 +51,9 @@ def test_an_artifact_is_no_feature_table(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"does not exist; `avdistill extract` writes feature tables"):
+    with pytest.raises(
+        StoreError, match=r"does not exist; `avdistill extract` writes feature tables"
+    ):
         read_features(tmp_path / "f.h5")
 
 
@@ -69,24 +72,38 @@ def test_a_table_describes_its_vectors(tmp_path: Path) -> None:
 def test_a_table_comes_back_with_its_origin(tmp_path: Path) -> None:
     origin = replace(ORIGIN, params={"batch": 2, "augment": {"frame": ["crop"]}})
     write_features(tmp_path / "f.h5", replace(toy_features(), origin=origin))
-    assert read_features(tmp_path / "f.h5", shards="toy0", preprocessing="toy", extractor="toy")[0].origin == origin
+    assert (
+        read_features(tmp_path / "f.h5", shards="toy0", preprocessing="toy", extractor="toy")[
+            0
+        ].origin
+        == origin
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("shards", "toy0"), ("preprocessing", "toy"), ("extractor", "toy"), ("weights", "none")]
+    ("name", "found"),
+    [("shards", "toy0"), ("preprocessing", "toy"), ("extractor", "toy"), ("weights", "none")],
 )
-def test_a_reader_of_something_else_is_refused_by_both_digests(name: str, found: str, tmp_path: Path) -> None:
+def test_a_reader_of_something_else_is_refused_by_both_digests(
+    name: str, found: str, tmp_path: Path
+) -> None:
     write_features(tmp_path / "f.h5", toy_features())
     with pytest.raises(
-        StoreError, match=rf"f.h5 is of {name} {found}, expected {name} 0123456789ab; run `avdistill extract` again"
+        StoreError,
+        match=rf"f.h5 is of {name} {found}, expected {name} 0123456789ab; run `avdistill extract` again",
     ):
         read_features(tmp_path / "f.h5", **{name: "0123456789abcdef"})
 
 
 def test_a_table_that_does_not_say_its_shards_is_refused(tmp_path: Path) -> None:
-    write_table(tmp_path / "f.h5", {"key": np.array(["a"]), "label": np.zeros(1, int)}, {"format": "avdistill-features"})
+    write_table(
+        tmp_path / "f.h5",
+        {"key": np.array(["a"]), "label": np.zeros(1, int)},
+        {"format": "avdistill-features"},
+    )
     with pytest.raises(
-        StoreError, match="does not say its extractor, params, shards, preprocessing, weights; run `avdistill extract`"
+        StoreError,
+        match="does not say its extractor, params, shards, preprocessing, weights; run `avdistill extract`",
     ):
         read_features(tmp_path / "f.h5")
 
@@ -94,7 +111,9 @@ def test_a_table_that_does_not_say_its_shards_is_refused(tmp_path: Path) -> None
 def test_numbers_that_are_none_are_not_written(tmp_path: Path) -> None:
     features = toy_features()
     features.vectors["frame"][3, 2] = np.nan
-    with pytest.raises(StoreError, match="1 of 24 frame vectors hold NaN or infinite numbers, first clip001_0001"):
+    with pytest.raises(
+        StoreError, match="1 of 24 frame vectors hold NaN or infinite numbers, first clip001_0001"
+    ):
         write_features(tmp_path / "f.h5", features)
     assert not list(tmp_path.iterdir())
 
@@ -107,27 +126,50 @@ def test_tables_that_were_put_together_are_not_written(tmp_path: Path) -> None:
         label=np.tile(one.label, 2),
         vectors={m: np.concatenate([rows, rows + 1]) for m, rows in one.vectors.items()},
     )
-    with pytest.raises(StoreError, match="24 of 48 rows have a key that another row has; expected one row per sample"):
+    with pytest.raises(
+        StoreError,
+        match="24 of 48 rows have a key that another row has; expected one row per sample",
+    ):
         write_features(tmp_path / "f.h5", both)
 
 
 def test_a_ranking_of_other_shards_is_refused_by_both_digests() -> None:
     ranked = {name: replace(coreset, shards="f" * 64) for name, coreset in rankings().items()}
-    with pytest.raises(CellError, match=rf"made from shards {'f' * 12}, the shards here are toy0; run `avdistill extract` and"):
+    with pytest.raises(
+        CellError,
+        match=rf"made from shards {'f' * 12}, the shards here are toy0; run `avdistill extract` and",
+    ):
         toy_cell(ranked)
 
 
 def test_rankings_of_two_tables_are_refused_by_both_digests() -> None:
-    ranked = {"herding": rankings()["herding"], "random": replace(rankings()["random"], table="e" * 64)}
-    with pytest.raises(CellError, match=rf"'herding' is of feature table toy and 'random' of {'e' * 12}, expected one table"):
+    ranked = {
+        "herding": rankings()["herding"],
+        "random": replace(rankings()["random"], table="e" * 64),
+    }
+    with pytest.raises(
+        CellError,
+        match=rf"'herding' is of feature table toy and 'random' of {'e' * 12}, expected one table",
+    ):
         toy_cell(ranked)
 
 
 def toy_cell(ranked: dict[str, Coreset]) -> Cell:
     bench = toy_bench()
-    given = {"method": "random", "distiller": built("distillers", "random"), "ipc": 1, "materials": materials(coresets=ranked)}
+    given = {
+        "method": "random",
+        "distiller": built("method", "random"),
+        "ipc": 1,
+        "materials": materials(coresets=ranked),
+    }
     budget = values().build("evaluate", Evaluate).protocols.budget
-    return Cell(**given, machine=Machine(device=CPU, report=silent), budget=budget, crew=bench.crew, val=bench.val)
+    return Cell(
+        **given,
+        machine=Machine(device=CPU, report=silent),
+        budget=budget,
+        crew=bench.crew,
+        val=bench.val,
+    )
 
 
 class Interrupting:
@@ -159,7 +201,14 @@ def test_an_interrupted_extraction_goes_on_to_the_same_bytes(
     params = values(*changes)
 
     def run(out: str, report: Interrupting) -> None:
-        extract(shards / "train", tmp_path / out / "f.h5", extractor=name, params=params, device="cpu", report=report)
+        extract(
+            shards / "train",
+            tmp_path / out / "f.h5",
+            extractor=name,
+            params=params,
+            device="cpu",
+            report=report,
+        )
 
     whole, stopped, resumed = Interrupting(10**6), Interrupting(10), Interrupting(10**6)
     run("whole", whole)
@@ -167,7 +216,9 @@ def test_an_interrupted_extraction_goes_on_to_the_same_bytes(
         run("stopped", stopped)
     assert not (tmp_path / "stopped" / "f.h5").exists()
     run("stopped", resumed)
-    assert (tmp_path / "stopped" / "f.h5").read_bytes() == (tmp_path / "whole" / "f.h5").read_bytes()
+    assert (tmp_path / "stopped" / "f.h5").read_bytes() == (
+        tmp_path / "whole" / "f.h5"
+    ).read_bytes()
     # Two parts of four rows, and the trained weights, were whole; the third part was not.
     assert [done for done, _, _ in resumed.told] == [0, *range(10, 25, 2)]
     assert not any(trained for _, _, trained in resumed.told)

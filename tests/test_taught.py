@@ -6,10 +6,21 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_reporting import GRID, RECIPES, SETTINGS, out, results, rows_of, save, taught, text_of, written
+from test_reporting import (
+    GRID,
+    RECIPES,
+    SETTINGS,
+    out,
+    results,
+    rows_of,
+    save,
+    taught,
+    text_of,
+    written,
+)
 
-from pipeline.errors import SourceError
-from pipeline.reporting import write
+from pipeline.core.errors import SourceError
+from pipeline.report import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +42,41 @@ def test_results_without_teachers_say_nothing_of_them(results: Path, out: Path) 
     assert rows_of(page.with_suffix(".taught.csv")) == []
 
 
-def test_rows_are_grouped_by_training_set_and_begin_without_a_teacher(results: Path, out: Path) -> None:
+def test_rows_are_grouped_by_training_set_and_begin_without_a_teacher(
+    results: Path, out: Path
+) -> None:
     small = {f"ipc5__{m}": taught(m, "random ipc 5", 0.2) for m in ("ccl", "none")}
     page = told(results, out, **small, whole=taught("ccl", "whole", 0.4))
-    lines = [line for line in text_of(page, ".md").splitlines() if line.startswith("| random ipc 5")]
+    lines = [
+        line for line in text_of(page, ".md").splitlines() if line.startswith("| random ipc 5")
+    ]
     assert [line.split(" | ")[:2] for line in lines] == [
-        ["| random ipc 5", name] for name in ("none", "none + logmel", "ccl", "ccl + logmel", "probe logmel", "teacher logmel")
+        ["| random ipc 5", name]
+        for name in (
+            "none",
+            "none + logmel",
+            "ccl",
+            "ccl + logmel",
+            "probe logmel",
+            "teacher logmel",
+        )
     ]
     assert "| random ipc 5 | none | 20.0 ± 2.0 [15.0, 24.0] | 10.0 ± 2.0 [5.0, 14.0] |" in lines[0]
-    assert "<h3>Does a teacher help?</h3>" in text_of(page) and "random ipc 5: 40 training rows" in text_of(page)
+    assert "<h3>Does a teacher help?</h3>" in text_of(
+        page
+    ) and "random ipc 5: 40 training rows" in text_of(page)
 
 
 def test_each_kind_of_student_has_a_table(results: Path, out: Path) -> None:
-    page = told(results, out, one=taught("kd", "whole", 0.4), other=taught("kd", "whole", 0.4, teachers=["frame", "logmel"]))
-    assert [line for line in text_of(page, ".md").splitlines() if line.startswith("### toy, students")] == [
+    page = told(
+        results,
+        out,
+        one=taught("kd", "whole", 0.4),
+        other=taught("kd", "whole", 0.4, teachers=["frame", "logmel"]),
+    )
+    assert [
+        line for line in text_of(page, ".md").splitlines() if line.startswith("### toy, students")
+    ] == [
         "### toy, students frame <- frame + logmel",
         "### toy, students frame <- logmel",
     ]
@@ -59,7 +91,9 @@ def test_the_same_numbers_stand_in_csv_and_json(results: Path, out: Path) -> Non
 
 
 def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
-    missing = ["teacher logmel: not run: needs logmel vectors of every training window, by one encoder"]
+    missing = [
+        "teacher logmel: not run: needs logmel vectors of every training window, by one encoder"
+    ]
     page = told(results, out, one=taught("kd", "whole", 0.4, not_run=missing))
     row, needs = missing[0].split(": ", 1)
     assert f'<th scope="row">{row}</th><td colspan="3">{needs}</td>' in text_of(page)
@@ -69,11 +103,22 @@ def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({"scores": []}, r"one\.json lacks what a report is made of .*remove it and run `avdistill teach` again"),
-        (taught("kd", "whole", float("nan")), r"one\.json: accuracy of student has mean nan, which is no score"),
-        (taught("kd", "whole", 0.4, classes=["a"]), r"one\.json is of other classes than .*ceiling\.json; move it out of .*taught"),
+        (
+            {"scores": []},
+            r"one\.json lacks what a report is made of .*remove it and run `avdistill teach` again",
+        ),
+        (
+            taught("kd", "whole", float("nan")),
+            r"one\.json: accuracy of student has mean nan, which is no score",
+        ),
+        (
+            taught("kd", "whole", 0.4, classes=["a"]),
+            r"one\.json is of other classes than .*ceiling\.json; move it out of .*taught",
+        ),
     ],
 )
-def test_files_that_are_none_are_named(results: Path, out: Path, value: dict[str, Any], says: str) -> None:
+def test_files_that_are_none_are_named(
+    results: Path, out: Path, value: dict[str, Any], says: str
+) -> None:
     with pytest.raises(SourceError, match=says):
         told(results, out, one=value)

@@ -19,18 +19,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import built, distilled
 
-from pipeline import formation, params, plugins, probes, tables, tensors
 from pipeline.artifact import Export, write_artifact
-from pipeline.errors import ArtifactError, CellError, ParamsError, PipelineError, SourceError, StoreError
-from pipeline.files import read_json
-from pipeline.neighbours import Items, search
-from pipeline.params import Params
-from pipeline.records import Features, Origin
-from pipeline.shards import read_index
-from pipeline.store import FORMAT, write_features
-from pipeline.teaching import Balanced, Student, of_artifact
-from pipeline.teaching._course import balanced
-from pipeline.training import silent
+from pipeline.core import hdf5 as tables
+from pipeline.core import params, plugins, tensors
+from pipeline.core.errors import (
+    ArtifactError,
+    CellError,
+    ParamsError,
+    PipelineError,
+    SourceError,
+    StoreError,
+)
+from pipeline.core.files import read_json
+from pipeline.core.params import Params
+from pipeline.core.records import Features, Origin
+from pipeline.features.store import FORMAT, write_features
+from pipeline.kd import Balanced, Student, of_artifact, probes
+from pipeline.kd.retrieval import Items, search
+from pipeline.kd.student import balanced
+from pipeline.shards.index import read_index
+from pipeline.training import formation
+from pipeline.training.loop import silent
 from stages.teach import teach
 
 SPLITS = {"train": (12, 0), "val": (4, 1), "test": (6, 2)}  # samples of a class, seed
@@ -59,9 +68,17 @@ def vectors_of(place: Path, split: str, encoder: str = "a") -> Features:
     """Vectors of a split's toy: its log-mel's and frame's numbers, of one encoder."""
     count, seed = SPLITS[split]
     real = toy_real(count, seed=seed)
-    origin = Origin(extractor="toy", params={}, shards=read_index(place / split).digest, preprocessing="toy", weights=encoder)
+    origin = Origin(
+        extractor="toy",
+        params={},
+        shards=read_index(place / split).digest,
+        preprocessing="toy",
+        weights=encoder,
+    )
     rows = {m: values.flatten(1)[:, :16].float().numpy() / 100 for m, values in real.rows.items()}
-    return Features(keys=real.keys, label=real.label.numpy(), vectors=rows, classes=real.classes, origin=origin)
+    return Features(
+        keys=real.keys, label=real.label.numpy(), vectors=rows, classes=real.classes, origin=origin
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,38 +95,65 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def taught(place: Path, out: Path, method: str = "none", *changes: str, report: Any = silent, **given: Any) -> dict[str, Any]:
+def taught(
+    place: Path, out: Path, method: str = "none", *changes: str, report: Any = silent, **given: Any
+) -> dict[str, Any]:
     """Run the stage; what it wrote."""
-    train_set, features = given.pop("train_set", place / "shards" / "train"), given.pop("features", place / "features.h5")
-    teach(method, train_set, features, out, params=quick(place, *changes), device="cpu", report=report, **given)
+    train_set, features = (
+        given.pop("train_set", place / "shards" / "train"),
+        given.pop("features", place / "features.h5"),
+    )
+    teach(
+        method,
+        train_set,
+        features,
+        out,
+        params=quick(place, *changes),
+        device="cpu",
+        report=report,
+        **given,
+    )
     found: dict[str, Any] = read_json(out, "teach")
     return found
 
 
-@pytest.mark.parametrize("method", plugins.names("kd"))
+@pytest.mark.parametrize("method", plugins.names("kd method"))
 def test_every_method_teaches(method: str, place: Path, tmp_path: Path) -> None:
     found = taught(place, tmp_path / "out.json", method, "teach.teachers=[frame, logmel]")
     (scores,) = found["scores"]
     assert set(scores["metrics"]) == {"accuracy", "R@1", "R@5", "R@10", "mAP"}
-    assert all({"mean", "std", "n", "low", "high"} <= row.keys() for rows in scores["metrics"].values() for row in rows.values())
+    assert all(
+        {"mean", "std", "n", "low", "high"} <= row.keys()
+        for rows in scores["metrics"].values()
+        for row in rows.values()
+    )
     assert scores["metrics"]["accuracy"]["student"]["n"] == 2
     assert len(scores["trials"]) == 4 and len(list(tmp_path.glob("out.seed*.safetensors"))) == 2
-    assert found["queries"] == "6 clips of the test split" and found["gallery"] == "12 clips of the training split"
+    assert (
+        found["queries"] == "6 clips of the test split"
+        and found["gallery"] == "12 clips of the training split"
+    )
     assert not (tmp_path / ".work").exists() or not list((tmp_path / ".work").iterdir())
 
 
-@pytest.mark.parametrize("method", sorted(set(plugins.names("kd")) - {"none"}))
+@pytest.mark.parametrize("method", sorted(set(plugins.names("kd method")) - {"none"}))
 def test_students_differ_by_their_method_alone(method: str, place: Path, tmp_path: Path) -> None:
     """Where it weighs nothing, they are those of none: the same start, batches and steps."""
     one = "teach.trials=1", "grid.seeds=[0]"
     taught(place, tmp_path / "none.json", "none", *one)
     taught(place, tmp_path / "other.json", method, *one, f"kd.{method}.weights=[1e-30]")
-    known, found = (tensors.load(tmp_path / f"{name}.seed0.safetensors")[0] for name in ("none", "other"))
-    assert all(torch.allclose(values, found[name], rtol=0, atol=1e-7) for name, values in known.items())
+    known, found = (
+        tensors.load(tmp_path / f"{name}.seed0.safetensors")[0] for name in ("none", "other")
+    )
+    assert all(
+        torch.allclose(values, found[name], rtol=0, atol=1e-7) for name, values in known.items()
+    )
 
 
 @pytest.mark.parametrize("method", ["none", "ccl", "crd"])
-def test_an_interrupted_run_ends_in_the_same_bytes(method: str, place: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    method: str, place: Path, tmp_path: Path
+) -> None:
     """Interrupted at every fifth step: in trials, and in students of which one is done."""
     taught(place, tmp_path / "whole.json", method)
     steps = 0
@@ -138,7 +182,9 @@ def test_the_test_split_decides_nothing(place: Path, tmp_path: Path) -> None:
     one = taught(place, tmp_path / "one.json", "ccl")
     other = taught(place, tmp_path / "other.json", "ccl", train_set=shards / "train")
     assert one["scores"][0]["chosen"] == other["scores"][0]["chosen"]
-    assert (tmp_path / "one.seed0.safetensors").read_bytes() == (tmp_path / "other.seed0.safetensors").read_bytes()
+    assert (tmp_path / "one.seed0.safetensors").read_bytes() == (
+        tmp_path / "other.seed0.safetensors"
+    ).read_bytes()
 
 
 def test_a_candidate_that_diverges_is_not_chosen(place: Path, tmp_path: Path) -> None:
@@ -156,7 +202,9 @@ def test_a_candidate_that_diverges_is_not_chosen(place: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("student", ["embed", "frame", "video"])
 def test_every_student_with_bounds(student: str, place: Path, tmp_path: Path) -> None:
-    found = taught(place, tmp_path / "out.json", "ccl", f"teach.student={student}", features=place / "features")
+    found = taught(
+        place, tmp_path / "out.json", "ccl", f"teach.student={student}", features=place / "features"
+    )
     accuracy = found["scores"][0]["metrics"]["accuracy"]
     assert set(accuracy) == {"student", "student + logmel", "probe logmel", "nearest mean logmel"}
     assert set(found["scores"][0]["metrics"]["mAP"]) == {"student", "teacher logmel"}
@@ -165,38 +213,60 @@ def test_every_student_with_bounds(student: str, place: Path, tmp_path: Path) ->
 
 def test_rows_that_need_other_vectors_say_so(place: Path, tmp_path: Path) -> None:
     found = taught(place, tmp_path / "out.json")
-    assert found["not_run"][0].startswith("probe logmel: not run: needs logmel vectors of every test window")
+    assert found["not_run"][0].startswith(
+        "probe logmel: not run: needs logmel vectors of every test window"
+    )
 
 
 def coreset(place: Path, out: Path) -> Path:
-    ranking = replace(built("selectors", "random").rank(vectors_of(place / "shards", "train")))
-    about = {"selector": "random", "seed": 0, "table": "t", "shards": read_index(place / "shards" / "train").digest}
+    ranking = replace(built("selector", "random").rank(vectors_of(place / "shards", "train")))
+    about = {
+        "selector": "random",
+        "seed": 0,
+        "table": "t",
+        "shards": read_index(place / "shards" / "train").digest,
+    }
     out.write_text(json.dumps({**about, **ranking.to_json()}))
     return out
 
 
 def test_a_coreset_is_its_best_samples(place: Path, tmp_path: Path) -> None:
     chosen = coreset(place, tmp_path / "random.json")
-    found = taught(place, tmp_path / "out.json", "ccl", train_set=chosen, shards=place / "shards", ipc=1)
+    found = taught(
+        place, tmp_path / "out.json", "ccl", train_set=chosen, shards=place / "shards", ipc=1
+    )
     assert (found["training_rows"], found["train_set"]) == (2, "random ipc 1")
 
 
 def artifact(place: Path, path: Path, **changes: Any) -> Path:
-    made = distilled(built("distillers", "formed"), ipc=2)
-    given = {"source_shards": read_index(place / "shards" / "train").digest, "preprocessing": "toy", "method": "formed", "seed": 0}
+    made = distilled(built("method", "formed"), ipc=2)
+    given = {
+        "source_shards": read_index(place / "shards" / "train").digest,
+        "preprocessing": "toy",
+        "method": "formed",
+        "seed": 0,
+    }
     provenance = {"params": {}, "sources": [], "tuning": [], "pieces": 4, **given}
     write_artifact(path, replace(made, provenance=provenance, **changes), Export(storage="float32"))
     return path
 
 
 def test_a_distilled_set_is_its_pieces(place: Path, tmp_path: Path) -> None:
-    found = taught(place, tmp_path / "out.json", "ccl", train_set=artifact(place, tmp_path / "s.h5"), shards=place / "shards")
+    found = taught(
+        place,
+        tmp_path / "out.json",
+        "ccl",
+        train_set=artifact(place, tmp_path / "s.h5"),
+        shards=place / "shards",
+    )
     assert (found["training_rows"], found["train_set"]) == (2 * 2 * 4, "formed ipc 2")
 
 
 def test_each_piece_of_a_distilled_set_has_the_key_of_its_sample() -> None:
     real = toy_real()
-    made = replace(distilled(built("distillers", "formed"), ipc=2), provenance={"source_shards": real.digest})
+    made = replace(
+        distilled(built("method", "formed"), ipc=2), provenance={"source_shards": real.digest}
+    )
     student = Student(reads="samples", modality="frame", network="convnet", augment=())
     train = of_artifact(made, student, "s.h5", real, CPU)
     place = {key: row for row, key in enumerate(real.keys)}
@@ -206,7 +276,9 @@ def test_each_piece_of_a_distilled_set_has_the_key_of_its_sample() -> None:
     assert torch.equal(seen, formation.split(formation.join(rows, grid), grid))
 
 
-def refused(error: type[PipelineError], match: str, place: Path, tmp_path: Path, *changes: str, **given: Any) -> None:
+def refused(
+    error: type[PipelineError], match: str, place: Path, tmp_path: Path, *changes: str, **given: Any
+) -> None:
     with pytest.raises(error, match=match) as caught:
         taught(place, tmp_path / "out.json", "ccl", *changes, **given)
     assert "\n" not in str(caught.value) and not (tmp_path / "out.json").exists()
@@ -215,39 +287,93 @@ def refused(error: type[PipelineError], match: str, place: Path, tmp_path: Path,
 def test_sets_that_cannot_be_taught(place: Path, tmp_path: Path) -> None:
     shards = {"shards": place / "shards"}
     without = artifact(place, tmp_path / "s.h5", source_key=("",) * 4)
-    refused(ArtifactError, "names 0 source samples for the 4 pieces of row 0", place, tmp_path, train_set=without, **shards)
+    refused(
+        ArtifactError,
+        "names 0 source samples for the 4 pieces of row 0",
+        place,
+        tmp_path,
+        train_set=without,
+        **shards,
+    )
     whole = {"train_set": artifact(place, tmp_path / "t.h5"), **shards}
     refused(
-        ArtifactError, "the student reads vectors", place, tmp_path, "teach.student=embed", **whole, features=place / "features"
+        ArtifactError,
+        "the student reads vectors",
+        place,
+        tmp_path,
+        "teach.student=embed",
+        **whole,
+        features=place / "features",
     )
-    refused(ParamsError, "--ipc is 0", place, tmp_path, train_set=coreset(place, tmp_path / "random.json"), **shards)
+    refused(
+        ParamsError,
+        "--ipc is 0",
+        place,
+        tmp_path,
+        train_set=coreset(place, tmp_path / "random.json"),
+        **shards,
+    )
     refused(ParamsError, "add --shards", place, tmp_path, train_set=tmp_path / "s.h5")
-    refused(SourceError, "is no training set", place, tmp_path, train_set=tmp_path / "no.txt", **shards)
+    refused(
+        SourceError, "is no training set", place, tmp_path, train_set=tmp_path / "no.txt", **shards
+    )
     own = ("teach.student=embed", "teach.teachers=[frame]")
-    refused(ParamsError, "reads the frame vectors, which teach.teachers names too", place, tmp_path, *own)
-    refused(CellError, "2 candidate weights are more than the 1 trials", place, tmp_path, "teach.trials=1")
+    refused(
+        ParamsError,
+        "reads the frame vectors, which teach.teachers names too",
+        place,
+        tmp_path,
+        *own,
+    )
+    refused(
+        CellError,
+        "2 candidate weights are more than the 1 trials",
+        place,
+        tmp_path,
+        "teach.trials=1",
+    )
 
 
-def tabled(out: Path, features: Features, rows: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Path:
-    write_features(out, replace(features, vectors={m: rows(values) for m, values in features.vectors.items()}))
+def tabled(
+    out: Path, features: Features, rows: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> Path:
+    write_features(
+        out, replace(features, vectors={m: rows(values) for m, values in features.vectors.items()})
+    )
     return out
 
 
 def test_tables_that_do_not_fit(place: Path, tmp_path: Path) -> None:
     train = vectors_of(place / "shards", "train")
-    other = tabled(tmp_path / "other.h5", replace(train, origin=replace(train.origin, shards="e1" * 32)))
-    refused(StoreError, "is of shards e1e1e1e1e1e1, expected one of train", place, tmp_path, features=other)
+    other = tabled(
+        tmp_path / "other.h5", replace(train, origin=replace(train.origin, shards="e1" * 32))
+    )
+    refused(
+        StoreError,
+        "is of shards e1e1e1e1e1e1, expected one of train",
+        place,
+        tmp_path,
+        features=other,
+    )
     both = tmp_path / "both"
     tabled(both / "a.h5", train)
     tabled(both / "b.h5", train)
-    refused(StoreError, "both hold frame vectors of the train split", place, tmp_path, features=both)
+    refused(
+        StoreError, "both hold frame vectors of the train split", place, tmp_path, features=both
+    )
     mixed = tmp_path / "mixed"
     tabled(mixed / "a.h5", train)
     tabled(mixed / "b.h5", vectors_of(place / "shards", "test", encoder="b"))
     refused(StoreError, "frame vectors of different encoders", place, tmp_path, features=mixed)
     (tmp_path / "empty").mkdir()
     refused(StoreError, "holds no .h5", place, tmp_path, features=tmp_path / "empty")
-    refused(StoreError, "no wave vectors of the train split, only frame of train", place, tmp_path, "teach.teachers=[wave]")
+    refused(
+        StoreError,
+        "no wave vectors of the train split, only frame of train",
+        place,
+        tmp_path,
+        "teach.teachers=[wave]",
+    )
     refused(StoreError, "no frame vectors of the val split", place, tmp_path, "teach.student=embed")
 
 
@@ -255,8 +381,13 @@ def test_vectors_of_no_numbers(place: Path, tmp_path: Path) -> None:
     train = vectors_of(place / "shards", "train")
     train.vectors["logmel"][3, 0] = np.nan
     columns = {"key": np.array(train.keys), "label": train.label, **train.vectors}
-    origin = {name: getattr(train.origin, name) for name in ("extractor", "params", "shards", "preprocessing", "weights")}
-    tables.write_table(tmp_path / "nan.h5", columns, {**origin, "format": FORMAT, "classes": list(train.classes)})
+    origin = {
+        name: getattr(train.origin, name)
+        for name in ("extractor", "params", "shards", "preprocessing", "weights")
+    }
+    tables.write_table(
+        tmp_path / "nan.h5", columns, {**origin, "format": FORMAT, "classes": list(train.classes)}
+    )
     told = r"1 of 24 logmel vectors of .*nan\.h5 hold NaN or infinite numbers, first clip001_0001"
     refused(StoreError, told, place, tmp_path, features=tmp_path / "nan.h5")
 
@@ -275,7 +406,15 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
     some = tabled(tmp_path / "some.h5", kept(train, np.arange(24) % 8 != 0))
     found = taught(place, tmp_path / "found.json", features=some)
     assert found["training_rows"] == 21 and found["left_out"]["training rows"] == 3
-    told = teach("ccl", place / "shards" / "train", some, tmp_path / "told.json", params=quick(place), device="cpu", report=silent)
+    told = teach(
+        "ccl",
+        place / "shards" / "train",
+        some,
+        tmp_path / "told.json",
+        params=quick(place),
+        device="cpu",
+        report=silent,
+    )
     assert "left out for want of a vector: 3 training rows" in told
     one = tabled(tmp_path / "one.h5", kept(train, train.label == 0))
     refused(
@@ -294,22 +433,33 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
     seed=st.integers(0, 99),
 )
 @settings(max_examples=30)
-def test_batches_hold_every_class_alike(counts: list[int], classes: int, samples: int, seed: int) -> None:
+def test_batches_hold_every_class_alike(
+    counts: list[int], classes: int, samples: int, seed: int
+) -> None:
     label = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    rows = balanced(label, Balanced(classes=classes, samples=samples), torch.Generator().manual_seed(seed))
+    rows = balanced(
+        label, Balanced(classes=classes, samples=samples), torch.Generator().manual_seed(seed)
+    )
     own = label[rows].bincount()
     assert set(own[own > 0].tolist()) == {samples} and (own > 0).sum() == min(classes, len(counts))
-    assert all(rows[label[rows] == c].bincount().max() == -(-samples // counts[c]) for c in label[rows].unique().tolist())
+    assert all(
+        rows[label[rows] == c].bincount().max() == -(-samples // counts[c])
+        for c in label[rows].unique().tolist()
+    )
 
 
 def brute(queries: Items, gallery: Items, row: int) -> tuple[float, float]:
     """First right place and average precision of a query, item by item."""
-    near = torch.nn.functional.cosine_similarity(queries.vectors[row : row + 1].double(), gallery.vectors.double())
+    near = torch.nn.functional.cosine_similarity(
+        queries.vectors[row : row + 1].double(), gallery.vectors.double()
+    )
     found = [i for i in range(len(gallery.names)) if gallery.names[i] != queries.names[row]]
     found.sort(key=lambda i: (-round(near[i].item(), 9), gallery.names[i]))
     right = [int(gallery.label[i] == queries.label[row]) for i in found]
     shares = [sum(right[:place]) / place for place, hit in enumerate(right, start=1) if hit]
-    return (right.index(1) + 1 if any(right) else float("inf")), (sum(shares) / len(shares) if shares else 0.0)
+    return (right.index(1) + 1 if any(right) else float("inf")), (
+        sum(shares) / len(shares) if shares else 0.0
+    )
 
 
 @given(seed=st.integers(0, 999))
@@ -321,7 +471,11 @@ def test_retrieval_equals_brute_force(seed: int) -> None:
     def items(count: int, classes: int) -> Items:
         vectors = torch.from_numpy(numbers.integers(0, 2, (count, 2)) + np.array([0.0, 0.5]))
         names = [f"clip{i:02d}" for i in numbers.permutation(12)[:count]]
-        return Items(vectors=vectors, label=torch.from_numpy(numbers.integers(0, classes, count)), names=names)
+        return Items(
+            vectors=vectors,
+            label=torch.from_numpy(numbers.integers(0, classes, count)),
+            names=names,
+        )
 
     queries, gallery = items(5, 3), items(9, 2)
     found = search(queries, gallery)
@@ -339,18 +493,32 @@ def ucf51() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     with tarfile.open(folder / "audiocnn14embed512_features.tar.gz") as archive:
         for member in archive:
             name = Path(member.name).stem
-            stream = archive.extractfile(member) if name in about["database"] and member.name.endswith(".npy") else None
+            stream = (
+                archive.extractfile(member)
+                if name in about["database"] and member.name.endswith(".npy")
+                else None
+            )
             if stream:
                 vectors[name] = np.load(io.BytesIO(stream.read()))
     sides = []
     for subset in ("training", "validation"):
-        names = [name for name, entry in sorted(about["database"].items()) if entry["subset"] == subset and name in vectors]
+        names = [
+            name
+            for name, entry in sorted(about["database"].items())
+            if entry["subset"] == subset and name in vectors
+        ]
         sides.append(torch.from_numpy(np.stack([vectors[name] for name in names])))
-        sides.append(torch.tensor([about["labels"].index(about["database"][name]["label"]) for name in names]))
+        sides.append(
+            torch.tensor(
+                [about["labels"].index(about["database"][name]["label"]) for name in names]
+            )
+        )
     return sides[0], sides[1], sides[2], sides[3]
 
 
-@pytest.mark.skipif(not (REAL_DATA / "ucf51_panns").exists(), reason="the vectors of UCF51 are not here")
+@pytest.mark.skipif(
+    not (REAL_DATA / "ucf51_panns").exists(), reason="the vectors of UCF51 are not here"
+)
 def test_figures_of_ucf51() -> None:
     """Known of these vectors: R@1, 5, 10 = 40.3, 59.8, 68.3, mAP 0.216, nearest class mean 41.1 %; a ridge probe has 45.7 %.
 
@@ -362,7 +530,9 @@ def test_figures_of_ucf51() -> None:
         Items(vectors=queries, label=wanted, names=[f"test{i:04d}" for i in range(len(wanted))]),
         Items(vectors=vectors, label=label, names=[f"train{i:04d}" for i in range(len(label))]),
     )
-    assert [found.recalled(most).double().mean().item() for most in (1, 5, 10)] == pytest.approx([0.403, 0.598, 0.683], abs=5e-4)
+    assert [found.recalled(most).double().mean().item() for most in (1, 5, 10)] == pytest.approx(
+        [0.403, 0.598, 0.683], abs=5e-4
+    )
     assert found.precision.mean().item() == pytest.approx(0.216, abs=5e-4)
     nearest = probes.nearest_mean(vectors, label, 51, queries)
     assert (nearest == wanted).double().mean().item() == pytest.approx(0.411, abs=5e-4)

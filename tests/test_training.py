@@ -13,55 +13,75 @@ import torch
 from conftest import CPU, ROOT, toy_real, values
 from test_plugins import NETWORKS, built, toy_bench
 
-from pipeline import training
-from pipeline.crowd import Lesson
+from pipeline.core.rng import stream
 from pipeline.evaluation import Evaluate
-from pipeline.streams import stream
-from pipeline.training import AudioVisual, Instances
+from pipeline.models import model
+from pipeline.models.model import AudioVisual
+from pipeline.training import instances, loop
+from pipeline.training.instances import Instances
+from pipeline.training.students import Lesson
 
-BUDGET = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=6, batch=16)
+BUDGET = dataclasses.replace(
+    values().build("evaluate", Evaluate).protocols.budget, steps=6, batch=16
+)
 RECIPE = BUDGET.recipe(0.003)
-TOY = training.whole(toy_real(), CPU)
+TOY = instances.whole(toy_real(), CPU)
 
 
 def student(number: int, head: str, data: Instances = TOY) -> AudioVisual:
-    return training.build(NETWORKS["convnet"], built("heads", head), data, stream("w", number)).double()
+    return model.build(
+        NETWORKS["convnet"], built("head", head), data.shapes, data.classes, stream("w", number)
+    ).double()
 
 
 def assert_same(alone: list[AudioVisual], together: list[AudioVisual]) -> None:
     """Weight by weight, up to the noise of float64."""
     for one, other in zip(alone, together, strict=True):
-        for (name, expected), found in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        for (name, expected), found in zip(
+            one.state_dict().items(), other.state_dict().values(), strict=True
+        ):
             torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9, msg=name)
 
 
 def doubled(data: Instances) -> Instances:
-    return dataclasses.replace(data, take=lambda index: {m: rows.double() for m, rows in data.take(index).items()})
+    return dataclasses.replace(
+        data, take=lambda index: {m: rows.double() for m, rows in data.take(index).items()}
+    )
 
 
 @pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive", "supcon"])
 def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
-    sets = [doubled(training.whole(toy_real(seed=seed), CPU)) for seed in (0, 3)]
+    sets = [doubled(instances.whole(toy_real(seed=seed), CPU)) for seed in (0, 3)]
     alone, together = ([student(i, head) for i in range(2)] for _ in range(2))
     for i, module in enumerate(alone):
-        training.fit(module, sets[i], RECIPE, stream("b", i), CPU)
-    training.fit_stacked(together, sets, RECIPE, [stream("b", i) for i in range(2)], CPU)
+        loop.fit(module, sets[i], RECIPE, stream("b", i), CPU)
+    loop.fit_stacked(together, sets, RECIPE, [stream("b", i) for i in range(2)], CPU)
     assert_same(alone, together)
 
 
-def test_the_benchmark_of_students_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_benchmark_of_students_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     few = {"--students": 2, "--ipc": 1, "--width": 4, "--steps": 2, "--batch": 8, "--rounds": 1}
-    monkeypatch.setattr(sys, "argv", ["students.py", *(str(word) for pair in few.items() for word in pair)])
+    monkeypatch.setattr(
+        sys, "argv", ["students.py", *(str(word) for pair in few.items() for word in pair)]
+    )
     runpy.run_path(str(ROOT / "benchmarks/students.py"), run_name="__main__")
     assert re.search(r"^ratio, median of 1 pairs: [\d.]+$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
     crew = toy_bench().crew
-    lessons = [Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i)) for i in range(6)]
+    lessons = [
+        Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
+        for i in range(6)
+    ]
     found = crew.taught(lessons, lambda module: next(module.parameters()).sum().item())
-    each = [crew.taught([lesson], lambda module: next(module.parameters()).sum().item())[0] for lesson in lessons]
+    each = [
+        crew.taught([lesson], lambda module: next(module.parameters()).sum().item())[0]
+        for lesson in lessons
+    ]
     assert found == each
 
 
@@ -72,9 +92,13 @@ def test_stacks_are_made_of_what_is_alike() -> None:
     lessons = [Lesson(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)]
 
     def read(module: AudioVisual) -> torch.Tensor:
-        return training.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
+        return loop.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
 
-    for one, other in zip(crew._stacked(lessons, read, (0.5, 1)), crew._side_by_side(lessons, read, (0.5, 1)), strict=True):
+    for one, other in zip(
+        crew._stacked(lessons, read, (0.5, 1)),
+        crew._side_by_side(lessons, read, (0.5, 1)),
+        strict=True,
+    ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
 
@@ -99,8 +123,17 @@ def test_the_first_classes_alone_are_instances() -> None:
 
 
 def test_supcon_is_infonce_where_no_two_rows_share_a_class() -> None:
-    outputs = {m: torch.nn.functional.normalize(torch.randn(5, 4, generator=stream(m)), dim=1) for m in ("frame", "logmel")}
-    heads = [built("heads", name).build({"frame": 3, "logmel": 3}, 5, stream("w")) for name in ("contrastive", "supcon")]
-    apart, alike = ([head.loss(outputs, label).item() for head in heads] for label in (torch.arange(5), torch.zeros(5).long()))
+    outputs = {
+        m: torch.nn.functional.normalize(torch.randn(5, 4, generator=stream(m)), dim=1)
+        for m in ("frame", "logmel")
+    }
+    heads = [
+        built("head", name).build({"frame": 3, "logmel": 3}, 5, stream("w"))
+        for name in ("contrastive", "supcon")
+    ]
+    apart, alike = (
+        [head.loss(outputs, label).item() for head in heads]
+        for label in (torch.arange(5), torch.zeros(5).long())
+    )
     assert apart[0] == pytest.approx(apart[1])
     assert alike[0] == pytest.approx(apart[0]) and alike[1] != pytest.approx(apart[1])

@@ -19,19 +19,22 @@ from test_plugins import built, materials, toy_bank, toy_bench
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline import cells, formation, tensors
 from pipeline.artifact import Export, read_artifact, write_artifact
-from pipeline.augment import augment
-from pipeline.bank import Bank
-from pipeline.checkpoint import Checkpoint
-from pipeline.distillers.mtt import RATE, Distiller, Pursuit
-from pipeline.errors import CellError
+from pipeline.core import tensors
+from pipeline.core.checkpoints import Checkpoint
+from pipeline.core.errors import CellError
+from pipeline.core.records import RealSet, SyntheticSet
+from pipeline.core.rng import stream
+from pipeline.distillation import run as cells
+from pipeline.distillation.inputs import Machine
+from pipeline.distillation.methods.mtt import Distiller
+from pipeline.distillation.trajectory_matching import RATE, Pursuit
 from pipeline.evaluation import Evaluate
-from pipeline.experts import Experts, School
-from pipeline.materials import Machine
-from pipeline.records import RealSet, SyntheticSet
-from pipeline.streams import stream
-from pipeline.training import silent
+from pipeline.training import formation
+from pipeline.training.augment import augment
+from pipeline.training.bank import Bank
+from pipeline.training.experts import Experts, School
+from pipeline.training.loop import silent
 
 MACHINE = Machine(device=CPU, report=silent)
 SEED, STEP = 3, 1
@@ -41,13 +44,19 @@ GOLDEN = 2.325221
 
 def mtt(**changes: Any) -> Distiller:
     """The method with values from params.yaml, and one rate per modality."""
-    return dataclasses.replace(built("distillers", "mtt"), rates={"frame": (20.0,), "logmel": (20.0,)}, **changes)
+    return dataclasses.replace(
+        built("method", "mtt"), rates={"frame": (20.0,), "logmel": (20.0,)}, **changes
+    )
 
 
 def alone(modality: str) -> RealSet:
     """The toy without its other modality."""
     real = toy_real()
-    return dataclasses.replace(real, rows={modality: real.rows[modality]}, normalisation={modality: real.normalisation[modality]})
+    return dataclasses.replace(
+        real,
+        rows={modality: real.rows[modality]},
+        normalisation={modality: real.normalisation[modality]},
+    )
 
 
 @cache
@@ -55,14 +64,28 @@ def bank_of(head: str, modality: str | None) -> Bank:
     """The toy's bank in float64, of another head or of one modality."""
     bank, real = toy_bank(), alone(modality) if modality else toy_real()
     trained = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
-    given = built("heads", head)
-    school = School(settings=trained, network=bank.network, head=given, real=real, val=real, device=CPU, report=silent)
-    courses = [{name: course.double() for name, course in school.course(number).items()} for number in range(2)]
+    given = built("head", head)
+    school = School(
+        settings=trained,
+        network=bank.network,
+        head=given,
+        real=real,
+        val=real,
+        device=CPU,
+        report=silent,
+    )
+    courses = [
+        {name: course.double() for name, course in school.course(number).items()}
+        for number in range(2)
+    ]
     return dataclasses.replace(bank, head=school.head, courses=courses)
 
 
 def leaves_of(start: SyntheticSet, rate: float = 0.03) -> dict[str, Tensor]:
-    return {**start.rows, **{RATE + m: start.rows[m].new_tensor(math.log(rate)) for m in start.rows}}
+    return {
+        **start.rows,
+        **{RATE + m: start.rows[m].new_tensor(math.log(rate)) for m in start.rows},
+    }
 
 
 def begun(method: Distiller, ipc: int = 2, **changes: Any) -> SyntheticSet:
@@ -71,7 +94,9 @@ def begun(method: Distiller, ipc: int = 2, **changes: Any) -> SyntheticSet:
     return dataclasses.replace(start, rows={m: rows.double() for m, rows in start.rows.items()})
 
 
-def brute(method: Distiller, bank: Bank, start: SyntheticSet, real: RealSet, through: bool) -> tuple[Tensor, dict[str, Tensor]]:
+def brute(
+    method: Distiller, bank: Bank, start: SyntheticSet, real: RealSet, through: bool
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss and gradients by automatic differentiation with all graphs kept; `through` the places of the slopes, or not."""
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in leaves_of(start).items()}
     numbers = stream("trajectory", SEED, STEP)
@@ -83,24 +108,54 @@ def brute(method: Distiller, bank: Bank, start: SyntheticSet, real: RealSet, thr
     instances = {m: formation.split(leaves[m], start.formation[m]) for m in start.rows}
     label = start.label.repeat(formation.pieces(start.formation))
     shuffles = stream("batch", SEED, STEP)
-    epochs = (torch.randperm(len(label), generator=shuffles).split(method.batch) for _ in range(method.inner))
-    for number, index in enumerate(islice((index for batches in epochs for index in batches), method.inner)):
+    epochs = (
+        torch.randperm(len(label), generator=shuffles).split(method.batch)
+        for _ in range(method.inner)
+    )
+    for number, index in enumerate(
+        islice((index for batches in epochs for index in batches), method.inner)
+    ):
         seen = {
-            m: augment(rows[index], method.augment[m], start.normalisation[m].fill, stream("augment", SEED, STEP, number, m))
+            m: augment(
+                rows[index],
+                method.augment[m],
+                start.normalisation[m].fill,
+                stream("augment", SEED, STEP, number, m),
+            )
             for m, rows in instances.items()
         }
-        places = weights if through else {name: values.detach().requires_grad_() for name, values in weights.items()}
+        places = (
+            weights
+            if through
+            else {name: values.detach().requires_grad_() for name, values in weights.items()}
+        )
         loss = module.head.loss(functional_call(module, places, (seen,)), label[index])
-        slopes = dict(zip(places, torch.autograd.grad(loss, list(places.values()), create_graph=True), strict=True))
-        weights = {name: weights[name] - leaves[RATE + owner[name]].exp() * slopes[name] for name in weights}
+        slopes = dict(
+            zip(
+                places,
+                torch.autograd.grad(loss, list(places.values()), create_graph=True),
+                strict=True,
+            )
+        )
+        weights = {
+            name: weights[name] - leaves[RATE + owner[name]].exp() * slopes[name]
+            for name in weights
+        }
 
     def distance(m: str, one: dict[str, Tensor]) -> Tensor:
         names = [name for name in owner if owner[name] == m]
-        flat = [torch.cat([side[name].flatten() for name in names]) for side in (one, _at(course, epoch + method.ahead))]
+        flat = [
+            torch.cat([side[name].flatten() for name in names])
+            for side in (one, _at(course, epoch + method.ahead))
+        ]
         return (flat[0] - flat[1]).square().sum()
 
-    loss = torch.stack([distance(m, weights) / distance(m, _at(course, epoch)) for m in start.rows]).mean()
-    return loss.detach(), dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+    loss = torch.stack(
+        [distance(m, weights) / distance(m, _at(course, epoch)) for m in start.rows]
+    ).mean()
+    return loss.detach(), dict(
+        zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True)
+    )
 
 
 def _at(course: dict[str, Tensor], epoch: int) -> dict[str, Tensor]:
@@ -123,11 +178,15 @@ def far(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
         (3, 7, "ensemble", "logmel"),
     ],
 )
-def test_the_gradient_is_that_of_the_expansion(inner: int, batch: int, head: str, modality: str | None) -> None:
+def test_the_gradient_is_that_of_the_expansion(
+    inner: int, batch: int, head: str, modality: str | None
+) -> None:
     method, bank = mtt(inner=inner, batch=batch), bank_of(head, modality)
     real = alone(modality) if modality else toy_real()
     start = begun(method, real=real)
-    loss, gradients = Pursuit(method, bank, real, start, SEED, MACHINE).gradients(leaves_of(start), STEP)
+    loss, gradients = Pursuit(method, bank, real, start, SEED, MACHINE).gradients(
+        leaves_of(start), STEP
+    )
     expected, by_hand = brute(method, bank, start, real, through=False)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
     assert gradients.keys() == by_hand.keys()
@@ -138,7 +197,9 @@ def test_the_gradient_is_that_of_the_expansion(inner: int, batch: int, head: str
 def test_with_one_inner_step_the_gradient_is_that_of_mtt(inner: int, same: bool) -> None:
     method, bank = mtt(inner=inner), bank_of("ensemble", None)
     start = begun(method)
-    _, gradients = Pursuit(method, bank, toy_real(), start, SEED, MACHINE).gradients(leaves_of(start), STEP)
+    _, gradients = Pursuit(method, bank, toy_real(), start, SEED, MACHINE).gradients(
+        leaves_of(start), STEP
+    )
     _, by_hand = brute(method, bank, start, toy_real(), through=True)
     assert (far(gradients, by_hand) < 1e-8) == same
 
@@ -235,22 +296,39 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             method.distill(materials(), ipc=1, seed=SEED, machine=machine)
         assert len(kept.read()["losses"]) == last
-    assert {"frame", "logmel", "rate.frame", "rate.logmel", "momentum.rate.frame"} <= kept.read().keys()
+    assert {
+        "frame",
+        "logmel",
+        "rate.frame",
+        "rate.logmel",
+        "momentum.rate.frame",
+    } <= kept.read().keys()
     told: list[int] = []
-    machine = dataclasses.replace(MACHINE, checkpoint=kept, report=lambda done, total, **figures: told.append(done))
+    machine = dataclasses.replace(
+        MACHINE, checkpoint=kept, report=lambda done, total, **figures: told.append(done)
+    )
     resumed = method.distill(materials(), ipc=1, seed=SEED, machine=machine)
     assert told == [5]
     assert resumed.losses == whole.losses
     assert resumed.synthetic.provenance == whole.synthetic.provenance
-    assert all(torch.equal(rows, whole.synthetic.rows[m]) for m, rows in resumed.synthetic.rows.items())
+    assert all(
+        torch.equal(rows, whole.synthetic.rows[m]) for m, rows in resumed.synthetic.rows.items()
+    )
 
 
 @pytest.mark.parametrize("rate_step", [0.0, 0.1, 5.0])
 def test_learned_rates_start_at_the_experts_and_stay_positive(rate_step: float) -> None:
-    synthetic = mtt(steps=3, rate_step=rate_step).distill(materials(), ipc=1, seed=0, machine=MACHINE).synthetic
+    synthetic = (
+        mtt(steps=3, rate_step=rate_step)
+        .distill(materials(), ipc=1, seed=0, machine=MACHINE)
+        .synthetic
+    )
     learned = synthetic.provenance["learned_rates"]
     assert learned.keys() == {"frame", "logmel"}
-    assert all(rate > 0 and (rate == pytest.approx(toy_bank().rate)) == (rate_step == 0) for rate in learned.values())
+    assert all(
+        rate > 0 and (rate == pytest.approx(toy_bank().rate)) == (rate_step == 0)
+        for rate in learned.values()
+    )
 
 
 def test_descent_lowers_the_loss() -> None:
@@ -287,8 +365,15 @@ def test_a_bank_of_too_few_epochs_is_refused() -> None:
 
 
 def test_a_bank_of_other_shards_is_refused() -> None:
-    with pytest.raises(CellError, match="the bank of experts was trained on shards toy0, the shards here are toy1"):
-        mtt().distill(materials(real=dataclasses.replace(toy_real(), digest="toy1")), ipc=1, seed=0, machine=MACHINE)
+    with pytest.raises(
+        CellError, match="the bank of experts was trained on shards toy0, the shards here are toy1"
+    ):
+        mtt().distill(
+            materials(real=dataclasses.replace(toy_real(), digest="toy1")),
+            ipc=1,
+            seed=0,
+            machine=MACHINE,
+        )
 
 
 def test_memory_that_is_not_enough_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline import media, truth
+from pipeline import media
+from pipeline.media import selftest as truth
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.truth import Case, Truth
+    from pipeline.media.selftest import Case, Truth
 
 Clips = dict["Case", tuple["Path", "Truth"]]
 
@@ -27,21 +28,31 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def each_case(test: object) -> object:
-    return pytest.mark.parametrize("case", truth.CASES, ids=lambda case: case.name.replace(" ", "-"))(test)
+    return pytest.mark.parametrize(
+        "case", truth.CASES, ids=lambda case: case.name.replace(" ", "-")
+    )(test)
 
 
 @each_case
 @pytest.mark.parametrize("order", truth.ORDERS, ids="-".join)
-def test_every_frame_is_the_one_on_display(clips: Clips, case: Case, order: tuple[str, ...]) -> None:
+def test_every_frame_is_the_one_on_display(
+    clips: Clips, case: Case, order: tuple[str, ...]
+) -> None:
     finding = truth.check_frames(case, *clips[case], order)
-    assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), finding.detail
+    assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), (
+        finding.detail
+    )
 
 
 @each_case
 @pytest.mark.parametrize("order", truth.ORDERS, ids="-".join)
-def test_the_beep_is_heard_when_it_was_written(clips: Clips, case: Case, order: tuple[str, ...]) -> None:
+def test_the_beep_is_heard_when_it_was_written(
+    clips: Clips, case: Case, order: tuple[str, ...]
+) -> None:
     finding = truth.check_beep(*clips[case], order)
-    assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), finding.detail
+    assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), (
+        finding.detail
+    )
 
 
 @each_case
@@ -54,7 +65,9 @@ def test_decord_refuses_what_it_would_get_wrong(clips: Clips, case: Case) -> Non
     elif late:
         assert "decord would move it to 0" in finding.detail
     elif case.video_start < 0:
-        assert "an edit list hides" in finding.detail or "decord would move it to 0" in finding.detail
+        assert (
+            "an edit list hides" in finding.detail or "decord would move it to 0" in finding.detail
+        )
     elif case.container in ("mp4", "mov"):
         assert finding.verdict == "ok"
 
@@ -75,7 +88,11 @@ def test_an_edit_between_two_frames_is_where_ffmpeg_alone_goes_wrong(clips: Clip
     case = next(case for case in truth.CASES if len(case.steps) > 1 and case.video_start < 0)
     path, told = clips[case]
     video = media.probe(str(path)).video
-    assert video is not None and video.skew * video.tick == pytest.approx(told.pts[0]) and told.pts[0] > 0.05
+    assert (
+        video is not None
+        and video.skew * video.tick == pytest.approx(told.pts[0])
+        and told.pts[0] > 0.05
+    )
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
@@ -93,7 +110,9 @@ def test_another_program_reads_the_same_times(clips: Clips, number: int) -> None
         "-of",
         "csv=p=0",
     ]
-    lines = subprocess.run([*command, str(path)], check=True, capture_output=True, text=True).stdout.split()
+    lines = subprocess.run(
+        [*command, str(path)], check=True, capture_output=True, text=True
+    ).stdout.split()
     stamps = [float(line.strip(",")) for line in lines if line.strip(",")]
     zero = media.probe(str(path)).zero
     assert [stamp - zero for stamp in stamps] == pytest.approx(told.pts, abs=1e-5)
@@ -113,7 +132,10 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
             return honest.waveform(path, probe, rate)[int(0.03 * rate) :]
 
     monkeypatch.setitem(media.BACKENDS, "pyav", Hasty())
-    frame, beep = truth.check_frames(case, *clips[case], ["pyav"]), truth.check_beep(*clips[case], ["pyav"])
+    frame, beep = (
+        truth.check_frames(case, *clips[case], ["pyav"]),
+        truth.check_beep(*clips[case], ["pyav"]),
+    )
     assert (frame.verdict, beep.verdict) == ("wrong", "wrong")
     assert frame.error_ms == pytest.approx(40) and beep.error_ms == pytest.approx(30, abs=0.1)
     assert "the beep is 30.0 ms off" in beep.detail and "frame 1 of 0.0400 s, not 0" in frame.detail
@@ -121,5 +143,7 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
 
 def test_writing_leaves_the_process_scheduled_as_it_was(tmp_path: Path) -> None:
     before = os.sched_getscheduler(0)
-    truth.write(next(case for case in truth.CASES if case.video == "libsvtav1"), tmp_path / "clip.mp4")
+    truth.write(
+        next(case for case in truth.CASES if case.video == "libsvtav1"), tmp_path / "clip.mp4"
+    )
     assert os.sched_getscheduler(0) == before

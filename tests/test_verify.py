@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 from test_artifact import FULL, toy_synthetic
 
-from pipeline import tables
 from pipeline.artifact import faults, read_unchecked, write_artifact
-from pipeline.errors import ArtifactError
-from pipeline.inspection import Finding, Severity, _verify, diff, page, verified
-from pipeline.inspection._findings import remarks
-from pipeline.inspection._verify import PARSE_MIB, _limited
+from pipeline.artifact.inspection import Finding, Severity, diff, page, verified
+from pipeline.artifact.inspection import verify as _verify
+from pipeline.artifact.inspection.findings import remarks
+from pipeline.artifact.inspection.verify import PARSE_MIB, _limited
+from pipeline.core import hdf5 as tables
+from pipeline.core.errors import ArtifactError
 from stages.verify import verify
 
 
@@ -63,7 +64,9 @@ def test_an_artifact_of_ours_has_no_critical_finding(artifact: Path) -> None:
 
 
 def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
-    assert Finding(severity=Severity.HINT, text="no scores; `avdistill evaluate`, then `avdistill publish`") in remarked(artifact)
+    assert Finding(
+        severity=Severity.HINT, text="no scores; `avdistill evaluate`, then `avdistill publish`"
+    ) in remarked(artifact)
 
 
 @pytest.mark.parametrize(
@@ -77,68 +80,109 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
         ({"classes": "[" * 10**5}, "has classes that are no list of names"),
         ({"ipc": "two"}, "has ipc 'two', expected 1 or more"),
         ({"formation": {"frame": [2, 2]}}, "holds rows of frame, logmel and a formation of frame"),
-        ({"formation": {"frame": [3, 3], "logmel": [2, 2]}}, "into 3 x 3 pieces, which do not divide it"),
-        ({"formation": {"frame": 1, "logmel": [2, 2]}}, "is not as the format says in its formation (TypeError"),
+        (
+            {"formation": {"frame": [3, 3], "logmel": [2, 2]}},
+            "into 3 x 3 pieces, which do not divide it",
+        ),
+        (
+            {"formation": {"frame": 1, "logmel": [2, 2]}},
+            "is not as the format says in its formation (TypeError",
+        ),
         ({"formation": "none"}, "holds rows of frame, logmel and a formation of n, o, n, e"),
-        ({"normalisation": {"frame": {}, "logmel": {}}}, "is not as the format says in its normalisation (KeyError: 'mean')"),
+        (
+            {"normalisation": {"frame": {}, "logmel": {}}},
+            "is not as the format says in its normalisation (KeyError: 'mean')",
+        ),
         ({"format_version": "2.0"}, "format version 2.0, this program reads 1.0"),
         ({"format": "other"}, "is no artifact of avdistill"),
         ({"packing": {"frame": {"scale": "x", "offset": 0}}}, "holds rows that cannot be unpacked"),
     ],
 )
-def test_attributes_that_do_not_fit_are_critical(artifact: Path, attributes: dict[str, Any], told: str) -> None:
+def test_attributes_that_do_not_fit_are_critical(
+    artifact: Path, attributes: dict[str, Any], told: str
+) -> None:
     assert told in critical(rewritten(artifact, **attributes))
 
 
 def test_a_deviation_of_zero_is_critical(artifact: Path) -> None:
     how = json.loads(tables.read_table(artifact)[1]["normalisation"])
     how["frame"]["std"][1] = 0.0
-    assert "a scale or deviation that is not positive" in critical(rewritten(artifact, normalisation=how))
+    assert "a scale or deviation that is not positive" in critical(
+        rewritten(artifact, normalisation=how)
+    )
 
 
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({"label": np.array([0, 0, 1, 5])}, "has labels that are not 2 classes x ipc 2, class by class"),
+        (
+            {"label": np.array([0, 0, 1, 5])},
+            "has labels that are not 2 classes x ipc 2, class by class",
+        ),
         ({"label": np.array([0.0, 0, 1, 1])}, "has labels float64 [4], expected int64 [N]"),
-        ({"frame": np.full((4, 1, 3, 8, 8), np.nan, np.float32)}, "holds frame with NaN or infinite values"),
-        ({"frame": np.zeros((4, 8), np.float32)}, "holds frame float32 [4, 8], expected numbers [N, ..., C, H, W]"),
-        ({"extra": np.zeros((4, 1, 2, 2), np.float32)}, "holds rows of extra, frame, logmel and a formation of frame, logmel"),
-        ({"soft_label_frame": np.ones((4, 4, 2), np.float32)}, "has soft labels of frame and rows of frame, logmel"),
+        (
+            {"frame": np.full((4, 1, 3, 8, 8), np.nan, np.float32)},
+            "holds frame with NaN or infinite values",
+        ),
+        (
+            {"frame": np.zeros((4, 8), np.float32)},
+            "holds frame float32 [4, 8], expected numbers [N, ..., C, H, W]",
+        ),
+        (
+            {"extra": np.zeros((4, 1, 2, 2), np.float32)},
+            "holds rows of extra, frame, logmel and a formation of frame, logmel",
+        ),
+        (
+            {"soft_label_frame": np.ones((4, 4, 2), np.float32)},
+            "has soft labels of frame and rows of frame, logmel",
+        ),
         ({"source_key": np.arange(4)}, "has a source_key that is no text [N]"),
     ],
 )
-def test_columns_that_do_not_fit_are_critical(artifact: Path, columns: dict[str, Any], told: str) -> None:
+def test_columns_that_do_not_fit_are_critical(
+    artifact: Path, columns: dict[str, Any], told: str
+) -> None:
     assert told in critical(rewritten(artifact, columns))
 
 
 def test_soft_labels_that_are_no_probabilities_are_critical(artifact: Path) -> None:
     soft = {f"soft_label_{m}": np.full((4, 4, 2), 0.7, np.float32) for m in ("frame", "logmel")}
-    assert "has soft labels of frame that are no probabilities" in critical(rewritten(artifact, soft))
+    assert "has soft labels of frame that are no probabilities" in critical(
+        rewritten(artifact, soft)
+    )
 
 
 def test_rows_far_from_any_picture_are_a_warning(artifact: Path) -> None:
     rows = tables.read_table(artifact)[0]["frame"]
     found = remarked(rewritten(artifact, {"frame": rows * 1000}))
-    assert any(f.severity is Severity.WARNING and "was it normalised twice, or not at all?" in f.text for f in found)
+    assert any(
+        f.severity is Severity.WARNING and "was it normalised twice, or not at all?" in f.text
+        for f in found
+    )
 
 
 def test_rows_that_are_there_twice_are_a_warning(artifact: Path) -> None:
     rows = tables.read_table(artifact)[0]["frame"].copy()
     rows[1] = rows[0]
-    assert "1 of 4 frame rows are there twice" in [finding.text for finding in remarked(rewritten(artifact, {"frame": rows}))]
+    assert "1 of 4 frame rows are there twice" in [
+        finding.text for finding in remarked(rewritten(artifact, {"frame": rows}))
+    ]
 
 
 def test_all_that_is_critical_is_one_error(artifact: Path) -> None:
     rewritten(artifact, classes=["a", "a"], ipc=7)
-    with pytest.raises(ArtifactError, match=r"2 CRITICAL: .* names a class twice; .* are not 2 classes x ipc 7"):
+    with pytest.raises(
+        ArtifactError, match=r"2 CRITICAL: .* names a class twice; .* are not 2 classes x ipc 7"
+    ):
         verify(artifact, device="cpu", workers=1, report=None)
 
 
 def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
     write_artifact(artifact.with_name("seed1.h5"), toy_synthetic(), FULL)
     told = verify(artifact.parent, device="cpu", workers=1, report=None)
-    assert f"{artifact}: whole, and\n  WARNING" in told and "seed1.h5: whole, and\n  WARNING" in told
+    assert (
+        f"{artifact}: whole, and\n  WARNING" in told and "seed1.h5: whole, and\n  WARNING" in told
+    )
 
 
 def test_the_page_says_what_from_what_and_how(artifact: Path) -> None:
@@ -207,7 +251,10 @@ def test_a_file_without_scores_cannot_be_reproduced(artifact: Path) -> None:
 
 
 def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) -> None:
-    with h5py.File(artifact) as file, h5py.File(tmp_path / "plain.h5", "w", libver="latest") as other:
+    with (
+        h5py.File(artifact) as file,
+        h5py.File(tmp_path / "plain.h5", "w", libver="latest") as other,
+    ):
         for name, dataset in file.items():
             other.create_dataset(name, data=dataset[()], dtype=dataset.dtype)
         for name, value in file.attrs.items():

@@ -30,12 +30,20 @@ def avdd(folder: Path, ipc: int = 10, ending: str = "pt") -> Path:
 
 def classwise(folder: Path, ipc: int = 10) -> Path:
     """The same values by class, pictures plain."""
-    whole = {name: torch.load(avdd(folder / "whole", ipc) / f"exp_0_{name}_5000.pt") for name in ("imgSyn", "audSyn")}
-    mean, std = (torch.tensor(v)[:, None, None] for v in ([0.425, 0.396, 0.370], [0.229, 0.224, 0.221]))
+    whole = {
+        name: torch.load(avdd(folder / "whole", ipc) / f"exp_0_{name}_5000.pt")
+        for name in ("imgSyn", "audSyn")
+    }
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in ([0.425, 0.396, 0.370], [0.229, 0.224, 0.221])
+    )
     for c in range(CLASSES):
         own = slice(c * ipc, (c + 1) * ipc)
         image = (whole["imgSyn"][own] * std + mean).clamp(0, 1)
-        save(folder / f"class:{c}.pt", {0: {"audio_syn": {5000: whole["audSyn"][own]}, "image_syn": {5000: image}}})
+        save(
+            folder / f"class:{c}.pt",
+            {0: {"audio_syn": {5000: whole["audSyn"][own]}, "image_syn": {5000: image}}},
+        )
     return folder
 
 
@@ -44,14 +52,19 @@ def dc(folder: Path, ipc: int = 2, experiments: int = 2) -> Path:
     label = torch.arange(CLASSES).repeat_interleave(ipc)
     data = [[normal(len(label), 3, 8, 8, seed=e), label] for e in range(experiments)]
     accuracies = {"ConvNet": [np.float64(0.25), np.float64(0.5)]}
-    return save(folder / "res_DM_CIFAR10_ConvNet_2ipc.pt", {"data": data, "accs_all_exps": accuracies})
+    return save(
+        folder / "res_DM_CIFAR10_ConvNet_2ipc.pt", {"data": data, "accs_all_exps": accuracies}
+    )
 
 
 def mtt(folder: Path, ipc: int = 2) -> Path:
     """Pictures, logits that take each row for its class, and a rate."""
     label = torch.arange(CLASSES).repeat_interleave(ipc)
     save(folder / "images_best.pt", normal(len(label), 3, 8, 8))
-    save(folder / "labels_best.pt", normal(len(label), CLASSES, seed=1) + 10 * torch.eye(CLASSES)[label])
+    save(
+        folder / "labels_best.pt",
+        normal(len(label), CLASSES, seed=1) + 10 * torch.eye(CLASSES)[label],
+    )
     save(folder / "lr_best.pt", 0.02)
     return folder
 

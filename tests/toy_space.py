@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 from conftest import ORIGIN, values
 
+from pipeline.core.records import Texts
 from pipeline.prototypes import Clips, Prototypes
-from pipeline.prototypes._clips import unit
-from pipeline.records import Texts
+from pipeline.prototypes.clips import unit
 
 CLASSES = tuple(f"class{number}" for number in range(10))
 
 
 def toy_space(
-    seed: int = 0, *, misaligned: float = 1.5, noise: float = 1.6, gap: float = 0.0, per_class: int = 40, width: int = 64
+    seed: int = 0,
+    *,
+    misaligned: float = 1.5,
+    noise: float = 1.6,
+    gap: float = 0.0,
+    per_class: int = 40,
+    width: int = 64,
 ) -> tuple[Clips, Texts]:
     """Ten classes x `per_class` clips in five folds, and a text of each class, around centres of length about 8."""
     rng = np.random.default_rng(seed)
@@ -57,5 +63,7 @@ def toy_texts(vectors: np.ndarray, **changes: Any) -> Texts:
 
 def settings(**changes: Any) -> Prototypes:
     """params.yaml's, with the MLP cut to a toy."""
-    given = values("prototypes.mlp.epochs=2", "prototypes.repeats=1", "prototypes.bootstrap=100").build("prototypes", Prototypes)
+    given = values(
+        "prototypes.mlp.epochs=2", "prototypes.repeats=1", "prototypes.bootstrap=100"
+    ).build("prototypes", Prototypes)
     return replace(given, **changes)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.kd._method import Batch, Method, Term, Widths
+from pipeline.kd.methods._base import Batch, Method, Term, Widths
 
 LABEL = torch.tensor([0, 0, 1, 1, 2, 2])
 WIDTHS = Widths(student=4, teachers={"frame": 4, "logmel": 5}, classes=3, label=LABEL.repeat(2))
@@ -26,7 +26,10 @@ def toy_batch(**changes: Any) -> Batch:
         "label": LABEL,
         "target": LABEL,
         "rows": torch.arange(6),
-        "teachers": {"frame": wave(4, 1.3, 0.5).requires_grad_(), "logmel": wave(5, 1.1, 0.3).requires_grad_()},
+        "teachers": {
+            "frame": wave(4, 1.3, 0.5).requires_grad_(),
+            "logmel": wave(5, 1.1, 0.3).requires_grad_(),
+        },
         "probes": {"frame": wave(3, 0.4, 1.0), "logmel": wave(3, 0.5, 0.7)},
         "epoch": 1,
         "generator": torch.Generator().manual_seed(3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.artifact._file import (
+from pipeline.artifact.file import (
     Artifact,
     Export,
     Publish,
@@ -13,7 +13,7 @@ from pipeline.artifact._file import (
     read_unchecked,
     write_artifact,
 )
-from pipeline.artifact._schema import FORMAT, VERSION, faults
+from pipeline.artifact.schema import FORMAT, VERSION, faults
 
 __all__ = [
     "FORMAT",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.evaluation._choice import Criterion, accuracy, best, choose, tried, tuned
-from pipeline.evaluation._data import refuse_absent_classes, refuse_other_data, refuse_single, refuse_unfit
-from pipeline.evaluation._intervals import Counted, Summary, clip_numbers, plain, summarised
-from pipeline.evaluation._measure import Bench, Ceiling, Evaluate, Measure, Metric, Task
-from pipeline.evaluation._plane import Plane
-from pipeline.evaluation._protocols import Avdd, Budget, Protocols
-from pipeline.evaluation._views import VIEWS, joint, viewed
+from pipeline.evaluation.bench import Bench, Ceiling, Evaluate, Measure, Metric, Task
+from pipeline.evaluation.bootstrap import Counted, Summary, clip_numbers, plain, summarised
+from pipeline.evaluation.checks import (
+    refuse_absent_classes,
+    refuse_other_data,
+    refuse_single,
+    refuse_unfit,
+)
+from pipeline.evaluation.model_selection import Criterion, accuracy, best, choose, tried, tuned
+from pipeline.evaluation.projection import Plane
+from pipeline.evaluation.protocols import Avdd, Budget, Protocols
+from pipeline.evaluation.views import VIEWS, joint, viewed
 
 __all__ = [
     "VIEWS",

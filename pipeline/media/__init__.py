@@ -11,18 +11,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import MediaError
-from pipeline.media._decord import Decord
-from pipeline.media._encode import mp3, png, write_clip
-from pipeline.media._pyav import PyAV
-from pipeline.media._timeline import SLACK_S, Probe, Stream, first_line, probe
-from pipeline.media._tracks import Backend, Picture, Reading, Sound, Track
-from pipeline.places import fetched
+from pipeline.core.errors import MediaError
+from pipeline.core.paths import fetched
+from pipeline.media.decord_backend import Decord
+from pipeline.media.encode import mp3, png, write_clip
+from pipeline.media.pyav_backend import PyAV
+from pipeline.media.timeline import SLACK_S, Probe, Stream, first_line, probe
+from pipeline.media.tracks import Backend, Picture, Reading, Sound, Track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.records import Clip
+    from pipeline.core.records import Clip
 
 __all__ = [
     "BACKENDS",
@@ -69,7 +69,9 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
         return _seconds(path, clip, tracks, backends)
 
 
-def _seconds(path: str, clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
+def _seconds(
+    path: str, clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]
+) -> list[Second]:
     header = probe(path)
     for track in tracks.values():
         track.require(header)
@@ -80,16 +82,26 @@ def _seconds(path: str, clip: Clip, tracks: Mapping[str, Track], backends: Seque
     if count < 1:
         raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")
     starts = [clip.start_s + second for second in range(count)]
-    rows = {modality: _first_answer(track, path, header, starts, backends) for modality, track in tracks.items()}
-    return [Second(second=k, readings={modality: rows[modality][k] for modality in tracks}) for k in range(count)]
+    rows = {
+        modality: _first_answer(track, path, header, starts, backends)
+        for modality, track in tracks.items()
+    }
+    return [
+        Second(second=k, readings={modality: rows[modality][k] for modality in tracks})
+        for k in range(count)
+    ]
 
 
-def read(path: str, track: Track, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
+def read(
+    path: str, track: Track, starts: Sequence[float], backends: Sequence[str]
+) -> list[Reading]:
     """One reading per window of a file, wherever the windows begin; arguments and errors as in `decode`."""
     return _first_answer(track, path, probe(path), starts, backends)
 
 
-def _first_answer(track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]) -> list[Reading]:
+def _first_answer(
+    track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]
+) -> list[Reading]:
     refusal = MediaError("decode_error", "no decoder was asked")
     for name in backends:
         try:

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.prototypes._clips import Clips, gathered, refuse_other_texts
-from pipeline.prototypes._points import neighbours
-from pipeline.prototypes._published import not_run
-from pipeline.prototypes._rows import BY_TEXT, ENSEMBLE, Chooser, Prototypes, anchors, by_text_rows, labelled_rows
-from pipeline.prototypes._summaries import summaries
-from pipeline.rankings import Ranking
+from pipeline.coresets.rankings import Ranking
+from pipeline.prototypes.clips import Clips, gathered, refuse_other_texts
+from pipeline.prototypes.points import neighbours
+from pipeline.prototypes.published import not_run
+from pipeline.prototypes.rows import (
+    BY_TEXT,
+    ENSEMBLE,
+    Chooser,
+    Prototypes,
+    anchors,
+    by_text_rows,
+    labelled_rows,
+)
+from pipeline.prototypes.summaries import summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.records import Features, Texts
+    from pipeline.core.records import Features, Texts
 
 __all__ = ["Clips", "Prototypes", "gathered", "measured", "not_run", "ranked", "refuse_other_texts"]
 
 NEEDS_TEXT = "needs text vectors of this encoder: run `avdistill extract-text`, and add --text"
 
 
-def measured(clips: Clips, texts: Texts | None, settings: Prototypes, report: Callable[[int, int], None]) -> dict[str, Any]:
+def measured(
+    clips: Clips, texts: Texts | None, settings: Prototypes, report: Callable[[int, int], None]
+) -> dict[str, Any]:
     """`rows`: what each row reached, or what it needs; `trials`: every validation score behind a choice."""
     chooser = Chooser(clips=clips, trials=[])
-    rows = [*(by_text_rows(clips, texts, settings, chooser) if texts else ()), *labelled_rows(clips, settings, chooser)]
-    told: list[dict[str, Any]] = [] if texts else [{"row": row, "not_run": NEEDS_TEXT} for row in BY_TEXT]
+    rows = [
+        *(by_text_rows(clips, texts, settings, chooser) if texts else ()),
+        *labelled_rows(clips, settings, chooser),
+    ]
+    told: list[dict[str, Any]] = (
+        [] if texts else [{"row": row, "not_run": NEEDS_TEXT} for row in BY_TEXT]
+    )
     for number, row in enumerate(rows, start=1):
         about = {"row": row.row, "template": row.template, "k": row.k, "chosen": list(row.chosen)}
         told.append({**about, "metrics": summaries(row, clips, settings.bootstrap)})
@@ -38,10 +53,15 @@ def ranked(features: Features, texts: Texts, modality: str, most: int) -> Rankin
 
     A sample may stand under several classes, and under one that is not its own.
     """
-    from pipeline.prototypes._clips import unit
+    from pipeline.prototypes.clips import unit
 
     known = anchors(texts, features.classes)
-    nearest = neighbours(unit(features.vectors[modality]), known.get(ENSEMBLE, known[texts.templates[0]]))
+    nearest = neighbours(
+        unit(features.vectors[modality]), known.get(ENSEMBLE, known[texts.templates[0]])
+    )
     return Ranking(
-        {name: tuple(features.keys[row] for row in nearest[:most, number]) for number, name in enumerate(features.classes)}
+        {
+            name: tuple(features.keys[row] for row in nearest[:most, number])
+            for number, name in enumerate(features.classes)
+        }
     )

@@ -1,0 +1,163 @@
+"""Atomic files and folders: written beside their place under a `.part` name, then renamed; what exists is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from pipeline.core.errors import OutputError, SourceError
+from pipeline.core.paths import is_local, renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Rooms that no number comes from.
+NO_NUMBERS = ("datasets", "report")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise an OutputError if something lies at `path` already, or if nothing can be written there: before any work is done."""
+    if path.exists():
+        raise OutputError(f"{path} exists already; remove it or name another output")
+    if not is_local(path):
+        return  # an object store says so when it is written to
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise OutputError(
+            f"{path} cannot be written, {nearest} is no folder that may be written to; name another output"
+        )
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a `.part` name to write to; it becomes `path` if the block ends well, and is removed if it does not."""
+    with _writing(path):
+        part = _part(path)
+        try:
+            yield part
+            renamed(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty `.part` folder; it becomes `path`, which must not exist, if the block ends well."""
+    refuse_existing(path)
+    part = _part(path)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir()
+        yield part
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; keys keep their order, and a number that is none is an OutputError."""
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise OutputError(
+            f"{path} would hold NaN or infinite numbers, which no result is; look at the losses for a divergence"
+        ) from error
+    with new_file(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Read a JSON file that the stage `made_by` writes."""
+    if not path.is_file():
+        raise SourceError(f"{path} does not exist; it is written by `avdistill {made_by}`")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(
+            f"{path} is not valid JSON ({error}); remove it and run `avdistill {made_by}` again"
+        ) from error
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def short(digest: str) -> str:
+    """A digest's beginning, enough for people to tell two apart."""
+    return digest[:12]
+
+
+def code_digest() -> str:
+    """SHA-256 of the library's code that numbers come from: all but adapters, foreign formats and pages."""
+    folder = Path(__file__).parent.parent
+    files = [
+        path
+        for path in sorted(folder.rglob("*.py"))
+        if path.relative_to(folder).parts[0] not in NO_NUMBERS
+    ]
+    return digest_of([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for.
+
+    Only local file systems have locks; elsewhere two runs write the same bytes over each other.
+    """
+    if not is_local(path):
+        yield
+        return
+    lock = path.with_name(f".{path.name}.lock")
+    with _writing(path):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("w")
+    with stream:
+        # A lock that was released and removed between opening and taking it holds nothing any more.
+        if (
+            not _taken(stream)
+            or not lock.exists()
+            or not os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+        ):
+            raise OutputError(f"another run is writing {path}; wait for it, or name another output")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _taken(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); name another output or make room"
+        ) from error
+
+
+def _part(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(path.name + ".part")

@@ -1,0 +1,114 @@
+"""Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.core.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.core.params import Params
+
+T = TypeVar("T")
+PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of plugin.
+
+    Args:
+        folder: where its files lie, below pipeline/.
+        defines: the class that each of these files defines.
+        section: the section of params.yaml whose sub-sections give values to its plugins.
+        key: the key of such a sub-section that names the plugin; by default its own name.
+    """
+
+    folder: str
+    defines: str
+    section: str
+    key: str
+
+
+KINDS = {
+    "adapter": Kind(folder="datasets/adapters", defines="Dataset", section="ingest", key="adapter"),
+    "engine": Kind(folder="shards/engines", defines="Engine", section="", key=""),
+    "exporter": Kind(
+        folder="artifact/exporters", defines="Exporter", section="convert", key="exporter"
+    ),
+    "extractor": Kind(
+        folder="features/extractors", defines="Extractor", section="extract", key="extractor"
+    ),
+    "head": Kind(folder="models/heads", defines="Head", section="heads", key="head"),
+    "importer": Kind(
+        folder="artifact/importers", defines="Importer", section="import", key="importer"
+    ),
+    "kd method": Kind(folder="kd/methods", defines="Method", section="kd", key="method"),
+    "method": Kind(
+        folder="distillation/methods", defines="Distiller", section="distill", key="method"
+    ),
+    "metric": Kind(folder="evaluation/metrics", defines="Metric", section="metrics", key="metric"),
+    "network": Kind(folder="models/networks", defines="Network", section="networks", key="network"),
+    "selector": Kind(
+        folder="coresets/selectors", defines="Selector", section="coreset", key="selector"
+    ),
+    "task": Kind(folder="evaluation/tasks", defines="Task", section="tasks", key="task"),
+}
+
+
+def names(kind: str) -> list[str]:
+    """List the plugins of a kind, sorted: files of its folder without a leading underscore."""
+    return sorted(path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py"))
+
+
+def module_name(kind: str, name: str) -> str:
+    """Return the module of a plugin, e.g. pipeline.models.networks.convnet."""
+    if name not in names(kind):
+        raise PluginError(f"no {kind} named {name!r}; there are {', '.join(names(kind))}")
+    return f"pipeline.{KINDS[kind].folder.replace('/', '.')}.{name}"
+
+
+def find(kind: str, name: str) -> Any:
+    """Import a plugin and return its class; an unknown name is a PluginError that lists the known."""
+    return getattr(importlib.import_module(module_name(kind, name)), KINDS[kind].defines)
+
+
+def plugin_of(kind: str, section: str, params: Params) -> str:
+    """Return the plugin that a sub-section of params.yaml names, by default its own name.
+
+    Args:
+        kind: a key of KINDS.
+        section: e.g. "jcf-hard", a sub-section of `distill`.
+    """
+    about = KINDS[kind]
+    name = params.section(f"{about.section}.{section}").get(about.key, section)
+    if not isinstance(name, str) or name not in names(kind):
+        known = ", ".join(names(kind))
+        where = f"{params.name}: {about.section}.{section}"
+        raise PluginError(f"{where}: no {kind} named {name!r}; set {about.key} to one of {known}")
+    return name
+
+
+def build(kind: str, section: str, params: Params) -> Any:
+    """Build the plugin that a sub-section of params.yaml names, with the values that stand there."""
+    about = KINDS[kind]
+    plugin = find(kind, plugin_of(kind, section, params))
+    return params.build(f"{about.section}.{section}", plugin, without=[about.key])
+
+
+def build_all(kind: str, params: Params) -> dict[str, Any]:
+    """Build every sub-section of a kind's section: its name -> plugin."""
+    return {name: build(kind, name, params) for name in params.section(KINDS[kind].section)}
+
+
+def pick(given: Mapping[str, T], name: str, noun: str) -> T:
+    """Return the entry of that name; a PluginError lists the names that were given."""
+    if name not in given:
+        there = ", ".join(sorted(given)) or "none"
+        raise PluginError(f"no {noun} named {name!r} was given; there are {there}")
+    return given[name]

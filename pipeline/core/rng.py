@@ -1,0 +1,13 @@
+"""Randomness from counters: the same numbers give the same stream, whatever was drawn before."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def stream(*counters: int | str) -> torch.Generator:
+    """A CPU generator for these counters, e.g. stream("match", seed, step); streams of different counters are unrelated."""
+    digest = hashlib.sha256("\x1f".join(str(counter) for counter in counters).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

@@ -1,0 +1,31 @@
+"""k-center greedy (Gonzalez, 1985; Sener & Savarese, ICLR 2018) per class, on both modalities together.
+
+On the joint features of a class, the first centre is the sample nearest to the mean, so that nothing is drawn at random; each next
+one is the sample that lies farthest from its nearest centre. After k picks no sample is farther from a centre than twice what the
+best k centres could do. Ties go to the first key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.coresets.selectors._joint import Greedy, apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector(Greedy):
+    """See `Greedy`."""
+
+    def order(self, x: np.ndarray) -> list[int]:
+        """The first centres."""
+        picked = [int(apart(x, x.mean(0)).argmin())]
+        distance = np.full(len(x), np.inf)
+        while len(picked) < min(self.most, len(x)):
+            distance = np.minimum(distance, apart(x, x[picked[-1]]))
+            distance[
+                picked[-1]
+            ] = -1  # below all others: where only copies are left, none is picked twice
+            picked.append(int(distance.argmax()))
+        return picked

@@ -1,0 +1,86 @@
+"""AVE (Tian et al., ECCV 2018): ten-second clips of 28 events with the seconds in which the event is seen and heard.
+
+ROOT holds Annotations.txt, trainSet.txt, valSet.txt and testSet.txt, and the clips as AVE/<id>.mp4 or <id>.mp4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import SourceError
+from pipeline.core.records import NOT_STATED, SPLITS, Source
+from pipeline.datasets.adapters import _lists
+from pipeline.datasets.adapters._index import Index, Row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="AVE",
+    home="https://sites.google.com/view/audiovisualresearch",
+    licence=NOT_STATED,
+    citation='Yapeng Tian, Jing Shi, Bochen Li, Zhiyao Duan, Chenliang Xu, "Audio-Visual Event Localization in Unconstrained '
+    'Videos", ECCV 2018',
+    by_id=True,
+)
+COLUMNS = ("Category", "VideoID", "Quality", "StartTime", "EndTime")
+ALL = "Annotations.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per row, its span the labelled seconds; official splits, no parameters.
+
+    The lists put 18 videos that have two or three labels into two splits, and there they stay: the test rows are the official ones.
+    """
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips, sorted by id; SourceError where lists and annotations differ."""
+        index = Index.below(root)
+        listed = index.listing(ALL)
+        known = {tuple(row): where for where, row in _rows(listed)}
+        rows = []
+        for split in SPLITS:
+            for where, row in _rows(index.listing(f"{split}Set.txt")):
+                if known.pop(tuple(row), None) is None:
+                    raise SourceError(
+                        f"{where}: {'&'.join(row)} is not in {listed}, or in two lists; fetch the four files anew"
+                    )
+                rows.append(_row(where, row, split))
+        for where, row in _rows(listed):
+            if tuple(row) in known:
+                raise SourceError(
+                    f"{where}: {'&'.join(row)} is in none of the lists of the three splits; fetch the four files anew"
+                )
+        return index.clips(rows, "AVE/<id>.mp4, <id>.mp4")
+
+
+def _rows(path: Path) -> list[tuple[str, list[str]]]:
+    return [
+        (where, row)
+        for where, row in _lists.cells(path, COLUMNS, delimiter="&")
+        if row[0] != COLUMNS[0]
+    ]
+
+
+def _row(where: str, row: list[str], split: str) -> Row:
+    category, video, _, start, end = row[:5]
+    label, video = _lists.label(where, category), _lists.file_id(where, video)
+    first, last = _lists.span(where, start, end)
+    return Row(
+        stems=(video,),
+        place=f"AVE/{video}.mp4",
+        name=f"{video}_{label}_{first:g}-{last:g}",
+        label=label,
+        split=split,
+        group=video,
+        start_s=first,
+        end_s=last,
+    )

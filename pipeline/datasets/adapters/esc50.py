@@ -1,0 +1,72 @@
+"""ESC-50 (Piczak, ACM MM 2015): 2,000 five-second sounds of 50 classes in five official folds; ESC-10 is ten of them. Audio only.
+
+ROOT holds meta/esc50.csv and audio/<filename>.wav, or both in any other folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.params import Names
+from pipeline.core.records import Source
+from pipeline.datasets.adapters import _folds, _lists
+from pipeline.datasets.adapters._index import Index, Row
+
+if TYPE_CHECKING:
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="ESC-50",
+    home="https://github.com/karolpiczak/ESC-50",
+    licence="CC-BY-NC-3.0",
+    citation='Karol J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015',
+)
+# By the table that is read: the ten classes have a licence of their own.
+SUBSETS = {"esc10.csv": replace(SOURCE, name="ESC-10", licence="CC-BY-3.0")}
+FOLDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per sound, `category` its label; one fold is test, one val, the others train; a group is a source recording.
+
+    Four recordings lie in two folds, under two labels each; a sound's fold alone decides where it goes.
+
+    Args:
+        tables: names of the CSV, the first that is there is read: esc50.csv, or esc10.csv.
+    """
+
+    tables: Names
+    test_fold: int
+    val_fold: int
+
+    def __post_init__(self) -> None:
+        _folds.check(FOLDS, self.test_fold, self.val_fold)
+
+    def source(self, root: Path) -> Source:
+        """What its author says of it."""
+        return SUBSETS.get(Index.below(root).listing(*self.tables).name, SOURCE)
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips, sorted by id."""
+        index = Index.below(root)
+        table = _lists.table(
+            index.listing(*self.tables), ("filename", "fold", "category", "src_file")
+        )
+        rows = [self._row(where, row) for where, row in table]
+        return index.clips(rows, "audio/<filename>.wav, <filename>.wav")
+
+    def _row(self, where: str, row: dict[str, str]) -> Row:
+        name = _lists.file_id(where, row["filename"])
+        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
+        return Row(
+            stems=(Path(name).stem,),
+            place=f"audio/{name}",
+            name=Path(name).stem,
+            label=_lists.label(where, row["category"]),
+            split=_folds.split(fold, self.test_fold, self.val_fold),
+            group=_lists.file_id(where, row["src_file"]),
+            fold=fold,
+        )

@@ -1,0 +1,107 @@
+"""Any folder of videos or sounds (`split/label/*.mp4`, `label/*.mp4`) or any table: a CSV, path,label,split[,start,end][,group]."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import SourceError
+from pipeline.core.params import Share
+from pipeline.core.paths import within
+from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
+from pipeline.datasets.adapters._tree import Contents, carve, clip_of, clips_under, unique
+
+TABLE = "clips.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A tree whose folders are the labels, a CSV, or a folder that holds `clips.csv`.
+
+    Args:
+        test_fraction: of each label, if there is no test split; `val_fraction`: of train, if there is no val split.
+        seed: which clips are carved; a group is never parted.
+        licence, citation: the owner's, an SPDX id and a line of authors, title and year; null for what is not stated.
+    """
+
+    test_fraction: Share
+    val_fraction: Share
+    seed: int
+    licence: str | None
+    citation: str | None
+
+    def source(self, root: Path) -> Source:
+        """What its owner says of it; it has no name but its section's."""
+        return Source(licence=self.licence or NOT_STATED, citation=self.citation or NOT_STATED)
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips under `root`, sorted by id; SourceError where it is not laid out as said above."""
+        table = root if root.is_file() else root / TABLE
+        clips = _tabled(table) if table.is_file() else clips_under(root)
+        return carve(
+            carve(clips, "train", "test", self.test_fraction, self.seed),
+            "train",
+            "val",
+            self.val_fraction,
+            self.seed,
+        )
+
+
+def _tabled(table: Path) -> list[Clip]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            rows = [
+                {name: cell or "" for name, cell in row.items()} for row in csv.DictReader(stream)
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(
+            f"{table} is no CSV in UTF-8 ({error}); expected path,label,split[,start,end][,group]"
+        ) from error
+    if not rows:
+        raise SourceError(
+            f"{table} has no rows; expected the columns path,label,split[,start,end][,group] and one row per clip"
+        )
+    missing = {"path", "label", "split"} - rows[0].keys()
+    if missing:
+        raise SourceError(
+            f"{table} lacks the column {', '.join(sorted(missing))}; expected path,label,split[,start,end][,group]"
+        )
+    contents = Contents()
+    return unique(_row(table, number, row, contents) for number, row in enumerate(rows, start=2))
+
+
+def _row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
+    path = within(table.parent, row["path"])
+    where = f"{table}, line {number}"
+    if row["split"] not in SPLITS:
+        raise SourceError(
+            f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}"
+        )
+    if not row["label"] or not row["path"]:
+        raise SourceError(f"{where}: the {'path' if row['label'] else 'label'} is empty")
+    try:
+        start, end = float(row.get("start") or 0), float(row["end"]) if row.get("end") else None
+    except ValueError as error:
+        raise SourceError(f"{where}: start and end must be seconds, {error}") from error
+    if not math.isfinite(start) or start < 0 or (end is not None and not start < end < math.inf):
+        raise SourceError(
+            f"{where}: the span is {start} to {end}; start must be 0 or more and end after it"
+        )
+    name = (
+        path.stem
+        if Path(row["path"]).is_absolute()
+        else Path(row["path"]).with_suffix("").as_posix()
+    )
+    group = row.get("group") or row["path"]
+    return clip_of(
+        path,
+        name,
+        row["label"],
+        row["split"],
+        start_s=start,
+        end_s=end,
+        group=group,
+        contents=contents,
+    )

@@ -1,0 +1,101 @@
+"""FSD50K (Fonseca et al., TASLP 2022): Freesound clips with one or more of 200 labels. Audio only.
+
+ROOT holds FSD50K.ground_truth/dev.csv (fname,labels,mids,split) and eval.csv (fname,labels,mids), and the clips as
+FSD50K.dev_audio/<fname>.wav and FSD50K.eval_audio/<fname>.wav, or in any other folder. Each clip has a licence of
+its own, which FSD50K.metadata/dev_clips_info_FSD50K.json says, if it is there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.core.params import Names
+from pipeline.core.records import NOT_STATED, Source
+from pipeline.datasets.adapters import _lists
+from pipeline.datasets.adapters._index import Index, Row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="FSD50K",
+    home="https://zenodo.org/record/4060432",
+    licence="CC-BY-4.0",
+    citation='Eduardo Fonseca, Xavier Favory, Jordi Pons, Frederic Font, Xavier Serra, "FSD50K: An Open Dataset of Human-Labeled '
+    'Sound Events", IEEE/ACM TASLP 2022',
+)
+LICENCES = "dev_clips_info_FSD50K.json"
+COLUMNS = ("fname", "labels", "mids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per sound, its label the first of the row, the most specific: those after it are its parents.
+
+    Official splits: train and val as dev.csv says, test is eval.csv. The manifest keeps all labels, for `avdistill prototypes`.
+
+    Args:
+        classes: first labels to keep: a list, the name of a file with one a line, or null for all.
+    """
+
+    classes: Names | str | None
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it, and under which licences its training clips are."""
+        index = Index.below(root)
+        known = _licences(index)
+        counts = Counter(
+            known.get(row.name, NOT_STATED) for row in self._rows(index) if row.split == "train"
+        )
+        return replace(SOURCE, clip_licences=dict(sorted(counts.items())))
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips of the classes, sorted by id."""
+        index = Index.below(root)
+        return index.clips(
+            self._rows(index),
+            "FSD50K.dev_audio/<fname>.wav, FSD50K.eval_audio/<fname>.wav, <fname>.wav",
+        )
+
+    def _rows(self, index: Index) -> list[Row]:
+        dev = _lists.table(index.listing("dev.csv"), (*COLUMNS, "split"))
+        rows = [
+            _row(w, row, "dev", _lists.split(w, row["split"], {"train": "train", "val": "val"}))
+            for w, row in dev
+        ]
+        rows += [
+            _row(where, row, "eval", "test")
+            for where, row in _lists.table(index.listing("eval.csv"), COLUMNS)
+        ]
+        wanted = _lists.chosen(index, self.classes, (row.label for row in rows))
+        return [row for row in rows if row.label.casefold() in wanted]
+
+
+def _licences(index: Index) -> dict[str, str]:
+    """Clip -> the address of its licence; none is known without the metadata."""
+    path = index.lists.get(LICENCES)
+    said = _lists.document(path) if path else {}
+    if not isinstance(said, dict):
+        raise _lists.unlike(str(path), said, "an object of clips")
+    return {
+        name: _lists.entry(f"{path}, clip {name}", about, str, "license")
+        for name, about in said.items()
+    }
+
+
+def _row(where: str, row: dict[str, str], part: str, split: str) -> Row:
+    name = _lists.file_id(where, row["fname"])
+    labels = tuple(_lists.label(where, label.strip()) for label in row["labels"].split(","))
+    return Row(
+        stems=(name,),
+        place=f"FSD50K.{part}_audio/{name}.wav",
+        name=name,
+        label=labels[0],
+        split=split,
+        group=name,
+        labels=labels,
+    )

@@ -1,0 +1,110 @@
+"""MUSIC-21 (Zhao et al., ECCV 2018 and ICCV 2019): videos of 21 instruments, named by their id.
+
+ROOT holds a JSON list, {"videos": {class: [ids]}}, or a CSV with vid,split,label, and the videos as <class>/<id>.mp4, <id>.mp4 or
+in any other folder.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import MediaError
+from pipeline.core.params import Count, Names, Share
+from pipeline.core.records import NOT_STATED, SPLITS, Source
+from pipeline.datasets.adapters import _lists
+from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._tree import carve
+from pipeline.media import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="MUSIC-21",
+    home="https://github.com/roudimit/MUSIC_dataset",
+    licence=NOT_STATED,
+    citation='Hang Zhao, Chuang Gan, Andrew Rouditchenko, Carl Vondrick, Josh McDermott, Antonio Torralba, "The Sound of Pixels", '
+    'ECCV 2018; Hang Zhao, Chuang Gan, Wei-Chiu Ma, Antonio Torralba, "The Sound of Motions", ICCV 2019',
+    by_id=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per video; there is no official split, so test and val are carved, unless the CSV names splits.
+
+    Args:
+        lists: names of the list, the first that is there is read: MUSIC21_solo_videos.json, MUSIC_duet_videos.json, a CSV.
+        seconds: whole seconds around the middle of each video; null for all of it.
+    """
+
+    lists: Names
+    seconds: Count | None
+    test_fraction: Share
+    val_fraction: Share
+    seed: int
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips, sorted by id."""
+        index = Index.below(root)
+        path = index.listing(*self.lists)
+        listed = _table(path) if path.suffix == ".csv" else _named(path)
+        rows = [self._row(index, *entry) for entry in listed]
+        clips = index.clips(rows, "<class>/<id>.mp4, solo/<class>/<id>.mp4, <id>.mp4")
+        return carve(
+            carve(clips, "train", "test", self.test_fraction, self.seed),
+            "train",
+            "val",
+            self.val_fraction,
+            self.seed,
+        )
+
+    def _row(self, index: Index, video: str, label: str, split: str) -> Row:
+        found = index.find(video)
+        start, end = _middle(found, self.seconds) if found and self.seconds else (0.0, None)
+        name = f"{label}/{video}"
+        return Row(
+            stems=(video,),
+            place=f"{name}.mp4",
+            name=name,
+            label=label,
+            split=split,
+            group=video,
+            start_s=start,
+            end_s=end,
+        )
+
+
+def _named(path: Path) -> Iterator[tuple[str, str, str]]:
+    for label, videos in _lists.entry(path.name, _lists.document(path), dict, "videos").items():
+        where = f"{path}, class {label!r}"
+        if not isinstance(videos, list):
+            raise _lists.unlike(where, videos, "a list of video ids")
+        yield from (
+            (_lists.file_id(where, video), _lists.label(where, label), "train") for video in videos
+        )
+
+
+def _table(path: Path) -> Iterator[tuple[str, str, str]]:
+    for where, row in _lists.table(path, ("vid", "split", "label")):
+        split = _lists.split(where, row["split"], dict(zip(SPLITS, SPLITS, strict=True)))
+        yield _lists.file_id(where, row["vid"]), _lists.label(where, row["label"]), split
+
+
+def _middle(path: Path, seconds: int) -> tuple[float, float | None]:
+    """Whole seconds around the middle; all of a file that is shorter, or that cannot be read: decode says why."""
+    try:
+        end = probe(str(path)).end
+    except MediaError:
+        return 0.0, None
+    start = math.floor((end - seconds) / 2)
+    return (float(start), float(start + seconds)) if start >= 0 else (0.0, None)

@@ -1,0 +1,67 @@
+"""UrbanSound8K (Salamon, Jacoby and Bello, ACM MM 2014): 8,732 sounds of up to four seconds, ten classes, ten folds. Audio only.
+
+ROOT holds metadata/UrbanSound8K.csv and audio/fold<k>/<slice_file_name>, or both in any other folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.records import Source
+from pipeline.datasets.adapters import _folds, _lists
+from pipeline.datasets.adapters._index import Index, Row
+
+if TYPE_CHECKING:
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="UrbanSound8K",
+    home="https://urbansounddataset.weebly.com/urbansound8k.html",
+    licence="CC-BY-NC-3.0",
+    citation='Justin Salamon, Christopher Jacoby, Juan Pablo Bello, "A Dataset and Taxonomy for Urban Sound Research", ACM MM 2014',
+)
+FOLDS = 10
+TABLE = "UrbanSound8K.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per slice, all of it; one fold is test, one val, the others train; a group is a recording, `fsID`.
+
+    Five recordings lie in two folds; a slice's fold alone decides where it goes. `start` and `end` of the
+    table are seconds of the recording, not of the slice.
+    """
+
+    test_fold: int
+    val_fold: int
+
+    def __post_init__(self) -> None:
+        _folds.check(FOLDS, self.test_fold, self.val_fold)
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips, sorted by id."""
+        index = Index.below(root)
+        table = _lists.table(
+            index.listing(TABLE), ("slice_file_name", "fsID", "fold", "class_name")
+        )
+        rows = [self._row(where, row) for where, row in table]
+        return index.clips(rows, "audio/fold<k>/<slice_file_name>, <slice_file_name>")
+
+    def _row(self, where: str, row: dict[str, str]) -> Row:
+        name = _lists.file_id(where, row["slice_file_name"])
+        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
+        return Row(
+            stems=(Path(name).stem,),
+            place=f"audio/fold{fold}/{name}",
+            name=Path(name).stem,
+            label=_lists.label(where, row["class_name"]),
+            split=_folds.split(fold, self.test_fold, self.val_fold),
+            group=_lists.file_id(where, row["fsID"]),
+            fold=fold,
+        )

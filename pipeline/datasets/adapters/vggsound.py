@@ -1,0 +1,97 @@
+"""VGGSound (Chen et al., ICASSP 2020): ten-second clips of 309 classes; VGGS-10K is ten of them.
+
+ROOT holds a CSV, id,start second,label,split, and the clips as <id>_<start, six digits>.mp4, <id>_<start>.mp4,
+<id>_<start>_<end, in milliseconds>.mp4, or <id>.mp4 where the CSV has one clip of that video.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import Names, Share
+from pipeline.core.records import Source
+from pipeline.datasets.adapters import _lists
+from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._tree import carve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.core.records import Clip
+
+SOURCE = Source(
+    name="VGGSound",
+    home="https://www.robots.ox.ac.uk/~vgg/data/vggsound/",
+    licence="CC-BY-4.0",
+    citation='Honglie Chen, Weidi Xie, Andrea Vedaldi, Andrew Zisserman, "VGGSound: A Large-Scale Audio-Visual Dataset", '
+    "ICASSP 2020",
+    by_id=True,
+)
+COLUMNS = ("id", "start second", "label", "split")
+CLIP_S = 10  # every file is cut to this, from the start second of its video
+MOST_S = 999_999  # six digits in the name of a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One clip per row; official train and test, val carved from train, where clips of a video stay together.
+
+    Args:
+        tables: names of the CSV, the first that is there is read.
+        classes: a list, the name of a file with one class a line, or null for all.
+        window: seconds from and to, inside the ten-second file; null for all of it. AVDD takes second 4, [4, 5].
+    """
+
+    tables: Names
+    classes: Names | str | None
+    window: tuple[float, float] | None
+    val_fraction: Share
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.window and not 0 <= self.window[0] < self.window[1] <= CLIP_S:
+            raise ParamsError(
+                f"the window is {list(self.window)}; expected [from, to], two seconds from 0 to {CLIP_S}, or null"
+            )
+
+    def source(self, root: Path) -> Source:
+        """What its authors say of it."""
+        return SOURCE
+
+    def clips(self, root: Path) -> list[Clip]:
+        """All clips of the classes, sorted by id."""
+        index = Index.below(root)
+        listed = _lists.cells(index.listing(*self.tables), COLUMNS)
+        table = [
+            (where, row) for where, row in listed if row[3] != "split"
+        ]  # without a header, where there is one
+        wanted = _lists.chosen(index, self.classes, (row[2] for _, row in table))
+        count = Counter(row[0] for _, row in table)
+        rows = [
+            self._row(where, row, count[row[0]] == 1)
+            for where, row in table
+            if row[2].casefold() in wanted
+        ]
+        clips = index.clips(rows, "<id>_<start, six digits>.mp4, <id>_<start>.mp4, <id>.mp4")
+        return carve(clips, "train", "val", self.val_fraction, self.seed)
+
+    def _row(self, where: str, row: list[str], only: bool) -> Row:
+        """`only`: the video has no other clip, so that a file named after the video alone is this one."""
+        video = _lists.file_id(where, row[0])
+        start = _lists.whole(where, row[1], "start second", 0, MOST_S)
+        name = f"{video}_{start:06d}"
+        span = f"{video}_{1000 * start}_{1000 * (start + CLIP_S)}"
+        begin, end = self.window or (0.0, None)
+        return Row(
+            stems=(name, f"{video}_{start}", span, *[video] * only),
+            place=f"{name}.mp4",
+            name=name,
+            label=_lists.label(where, row[2]),
+            split=_lists.split(where, row[3], {"train": "train", "val": "val", "test": "test"}),
+            group=video,
+            start_s=begin,
+            end_s=end,
+        )

@@ -1,0 +1,99 @@
+"""What methods share that match distributions of embeddings."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pipeline.core.errors import CellError
+from pipeline.core.params import Count
+from pipeline.core.plugins import pick
+from pipeline.distillation import distribution_matching as matching
+from pipeline.distillation.methods._base import Optimised
+from pipeline.distillation.network_sampler import Fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import torch
+    from torch import Tensor
+
+    from pipeline.distillation.distribution_matching import Seen
+    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.distillation.network_sampler import Embedder
+    from pipeline.distillation.optimise import Outcome
+    from pipeline.models.model import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched(Optimised):
+    """Parameters of a method that matches distributions of embeddings; `batch_real`: real samples per class and step."""
+
+    separable: ClassVar[bool] = True
+
+    batch_real: Count
+
+    @abstractmethod
+    def loss(
+        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+    ) -> Tensor:
+        """The distance that the rows go down, summed over classes; each method has its own."""
+
+    @abstractmethod
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """Whose eyes the distributions are compared with."""
+
+    def schedule(self, done: float) -> float:
+        """Factor on the step sizes when a fraction of the steps is done; DM and those that follow it keep them."""
+        return 1.0
+
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+        """Move the start's rows; the first candidate of each rate counts."""
+        start = self.begin(materials, ipc=ipc, seed=seed)
+        plan = matching.Plan(
+            steps=self.steps,
+            batch_real=self.batch_real,
+            rates={modality: rates[0] for modality, rates in self.rates.items()},
+            momentum=self.momentum,
+            schedule=self.schedule,
+            operations=self.augment,
+        )
+        embedder = self.embedder(materials, seed, machine.device)
+        return matching.match(
+            materials.real, start, self.loss, embedder, plan, seed=seed, machine=machine
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Matched):
+    """A method that compares with random weights: `network` is drawn anew at each step."""
+
+    network: str
+
+    def network_of(self, materials: Materials) -> Network:
+        """The one of that name."""
+        return pick(materials.networks, self.network, "network")
+
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """A fresh network at each step."""
+        return Fresh(self.network_of(materials), materials.real, seed, device)
+
+
+def squared(difference: Tensor) -> Tensor:
+    """Squared Euclidean norm of each class's difference, summed over classes."""
+    return difference.square().sum()
+
+
+def paired(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor]:
+    """Means of sound and of picture, for a method that adds them; a CellError unless there are two of one width."""
+    if len(means) != 2:
+        raise CellError(
+            f"{method} couples two modalities, found {', '.join(means)}; use dm for one"
+        )
+    a, v = (means[m] for m in sorted(means, reverse=True))
+    if a.shape != v.shape:
+        raise CellError(
+            f"{method} adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"
+        )
+    return a, v

@@ -1,0 +1,84 @@
+"""What methods share that match gradients."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import CellError
+from pipeline.core.params import Count, Positive
+from pipeline.core.plugins import pick
+from pipeline.distillation import gradient_matching as gradients
+from pipeline.distillation.methods._base import Moving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.distillation.optimise import Outcome
+    from pipeline.models.model import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """From this IPC on, up to the next that is listed: steps on each network, and the network's epochs between two of them."""
+
+    ipc: Count
+    outer: Count
+    inner: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condensed(Moving):
+    """Parameters of a method that matches gradients.
+
+    Args:
+        network: drawn anew at each of `steps`; its classifiers are those of the head `ensemble`.
+        batch_real: real samples per class and step of the rows.
+        loops: published (IPC, outer, inner): (1, 1, 1), (10, 10, 50), (20, 20, 25), (50, 50, 10).
+        batch_net, rate_net: of the network's own training; published: 256 and 0.01.
+    """
+
+    network: str
+    batch_real: Count
+    loops: tuple[Loop, ...]
+    batch_net: Count
+    rate_net: Positive
+
+    @property
+    @abstractmethod
+    def operations(self) -> Mapping[str, tuple[str, ...]]:
+        """Modality -> augmentations, of matching and of the network's training."""
+
+    def network_of(self, materials: Materials) -> Network:
+        """The one of that name."""
+        return pick(materials.networks, self.network, "network")
+
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+        """Move the start's rows; the first candidate of each rate counts."""
+        loop, start = self._loop(ipc), self.begin(materials, ipc=ipc, seed=seed)
+        plan = gradients.Plan(
+            steps=self.steps,
+            outer=loop.outer,
+            inner=loop.inner,
+            batch_real=self.batch_real,
+            rates={modality: rates[0] for modality, rates in self.rates.items()},
+            momentum=self.momentum,
+            batch_net=self.batch_net,
+            rate_net=self.rate_net,
+            operations=self.operations,
+        )
+        return gradients.condense(
+            self.network_of(materials), materials.real, start, plan, seed=seed, machine=machine
+        )
+
+    def _loop(self, ipc: int) -> Loop:
+        """The one with the largest IPC that is not above this; a CellError if there is none."""
+        below = [loop for loop in self.loops if loop.ipc <= ipc]
+        if not below:
+            listed = ", ".join(str(loop.ipc) for loop in self.loops) or "none"
+            raise CellError(
+                f"no loops are given for ipc {ipc}, only from {listed} on; add {{ipc: {ipc}, outer: .., inner: ..}}"
+            )
+        return max(below, key=lambda loop: loop.ipc)

@@ -1,0 +1,34 @@
+"""DM, distribution matching (Zhao and Bilen, WACV 2023), for each modality on its own.
+
+L = sum over classes c and modalities m of |mean f_m(T(real_c)) - mean f_m(T(D(S_c)))|^2, with f a fresh random network at each
+step, T one augmentation for both sides, D the formation's decoding. Cost per step: classes x batch_real forward passes without
+and classes x ipc x pieces with gradient. Unlike the publication the rows are pieces of a formation (Kim et al., ICML 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline.distillation.methods._distribution import Untrained, squared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from pipeline.distillation.distribution_matching import Seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Untrained):
+    """See `Matched` for the parameters."""
+
+    def loss(
+        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+    ) -> Tensor:
+        """Squared distances of class means, summed over modalities and classes."""
+        theirs, ours = real.means(), synthetic.means()
+        return torch.stack([squared(theirs[m] - ours[m]) for m in theirs]).sum()

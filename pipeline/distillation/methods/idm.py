@@ -1,0 +1,69 @@
+"""IDM, improved distribution matching (Zhao et al., CVPR 2023), with the bank of experts in place of its queue of networks.
+
+L = sum over classes c of sum over modalities |mean f(T(real_c)) - mean f(T(D(S_c)))|^2
+    + weight x r_c x CE(h(f(T(D(S_c)))), c),
+with f and its classifiers h an expert at a random place of its training, D the formation's decoding, and r_c the share of the
+step's real samples of c that h gets right: a network that does not know a class does not teach it. The cross-entropy is the sum
+of the classifiers', each a mean over the class's instances. Cost per step: dm's; the experts are trained once for all cells.
+
+Unlike the publication networks are not trained beside the rows but before, on the same data, and r_c counts one class, not all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from pipeline.core.params import Least, Share
+from pipeline.distillation.methods._distribution import Matched, squared
+from pipeline.distillation.network_sampler import Experts, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from pipeline.distillation.distribution_matching import Seen
+    from pipeline.distillation.inputs import Materials
+    from pipeline.distillation.network_sampler import Embedder
+    from pipeline.models.model import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Matched):
+    """See `Matched`.
+
+    Args:
+        weight: of the cross-entropy; published: 0.5 at IPC 1 and 10, 0.1 at 50.
+        first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
+    """
+
+    separable: ClassVar[bool] = False
+
+    weight: Least
+    first: Share
+    last: Share
+
+    def network_of(self, materials: Materials) -> Network:
+        """The experts'."""
+        return materials.experts("idm").network
+
+    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+        """An expert at each step."""
+        return Experts(
+            materials.experts("idm"),
+            materials.real,
+            Window(first=self.first, last=self.last),
+            seed,
+            device,
+        )
+
+    def loss(
+        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+    ) -> Tensor:
+        """Squared distances of class means, and the cross-entropy of experts that know the class."""
+        theirs, ours = real.means(), synthetic.means()
+        distance = torch.stack([squared(theirs[m] - ours[m]) for m in theirs]).sum()
+        return distance + self.weight * (real.right() * synthetic.surprise()).sum()

@@ -1,0 +1,86 @@
+"""MTT, matching training trajectories (Cazenavette et al., CVPR 2022), in the constant memory of TESLA (Cui et al., ICML 2023).
+
+An expert of the bank and an epoch t are drawn. A student starts at the expert's weights w_0 = w*_t and takes N steps of SGD on
+batches B_i of the synthetic instances, w_{i+1} = w_i - a_m g_i with g_i = grad CE(w_i; T(D(S))[B_i]), where a_m is the learned rate
+of the modality that a weight belongs to, D the formation's decoding and T an augmentation. It should land where the expert was
+`ahead` epochs later:
+
+    L = mean over modalities m of |w_N - w*_{t+ahead}|_m^2 / |w*_t - w*_{t+ahead}|_m^2,
+
+with |.|_m over the flat vector of a modality's tower and outputs. As w_N = w_0 - a_m sum_i g_i, and with e = w_N - w*_{t+ahead}
+and D_m the denominator times the number of modalities,
+
+    dL/d log a_m = 2 e . (w_N - w_0) / D_m over the weights of m,
+    dL/dS = sum over i of d(u . g_i)/dS, u = -2 a_m e / D_m on the weights of m.
+
+u is known once the student has landed. So it walks twice: once for e, and once more with the graph of one step at a time.
+
+Differentiated through: each g_i with respect to the rows in its own batch, and w_N with respect to the rates. Not differentiated
+through: the places w_i where the g_i are taken; they depend on earlier steps, by second derivatives that TESLA drops, in rows and
+rates alike. For N = 1 there are no earlier steps and the gradient is MTT's.
+
+Cost per step: 2 N forward and backward passes of a batch, and N derivatives of a gradient; memory: that of one batch, whatever N.
+
+Unlike the publications: sound and picture, each with its own rate and its own normalised distance, so that the tower with more
+weights or the longer way does not drown the other (an output that sees several modalities belongs to the first in its name);
+rates are learned as logarithms, so that they stay positive, and start at the experts' own, without regard to their momentum; no
+ZCA; the rows are pieces of a formation. One modality is the mean over one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline.core.params import Count, Least
+from pipeline.core.plugins import pick
+from pipeline.distillation.methods._base import Optimised
+from pipeline.distillation.optimise import Descent
+from pipeline.distillation.trajectory_matching import RATE, Pursuit
+
+if TYPE_CHECKING:
+    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.distillation.optimise import Outcome
+    from pipeline.models.model import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Optimised):
+    """See `Optimised`; `rates` and `momentum` are the rows'.
+
+    Args:
+        inner: steps of the student; `batch`: training instances in each, of shuffled epochs of them, or all if there are fewer.
+        ahead: epochs of the expert that the student is to cover; `max_start`: the last epoch that it may start from.
+        rate_step: step size of the logarithms of the student's rates; 0 leaves them at the experts'.
+    """
+
+    inner: Count
+    batch: Count
+    ahead: Count
+    max_start: Count
+    rate_step: Least
+
+    def network_of(self, materials: Materials) -> Network:
+        """The experts'."""
+        return materials.experts("mtt").network
+
+    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+        """Move the start's rows and the student's rates; these end in the set's provenance as `learned_rates`.
+
+        Raises:
+            CellError: there is no bank, it is of other data, or its courses are shorter than `max_start` + `ahead`.
+        """
+        bank, start = materials.experts("mtt"), self.begin(materials, ipc=ipc, seed=seed)
+        pursuit = Pursuit(self, bank, materials.real, start, seed, machine)
+        rates = {m: pick(self.rates, m, "rate")[0] for m in start.rows}
+        logarithms = {RATE + m: torch.tensor(math.log(bank.rate)) for m in start.rows}
+        steps = {**rates, **dict.fromkeys(logarithms, self.rate_step)}
+        descent = Descent({**start.rows, **logarithms}, steps, self.momentum, machine)
+        descent.run(self.steps, lambda step: pursuit.move(step, descent))
+        learned = {m: descent.leaves[RATE + m].exp().item() for m in start.rows}
+        return descent.outcome(
+            replace(start, provenance={**start.provenance, "learned_rates": learned})
+        )

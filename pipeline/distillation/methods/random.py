@@ -1,0 +1,29 @@
+"""Random selection: a fresh draw of real samples per class and seed, the lower baseline of every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipeline.core.rng import stream
+from pipeline.distillation.methods._selection import Chosen
+
+if TYPE_CHECKING:
+    from pipeline.coresets.rankings import Keys
+    from pipeline.distillation.inputs import Materials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distiller(Chosen):
+    """See `Chosen`."""
+
+    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+        """The first `count` samples of each class, in an order drawn from the seed."""
+        real, result = materials.real, {}
+        for label, name in enumerate(real.classes):
+            rows = real.of_class(label)
+            order = torch.randperm(len(rows), generator=stream("random", seed, label))
+            result[name] = tuple(real.keys[row] for row in rows[order[:count]].tolist())
+        return result

@@ -1,0 +1,158 @@
+"""What is measured, and with what: one entry of `evaluate.run`, and the bench it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pipeline.core.params import Count, Names
+from pipeline.core.scores import Scores
+from pipeline.evaluation.bootstrap import Counted, summarised
+from pipeline.evaluation.protocols import Avdd, Budget, Protocols
+from pipeline.evaluation.views import viewed
+from pipeline.training import loop as training
+from pipeline.training.students import Crew, Lesson
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.core.records import RealSet
+    from pipeline.models.model import AudioVisual, Network
+    from pipeline.training.instances import Instances
+    from pipeline.training.loop import Recipe
+
+
+# The task that step sizes are chosen by, and that a report begins with.
+HEADLINE = "recognition"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One row of a report: students of a network and a head, trained under a protocol, do a task."""
+
+    protocol: str
+    network: str
+    head: str
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Section `evaluate`.
+
+    Args:
+        repeats: students per set; `bootstrap`: resamples behind an interval; `metrics`: those of recognition.
+        run: what is measured; the first is the headline, and what a distiller's step size is chosen with.
+    """
+
+    repeats: Count
+    bootstrap: Count
+    metrics: Names
+    run: tuple[Measure, ...]
+    protocols: Protocols
+
+    def __post_init__(self) -> None:
+        if not self.run or len(set(self.run)) < len(self.run):
+            raise ValueError("run names each measure once, and the headline at least")
+        if self.run[0].task != HEADLINE:
+            raise ValueError(
+                f"run begins with task {self.run[0].task}; the headline, which choices are made with, is {HEADLINE}"
+            )
+        if "accuracy" not in self.metrics:
+            raise ValueError(
+                f"metrics are {', '.join(self.metrics)}; accuracy is always one of them"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """Section `ceiling`: students trained on the whole training split, measured as `evaluate.run` says."""
+
+    repeats: Count
+
+
+class Metric(Protocol):
+    """A metric plugin: what was scored and out of how much, per source clip; their quotient is the metric."""
+
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted: ...
+
+
+class Task(Protocol):
+    """A task plugin: sets -> what students trained on them reach on the test split.
+
+    `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which protocols, and `modalities` how
+    many a sample must have.
+    """
+
+    takes: ClassVar[str]
+    protocols: ClassVar[tuple[type, ...]]
+    modalities: ClassVar[int]
+
+    def score(
+        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+    ) -> Scores: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What a task needs besides the sets: students, real splits, metrics; networks by name for tasks that try several."""
+
+    crew: Crew
+    val: RealSet
+    test: RealSet
+    metrics: Mapping[str, Metric]
+    networks: Mapping[str, Network]
+    repeats: int
+    bootstrap: int
+
+    def predicted(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
+        """view -> class probabilities [N, C] on the test split, normalised as the instances are that the module learned from."""
+        return viewed(training.predict(module, self.test, data.normalisation, self.crew.device))
+
+    def lessons(self, sets: Sequence[Instances], recipe: Recipe) -> list[Lesson]:
+        """`repeats` students of each set; their weights and batches are the same in every row of a table."""
+        return [
+            Lesson(data=data, recipe=recipe, name=("student", number, student))
+            for number, data in enumerate(sets)
+            for student in range(self.repeats)
+        ]
+
+    def scores(
+        self,
+        sets: Sequence[Instances],
+        recipe: Recipe,
+        trials: list[dict[str, Any]],
+        runs: Sequence[Mapping[str, Mapping[str, Counted]]],
+    ) -> Scores:
+        """Scores from what each run counted, metric -> view -> (sums, counts) per clip; runs in the order of `lessons`."""
+        shares = [
+            {
+                metric: {view: (s.sum() / n.sum()).item() for view, (s, n) in views.items()}
+                for metric, views in run.items()
+            }
+            for run in runs
+        ]
+        names = [
+            {"set": number, "student": student}
+            for number in range(len(sets))
+            for student in range(self.repeats)
+        ]
+        return Scores(
+            metrics={
+                metric: {
+                    view: summarised(
+                        [run[metric][view] for run in runs], self.repeats, self.bootstrap
+                    )
+                    for view in views
+                }
+                for metric, views in runs[0].items()
+            },
+            chosen={
+                "rates": dict(recipe.rates),
+                "stops": dict(recipe.stops),
+                "steps": recipe.steps,
+            },
+            trials=trials,
+            runs=[{**name, **share} for name, share in zip(names, shares, strict=True)],
+        )

@@ -1,0 +1,20 @@
+"""Top-1 accuracy: is the most probable class the right one?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.evaluation.metrics import per_clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """No parameters."""
+
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
+        return per_clip(probabilities.argmax(1) == label, clip)

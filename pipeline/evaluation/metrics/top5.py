@@ -1,0 +1,21 @@
+"""Top-5 accuracy: is the right class among the five most probable ones?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.evaluation.metrics import per_clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """No parameters; with five classes or fewer it is 1."""
+
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
+        best = probabilities.topk(min(5, probabilities.shape[1])).indices
+        return per_clip((best == label[:, None]).any(1), clip)

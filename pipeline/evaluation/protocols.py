@@ -1,0 +1,106 @@
+"""How a student is trained on a set: as published, or with the same budget for every row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pipeline.core.params import Count, Least, Positive, Shares
+from pipeline.training.augment import Operation
+from pipeline.training.loop import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Avdd:
+    """The protocol as published: fixed rates and epochs, no choice, so a small set gets few optimiser steps.
+
+    Args:
+        rates: per modality's tower; `head_rate`: of the classifiers; `milestones`: epochs from which rates fall by `decay`.
+    """
+
+    epochs: Count
+    batch: Count
+    rates: dict[str, Positive]
+    head_rate: Positive
+    weight_decay: Least
+    milestones: tuple[int, ...]
+    decay: float
+    augment: dict[str, tuple[Operation, ...]]
+
+    def recipes(self, instances: int, spent: int) -> list[Recipe]:
+        """The one recipe there is, for a set of `instances`."""
+
+        def schedule(done: float) -> float:
+            epoch = math.floor(done * self.epochs + 1e-9)
+            return math.prod(self.decay for milestone in self.milestones if epoch >= milestone)
+
+        return [
+            Recipe(
+                steps=self.epochs * math.ceil(instances / self.batch),
+                batch=self.batch,
+                rates=self.rates,
+                head_rates=dict.fromkeys(self.rates, self.head_rate),
+                weight_decay=self.weight_decay,
+                schedule=schedule,
+                stops=dict.fromkeys(self.rates, 1.0),
+                operations=self.augment,
+            )
+        ]
+
+    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+        """The recipe for another number of instances: as many epochs, and so another number of steps."""
+        return self.recipes(instances, 0)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The same number of optimiser steps and the same number of validation trials for every row.
+
+    A trial's student is validated on its way, after each of the fractions `stops` of the steps, so that the number of epochs is
+    chosen with the learning rate and costs no further step.
+
+    Args:
+        trials: validation runs that a row may spend; what the distiller spent on its step size is no longer there for the
+            student's learning rate, which takes the rest on a logarithmic grid from `lowest` to `highest`.
+        students: networks per trial; `stops`: fractions of the steps, the one that is taken where two are equally good first.
+    """
+
+    steps: Count
+    batch: Count
+    trials: Count
+    students: Count
+    stops: Shares
+    lowest: Positive
+    highest: Positive
+    weight_decay: Least
+    augment: dict[str, tuple[Operation, ...]]
+
+    def __post_init__(self) -> None:
+        if self.lowest > self.highest:
+            raise ValueError(
+                f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range"
+            )
+
+    def recipes(self, instances: int, spent: int) -> list[Recipe]:
+        """One recipe per learning rate that the budget still pays for; at least the middle one."""
+        left = max(self.trials - spent, 1)
+        span = self.highest / self.lowest
+        return [self.recipe(self.lowest * span ** ((i + 0.5) / left)) for i in range(left)]
+
+    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+        """The recipe for another number of instances: the same, for steps are what is budgeted."""
+        return recipe
+
+    def recipe(self, rate: float) -> Recipe:
+        """The recipe with one learning rate everywhere."""
+        return Recipe.even(
+            rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocols:
+    """The protocols by name; a row is scored under each."""
+
+    avdd: Avdd
+    budget: Budget

@@ -1,0 +1,90 @@
+"""Score an artifact anew, by the protocol that it carries, beside the scores that it carries."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.evaluation.scoring import scored
+from pipeline.evaluation.setup import Means
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import torch
+
+    from pipeline.artifact import Artifact
+
+
+def reproduced(
+    file: Path, shards: Path, device: torch.device, workers: int, report: Any
+) -> list[str]:
+    """One line per metric and view: the score in the file, the new one with its interval, and the verdict.
+
+    Raises:
+        ArtifactError: the file carries no scores with their protocol.
+    """
+    from pipeline.artifact import read_artifact
+    from pipeline.core.params import Params
+    from pipeline.evaluation import refuse_other_data
+    from pipeline.training import instances as training
+
+    artifact = read_artifact(file)
+    known = _carried(file, artifact)
+    synthetic = artifact.synthetic
+    means = Means.of(Params(name=f"{file.name}: evaluation", values=known["params"]))
+    crew = means.crew(means.settings.run[0], device, workers, report)
+    bench = means.bench(shards, means.settings.repeats, crew)
+    refuse_other_data(synthetic, bench.test, file.name)
+    digest, spent = artifact.about["content_digest"], len(artifact.about.get("tuning", ()))
+    with tempfile.TemporaryDirectory() as place:
+        entries, _ = scored(
+            [training.decoded(synthetic, crew.device)], [digest], spent, means, bench, Path(place)
+        )
+    note = (
+        []
+        if known["test"] == bench.test.digest
+        else ["note: these are other test windows than those behind the scores in the file"]
+    )
+    lines = [
+        line
+        for old, new in zip(artifact.about["scores"], entries, strict=True)
+        for line in _compared(old, new)
+    ]
+    return [f"{file}: in the file | taught anew [95 % interval]", *note, *lines]
+
+
+def _carried(file: Path, artifact: Artifact) -> dict[str, Any]:
+    from pipeline.core.errors import ArtifactError
+
+    known = artifact.about.get("evaluation")
+    if (
+        not artifact.about.get("scores")
+        or not isinstance(known, dict)
+        or not {"params", "test"} <= known.keys()
+    ):
+        raise ArtifactError(
+            f"{file} carries no scores with their protocol; `avdistill evaluate` it, then `avdistill publish`"
+        )
+    return known
+
+
+def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """A verdict per metric and view: whether the file's own mean lies in the interval of the new students."""
+    name = " ".join(new[key] for key in ("protocol", "network", "head", "task"))
+    for metric, views in old.get("own", {}).items():
+        for view, mean in views.items():
+            found = new["metrics"][metric][view]
+            low, high = found["low"], found["high"]
+            ends = "" if low is None else f" [{_points(low)}, {_points(high)}]"
+            verdict = (
+                "reproduced"
+                if low is not None and low <= mean <= high
+                else "not within the interval"
+            )
+            yield f"  {name} {metric} {view}: {_points(mean)} | {_points(found['mean'])}{ends}  {verdict}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}"

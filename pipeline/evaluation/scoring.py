@@ -1,0 +1,94 @@
+"""Scores of all that `evaluate.run` asks for; what was measured before, on the same inputs by the same code, is found again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.plugins import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pipeline.evaluation import Bench, Measure
+    from pipeline.evaluation.setup import Means
+    from pipeline.training.instances import Instances
+
+
+def scored(
+    sets: Sequence[Instances],
+    made_from: list[str],
+    spent: int,
+    means: Means,
+    bench: Bench,
+    kept: Path,
+) -> tuple[list[dict[str, Any]], float]:
+    """One entry per measure, in their order, and the seconds that all of them took.
+
+    Args:
+        made_from: digests of the sets; `kept`: the folder of the scores that are found again.
+    """
+    from pipeline.core.files import code_digest, digest_of, read_json, write_json
+
+    entries, seconds = [], 0.0
+    shared = [
+        made_from,
+        bench.val.digest,
+        bench.test.digest,
+        spent,
+        bench.repeats,
+        bench.bootstrap,
+        str(bench.crew.device),
+    ]
+    for measure in means.settings.run:
+        protocol, task = (
+            getattr(means.settings.protocols, measure.protocol),
+            means.tasks[measure.task],
+        )
+        crew = replace(
+            bench.crew, network=means.networks[measure.network], head=means.heads[measure.head]
+        )
+        path = (
+            kept
+            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _values(measure, task, means)])[:32]}.json"
+        )
+        if not path.exists():
+            began = time.monotonic()
+            scores = task.score(sets, protocol, spent, replace(bench, crew=crew))
+            write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
+        found = read_json(path, "evaluate")
+        entries.append({**asdict(measure), **found["scores"]})
+        seconds += found["seconds"]
+    return entries, seconds
+
+
+def _values(measure: Measure, task: Any, means: Means) -> dict[str, Any]:
+    """The parameters of every plugin that a measure uses, by name; a task that tries several networks names them."""
+    networks = (measure.network, *getattr(task, "networks", ()))
+    used = {
+        "networks": {name: pick(means.networks, name, "network") for name in networks},
+        "head": {measure.head: means.heads[measure.head]},
+        "task": {measure.task: task},
+        "metrics": means.metrics,
+    }
+    return {
+        kind: {name: asdict(plugin) for name, plugin in plugins.items()}
+        for kind, plugins in used.items()
+    }
+
+
+def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per entry and metric: each view's mean, spread and interval."""
+    from pipeline.core.scores import told
+
+    lines = []
+    for entry in entries:
+        name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
+        for metric, views in entry["metrics"].items():
+            cells = [f"{view} {told(metric, x)}" for view, x in views.items()]
+            lines.append(
+                f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})"
+            )
+    return lines

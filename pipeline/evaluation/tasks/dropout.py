@@ -1,0 +1,73 @@
+"""A probe: what is left of a student that joins both modalities when one of them is silent, or dark, at the test?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from pipeline import evaluation
+from pipeline.evaluation import Avdd, Budget
+from pipeline.evaluation.metrics import per_clip
+from pipeline.models.heads import CLASSES
+from pipeline.training import loop as training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.core.scores import Scores
+    from pipeline.evaluation import Bench, Counted
+    from pipeline.models.model import AudioVisual
+    from pipeline.training.instances import Instances
+
+# view -> the modality that the student does not get
+MISSING = {"av": "", "av without a": "logmel", "av without v": "frame"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """No parameters."""
+
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 2
+
+    def score(
+        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+    ) -> Scores:
+        """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""
+        recipe, trials = evaluation.choose(
+            sets[0], protocol, spent, bench.crew, bench.val, evaluation.accuracy
+        )
+        clip = evaluation.clip_numbers(bench.test)
+
+        def read(module: AudioVisual) -> dict[str, dict[str, Counted]]:
+            right = {}
+            for view, missing in MISSING.items():
+                given = _without(missing, module)
+                logits = training.applied(
+                    module, given, bench.test, sets[0].normalisation, bench.crew.device
+                )
+                seen = evaluation.viewed(
+                    {name: values.softmax(1) for name, values in logits.items()}
+                )["av"]
+                right[view] = per_clip(seen.argmax(1) == bench.test.label, clip)
+            return {"accuracy": right}
+
+        return bench.scores(
+            sets, recipe, trials, bench.crew.taught(bench.lessons(sets, recipe), read)
+        )
+
+
+def _without(missing: str, module: AudioVisual) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """The module, given zeros for one modality: the mean, in normalised units."""
+
+    def given(rows: dict[str, Tensor]) -> dict[str, Tensor]:
+        outputs: dict[str, Tensor] = module(
+            {m: torch.zeros_like(x) if m == missing else x for m, x in rows.items()}
+        )
+        return outputs
+
+    return given

@@ -1,0 +1,64 @@
+"""Does the set rank hyper-parameters as the whole data do? Candidates are trained on it, each with its network and learning rate.
+
+The report correlates these accuracies with those of the same candidates on the whole training split (Spearman 1904), as
+the distillation literature does for architectures (DC, Zhao et al., ICLR 2021, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from pipeline import evaluation
+from pipeline.core.params import Names, Positives
+from pipeline.core.plugins import pick
+from pipeline.evaluation import Avdd, Budget
+from pipeline.evaluation.metrics import per_clip
+from pipeline.models.heads import CLASSES
+
+if TYPE_CHECKING:
+    from pipeline.core.scores import Scores
+    from pipeline.evaluation import Bench, Counted
+    from pipeline.models.model import AudioVisual
+    from pipeline.training.instances import Instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Candidates are `networks` x `rates`."""
+
+    takes: ClassVar[str] = CLASSES
+    protocols: ClassVar[tuple[type, ...]] = (Budget,)
+    modalities: ClassVar[int] = 1
+
+    networks: Names
+    rates: Positives
+
+    def __post_init__(self) -> None:
+        if len(set(self.networks)) < len(self.networks) or len(set(self.rates)) < len(self.rates):
+            raise ValueError("networks and rates name each candidate once")
+
+    def score(
+        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+    ) -> Scores:
+        """Joint accuracy of each candidate; nothing is chosen."""
+        assert isinstance(protocol, Budget), "see `protocols`"
+        clip = evaluation.clip_numbers(bench.test)
+
+        def read(module: AudioVisual) -> Counted:
+            views = bench.predicted(module, sets[0])
+            return per_clip(views[evaluation.joint(views)].argmax(1) == bench.test.label, clip)
+
+        results = {}
+        for name in self.networks:
+            crew = replace(bench.crew, network=pick(bench.networks, name, "network"))
+            for rate in self.rates:
+                results[f"{name} {rate:g}"] = crew.taught(
+                    bench.lessons(sets, protocol.recipe(rate)), read
+                )
+        runs = len(sets) * bench.repeats
+        counted = [
+            {"accuracy": {name: own[run] for name, own in results.items()}} for run in range(runs)
+        ]
+        return bench.scores(sets, protocol.recipe(self.rates[0]), [], counted)

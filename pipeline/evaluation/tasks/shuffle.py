@@ -1,0 +1,110 @@
+"""A probe: does the set carry alignment, or only classes? Students see its pairs as they are, or mixed within their class.
+
+What they learn is measured as retrieval in two galleries: one test window of each class, which asks for the class alone, and
+the test windows of the query's own class, which asks for the pair. Where shuffling costs nothing in the second, the set's pairs
+say no more than its labels. A class of one instance has nobody to change with: `exchanged` is the share of instances that have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from pipeline import evaluation
+from pipeline.core.plugins import pick
+from pipeline.core.rng import stream
+from pipeline.evaluation import Avdd, Budget
+from pipeline.evaluation.tasks import _embeddings
+from pipeline.evaluation.tasks._embeddings import DIRECTIONS
+from pipeline.models.heads import VECTORS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.core.records import RealSet
+    from pipeline.core.scores import Scores
+    from pipeline.evaluation import Bench, Counted
+    from pipeline.models.model import AudioVisual
+    from pipeline.training.instances import Instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """`moved`: the modality whose rows change places within their class."""
+
+    takes: ClassVar[str] = VECTORS
+    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    modalities: ClassVar[int] = 2
+
+    moved: str
+
+    def score(
+        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+    ) -> Scores:
+        """R@1, the mean of both directions, of students of the set as it is and of the shuffled one; one recipe for both."""
+        criterion = _embeddings.nearest(_embeddings.one_per_class)
+        recipe, trials = evaluation.choose(
+            sets[0], protocol, spent, bench.crew, bench.val, criterion
+        )
+        galleries = {
+            "one per class": _embeddings.one_per_class(bench.test),
+            "same class": _embeddings.same_class(bench.test),
+        }
+
+        def read(module: AudioVisual) -> dict[str, Counted]:
+            found = _embeddings.vectors(
+                module, bench.test, sets[0].normalisation, bench.crew.device
+            )
+            return {
+                kind: _both_ways(found, own, bench.test) for kind, own in galleries.items() if own
+            }
+
+        shuffled = [
+            _shuffled(data, self.moved, stream("shuffle", number))
+            for number, data in enumerate(sets)
+        ]
+        paired = bench.crew.taught(bench.lessons(sets, recipe), read)
+        parted = bench.crew.taught(bench.lessons(shuffled, recipe), read)
+        counted = [
+            {
+                "R@1": {
+                    f"{kind}, {state}": run[kind]
+                    for kind in one
+                    for state, run in (("paired", one), ("shuffled", other))
+                }
+            }
+            for one, other in zip(paired, parted, strict=True)
+        ]
+        scores = bench.scores(sets, recipe, trials, counted)
+        shares = [
+            (data.label.bincount()[data.label] > 1).double().mean().item()
+            for data in sets
+            for _ in range(bench.repeats)
+        ]
+        return replace(
+            scores, metrics={**scores.metrics, "exchanged": {"shuffled": evaluation.plain(shares)}}
+        )
+
+
+def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
+    ranked = [_embeddings.ranks(found, galleries, direction) for direction in DIRECTIONS]
+    return _embeddings.recalled(
+        torch.cat([rank for rank, _ in ranked]), torch.cat([row for _, row in ranked]), 1, real
+    )
+
+
+def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instances:
+    """The instances, one modality of each that of another one of its class; soft labels, which nobody here learns, are left out."""
+    partner = torch.arange(len(data.label))
+    for label in range(data.classes):
+        own = (data.label == label).nonzero().flatten()
+        order = own[torch.randperm(len(own), generator=generator)]
+        partner[order] = order.roll(1)
+
+    def take(index: Tensor) -> dict[str, Tensor]:
+        return {**data.take(index), moved: pick(data.take(partner[index]), moved, "modality")}
+
+    return replace(data, take=take, soft={})

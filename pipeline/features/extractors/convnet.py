@@ -1,0 +1,83 @@
+"""Embeddings of a ConvNet pair trained on the real training set: self-contained, no weights to download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core import tensors
+from pipeline.core.params import Count, Least, Positive
+from pipeline.core.plugins import pick
+from pipeline.core.rng import stream
+from pipeline.features.extractors._batches import embedded, origin
+from pipeline.models import model
+from pipeline.models.heads.ensemble import Head as Ensemble
+from pipeline.training import instances, loop
+from pipeline.training.augment import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import torch
+    from torch import Tensor
+
+    from pipeline.core.checkpoints import Parts
+    from pipeline.core.records import Features, RealSet
+    from pipeline.models.model import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """Train for `steps`, then embed every sample.
+
+    Args:
+        network: the plugin that is trained; `rate`: Adam's, falling to 0 as a cosine.
+        augment: modality -> augmentations, one drawn per batch and modality.
+    """
+
+    network: str
+    steps: Count
+    batch: Count
+    rate: Positive
+    weight_decay: Least
+    augment: dict[str, tuple[Operation, ...]]
+    seed: int
+
+    def embed(
+        self,
+        real: RealSet,
+        networks: Mapping[str, Network],
+        parts: Parts,
+        device: torch.device,
+        report: Callable[..., None],
+    ) -> Features:
+        """One float32 [N, D] per modality; the trained weights are the first part that is kept."""
+        data, network = instances.whole(real, device), pick(networks, self.network, "network")
+        module = model.build(
+            network, Ensemble(), data.shapes, data.classes, stream("extractor", self.seed)
+        ).to(device)
+        recipe = loop.Recipe.even(
+            self.rate,
+            self.augment,
+            steps=self.steps,
+            batch=self.batch,
+            weight_decay=self.weight_decay,
+        )
+
+        def trained() -> dict[str, Tensor]:
+            loop.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
+            return module.state_dict()
+
+        def encode(index: slice) -> dict[str, Tensor]:
+            return module.towers.embed(
+                {
+                    m: real.normalisation[m].apply(rows[index].to(device))
+                    for m, rows in real.rows.items()
+                }
+            )
+
+        state = parts.kept("weights", trained)
+        module.load_state_dict(state)
+        module.eval()
+        source = origin(real, "convnet", self, tensors.digest(state))
+        return embedded(real, encode, source, loop.PASS, parts, report)

@@ -1,0 +1,1 @@
+"""Losses that put a teacher's knowledge into a student: one file per method."""

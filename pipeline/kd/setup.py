@@ -1,0 +1,126 @@
+"""TODO from stages/teach.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from pipeline.core.params import Params
+    from pipeline.core.records import RealSet
+    from pipeline.kd import Classroom, Course, Student, Teach, Train
+
+
+def _course(
+    method: str,
+    train_set: Path,
+    features: Path,
+    shards: Path | None,
+    ipc: int,
+    params: Params,
+    device: torch.device,
+) -> Course:
+    """The method in its classroom; every name is known before anything is read."""
+    from pipeline.core import plugins
+    from pipeline.core.plugins import build_all
+    from pipeline.kd import Course, Student, Teach, refuse_own_teacher
+
+    settings = params.build("teach", Teach)
+    plugin = plugins.build("kd method", method, params)
+    student = params.build(f"students.{settings.student}", Student)
+    network = plugins.pick(build_all("network", params), student.network, "network")
+    refuse_own_teacher(settings, student)
+    room = _classroom(train_set, features, shards, ipc, settings, student, device)
+    return Course(
+        room=room,
+        settings=settings,
+        student=student,
+        network=network,
+        method=plugin,
+        weight=1.0,
+        rate=settings.lowest,
+        name=(),
+    )
+
+
+def _decides(method: str, course: Course, seeds: Sequence[int], device: torch.device) -> str:
+    """Digest of all that decides the students."""
+    from dataclasses import asdict
+
+    from pipeline.core.files import code_digest, digest_of
+
+    values = [
+        asdict(part) for part in (course.method, course.settings, course.student, course.network)
+    ]  # type: ignore[arg-type]
+    return digest_of([code_digest(), method, values, course.room.digest, seeds, device.type])
+
+
+def _classroom(
+    train_set: Path,
+    features: Path,
+    shards: Path | None,
+    ipc: int,
+    settings: Teach,
+    student: Student,
+    device: torch.device,
+) -> Classroom:
+    from pipeline.core.records import SPLITS
+    from pipeline.evaluation import refuse_absent_classes
+    from pipeline.kd import enter, read_tables, seen
+    from pipeline.shards.read import read_shards
+
+    place = _shards(train_set, shards)
+    real = {split: read_shards(place / split) for split in SPLITS}
+    tables = read_tables(features, {split: own.digest for split, own in real.items()})
+    views = {split: seen(student, split, own, tables) for split, own in real.items()}
+    for split, view in views.items():
+        refuse_absent_classes(view, split)
+    train = _train(train_set, ipc, student, views["train"], real["train"], device)
+    without = {f"{split} windows": len(own) - len(views[split]) for split, own in real.items()}
+    return enter(train, views, tables, settings.teachers, without)
+
+
+def _shards(train_set: Path, shards: Path | None) -> Path:
+    from pipeline.core.errors import ParamsError
+
+    if shards is None and not train_set.is_dir():
+        raise ParamsError(
+            f"{train_set} is no folder of training shards; add --shards, the folder above train, val and test"
+        )
+    return shards or train_set.parent
+
+
+def _train(
+    train_set: Path, ipc: int, student: Student, view: RealSet, real: RealSet, device: torch.device
+) -> Train:
+    """The training set, by what it is: a folder of shards, a ranking, an artifact."""
+    from pipeline.artifact import read_artifact
+    from pipeline.core.errors import ParamsError, SourceError
+    from pipeline.core.files import read_json
+    from pipeline.coresets.rankings import Coreset
+    from pipeline.evaluation import refuse_other_data
+    from pipeline.kd import of_artifact, of_coreset, of_shards
+
+    def chosen() -> Train:
+        if ipc < 1:
+            raise ParamsError(
+                f"{train_set} ranks samples, and --ipc is {ipc}; say how many of each class to take, 1 or more"
+            )
+        return of_coreset(Coreset.from_json(read_json(train_set, "coreset")), ipc, view, device)
+
+    def distilled() -> Train:
+        synthetic = read_artifact(train_set).synthetic
+        refuse_other_data(synthetic, real, train_set.name)
+        return of_artifact(synthetic, student, train_set.name, real, device)
+
+    kinds = {"": lambda: of_shards(view, device), ".json": chosen, ".h5": distilled}
+    kind = "" if train_set.is_dir() else train_set.suffix
+    if kind not in kinds or not train_set.exists():
+        raise SourceError(
+            f"{train_set} is no training set; expected a folder of shards, a ranking (.json) or an artifact (.h5)"
+        )
+    return kinds[kind]()

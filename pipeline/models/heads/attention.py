@@ -1,0 +1,58 @@
+"""One linear classifier on a mean of the modalities, weighted by attention (named in AVDD's table, absent from its code).
+
+Our definition: each modality's features are projected to `width` numbers, p_m = P_m x_m; additive attention (Bahdanau et al.,
+ICLR 2015) gives a_m = softmax over m of w . tanh(A p_m); the logits are W (sum over m of a_m p_m) + b.
+
+The published row stands at chance; this head does not (docs/results.md has figures, and the mistakes that were tried on it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.core.params import Count
+from pipeline.models.heads import AND, CLASSES
+from pipeline.models.heads._classifier import Classifier, Fused, linear
+from pipeline.models.initialisation import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """`width`: numbers that each modality is projected to."""
+
+    gives: ClassVar[str] = CLASSES
+    width: Count
+
+    def build(
+        self, features: Mapping[str, int], classes: int, generator: torch.Generator
+    ) -> Classifier:
+        """One output that sees all modalities."""
+        fuse = Attention(list(features.values()), self.width)
+        draw(fuse, generator)
+        return Classifier({AND.join(features): Fused(fuse, linear(self.width, classes, generator))})
+
+
+class Attention(nn.Module):
+    """A list of [N, D_m] -> [N, width]."""
+
+    def __init__(self, features: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.project = nn.ModuleList([nn.Linear(count, width) for count in features])
+        self.hidden = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """The mean of the projections, weighted by their scores."""
+        projected = torch.stack(
+            [layer(x) for layer, x in zip(self.project, features, strict=True)], 1
+        )
+        weights = self.score(torch.tanh(self.hidden(projected))).softmax(1)
+        fused: Tensor = (weights * projected).sum(1)
+        return fused

@@ -1,0 +1,32 @@
+"""The head of AVDD (Kushwaha et al., TMLR 2024): a linear classifier and a cross-entropy for each modality by itself.
+
+The audio-visual prediction is the mean of their softmaxes; so one student gives the sound's, the picture's and the joint score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pipeline.models.heads import CLASSES
+from pipeline.models.heads._classifier import Added, Classifier, Fused, linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """No parameters."""
+
+    gives: ClassVar[str] = CLASSES
+
+    def build(
+        self, features: Mapping[str, int], classes: int, generator: torch.Generator
+    ) -> Classifier:
+        """One output per modality."""
+        return Classifier(
+            {m: Fused(Added(), linear(count, classes, generator)) for m, count in features.items()}
+        )

@@ -1,0 +1,133 @@
+"""A product of matrices for Numba's kernels, whose sums stay in registers; no library is called, whose threads would have a say."""
+# mypy: ignore-errors
+# Numba keeps compiled kernels by the time stamp of their own file: after a change here, touch _kernels.py too.
+
+from __future__ import annotations
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Rows of a block, and numbers of a vector, of which a block has two: 14 sums and 3 factors in 32 registers of 512 bits, or 12 and 3
+# in 16 of 256. A width is a multiple of either's two vectors.
+ROWS, LANES = (7, 16) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (6, 8)
+VECTORS, WIDTHS = 2, 32
+_INDEX, _VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+
+
+@intrinsic
+def block(_, left, row, right, column, out):
+    """Out [row : row + ROWS, column : column + VECTORS * LANES] of float32 matrices: left [T, K] times right [K, C], C-contiguous.
+
+    Sums run along K in order, product and sum fused: as exact as a sum of K numbers is, and the same bits whatever the block.
+    """
+
+    def written(context, builder, signature, values):
+        _Block(context, builder, signature.args, values).write()
+        return context.get_dummy_value()
+
+    return types.void(left, types.intp, right, types.intp, out), written
+
+
+@intrinsic
+def block_added(_, left, row, right, column, out, depth):
+    """The same of left [T, K] turned around times right [T, C], their first `depth` rows alone, and added to what is there."""
+
+    def written(context, builder, signature, values):
+        _Turned(context, builder, signature.args, values).write()
+        return context.get_dummy_value()
+
+    return types.void(left, types.intp, right, types.intp, out, types.intp), written
+
+
+class _Block:
+    """The instructions of one block; a variable is on the stack until LLVM gives it a register."""
+
+    def __init__(self, context, builder, kinds, values):
+        self._builder, (self._row, self._column) = builder, (values[1], values[3])
+        left, right, out = (
+            context.make_array(kinds[i])(context, builder, values[i]) for i in (0, 2, 4)
+        )
+        (_, self._inner), (_, self._width) = (
+            cgutils.unpack_tuple(builder, one.shape) for one in (left, right)
+        )
+        self._left, self._right, self._out, self._depth = (
+            left.data,
+            right.data,
+            out.data,
+            self._depth_of(values),
+        )
+        self._sums = [
+            [cgutils.alloca_once_value(builder, start) for start in self._starts(row)]
+            for row in range(ROWS)
+        ]
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        self._fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+
+    def _depth_of(self, values):
+        return self._inner
+
+    def _starts(self, row):
+        return [ir.Constant(_VECTOR, [0.0] * LANES)] * VECTORS
+
+    def _factor(self, row, step):
+        """Where the left factor of a row is at a step of the sum."""
+        return self._at(self._line(row), self._inner, step)
+
+    def write(self):
+        builder = self._builder
+        with cgutils.for_range(builder, self._depth) as loop:
+            factors = [
+                builder.load(place, align=4) for place in self._vectors(self._right, loop.index)
+            ]
+            for row, sums in enumerate(self._sums):
+                value = self._spread(
+                    builder.load(builder.gep(self._left, [self._factor(row, loop.index)]))
+                )
+                for total, factor in zip(sums, factors, strict=True):
+                    builder.store(
+                        builder.call(self._fused, [value, factor, builder.load(total)]), total
+                    )
+        for row, sums in enumerate(self._sums):
+            for total, place in zip(sums, self._vectors(self._out, self._line(row)), strict=True):
+                builder.store(builder.load(total), place, align=4)
+
+    def _line(self, row):
+        return self._builder.add(self._row, ir.Constant(_INDEX, row))
+
+    def _at(self, line, width, column):
+        return self._builder.add(self._builder.mul(line, width), column)
+
+    def _vectors(self, matrix, line):
+        """Where the block's vectors of a line of C numbers are."""
+        first = self._at(line, self._width, self._column)
+        for number in range(VECTORS):
+            at = self._builder.add(first, ir.Constant(_INDEX, number * LANES))
+            yield self._builder.bitcast(self._builder.gep(matrix, [at]), _VECTOR.as_pointer())
+
+    def _spread(self, value):
+        blank, first = (
+            ir.Constant(_VECTOR, ir.Undefined),
+            ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES),
+        )
+        return self._builder.shuffle_vector(
+            self._builder.insert_element(blank, value, ir.Constant(ir.IntType(32), 0)), blank, first
+        )
+
+
+class _Turned(_Block):
+    """Columns of the left matrix in place of its rows, and sums that go on."""
+
+    def _depth_of(self, values):
+        return values[5]
+
+    def _starts(self, row):
+        return [
+            self._builder.load(place, align=4)
+            for place in self._vectors(self._out, self._line(row))
+        ]
+
+    def _factor(self, row, step):
+        return self._at(step, self._inner, self._line(row))

@@ -1,0 +1,360 @@
+"""The Triton kernels: maps are bfloat16 [N, H, W, C], sums float32; a program has some pixels of one instance.
+
+Sizes come as `Pool.numbers`: high and wide of the maps, tall and broad of what is pooled, h and w of the cells. `moments` are
+[4, N, C]: scale and shift of the norm, mean, one over the deviation.
+"""
+# mypy: ignore-errors
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def take(rows, index, affine, out, planes, pixels, CHANNELS: tl.constexpr, TILE: tl.constexpr):
+    """Rows at an index, each channel times its factor and plus its shift; a program has some pixels of one plane of one row."""
+    number, plane = tl.program_id(0) // planes, tl.program_id(0) % planes
+    source = tl.load(index + number).to(tl.int64)
+    factor, shift = (
+        tl.load(affine + plane % CHANNELS),
+        tl.load(affine + CHANNELS + plane % CHANNELS),
+    )
+    at = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    values = tl.load(rows + (source * planes + plane) * pixels + at, at < pixels).to(tl.float32)
+    tl.store(
+        out + tl.program_id(0).to(tl.int64) * pixels + at, values * factor + shift, at < pixels
+    )
+
+
+@triton.jit
+def sums(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TILE: tl.constexpr):
+    """Sum and sum of squares of each channel, [N, chunks, 2, C]."""
+    n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    channel = tl.arange(0, C)
+    # Summed over the pixels once, at the end: to sum a tile all of its warps have to meet.
+    total = tl.zeros([TILE, C], tl.float32)
+    square = tl.zeros([TILE, C], tl.float32)
+    for first in range(0, SPAN, TILE):
+        row = chunk * SPAN + first + tl.arange(0, TILE)[:, None]
+        values = tl.load(
+            maps + n * pixels * C + (row * C + channel[None, :]), row < pixels, 0.0
+        ).to(tl.float32)
+        total += values
+        square += values * values
+    at = partial + (n * tl.num_programs(1) + chunk) * 2 * C + channel
+    tl.store(at, tl.sum(total, 0))
+    tl.store(at + C, tl.sum(square, 0))
+
+
+@triton.jit
+def _store(moments, n, count, mean, square, weight, bias, eps, C: tl.constexpr):
+    channel = tl.arange(0, C)
+    over = tl.rsqrt(tl.maximum(square - mean * mean, 0.0) + eps)
+    scale = over * tl.load(weight + channel)
+    tl.store(moments + n * C + channel, scale)
+    tl.store(moments + (count + n) * C + channel, tl.load(bias + channel) - mean * scale)
+    tl.store(moments + (2 * count + n) * C + channel, mean)
+    tl.store(moments + (3 * count + n) * C + channel, over)
+
+
+@triton.jit
+def settle(partial, weight, bias, moments, pixels, eps, CHUNKS: tl.constexpr, C: tl.constexpr):
+    """Sums of `sums` -> moments."""
+    n, channel = tl.program_id(0), tl.arange(0, C)
+    total = tl.zeros([C], tl.float32)
+    square = tl.zeros([C], tl.float32)
+    for chunk in range(CHUNKS):
+        total += tl.load(partial + (n * CHUNKS + chunk) * 2 * C + channel)
+        square += tl.load(partial + (n * CHUNKS + chunk) * 2 * C + C + channel)
+    _store(moments, n, tl.num_programs(0), total / pixels, square / pixels, weight, bias, eps, C)
+
+
+@triton.jit
+def _window(cell, side, cells, HALVED: tl.constexpr):
+    """First and last + 1 pixel of a line's cell; those of a pool that halves need no division."""
+    if HALVED:
+        return 2 * cell, 2 * cell + 2
+    return cell * side // cells, ((cell + 1) * side + cells - 1) // cells
+
+
+@triton.jit
+def pool(
+    maps,
+    moments,
+    out,
+    high,
+    wide,
+    tall,
+    broad,
+    h,
+    w,
+    TALL: tl.constexpr,
+    BROAD: tl.constexpr,
+    HALVED: tl.constexpr,
+    C: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    """Normalised, rectified, averaged over the window of each cell."""
+    n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
+    channel = tl.arange(0, C)[None, :]
+    scale = tl.load(moments + n * C + channel)
+    shift = tl.load(moments + (count + n) * C + channel)
+    cell = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
+    top, bottom = _window(cell // w, tall, h, HALVED)
+    left, right = _window(cell % w, broad, w, HALVED)
+    total = tl.zeros([TILE, C], tl.float32)
+    for k in tl.static_range(TALL * BROAD):
+        i, j = top + k // BROAD, left + k % BROAD
+        inside = (cell < h * w) & (i < bottom) & (j < right)
+        values = tl.load(
+            maps + n * high * wide * C + ((i * wide + j) * C + channel), inside, 0.0
+        ).to(tl.float32)
+        total += tl.where(inside, tl.maximum(values * scale + shift, 0.0), 0.0)
+    mean = total / ((bottom - top) * (right - left)).to(tl.float32)
+    tl.store(out + n * h * w * C + (cell * C + channel), mean.to(tl.bfloat16), cell < h * w)
+
+
+@triton.jit
+def _seen(
+    maps,
+    moments,
+    slope,
+    row,
+    high,
+    wide,
+    tall,
+    broad,
+    h,
+    w,
+    OVERLAP: tl.constexpr,
+    HALVED: tl.constexpr,
+    C: tl.constexpr,
+):
+    """At some pixels: the normalised maps before scale and shift, and the slope after the norm; [TILE, C] each."""
+    n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
+    channel = tl.arange(0, C)[None, :]
+    values = tl.load(maps + n * high * wide * C + (row * C + channel), row < high * wide, 0.0).to(
+        tl.float32
+    )
+    i, j = row // wide, row % wide
+    own = tl.zeros_like(values)
+    for k in tl.static_range(OVERLAP * OVERLAP):
+        if HALVED:
+            a, b = i // 2, j // 2
+        else:
+            a, b = i * h // tall + k // OVERLAP, j * w // broad + k % OVERLAP
+        top, bottom = _window(a, tall, h, HALVED)
+        left, right = _window(b, broad, w, HALVED)
+        inside = (row < high * wide) & (a < h) & (b < w) & (top <= i) & (left <= j)
+        seen = tl.load(slope + n * h * w * C + ((a * w + b) * C + channel), inside, 0.0).to(
+            tl.float32
+        )
+        own += seen / ((bottom - top) * (right - left)).to(tl.float32)
+    scale = tl.load(moments + n * C + channel)
+    shift = tl.load(moments + (count + n) * C + channel)
+    own = tl.where(values * scale + shift > 0, own, 0.0)
+    return (values - tl.load(moments + (2 * count + n) * C + channel)) * tl.load(
+        moments + (3 * count + n) * C + channel
+    ), own
+
+
+@triton.jit
+def slopes(
+    maps,
+    moments,
+    slope,
+    partial,
+    high,
+    wide,
+    tall,
+    broad,
+    h,
+    w,
+    SPAN: tl.constexpr,
+    OVERLAP: tl.constexpr,
+    HALVED: tl.constexpr,
+    C: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    """Sum of the slope after the norm, and of its product with the normalised maps, [N, chunks, 2, C]."""
+    n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    total = tl.zeros([TILE, C], tl.float32)
+    leaning = tl.zeros([TILE, C], tl.float32)
+    for first in range(0, SPAN, TILE):
+        row = chunk * SPAN + first + tl.arange(0, TILE)[:, None]
+        values, own = _seen(
+            maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
+        )
+        total += own
+        leaning += own * values
+    at = partial + (n * tl.num_programs(1) + chunk) * 2 * C + tl.arange(0, C)
+    tl.store(at, tl.sum(total, 0))
+    tl.store(at + C, tl.sum(leaning, 0))
+
+
+@triton.jit
+def spread(
+    maps,
+    moments,
+    means,
+    slope,
+    out,
+    high,
+    wide,
+    tall,
+    broad,
+    h,
+    w,
+    OVERLAP: tl.constexpr,
+    HALVED: tl.constexpr,
+    C: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    """Slope after the pool -> slope before the norm; `means`, [N, 2, C], are the sums of `slopes` over the pixels' number."""
+    n = tl.program_id(0).to(tl.int64)
+    channel = tl.arange(0, C)[None, :]
+    row = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
+    values, own = _seen(
+        maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
+    )
+    total, leaning = (
+        tl.load(means + n * 2 * C + channel),
+        tl.load(means + (n * 2 + 1) * C + channel),
+    )
+    moved = tl.load(moments + n * C + channel) * (own - total - values * leaning)
+    tl.store(
+        out + n * high * wide * C + (row * C + channel), moved.to(tl.bfloat16), row < high * wide
+    )
+
+
+@triton.jit
+def pad(
+    x,
+    out,
+    high,
+    wide,
+    lines,
+    line,
+    PADDING: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    ROOM: tl.constexpr,
+    LINE: tl.constexpr,
+):
+    """Pictures [N, CHANNELS, high, wide] with their edges, `lines` of so many numbers, ROOM of them a pixel; a line a program."""
+    n, i = tl.program_id(0).to(tl.int64), tl.program_id(1) - PADDING
+    at = tl.arange(0, LINE)
+    j, channel = at // ROOM - PADDING, at % ROOM
+    inside = (channel < CHANNELS) & (i >= 0) & (i < high) & (j >= 0) & (j < wide)
+    values = tl.load(
+        x + n * CHANNELS * high * wide + ((channel * high + i) * wide + j), inside, 0.0
+    )
+    tl.store(
+        out + n * lines * line + (tl.program_id(1) * line + at), values.to(tl.bfloat16), at < line
+    )
+
+
+@triton.jit
+def products(
+    x,
+    partial,
+    high,
+    wide,
+    lines,
+    line,
+    SPAN: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    ROOM: tl.constexpr,
+    TAPS: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    """Products of the taps of a patch, summed over patches, [N, chunks, TAPS, TAPS]; the first tap beyond the patch is one.
+
+    A patch is 3 x 3 pixels of the padded picture, which has so many `lines` of so many numbers, ROOM of them a pixel.
+    """
+    n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    tap = tl.arange(0, TAPS)
+    beside = tap % (3 * CHANNELS)
+    offset = tap // (3 * CHANNELS) * line + beside // CHANNELS * ROOM + beside % CHANNELS
+    offset = tl.where(tap < 9 * CHANNELS, offset, 0)[None, :]
+    total = tl.zeros([TAPS, TAPS], tl.float32)
+    for first in range(0, SPAN, TILE):
+        row = chunk * SPAN + first + tl.arange(0, TILE)[:, None]
+        live = row < high * wide
+        patches = tl.load(
+            x + n * lines * line + (row // wide * line + row % wide * ROOM + offset), live, 0.0
+        )
+        patches = tl.where(
+            tap[None, :] == 9 * CHANNELS, live.to(tl.float32).to(tl.bfloat16), patches
+        )
+        total += tl.dot(tl.trans(patches), patches)
+    at = partial + (n * tl.num_programs(1) + chunk) * TAPS * TAPS
+    tl.store(at + tap[:, None] * TAPS + tap[None, :], total)
+
+
+@triton.jit
+def settle_products(
+    partial,
+    filters,
+    weight,
+    bias,
+    moments,
+    pixels,
+    eps,
+    CHUNKS: tl.constexpr,
+    C: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    TAPS: tl.constexpr,
+):
+    """Products of `products` -> moments of the maps that `filters` [TAPS, C] make of the patches."""
+    n, tap, channel = tl.program_id(0).to(tl.int64), tl.arange(0, TAPS), tl.arange(0, C)
+    total = tl.zeros([TAPS, TAPS], tl.float32)
+    sums = tl.zeros([TAPS], tl.float32)
+    for chunk in range(CHUNKS):
+        at = partial + (n * CHUNKS + chunk) * TAPS * TAPS
+        total += tl.load(at + tap[:, None] * TAPS + tap[None, :])
+        sums += tl.load(at + 9 * CHANNELS * TAPS + tap)
+    own = tl.load(filters + tap[:, None] * C + channel[None, :]).to(tl.float32)
+    mean = tl.sum(sums[:, None] * own, 0) / pixels
+    square = tl.sum(tl.dot(total, own, input_precision="ieee") * own, 0) / pixels
+    _store(moments, n, tl.num_programs(0), mean, square, weight, bias, eps, C)
+
+
+@triton.jit
+def form(
+    x,
+    filters,
+    moments,
+    out,
+    h,
+    w,
+    lines,
+    line,
+    ROOM: tl.constexpr,
+    C: tl.constexpr,
+    TILE: tl.constexpr,
+):
+    """Convolved, normalised, rectified, averaged over 2 x 2 pixels: a cell's four are products of its own 4 x 4 pixels.
+
+    `filters` are [4, 16 ROOM, C]: the same 3 x 3 taps among the 4 x 4 pixels, one right, one down, both.
+    """
+    n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
+    channel, tap = tl.arange(0, C)[None, :], tl.arange(0, 16 * ROOM)
+    scale = tl.load(moments + n * C + channel)
+    shift = tl.load(moments + (count + n) * C + channel)
+    offset = (tap // (4 * ROOM) * line + tap % (4 * ROOM))[None, :]
+    cell = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
+    patches = tl.load(
+        x + n * lines * line + (cell // w * 2 * line + cell % w * (2 * ROOM) + offset),
+        cell < h * w,
+        0.0,
+    )
+    total = tl.zeros([TILE, C], tl.float32)
+    # A loop that is one: unrolled, all four products are held at once and no registers are left.
+    for k in range(4):
+        own = tl.load(filters + k * 16 * ROOM * C + (tap[:, None] * C + channel))
+        total += tl.maximum(tl.dot(patches, own) * scale + shift, 0.0)
+    tl.store(
+        out + n * h * w * C + (cell * C + channel), (total * 0.25).to(tl.bfloat16), cell < h * w
+    )

@@ -1,0 +1,111 @@
+"""The residual tower of ResNet-10 and ResNet-18, in the small-picture variant of the distillation literature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor, nn
+
+from pipeline.core.params import Count
+from pipeline.models.networks._towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """Stages of width, 2, 4 and 8 x width channels, then the global average, so there are 8 x width features.
+
+    Args:
+        width: channels of the first stage; published: 64.
+    """
+
+    # How many blocks each stage has; each network has its own.
+    blocks: ClassVar[tuple[int, ...]]
+
+    width: Count
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of 8 x width features each.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+        """
+        towers = {
+            modality: residual(shape, self.width, self.blocks) for modality, shape in shapes.items()
+        }
+        return Towers(towers, shapes, generator)
+
+
+def residual(shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> nn.Sequential:
+    """A tower from [B, C, H, W] to [B, channels of the last stage, 1, 1]: stem, stages of doubling width, global average.
+
+    He et al., Deep Residual Learning for Image Recognition, CVPR 2016, in the variant of DC (Zhao et al., ICLR 2021): the stem is
+    a 3 x 3 convolution of stride 1 without a max pool, since a picture of 32 x 32 has no rows to lose.
+
+    Args:
+        shape: of one row, [..., C, H, W].
+        width: channels of the first stage.
+        blocks: how many per stage.
+    """
+    sides, channels = shape[-2:], width
+    layers: list[nn.Module] = [
+        convolution(shape[-3], width, 3, (1, 1)),
+        normalised(width),
+        nn.ReLU(inplace=True),
+    ]
+    for stage, count in enumerate(blocks):
+        strides = strides_of(sides) if stage else (1, 1)
+        for block in range(count):
+            layers.append(Block(channels, width * 2**stage, (1, 1) if block else strides))
+            channels = width * 2**stage
+        sides = tuple(-(-side // stride) for side, stride in zip(sides, strides, strict=True))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1))
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut, which is a 1 x 1 convolution where the number or the size of the maps changes."""
+
+    def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            convolution(before, after, 3, strides),
+            normalised(after),
+            nn.ReLU(inplace=True),
+            convolution(after, after, 3, (1, 1)),
+            normalised(after),
+        )
+        self.shortcut = nn.Sequential()
+        if before != after or max(strides) > 1:
+            self.shortcut.extend([convolution(before, after, 1, strides), normalised(after)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, before, H, W] -> [B, after, H / stride, W / stride], rounded up."""
+        total: Tensor = self.path(x) + self.shortcut(x)
+        return total.relu()
+
+
+def convolution(before: int, after: int, side: int, strides: tuple[int, ...]) -> nn.Conv2d:
+    """A square convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
+    return nn.Conv2d(
+        before, after, side, stride=(strides[0], strides[1]), padding=side // 2, bias=False
+    )
+
+
+def normalised(channels: int) -> nn.GroupNorm:
+    """Group norm (Wu and He, ECCV 2018) over two channels each: it has no running statistics.
+
+    So a row's features do not depend on the rows beside it, a batch may be small, and many networks train together under
+    torch.func.vmap, where batch norm would have to update its buffers in place. Instance norm, one channel each, fixes the mean of
+    every map, which is just what a global average reads: with it VGG-11 stays near chance on real clips.
+    """
+    return nn.GroupNorm(max(channels // 2, 1), channels)
+
+
+def strides_of(sides: tuple[int, ...]) -> tuple[int, ...]:
+    """Two for each side that can be halved and leave two or more: of two single values, a norm leaves nothing but their order."""
+    return tuple(2 if side > 2 else 1 for side in sides)

@@ -1,0 +1,56 @@
+"""The AlexNet pair (Krizhevsky et al., NeurIPS 2012), in the small-picture variant of DC (Zhao et al., ICLR 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from pipeline.core.params import Count
+from pipeline.models.networks._towers import Gridded, Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+# Per convolution: channels in units of width, side of the kernel, whether a max pool of 2 follows.
+LAYERS = ((2, 5, True), (3, 5, True), (4, 3, False), (3, 3, False), (3, 3, True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Five convolutions without a norm, of 2, 3, 4, 3 and 3 x width channels; stride 1, pools of 2, the last pool adaptive.
+
+    Args:
+        width: the unit of the channels; published: 64, that is 128, 192, 256, 192, 192.
+        grid: side of the last pool, so there are 3 * width * grid^2 features; published: 4, what is left of 32 x 32.
+    """
+
+    width: Count
+    grid: Count
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of 3 * width * grid^2 features each.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+        """
+        return Towers(
+            {modality: self._tower(shape[-3]) for modality, shape in shapes.items()},
+            shapes,
+            generator,
+        )
+
+    def _tower(self, channels: int) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for units, side, pooled in LAYERS:
+            layers += [
+                nn.Conv2d(channels, units * self.width, side, padding=side // 2),
+                nn.ReLU(inplace=True),
+            ]
+            channels = units * self.width
+            if pooled:  # rounded up, so that a side of one stays one
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        return nn.Sequential(*layers, Gridded(self.grid))

@@ -1,0 +1,134 @@
+"""R(2+1)D: each convolution over space and time is one over space and, behind it, one over time (Tran et al., CVPR 2018).
+
+Four stages of one block each, as in CCL (Chen et al., CVPR 2021), whose 18 layers these are not: with width 64 they have 14.4
+million weights. A log-mel is a clip of one frame. Norms are by group, and pictures of a few rows keep them, as in _residual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from pipeline.core.params import Count
+from pipeline.models.networks._resnet import normalised, strides_of
+from pipeline.models.networks._towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+STAGES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """`width`: channels of the first stage, published: 64."""
+
+    width: Count
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of 8 x width features each.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+        """
+        return Videos(
+            {modality: Tower(shape, self.width) for modality, shape in shapes.items()},
+            shapes,
+            generator,
+        )
+
+
+class Videos(Towers):
+    """Towers that see all frames of a row at once."""
+
+    def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Normalised rows [N, ..., C, H, W] -> features [N, D] per modality."""
+        return {modality: self.towers[modality](values) for modality, values in rows.items()}
+
+
+class Tower(nn.Module):
+    """[B, T, C, H, W], or [B, C, H, W] for clips of one frame, -> the global average of the last stage, [B, 8 x width].
+
+    Args:
+        shape: of one row, [T, C, H, W] or [C, H, W].
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        sides = (shape[-4] if len(shape) == 4 else 1, *shape[-2:])
+        strides = (1, *strides_of(sides[1:]))
+        self.stem = nn.Sequential(
+            factored(shape[-3], width, 3, 7, strides), normalised(width), nn.ReLU(inplace=True)
+        )
+        self.blocks, before = nn.Sequential(), width
+        for stage in range(STAGES):
+            sides = tuple(-(-side // stride) for side, stride in zip(sides, strides, strict=True))
+            strides = strides_of(sides) if stage else (1, 1, 1)
+            self.blocks.append(Block(before, width * 2**stage, strides))
+            before = width * 2**stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        clips = (x if x.ndim == 5 else x[:, None]).transpose(1, 2)
+        features: Tensor = self.blocks(self.stem(clips))
+        return features.mean((2, 3, 4))
+
+
+class Block(nn.Module):
+    """Two factored 3 x 3 x 3 convolutions beside a shortcut, a 1 x 1 x 1 convolution where the number or the size changes."""
+
+    def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            factored(before, after, 3, 3, strides),
+            normalised(after),
+            nn.ReLU(inplace=True),
+            factored(after, after, 3, 3, (1, 1, 1)),
+            normalised(after),
+        )
+        self.shortcut = nn.Sequential()
+        if before != after or max(strides) > 1:
+            self.shortcut.extend(
+                [convolution(before, after, (1, 1, 1), strides), normalised(after)]
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, before, T, H, W] -> [B, after, T / stride, H / stride, W / stride], rounded up."""
+        total: Tensor = self.path(x) + self.shortcut(x)
+        return total.relu()
+
+
+def factored(
+    before: int, after: int, times: int, side: int, strides: tuple[int, ...]
+) -> nn.Sequential:
+    """A convolution of times x side x side as one over space, a norm, a ReLU and one over time.
+
+    Between them are as many maps as give both together the weights of the whole one, rounded down to an even number for norms by
+    two.
+    """
+    space = side**2
+    between = times * space * before * after // (space * before + times * after) // 2 * 2
+    return nn.Sequential(
+        convolution(before, between, (1, side, side), (1, *strides[1:])),
+        normalised(between),
+        nn.ReLU(inplace=True),
+        convolution(between, after, (times, 1, 1), (strides[0], 1, 1)),
+    )
+
+
+def convolution(
+    before: int, after: int, sides: tuple[int, ...], strides: tuple[int, ...]
+) -> nn.Conv3d:
+    """A convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
+    time, high, wide = (side // 2 for side in sides)
+    return nn.Conv3d(
+        before, after, _three(sides), stride=_three(strides), padding=(time, high, wide), bias=False
+    )
+
+
+def _three(numbers: tuple[int, ...]) -> tuple[int, int, int]:
+    time, high, wide = numbers
+    return time, high, wide

@@ -1,0 +1,128 @@
+"""A small transformer pair: ViT (Dosovitskiy et al., ICLR 2021) on frames, AST (Gong et al., Interspeech 2021) on log-mels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import Count
+from pipeline.core.plugins import pick
+from pipeline.models.initialisation import Position
+from pipeline.models.networks._towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Patches as tokens, learned positions, pre-norm blocks of attention and MLP, the mean of the tokens as features.
+
+    The mean stands for ViT's class token, as in its appendix; patches do not overlap, unlike AST's, which keeps the tokens few.
+
+    Args:
+        patch: rows and columns of a patch per modality; they divide the rows and columns of the data.
+        width: numbers per token, and features; depth: blocks; heads: of the attention, a divisor of width.
+        mlp_ratio: hidden units of the MLP, in multiples of width; published: 4.
+    """
+
+    patch: dict[str, tuple[Count, Count]]
+    width: Count
+    depth: Count
+    heads: Count
+    mlp_ratio: Count
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ParamsError(
+                f"vit: width {self.width} is no multiple of heads {self.heads}; choose one that is"
+            )
+
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Towers with fresh weights drawn from the generator, of width features each.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+        """
+        return Towers(
+            {modality: self._tower(modality, shape) for modality, shape in shapes.items()},
+            shapes,
+            generator,
+        )
+
+    def _tower(self, modality: str, shape: tuple[int, ...]) -> nn.Sequential:
+        (rows, columns), (high, wide) = shape[-2:], pick(self.patch, modality, "patch")
+        if rows % high or columns % wide:
+            raise ParamsError(
+                f"vit: patch.{modality} is {high} x {wide}, but a {modality} has {rows} rows and {columns} columns; "
+                "choose a patch that divides both"
+            )
+        return nn.Sequential(
+            nn.Conv2d(shape[-3], self.width, (high, wide), stride=(high, wide)),
+            Tokens(),
+            Position((rows // high) * (columns // wide), self.width),
+            *(Block(self.width, self.heads, self.mlp_ratio) for _ in range(self.depth)),
+            nn.LayerNorm(self.width),
+            Mean(),
+        )
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each on layer-normalised tokens and added to them."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        hidden = mlp_ratio * width
+        self.attention = nn.Sequential(nn.LayerNorm(width), Attention(width, heads))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, tokens, width] -> the same."""
+        attended: Tensor = x + self.attention(x)
+        total: Tensor = attended + self.mlp(attended)
+        return total
+
+
+class Attention(nn.Module):
+    """Every token looks at all tokens, in several heads (Vaswani et al., NeurIPS 2017).
+
+    Written out, for F.scaled_dot_product_attention has no second derivative on a CPU, which gradient and trajectory matching
+    need, and no batching rule, which networks under torch.func.vmap need. At 64 tokens this takes a third longer.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, tokens, width] -> the same."""
+        # Each [B, heads, tokens, width / heads].
+        query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        weights = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
+        mixed: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
+        return mixed
+
+
+class Tokens(nn.Module):
+    """Maps to a row of tokens."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, rows, columns] -> [B, rows * columns, width]."""
+        return x.flatten(2).mT
+
+
+class Mean(nn.Module):
+    """The mean of the tokens."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, tokens, width] -> [B, width]."""
+        return x.mean(1)

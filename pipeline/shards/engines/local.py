@@ -1,0 +1,37 @@
+"""This machine: every task goes to one pool of workers, whatever its batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.core import workers as pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pipeline.core.errors import MediaError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """Args: workers: processes at once."""
+
+    workers: int
+
+    def work(
+        self,
+        function: Callable[[T], R],
+        batches: Iterable[Sequence[T]],
+        *,
+        deadline_s: float,
+        memory_mb: int,
+        recycle: int,
+    ) -> Iterator[tuple[T, R | MediaError]]:
+        """Yield (task, result) as results come in."""
+        limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
+        return pool.work(function, chain.from_iterable(batches), workers=self.workers, **limits)  # type: ignore[arg-type]

@@ -1,0 +1,106 @@
+"""TODO from pipeline/shards.py."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import webdataset
+
+from pipeline.core.files import digest_of, file_digest, new_file, write_json
+from pipeline.core.records import Sample
+from pipeline.shards.index import Shard
+from pipeline.shards.layout import _channels_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+# What a sample's JSON says of it.
+_TOLD = ("clip", "label", "pts", "quality", "second")
+
+
+def write_shard(
+    folder: Path, name: str, source: str, samples: Iterable[Sample], rows: list[dict[str, str]]
+) -> Shard:
+    """Write one tar, members sorted and without a clock, then its record beside it, which holds its rows of the ledger."""
+    moments = _Moments()
+    path = folder / f"{name}.tar"
+
+    def counted() -> Iterator[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
+        for sample in sorted(samples, key=lambda sample: sample.key):
+            moments.add(sample)
+            yield sample.key, sample.arrays, {told: getattr(sample, told) for told in _TOLD}
+
+    count = write_tar(path, counted())
+    shard = Shard(
+        name=name,
+        source=source,
+        sha256=file_digest(path),
+        samples=count,
+        moments=moments.sums,
+        fates=digest_of(rows),
+    )
+    write_json(folder / f"{name}.json", {"shard": asdict(shard), "rows": rows})
+    return shard
+
+
+def write_tar(
+    path: Path, samples: Iterable[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]
+) -> int:
+    """Write samples, each a key, arrays by modality and what is said of it, as one tar without a clock; return their number."""
+    count = 0
+    with (
+        new_file(path) as part,
+        part.open("wb") as stream,
+        webdataset.TarWriter(stream, encoder=False, mtime=0) as tar,
+    ):
+        for key, arrays, about in samples:
+            named = {f"{modality}.npy": _npy(array) for modality, array in sorted(arrays.items())}
+            tar.write({"__key__": key, **named, "json": json.dumps(about, sort_keys=True).encode()})
+            count += 1
+    return count
+
+
+def moments_of(
+    shards: Iterable[Shard], scale: dict[str, float]
+) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Mean and standard deviation per channel of each modality over some shards, times its scale."""
+    result = {}
+    for modality, factor in scale.items():
+        parts = [shard.moments[modality] for shard in shards if shard.samples]
+        count = sum(part[0] for part in parts)
+        total, squares = (np.sum([part[i] for part in parts], axis=0) for i in (1, 2))
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 1e-12))
+        result[modality] = tuple((mean * factor).tolist()), tuple((std * factor).tolist())
+    return result
+
+
+class _Moments:
+    """Sums and sums of squares per channel, in float64 of the stored values."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, list[Any]] = {}
+
+    def add(self, sample: Sample) -> None:
+        for modality, array in sample.arrays.items():
+            channels = _channels_first(array)
+            # Contiguous before it grows to float64: a strided sum takes ten times as long.
+            values = np.ascontiguousarray(np.moveaxis(channels, max(channels.ndim - 3, 0), 0))
+            values = values.reshape(len(values), -1).astype(np.float64)
+            new = [values.shape[1], values.sum(1), np.square(values).sum(1)]
+            old = self.sums.get(modality, [0, 0.0, 0.0])
+            self.sums[modality] = [
+                old[0] + new[0],
+                *((np.asarray(old[i]) + new[i]).tolist() for i in (1, 2)),
+            ]
+
+
+def _npy(array: np.ndarray) -> bytes:
+    target = io.BytesIO()
+    np.save(target, np.ascontiguousarray(array), allow_pickle=False)
+    return target.getvalue()

@@ -1,0 +1,111 @@
+"""What the machine gives, and params never say: the device, and memory that is kept instead of given back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import EchoError, ParamsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import torch
+
+    from pipeline.distillation.distributed import Ranks
+    from pipeline.shards.engines import Engine
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def device_of(name: str) -> torch.device:
+    """`auto` is a CUDA device where there is one, and each rank of a machine has its own.
+
+    Convolutions there are told to be deterministic. Keeps big blocks, for half of a small ConvNet's time on a CPU is page faults.
+    """
+    import torch
+
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError):
+        pass  # another C library: slower, not wrong
+    try:
+        device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+        )
+        if device.type == "cuda" and device.index is None and started()[1] > 1:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.empty(0, device=device)
+        # The same bits each time: some slopes are added in any order otherwise.
+        torch.backends.cudnn.deterministic = True
+    except (RuntimeError, AssertionError) as error:
+        raise ParamsError(
+            f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto"
+        ) from error
+    return device
+
+
+def started() -> tuple[int, int]:
+    """This process's number among those that torchrun started for this run, and how many they are; else (0, 1)."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def engine_of(name: str, workers: int, address: str) -> Engine:
+    """The engine of that name, with what it takes of the machine's knobs; an address that it does not take is a ParamsError."""
+    from pipeline.core import plugins
+
+    kind = plugins.find("engine", name)
+    knobs = {"workers": workers, "address": address}
+    taken = {field.name: knobs[field.name] for field in fields(kind)}
+    if address and "address" not in taken:
+        raise ParamsError(
+            f"--address {address}: the engine {name} runs on this machine alone; add --engine ray, or leave it out"
+        )
+    engine: Engine = kind(**taken)
+    return engine
+
+
+def checkpoints_beside(out: Path) -> Path:
+    """Where unfinished work is kept: .work in the DVC project if DVC runs us, else beside the output."""
+    from pathlib import Path
+
+    return Path(os.environ.get("DVC_ROOT", out.parent)) / ".work"
+
+
+@contextmanager
+def ranks_of(stage: str, splits: bool, device: str) -> Iterator[Ranks | None]:
+    """This process's rank, joined with the others while the block lasts; None for stages that do not split.
+
+    Raises:
+        ParamsError: torchrun started several processes of a stage that does not split; an EchoError in all of them but one.
+    """
+    number, count = started()
+    if not splits:
+        if count > 1:
+            told = f"`avdistill {stage}` has nothing to split over {count} ranks; start it without torchrun"
+            raise EchoError(told) if number else ParamsError(told)
+        yield None
+        return
+    from pipeline.distillation.distributed import Ranks, joined
+
+    ranks = Ranks(number=number, count=count)
+    if count == 1:
+        yield ranks
+        return
+    with joined(ranks, device_of(device)):
+        yield ranks
+
+
+def write_seconds(out: Path, seconds: float, device: torch.device, threads: int = 1) -> None:
+    """Write OUT's sibling .seconds.json: seconds, the device, and the networks taught at once."""
+    from pipeline.core.files import write_json
+
+    about = {"seconds": round(seconds, 2), "device": str(device), "threads": threads}
+    write_json(out.with_suffix(".seconds.json"), about)
