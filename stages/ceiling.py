@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.scoring import lines_of, scored
-from pipeline.evaluation.setup import Means
 from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ def ceiling(
     """
     from pipeline.core.files import refuse_existing, write_json
     from pipeline.evaluation import Ceiling, Plane
+    from pipeline.evaluation.scoring import lines_of, scored
+    from pipeline.evaluation.setup import Means
     from pipeline.shards.read import read_shards
     from pipeline.training import instances as training
 

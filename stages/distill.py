@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.distillation.setup import _cell, _materials, _validation
-from pipeline.evaluation.setup import Means
 from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ def distill(
     from pipeline.core.files import refuse_existing
     from pipeline.core.params import Grid
     from pipeline.distillation.inputs import Machine
+    from pipeline.distillation.setup import _cell, _materials, _validation
+    from pipeline.evaluation.setup import Means
 
     ranks.told(lambda: refuse_existing(out))
     distiller, means = plugins.build("method", method, params), Means.of(params)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.scoring import lines_of, scored
-from pipeline.evaluation.setup import Means
 from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ def evaluate(
     from pipeline.artifact import artifacts_in, read_artifact
     from pipeline.core.files import refuse_existing, write_json
     from pipeline.evaluation import Plane, refuse_other_data
+    from pipeline.evaluation.scoring import lines_of, scored
+    from pipeline.evaluation.setup import Means
     from pipeline.training import instances as training
 
     refuse_existing(out)

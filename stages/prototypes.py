@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.prototypes.inputs import _counts, _encoder, _tables
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -40,6 +38,7 @@ def prototypes(
     from pipeline.coresets.rankings import Coreset
     from pipeline.datasets.manifest import read_manifest, read_source
     from pipeline.features.store import read_texts
+    from pipeline.prototypes.inputs import _counts, _encoder, _tables
 
     settings = params.build("prototypes", points.Prototypes)
     for path in filter(None, (out, coreset)):
@@ -75,6 +74,8 @@ def prototypes(
 
 
 def _told(clips: Clips) -> str:
+    from pipeline.prototypes.inputs import _counts
+
     counts = _counts(clips)
     told = f"{counts['clips']} clips in {counts['parts']}, {counts['clips_without_vector']} more have no vector"
     return (

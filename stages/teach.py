@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.kd.setup import _course, _decides
 from stages._runtime import checkpoints_beside, device_of, write_seconds
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ def teach(
     from pipeline.core.params import Grid
     from pipeline.distillation.inputs import Machine
     from pipeline.kd import measured
+    from pipeline.kd.setup import _course, _decides
 
     refuse_existing(out)
     machine = Machine(device=device_of(device), report=report)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 from conftest import CPU, ROOT, TINY, toy_real, values, write_split
-from test_golden import SETTINGS, bank
+from test_golden import GOLDEN, bank
+from test_golden import distiller as golden
 from test_plugins import materials, toy_bench
 
-from pipeline.core import plugins
 from pipeline.core.errors import CellError
 from pipeline.core.records import RealSet
 from pipeline.coresets.rankings import Ranking
@@ -30,7 +30,7 @@ from pipeline.evaluation import Evaluate
 from pipeline.training.loop import silent
 from stages import cli
 
-METHODS = plugins.names("method")
+METHODS = sorted(GOLDEN)
 CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 
 
@@ -38,7 +38,7 @@ def cell(
     method: str, *, report: Any = silent, memory_mb: float = 64.0, **changes: Any
 ) -> cells.Cell:
     """The toy's cell of a method."""
-    distiller = plugins.find("method", method)(**{**SETTINGS[method], **changes})
+    distiller = golden(method, **changes)
     machine = Machine(device=CPU, report=report, memory_mb=memory_mb)
     budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2)
     given: dict[str, Any] = {
@@ -88,11 +88,11 @@ def test_an_estimate_of_one_candidate_has_no_choice() -> None:
 
 
 def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
-    own = SETTINGS["jcf"]
+    own = golden("jcf")
     moving = Candidate(
         rates={"frame": 0.5, "logmel": 0.5},
-        formation=own["formation"],
-        temperature=own["temperature"],
+        formation=own.formation,
+        temperature=own.temperature,
     )
     lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
     assert lines["descents"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")

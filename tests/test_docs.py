@@ -69,7 +69,7 @@ def test_every_adapter_has_a_section() -> None:
 
 @pytest.mark.parametrize("name", [name for name in plugins.names("adapter") if name != "folder"])
 def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
-    source = importlib.import_module(f"pipeline.datasets.{name}").SOURCE
+    source = importlib.import_module(f"pipeline.datasets.adapters.{name}").SOURCE
     line = f"| {name} | {source.name} | {source.licence} | {source.citation} |"
     assert line in (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8").splitlines()
 

@@ -12,17 +12,16 @@ import torch
 from conftest import CPU, toy_real
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plugins import NETWORKS, built, distilled, materials
+from test_plugins import NETWORKS, built, distilled, materials, rows_of
 from torch import Tensor, nn
 
-from pipeline.core import plugins
 from pipeline.core.checkpoints import Checkpoint
 from pipeline.core.errors import CellError, PluginError
 from pipeline.core.records import RealSet
 from pipeline.core.rng import stream
 from pipeline.distillation.gradient_matching import distance, gradients
 from pipeline.distillation.inputs import Machine
-from pipeline.distillation.methods._gradient import Loop
+from pipeline.distillation.methods.gradient import Loop
 from pipeline.models.heads.ensemble import Head
 from pipeline.models.initialisation import draw
 from pipeline.models.model import AudioVisual
@@ -243,7 +242,7 @@ def test_a_second_step_on_a_network_begins_lower() -> None:
     assert 2 * mean - first < first
 
 
-@pytest.mark.parametrize("name", plugins.names("network"))
+@pytest.mark.parametrize("name", rows_of("network"))
 def test_a_network_drawn_anew_has_nothing_of_before(name: str) -> None:
     towers = built("network", name).build(
         {"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0)

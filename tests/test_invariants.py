@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 from conftest import CPU, TINY, toy_real, values, write_split
-from test_golden import SETTINGS, bank
+from test_golden import GOLDEN, bank
+from test_golden import distiller as golden
 from test_plugins import materials, rankings, toy_bench
 from torch import Tensor
 
-from pipeline.core import plugins
 from pipeline.core.records import RealSet
 from pipeline.coresets.rankings import Coreset
 from pipeline.distillation import distribution_matching as matching
@@ -30,7 +30,7 @@ from pipeline.training.loop import silent
 from stages.distill import distill
 
 MACHINE = Machine(device=CPU, report=silent)
-METHODS = plugins.names("method")
+METHODS = sorted(GOLDEN)
 CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
@@ -38,7 +38,7 @@ WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 def settled(method: str, **changes: Any) -> Any:
     """The method with the golden values, every real sample in each step and every instance in each batch, so that order is all."""
     known = {"batch_real": 100, "batch": 100, "inner": 2, **changes}
-    made = plugins.find("method", method)(**SETTINGS[method])
+    made = golden(method)
     return dataclasses.replace(
         made, **{name: value for name, value in known.items() if hasattr(made, name)}
     )
@@ -155,7 +155,7 @@ def test_sound_and_picture_of_both_sets_see_one_draw_a_step(
     draws = Draws(engine.augment)
     monkeypatch.setattr(engine, "augment", draws)
     distiller = settled(
-        method, steps=3, loops=(dataclasses.replace(SETTINGS["dsa"]["loops"][0], outer=1),)
+        method, steps=3, loops=(dataclasses.replace(golden("dsa").loops[0], outer=1),)
     )
     distiller.distill(materials(bank=bank(), coresets=ranked()), ipc=1, seed=0, machine=MACHINE)
     each = len(draws.states) // 3

@@ -12,23 +12,24 @@ import torch.nn.functional as F
 from conftest import values
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_plugins import rows_of
 from torch import Tensor
 from toy_teachers import LABEL, WIDTHS, toy_batch, toy_parts, toy_term, wave
 
 from pipeline.core import plugins
 from pipeline.core.errors import CellError
-from pipeline.kd.methods import ccl, cor_rd, crd_inbatch, ifd, kd, pkt, rkd
+from pipeline.kd.methods import ccl, cor_rd, crd, ifd, kd, pkt, rkd
 from pipeline.kd.methods._memory_bank import estimation
 
 S, T = wave(4, 0.7, 0.1), wave(4, 1.3, 0.5)
 NO_MASK = torch.zeros(6, 6, dtype=torch.bool)
 GIVEN = values()
-PLAIN = sorted(set(plugins.names("kd method")) - {"none"})
+PLAIN = sorted(set(rows_of("kd method")) - {"none"})
 
 
 def method(name: str, **changes: Any) -> Any:
     made = plugins.build("kd method", name, GIVEN)
-    cut = {"negatives": 5} if hasattr(made, "negatives") else {}
+    cut = {"negatives": 5} if getattr(made, "negatives", 0) else {}
     return replace(made, **{**cut, **changes})
 
 
@@ -44,8 +45,8 @@ GOLDEN: dict[str, tuple[Tensor, float]] = {
     "rkd angle": (F.smooth_l1_loss(rkd.angles(S), rkd.angles(T)), 0.1589456934203078),
     "cor_rd": (cor_rd.following(S, T), 2.237522657787398),
     "ifd": (ifd.divergence(S, T), 0.36029539317266557),
-    "crd_inbatch S to T": (crd_inbatch.contrast(S, T, 0.07, NO_MASK), 11.688465661125091),
-    "crd_inbatch T to S": (crd_inbatch.contrast(T, S, 0.07, NO_MASK), 11.47539024252979),
+    "crd_inbatch S to T": (crd.contrast(S, T, 0.07, NO_MASK), 11.688465661125091),
+    "crd_inbatch T to S": (crd.contrast(T, S, 0.07, NO_MASK), 11.47539024252979),
 }
 
 
@@ -219,7 +220,7 @@ def test_a_batch_of_one_class_is_refused() -> None:
         toy_term(method("ccl"), toy_batch(label=torch.zeros(6, dtype=torch.long)))
 
 
-@pytest.mark.parametrize("name", plugins.names("kd method"))
+@pytest.mark.parametrize("name", rows_of("kd method"))
 def test_inputs_are_left_alone(name: str) -> None:
     made, batch = method(name), toy_batch()
     parts = toy_parts(made, WIDTHS)

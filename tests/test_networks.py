@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from conftest import values
 from hypothesis import given
 from hypothesis import strategies as st
+from test_plugins import rows_of
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -29,8 +31,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "mlp": {"width": 16, "depth": 2},
     "r2plus1d": {"width": 4},
-    "resnet10": {"width": 4},
-    "resnet18": {"width": 4},
+    "resnet10": {"blocks": [1, 1, 1, 1], "width": 4},
+    "resnet18": {"blocks": [2, 2, 2, 2], "width": 4},
     "vgg11": {"width": 4},
     "vit": {
         "patch": {"frame": [4, 4], "logmel": [8, 4]},
@@ -63,7 +65,11 @@ every_network = pytest.mark.parametrize("name", sorted(SMALL))
 def network(
     name: str, seed: int = 0, shapes: dict[str, tuple[int, ...]] = TOY, **changes: Any
 ) -> Towers:
-    factory = params.build(plugins.find("network", name), SMALL[name] | changes, f"networks.{name}")
+    factory = params.build(
+        plugins.find("network", plugins.plugin_of("network", name, values())),
+        SMALL[name] | changes,
+        f"networks.{name}",
+    )
     built: Towers = factory.build(shapes, torch.Generator().manual_seed(seed))
     return built
 
@@ -100,7 +106,7 @@ def drawn(towers: Towers) -> dict[str, Tensor]:
 
 
 def test_all_are_here() -> None:
-    assert plugins.names("network") == sorted(SMALL)
+    assert rows_of("network") and set(rows_of("network")) == set(SMALL)
 
 
 @every_network

@@ -17,11 +17,11 @@ import torch
 from conftest import CPU, REAL_DATA, toy_real, values, write_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_plugins import built, distilled
+from test_plugins import built, distilled, rows_of
 
 from pipeline.artifact import Export, write_artifact
 from pipeline.core import hdf5 as tables
-from pipeline.core import params, plugins, tensors
+from pipeline.core import params, tensors
 from pipeline.core.errors import (
     ArtifactError,
     CellError,
@@ -117,7 +117,7 @@ def taught(
     return found
 
 
-@pytest.mark.parametrize("method", plugins.names("kd method"))
+@pytest.mark.parametrize("method", rows_of("kd method"))
 def test_every_method_teaches(method: str, place: Path, tmp_path: Path) -> None:
     found = taught(place, tmp_path / "out.json", method, "teach.teachers=[frame, logmel]")
     (scores,) = found["scores"]
@@ -136,7 +136,7 @@ def test_every_method_teaches(method: str, place: Path, tmp_path: Path) -> None:
     assert not (tmp_path / ".work").exists() or not list((tmp_path / ".work").iterdir())
 
 
-@pytest.mark.parametrize("method", sorted(set(plugins.names("kd method")) - {"none"}))
+@pytest.mark.parametrize("method", sorted(set(rows_of("kd method")) - {"none"}))
 def test_students_differ_by_their_method_alone(method: str, place: Path, tmp_path: Path) -> None:
     """Where it weighs nothing, they are those of none: the same start, batches and steps."""
     one = "teach.trials=1", "grid.seeds=[0]"

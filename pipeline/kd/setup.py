@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,8 @@ def _decides(method: str, course: Course, seeds: Sequence[int], device: torch.de
 
     from pipeline.core.files import code_digest, digest_of
 
-    values = [
-        asdict(part) for part in (course.method, course.settings, course.student, course.network)
-    ]  # type: ignore[arg-type]
+    parts: tuple[Any, ...] = (course.method, course.settings, course.student, course.network)
+    values = [asdict(part) for part in parts]
     return digest_of([code_digest(), method, values, course.room.digest, seeds, device.type])
 
 

@@ -212,7 +212,7 @@ def describe(plan: Forecast) -> str:
 def _spent(drawn: Sequence[Clip], params: Decode) -> list[tuple[Costed[Any], Outcome, float]]:
     """Each clip's answer, outcome and the parent's CPU seconds; one that took its worker down or hung has no cost of its own."""
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
-    limits = {
+    limits: dict[str, Any] = {
         "deadline_s": params.deadline_s,
         "memory_mb": params.memory_mb,
         "recycle": params.recycle,
@@ -220,9 +220,10 @@ def _spent(drawn: Sequence[Clip], params: Decode) -> list[tuple[Costed[Any], Out
     # The first is decoded twice: what is loaded for it belongs to the worker's start.
     batches = [drawn[:1], drawn]
     spent, began = [], time.process_time()
-    for clip, answer in Engine(workers=1).work(
+    answers = Engine(workers=1).work(
         functools.partial(costed, function=function), batches, **limits
-    ):  # type: ignore[arg-type]
+    )
+    for clip, answer in answers:
         known = (
             Costed(result=answer, cpu_s=0.0, wall_s=0.0)
             if isinstance(answer, MediaError)

@@ -63,10 +63,12 @@ class Chosen(ABC):
         return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
 
+@dataclass(frozen=True, kw_only=True)
 class Ranked(Chosen):
     """A method that takes one coreset's best samples, so that all seeds give one set.
 
-    `coreset` names it: a constant of the method, or a parameter where users have the choice.
+    Args:
+        coreset: the selector whose ranking is taken.
     """
 
     coreset: str

@@ -1,6 +1,7 @@
-"""Herding with formation ("herding + factor" in AVDD's ablation, TMLR 2024): chosen samples, several of them in a stored instance.
+"""Select real samples and optimise nothing: the best samples of a coreset, one or several in a stored instance.
 
-Where dm and avdd start; so what lies between this row and theirs is what their steps do.
+Rows of params.yaml: `herding`, `kcenter` and `kmeans` store whole samples. `formed` stores a grid of samples ("herding + factor"
+in AVDD's ablation, TMLR 2024); dm and avdd start there, so that row shows the gain of their steps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,4 @@ from pipeline.distillation.methods._selection import Ranked
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Ranked):
-    """`coreset`: whose ranking is taken."""
-
-    coreset: str
+    """See `Ranked`."""

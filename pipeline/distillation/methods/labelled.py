@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 class Distiller(Ranked):
     """See `Ranked`; `temperature`: modality -> of its labels, higher is softer."""
 
-    coreset: str
     temperature: dict[str, Positive]
 
     def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.params import Count, Positive, Share
+from pipeline.core.params import Count, Number, Positive, Share
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import Term, unit
 from pipeline.kd.methods._projections import Embeds
@@ -67,7 +67,7 @@ class Remembering(_method.Method):
     width: Count
     temperature: Positive
     momentum: Share
-    negatives: Count
+    negatives: Number
 
     @abstractmethod
     def allowed(self, label: Tensor, of_row: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""Contrastive representation distillation: student and teacher of a row find each other (Tian et al., ICLR 2020).
+"""Contrastive distillation: student and teacher of a training row find each other (CRD, Tian et al., ICLR 2020).
 
-Negatives are rows of other classes. The memory's Z is fixed by the first batch, and on a few hundred rows it can be far off;
-crd_inbatch has none.
+Rows of params.yaml: `crd` draws its negatives from a memory of the training set, among rows of other classes. `cmc` (Tian et al.,
+ECCV 2020) draws them from all rows, so some share the row's class. `crd_inbatch` takes the other classes' rows of the batch, in the
+softmax form (InfoNCE) that the authors advise for small data: the memory's Z is fixed by the first batch, and can be far off there.
 """
 
 from __future__ import annotations
@@ -9,16 +10,65 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+import torch.nn.functional as F
+
+from pipeline.kd.methods._base import mean, unit
 from pipeline.kd.methods._memory_bank import Remembering
+from pipeline.kd.methods._projections import embeds
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from pipeline.kd.methods._base import Batch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Remembering):
-    """See `Remembering`."""
+    """See `Remembering`; `negatives: 0` keeps no memory and contrasts within the batch.
+
+    Args:
+        same_class: whether rows of the anchor's class are negatives too (CMC).
+    """
+
+    same_class: bool
 
     def allowed(self, label: Tensor, of_row: Tensor) -> Tensor:
-        """Rows of other classes, all alike."""
+        """Weights float [n, N]: rows of other classes, or all rows."""
+        if self.same_class:
+            return torch.ones(len(label), len(of_row))
         return (label[:, None] != of_row).float()
+
+    def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
+        """A memory per teacher, or a pair of embeds where there is no memory."""
+        if self.negatives:
+            return super().build(widths, generator)
+        return embeds(widths, self.width, generator)
+
+    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+        """The mean over teachers of both directions."""
+        return super().term(parts, batch) if self.negatives else self._in_batch(parts, batch)
+
+    def _in_batch(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+        own = torch.eye(len(batch.label), dtype=torch.bool, device=batch.label.device)
+        masked = (batch.label[:, None] == batch.label) & ~own
+        if self.same_class:
+            masked = torch.zeros_like(own)
+
+        def between(modality: str, vectors: Tensor) -> Tensor:
+            student, teacher = parts[modality](batch.features, vectors)
+            forward = contrast(student, teacher, self.temperature, masked)
+            return (forward + contrast(teacher, student, self.temperature, masked)) / 2
+
+        return mean(batch, between)
+
+
+def contrast(anchor: Tensor, candidates: Tensor, temperature: float, masked: Tensor) -> Tensor:
+    """InfoNCE: cross-entropy of cosines over the temperature; candidate i is the positive of anchor i.
+
+    Args:
+        masked: bool [n, n], pairs that are left out.
+    """
+    similarity = unit(anchor) @ unit(candidates).T / temperature
+    similarity = similarity.masked_fill(masked, -torch.inf)
+    return F.cross_entropy(similarity, torch.arange(len(anchor), device=anchor.device))

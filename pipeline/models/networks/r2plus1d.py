@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pipeline.core.params import Count
-from pipeline.models.networks._resnet import normalised, strides_of
+from pipeline.models.networks._norm import normalised, strides_of
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:

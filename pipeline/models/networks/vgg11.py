@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.core.params import Count
-from pipeline.models.networks._resnet import normalised
+from pipeline.models.networks._norm import normalised
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:

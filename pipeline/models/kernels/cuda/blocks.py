@@ -49,9 +49,8 @@ class Pool:
     def of(cls, size: tuple[int, int], layer: nn.Module) -> Pool:
         """An adaptive pool, where cell a has rows floor(a H / h) to ceil((a + 1) H / h), or one that halves."""
         if isinstance(layer, nn.AdaptiveAvgPool2d):
-            return cls(
-                size=size, covered=size, cells=(int(layer.output_size), int(layer.output_size))
-            )  # type: ignore[arg-type]
+            grid = int(layer.output_size)  # type: ignore[arg-type]
+            return cls(size=size, covered=size, cells=(grid, grid))
         cells = size[0] // 2, size[1] // 2
         return cls(size=size, covered=(2 * cells[0], 2 * cells[1]), cells=cells)
 

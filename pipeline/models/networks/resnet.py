@@ -1,13 +1,14 @@
-"""The residual tower of ResNet-10 and ResNet-18, in the small-picture variant of the distillation literature."""
+"""ResNet-10 and ResNet-18 (He et al., CVPR 2016) in the small-picture variant of the distillation literature, with group norm."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import Count, Counts
+from pipeline.models.networks._norm import normalised, strides_of
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Residual:
+class Network:
     """Stages of width, 2, 4 and 8 x width channels, then the global average, so there are 8 x width features.
 
     Args:
+        blocks: blocks per stage; ResNet-10 has (1, 1, 1, 1), ResNet-18 (2, 2, 2, 2).
         width: channels of the first stage; published: 64.
     """
 
-    # How many blocks each stage has; each network has its own.
-    blocks: ClassVar[tuple[int, ...]]
-
+    blocks: Counts
     width: Count
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
@@ -94,18 +94,3 @@ def convolution(before: int, after: int, side: int, strides: tuple[int, ...]) ->
     return nn.Conv2d(
         before, after, side, stride=(strides[0], strides[1]), padding=side // 2, bias=False
     )
-
-
-def normalised(channels: int) -> nn.GroupNorm:
-    """Group norm (Wu and He, ECCV 2018) over two channels each: it has no running statistics.
-
-    So a row's features do not depend on the rows beside it, a batch may be small, and many networks train together under
-    torch.func.vmap, where batch norm would have to update its buffers in place. Instance norm, one channel each, fixes the mean of
-    every map, which is just what a global average reads: with it VGG-11 stays near chance on real clips.
-    """
-    return nn.GroupNorm(max(channels // 2, 1), channels)
-
-
-def strides_of(sides: tuple[int, ...]) -> tuple[int, ...]:
-    """Two for each side that can be halved and leave two or more: of two single values, a norm leaves nothing but their order."""
-    return tuple(2 if side > 2 else 1 for side in sides)

@@ -1,8 +1,23 @@
-"""What methods share that match gradients."""
+"""Gradient matching: DC (Zhao, Mopuri and Bilen, ICLR 2021) and DSA (Zhao and Bilen, ICML 2021).
+
+Each iteration draws a network with fresh weights W and lowers, by one SGD step on all rows,
+
+    L = sum over classes c of G(grad CE(T(real_c); W), grad CE(T(D(S_c)); W)).
+
+D decodes the formation. T is one augmentation, drawn anew at each step and the same for both sides; DC is the row without.
+G sums 1 - cos over layers and output units; a convolution's gradient is read as (out, in x k x k), biases and norms are left out.
+Then W is trained for `inner` epochs on the rows, until `outer` steps are done.
+
+The sum runs over the towers and classifiers of all modalities, so with one modality this is DC or DSA.
+Cost per step: classes x batch_real forward and backward passes, and classes x ipc x pieces with second derivatives, about three
+times as expensive; and (outer - 1) x inner epochs on the rows per network.
+
+Unlike the papers: rows start from a formed coreset (Kim et al., ICML 2022), where DC starts from noise; an IPC between two that
+are listed takes the loops of the lower one; T is one draw for all classes and modalities, where DSA draws anew for each class.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +25,9 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import Count, Positive
 from pipeline.core.plugins import pick
 from pipeline.distillation import gradient_matching as gradients
-from pipeline.distillation.methods._base import Moving
+from pipeline.distillation.methods._base import Optimised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pipeline.distillation.inputs import Machine, Materials
     from pipeline.distillation.optimise import Outcome
     from pipeline.models.model import Network
@@ -30,8 +43,8 @@ class Loop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condensed(Moving):
-    """Parameters of a method that matches gradients.
+class Distiller(Optimised):
+    """Parameters of gradient matching; without augmentations it is DC, with them DSA.
 
     Args:
         network: drawn anew at each of `steps`; its classifiers are those of the head `ensemble`.
@@ -45,11 +58,6 @@ class Condensed(Moving):
     loops: tuple[Loop, ...]
     batch_net: Count
     rate_net: Positive
-
-    @property
-    @abstractmethod
-    def operations(self) -> Mapping[str, tuple[str, ...]]:
-        """Modality -> augmentations, of matching and of the network's training."""
 
     def network_of(self, materials: Materials) -> Network:
         """The one of that name."""
@@ -67,7 +75,7 @@ class Condensed(Moving):
             momentum=self.momentum,
             batch_net=self.batch_net,
             rate_net=self.rate_net,
-            operations=self.operations,
+            operations=self.augment,
         )
         return gradients.condense(
             self.network_of(materials), materials.real, start, plan, seed=seed, machine=machine
