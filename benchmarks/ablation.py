@@ -156,7 +156,7 @@ def changes_of(row: str, params: str) -> list[str]:
     from pipeline.core.params import load
 
     method, changed = ROWS[row]
-    section = load(Path(params)).section(f"distill.{method}")
+    section = load(Path(params)).get_section(f"distill.{method}")
     told = {
         key: json.dumps(value(section)) if callable(value) else value
         for key, value in changed.items()
@@ -173,20 +173,23 @@ def label(made: Path, name: str, out: Path, values: Path) -> None:
     import torch
 
     from pipeline.core import plugins, tensors
-    from pipeline.core.files import new_folder
+    from pipeline.core.files import create_folder
     from pipeline.core.params import load
-    from pipeline.distillation.soft_labels import labelled
-    from pipeline.evaluation.setup import Means
+    from pipeline.distillation.soft_labels import add_soft_labels
+    from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.shards.read import read_shards
     from pipeline.training.bank import read_bank
 
     params = load(values)
-    means, teacher = Means.of(params), plugins.build("method", "labelled", params)
+    means, teacher = (
+        EvaluationSetup.from_params(params),
+        plugins.build("method", "labelled", params),
+    )
     bank = read_bank(Path("work") / name / "experts", means.networks, means.heads)
     real = read_shards(Path("data") / name / "shards/train")
-    with new_folder(out) as part:
+    with create_folder(out) as part:
         for path in sorted(made.glob("seed*.safetensors")):
-            soft = labelled(
+            soft = add_soft_labels(
                 tensors.load_synthetic(path), bank, real, teacher.temperature, torch.device("cpu")
             )
             tensors.save_synthetic(part / path.name, soft)

@@ -57,7 +57,7 @@ def measured(folder: Path, media: int, given: Any) -> None:
     """A line per storage type for the sets of one IPC."""
     import torch
 
-    from pipeline.artifact import Export, read_artifact, write_artifact
+    from pipeline.artifact import ExportSettings, read_artifact, write_artifact
     from pipeline.core.tensors import load_synthetic
 
     sets = [load_synthetic(path) for path in sorted(folder.glob("seed*.safetensors"))]
@@ -68,7 +68,7 @@ def measured(folder: Path, media: int, given: Any) -> None:
         for storage in STORAGES:
             kept = []
             for synthetic in sets:
-                write_artifact(path, synthetic, Export(storage=storage))
+                write_artifact(path, synthetic, ExportSettings(storage=storage))
                 kept.append(read_artifact(path).synthetic)
             size = path.stat().st_size
             first = timed(lambda: first_batch(path), given.rounds)
@@ -110,23 +110,23 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
     import torch
 
     from pipeline.core.params import load
-    from pipeline.evaluation.setup import Means
+    from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.shards.read import read_shards
     from pipeline.training import instances, loop
-    from pipeline.training.students import Lesson
+    from pipeline.training.students import TrainingJob
 
-    device, means = torch.device("cpu"), Means.of(load(given.params_file))
+    device, means = torch.device("cpu"), EvaluationSetup.from_params(load(given.params_file))
     crew, budget = (
-        means.crew(means.settings.run[0], torch.device("cpu"), 1, loop.silent),
+        means.make_trainer(means.settings.run[0], torch.device("cpu"), 1, loop.ignore_progress),
         means.settings.protocols.budget,
     )
     recipe, val = (
-        budget.recipe(math.sqrt(budget.lowest * budget.highest)),
+        budget.make_recipe(math.sqrt(budget.lowest * budget.highest)),
         read_shards(given.data / "shards" / "val"),
     )
-    taught = [instances.decoded(synthetic, device) for synthetic in sets]
+    taught = [instances.decode_synthetic_set(synthetic, device) for synthetic in sets]
     lessons = [
-        Lesson(data=data, recipe=recipe, name=("storage", number, student))
+        TrainingJob(data=data, recipe=recipe, name=("storage", number, student))
         for number, data in enumerate(taught)
         for student in range(given.students)
     ]
@@ -139,7 +139,7 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
             for p in (both, seen["logmel"], seen["frame"])
         )  # type: ignore[return-value]
 
-    found = crew.taught(lessons, right)
+    found = crew.train(lessons, right)
     return tuple(sum(scores) / len(found) for scores in zip(*found, strict=True))  # type: ignore[return-value]
 
 

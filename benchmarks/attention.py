@@ -20,21 +20,21 @@ from torch import Tensor, nn
 
 from pipeline.artifact import read_artifact
 from pipeline.core import params
-from pipeline.evaluation import joint, viewed
-from pipeline.evaluation.setup import Means
+from pipeline.evaluation import fuse_outputs, pick_joint_view
+from pipeline.evaluation.setup import EvaluationSetup
 from pipeline.models import heads, model
-from pipeline.models.heads._classifier import Classifier, Fused, linear
-from pipeline.models.heads.attention import Attention
-from pipeline.models.initialisation import draw
+from pipeline.models.heads._classifier import Classifier, FusedClassifier, build_linear
+from pipeline.models.heads.attention import ModalityAttention
+from pipeline.models.initialisation import init_
 from pipeline.shards.read import read_shards
 from pipeline.training import instances, loop
-from pipeline.training.students import Crew, Lesson
+from pipeline.training.students import StudentTrainer, TrainingJob
 from stages._runtime import device_of
 
 CPU = torch.device("cpu")
 
 
-class OverBatch(Attention):
+class OverBatch(ModalityAttention):
     """The softmax runs over the batch instead of the modalities."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -44,7 +44,7 @@ class OverBatch(Attention):
         return (self.score(torch.tanh(self.hidden(projected))).softmax(0) * projected).sum(1)
 
 
-class WeightsAlone(Attention):
+class WeightsAlone(ModalityAttention):
     """What is classified are the two attention weights, not what they weigh."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -80,14 +80,18 @@ class Head:
         self, features: dict[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
         fuse = self.fuse(list(features.values()), 64)
-        draw(fuse, generator)
+        init_(fuse, generator)
         for layer in fuse.modules():
             if self.tiny and isinstance(layer, nn.Linear):
                 with torch.no_grad():
                     layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * 1e-4)
                     layer.bias.zero_()
         return Classifier(
-            {heads.AND.join(features): Fused(fuse, linear(self.width, classes, generator))}
+            {
+                heads.AND.join(features): FusedClassifier(
+                    fuse, build_linear(self.width, classes, generator)
+                )
+            }
         )
 
 
@@ -102,9 +106,9 @@ def main() -> None:
     parser.add_argument("--params-file", type=Path, default=Path("params.yaml"))
     given = parser.parse_args()
     device_of("cpu")
-    means = Means.of(params.load(given.params_file))
+    means = EvaluationSetup.from_params(params.load(given.params_file))
     data, val = (
-        instances.decoded(read_artifact(given.artifact).synthetic, CPU),
+        instances.decode_synthetic_set(read_artifact(given.artifact).synthetic, CPU),
         read_shards(given.shards / "val"),
     )
     recipes = getattr(means.settings.protocols, given.protocol).recipes(len(data.label), 0)
@@ -115,26 +119,28 @@ def main() -> None:
         name: means.heads[name] for name in ("ensemble", "concat", "sum", "attention")
     }
     variants |= {
-        "attention, all layers from N(0, 1e-4)": Head(Attention, 64, tiny=True),
+        "attention, all layers from N(0, 1e-4)": Head(ModalityAttention, 64, tiny=True),
         "softmax over the batch": Head(OverBatch, 64, tiny=False),
         "softmax over the features": Head(OverFeatures, wide, tiny=False),
         "the weights alone are classified": Head(WeightsAlone, len(data.shapes), tiny=False),
     }
 
     def read(module: model.AudioVisual) -> float:
-        views = viewed(loop.predict(module, val, data.normalisation, CPU))
-        return 100 * (views[joint(views)].argmax(1) == val.label).double().mean().item()
+        views = fuse_outputs(loop.predict(module, val, data.normalisation, CPU))
+        return 100 * (views[pick_joint_view(views)].argmax(1) == val.label).double().mean().item()
 
     print(
         f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, chance {100 / len(val.classes):.1f} %"
     )
     for name, head in variants.items():
-        crew = Crew(network=network, head=head, device=CPU, threads=2, report=loop.silent)
+        crew = StudentTrainer(
+            network=network, head=head, device=CPU, threads=2, report=loop.ignore_progress
+        )
         lessons = [
-            Lesson(data=data, recipe=recipe, name=("student", 0, student))
+            TrainingJob(data=data, recipe=recipe, name=("student", 0, student))
             for student in range(given.students)
         ]
-        print(f"{name:<40}" + "".join(f"{x:7.1f}" for x in crew.taught(lessons, read)), flush=True)
+        print(f"{name:<40}" + "".join(f"{x:7.1f}" for x in crew.train(lessons, read)), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import torch
 from distill_step import Setting, machine
 
-from pipeline.models.kernels.cpu import layer_by_layer
+from pipeline.models.kernels.cpu import disable_kernels
 from pipeline.models.networks.convnet import Network
 from stages._runtime import device_of
 
@@ -90,7 +90,7 @@ def seconds(
     """CPU seconds, which other work on the machine disturbs less than it does the clock."""
     own = x.clone()
     began = time.process_time()
-    with layer_by_layer(layers):
+    with disable_kernels(layers):
         work(tower, own)
     return time.process_time() - began
 

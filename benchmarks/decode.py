@@ -132,14 +132,14 @@ def decode_settings(params: Params) -> Decode:
 
 def chosen(given: argparse.Namespace, params: Params, scratch: Path) -> list[Clip]:
     """Manifest rows of the clips to decode, all as train."""
-    from pipeline.datasets.adapters._tree import clip_of, media_under
+    from pipeline.datasets.adapters._tree import clip_of, list_media
 
     root = (
         generated(given.clips, params, scratch)
         if given.clips_dir == "generated"
         else Path(given.clips_dir)
     )
-    files = media_under(root)
+    files = list_media(root)
     spread = files[:: max(len(files) // given.clips, 1)][: given.clips]
     return [clip_of(path, f"{number:05d}", "clip", "train") for number, path in enumerate(spread)]
 
@@ -325,7 +325,7 @@ def parent(
     answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scratch: Path
 ) -> Counter[str]:
     """CPU seconds of what this process does with the workers' answers."""
-    from pipeline.shards.outcomes import outcome
+    from pipeline.shards.outcomes import make_outcome
     from pipeline.shards.write import write_shard
 
     folder = scratch / "profile"
@@ -338,7 +338,7 @@ def parent(
     samples = [
         sample
         for clip, seconds in answers
-        for sample in outcome(clip, "", seconds, settings).samples
+        for sample in make_outcome(clip, "", seconds, settings).samples
     ]
     clock.lap("parent: log-mel, ledger")
     write_shard(folder, "shard-00000", "", samples, [])

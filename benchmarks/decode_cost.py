@@ -61,10 +61,10 @@ def settings() -> Decode:
 
 def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
     """Manifest rows of clips of ten seconds."""
-    from pipeline.datasets.adapters._tree import clip_of, media_under
+    from pipeline.datasets.adapters._tree import clip_of, list_media
 
     folder.mkdir(parents=True)
-    files = media_under(source)
+    files = list_media(source)
     rows = []
     for number, path in enumerate(files[:: max(len(files) // count, 1)][:count]):
         target = folder / f"{number:04d}.mp4"

@@ -373,13 +373,13 @@ def check(setting: Setting) -> dict[str, float]:
     """The first loss on each side; the plain one's network takes the weights of ours."""
     import torch
 
-    from pipeline.core.rng import stream
+    from pipeline.core.rng import make_generator
     from pipeline.models.networks.convnet import Network
 
     torch.set_num_threads(setting.threads)
     real, watches = random_real(setting), (Stopwatch(setting), Stopwatch(setting))
     distil(setting, real, 1, torch.device(setting.device), watches[0])
-    module = Network(**setting.network).build(setting.shapes, stream("network", 0, 0))
+    module = Network(**setting.network).build(setting.shapes, make_generator("network", 0, 0))
     weights = {m: tower.state_dict() for m, tower in module.towers.items()}
     published(setting, real, start_of(setting, real), 1, watches[1], weights)
     return {"ours": watches[0].losses[0], "plain": watches[1].losses[0]}
@@ -399,9 +399,13 @@ def random_real(setting: Setting) -> RealSet:
     import torch
 
     from pipeline.core.records import Normalisation, RealSet
-    from pipeline.core.rng import stream
+    from pipeline.core.rng import make_generator
 
-    count, generator, shapes = CLASSES * setting.samples, stream("benchmark"), setting.shapes
+    count, generator, shapes = (
+        CLASSES * setting.samples,
+        make_generator("benchmark"),
+        setting.shapes,
+    )
     return RealSet(
         rows={
             "frame": torch.randint(
@@ -438,7 +442,7 @@ def coreset(real: RealSet) -> Coreset:
 def start_of(setting: Setting, real: RealSet) -> SyntheticSet:
     from pipeline.distillation.methods._selection import form
 
-    return form(real, coreset(real).best, setting.ipc, GRIDS)
+    return form(real, coreset(real).select, setting.ipc, GRIDS)
 
 
 def distil(
@@ -446,7 +450,7 @@ def distil(
 ) -> None:
     """The method's plugin on the engine."""
     from pipeline.core import plugins
-    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.models.networks.convnet import Network
 
     weights = (
@@ -465,13 +469,13 @@ def distil(
         augment=setting.operations,
         **weights,
     )
-    materials = Materials(
+    materials = DistillInputs(
         real=real,
         coresets={"given": coreset(real)},
         networks={"convnet": Network(**setting.network)},
     )
     distiller.distill(
-        materials, ipc=setting.ipc, seed=0, machine=Machine(device=device, report=watch)
+        materials, ipc=setting.ipc, seed=0, machine=Runtime(device=device, report=watch)
     )
 
 
@@ -489,10 +493,10 @@ def published(
     """Class by class, as published; `weights` are taken instead of fresh ones."""
     import torch
 
-    from pipeline.core.rng import stream
+    from pipeline.core.rng import make_generator
 
-    whole = {m: values.to(setting.device) for m, values in real.normalised(slice(None)).items()}
-    members = [real.of_class(label) for label in range(CLASSES)]
+    whole = {m: values.to(setting.device) for m, values in real.normalise(slice(None)).items()}
+    members = [real.indices_of(label) for label in range(CLASSES)]
     rows = {
         m: values.to(setting.device, copy=True).requires_grad_() for m, values in start.rows.items()
     }
@@ -503,7 +507,7 @@ def published(
         networks = {m: network(setting, m).requires_grad_(False).to(setting.device) for m in rows}
         for m, fresh in (weights or {}).items():
             networks[m].load_state_dict(fresh)
-        generator, total = stream("batch", 0, step), 0.0
+        generator, total = make_generator("batch", 0, step), 0.0
         for label in range(CLASSES):
             batch = members[label][
                 torch.randperm(setting.samples, generator=generator)[: setting.batch_real]
@@ -570,11 +574,11 @@ def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
     import torch
     import torch.nn.functional as F
 
-    from pipeline.core.rng import stream
+    from pipeline.core.rng import make_generator
 
     if not setting.augment:
         return x
-    draw = torch.rand(8, generator=stream("augment", 0, step)).tolist()
+    draw = torch.rand(8, generator=make_generator("augment", 0, step)).tolist()
     operation, u, w, z = PUBLISHED[int(draw[0] * len(PUBLISHED))], *draw[1:4]
     if operation == "flip":
         return x.flip(-1) if u < 0.5 else x

@@ -28,7 +28,7 @@ def main() -> None:
 
     import torch
 
-    from pipeline.datasets.adapters._tree import clip_of, media_under
+    from pipeline.datasets.adapters._tree import clip_of, list_media
     from pipeline.shards.decode import decode_all
     from pipeline.shards.engines.local import Engine
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    first = [clip_of(path, "x", "clip", "train") for path in media_under(given.clips_dir)]
+    first = [clip_of(path, "x", "clip", "train") for path in list_media(given.clips_dir)]
     clips = [
         replace(clip, clip_id=f"{i:06d}")
         for i, clip in enumerate(islice(cycle(first), given.clips))

@@ -41,12 +41,12 @@ def main() -> None:
 
     import torch
 
-    from pipeline.core.rng import stream
+    from pipeline.core.rng import make_generator
     from pipeline.models import model
     from pipeline.models.heads.ensemble import Head
     from pipeline.models.networks.convnet import Network
     from pipeline.training import loop
-    from pipeline.training.students import Crew, Lesson
+    from pipeline.training.students import StudentTrainer, TrainingJob
     from stages._runtime import device_of
 
     device = device_of(given.device)
@@ -54,12 +54,12 @@ def main() -> None:
     network = Network(
         width=given.width, depth=per_modality, grid=4, padding={"frame": 1, "logmel": 1}
     )
-    crew = Crew(
+    crew = StudentTrainer(
         network=network,
         head=Head(),
         device=device,
         threads=len(os.sched_getaffinity(0)),
-        report=loop.silent,
+        report=loop.ignore_progress,
     )
     data, test = instances(4 * given.ipc * CLASSES, 0, device), instances(500, 1, device)
     rates = {"frame": 1e-3, "logmel": 1e-3}
@@ -74,7 +74,9 @@ def main() -> None:
         stops=dict.fromkeys(rates, 1.0),
         operations=operations,
     )
-    lessons = [Lesson(data=data, recipe=recipe, name=("student", i)) for i in range(given.students)]
+    lessons = [
+        TrainingJob(data=data, recipe=recipe, name=("student", i)) for i in range(given.students)
+    ]
 
     def read(module: AudioVisual) -> float:
         module.eval()
@@ -91,15 +93,15 @@ def main() -> None:
         found = []
         for lesson in lessons:
             module = model.build(
-                network, Head(), data.shapes, data.classes, stream(*lesson.name, "weights")
+                network, Head(), data.shapes, data.classes, make_generator(*lesson.name, "weights")
             ).to(device)
-            loop.fit(module, data, recipe, stream(*lesson.name, "batches"), device)
+            loop.fit(module, data, recipe, make_generator(*lesson.name, "batches"), device)
             found.append(read(module))
         return found
 
     sides = {
         "one after another": one_after_another,
-        "taught at once": lambda: crew.taught(lessons, read),
+        "taught at once": lambda: crew.train(lessons, read),
     }
     times: dict[str, list[float]] = {name: [] for name in sides}
     accuracies: dict[str, list[float]] = {}

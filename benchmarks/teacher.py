@@ -16,7 +16,7 @@ import torch
 
 from pipeline.core import params, plugins
 from pipeline.core.records import SPLITS
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.features.extractors.convnet import Extractor
 from pipeline.models import model
 from pipeline.models.heads.ensemble import Head
@@ -42,18 +42,20 @@ def main() -> None:
         sys.exit(
             f"error: {told}; a teacher must not have seen its students' clips, see benchmarks/halves.py"
         )
-    data = instances.whole(train, cpu)
-    module = model.build(network, Head(), data.shapes, data.classes, stream("teacher", recipe.seed))
-    steps = loop.Recipe.even(
+    data = instances.wrap_real_set(train, cpu)
+    module = model.build(
+        network, Head(), data.shapes, data.classes, make_generator("teacher", recipe.seed)
+    )
+    steps = loop.Recipe.build_uniform(
         recipe.rate,
         recipe.augment,
         steps=recipe.steps,
         batch=recipe.batch,
         weight_decay=recipe.weight_decay,
     )
-    loop.fit(module, data, steps, stream("teacher", recipe.seed, "fit"), cpu)
+    loop.fit(module, data, steps, make_generator("teacher", recipe.seed, "fit"), cpu)
     vectors = [
-        loop.applied(module, module.towers.embed, real, train.normalisation, cpu)
+        loop.apply_in_batches(module, module.towers.embed, real, train.normalisation, cpu)
         for real in students
     ]
     given.out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 EVERY_S = 30.0
 
 
-class Report:
+class ProgressReporter:
     """Called with (done, total, **figures) as work goes on; quiet, it says nothing.
 
     Work is a row of courses, each counted from 1, or from where it was left; rates and the time that is left are of the course on
@@ -33,7 +33,7 @@ class Report:
         rate = (done - self._first) / max(time.monotonic() - self._began, 1e-3)
         # A stage that counts its own rates has said enough.
         rates = {} if any(name.endswith("/s") for name in figures) or not rate else {"/s": rate}
-        said = [_told(figure) for figure in {**figures, **rates}.items()]
+        said = [_format_figure(figure) for figure in {**figures, **rates}.items()]
         if sys.stderr.isatty():
             self._draw(done, total, "  ".join(said))
         else:
@@ -69,7 +69,7 @@ class Report:
             print(line, file=sys.stderr, flush=True)
 
 
-def _told(figure: tuple[str, float | str]) -> str:
+def _format_figure(figure: tuple[str, float | str]) -> str:
     """A figure beside its name; a rate's unit stands behind it."""
     name, value = figure
     if isinstance(value, str):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.distillation.distributed import Ranks
-    from pipeline.shards.engines import Engine
+    from pipeline.shards.engines import EnginePlugin
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -40,7 +40,7 @@ def device_of(name: str) -> torch.device:
         device = torch.device(
             ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
         )
-        if device.type == "cuda" and device.index is None and started()[1] > 1:
+        if device.type == "cuda" and device.index is None and read_rank_and_count()[1] > 1:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.empty(0, device=device)
         # The same bits each time: some slopes are added in any order otherwise.
@@ -52,12 +52,12 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def started() -> tuple[int, int]:
+def read_rank_and_count() -> tuple[int, int]:
     """This process's number among those that torchrun started for this run, and how many they are; else (0, 1)."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def engine_of(name: str, workers: int, address: str) -> Engine:
+def engine_of(name: str, workers: int, address: str) -> EnginePlugin:
     """The engine of that name, with what it takes of the machine's knobs; an address that it does not take is a ParamsError."""
     from pipeline.core import plugins
 
@@ -68,11 +68,11 @@ def engine_of(name: str, workers: int, address: str) -> Engine:
         raise ParamsError(
             f"--address {address}: the engine {name} runs on this machine alone; add --engine ray, or leave it out"
         )
-    engine: Engine = kind(**taken)
+    engine: EnginePlugin = kind(**taken)
     return engine
 
 
-def checkpoints_beside(out: Path) -> Path:
+def checkpoint_folder_of(out: Path) -> Path:
     """Where unfinished work is kept: .work in the DVC project if DVC runs us, else beside the output."""
     from pathlib import Path
 
@@ -86,20 +86,20 @@ def ranks_of(stage: str, splits: bool, device: str) -> Iterator[Ranks | None]:
     Raises:
         ParamsError: torchrun started several processes of a stage that does not split; an EchoError in all of them but one.
     """
-    number, count = started()
+    number, count = read_rank_and_count()
     if not splits:
         if count > 1:
             told = f"`avdistill {stage}` has nothing to split over {count} ranks; start it without torchrun"
             raise EchoError(told) if number else ParamsError(told)
         yield None
         return
-    from pipeline.distillation.distributed import Ranks, joined
+    from pipeline.distillation.distributed import Ranks, join_ranks
 
     ranks = Ranks(number=number, count=count)
     if count == 1:
         yield ranks
         return
-    with joined(ranks, device_of(device)):
+    with join_ranks(ranks, device_of(device)):
         yield ranks
 
 

@@ -17,11 +17,11 @@ def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill adopt dc res_DM_CIFAR10_ConvNet_10ipc.pt artifacts/cifar10-dm-ipc10.h5
     """
-    from pipeline.artifact import Export, write_artifact
+    from pipeline.artifact import ExportSettings, write_artifact
     from pipeline.core import plugins
     from pipeline.core.files import refuse_existing
 
     importer = plugins.build("importer", layout, params)
     refuse_existing(out)
-    digest = write_artifact(out, importer.read(place), params.build("export", Export))
+    digest = write_artifact(out, importer.read(place), params.build("export", ExportSettings))
     return f"{out}  {out.stat().st_size} bytes  digest {digest[:12]}"

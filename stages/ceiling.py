@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._runtime import checkpoints_beside, device_of, write_seconds
+from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
@@ -21,21 +21,23 @@ def ceiling(
     Example: avdistill ceiling data/generated/shards work/generated/ceiling.json
     """
     from pipeline.core.files import refuse_existing, write_json
-    from pipeline.evaluation import Ceiling, Plane
-    from pipeline.evaluation.scoring import lines_of, scored
-    from pipeline.evaluation.setup import Means
+    from pipeline.evaluation import Ceiling, PCAProjection
+    from pipeline.evaluation.scoring import format_scores, score_sets
+    from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.shards.read import read_shards
     from pipeline.training import instances as training
 
     refuse_existing(out)
-    means, repeats = Means.of(params), params.build("ceiling", Ceiling).repeats
+    means, repeats = EvaluationSetup.from_params(params), params.build("ceiling", Ceiling).repeats
     train = read_shards(shards / "train")
-    crew = means.crew(means.settings.run[0], device_of(device), workers, report)
-    bench = means.bench(shards, repeats, crew)
-    sets = [training.whole(train, crew.device)]
-    points = Plane.through(bench.test, crew.network).points(training.whole(bench.test, crew.device))
-    entries, seconds = scored(
-        sets, [train.digest], 0, means, bench, checkpoints_beside(out) / "scores"
+    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
+    bench = means.make_bench(shards, repeats, crew)
+    sets = [training.wrap_real_set(train, crew.device)]
+    points = PCAProjection.fit(bench.test, crew.network).project(
+        training.wrap_real_set(bench.test, crew.device)
+    )
+    entries, seconds = score_sets(
+        sets, [train.digest], 0, means, bench, checkpoint_folder_of(out) / "scores"
     )
     about = {
         "classes": train.classes,
@@ -46,4 +48,4 @@ def ceiling(
     }
     write_json(out, {**about, "scores": entries})
     write_seconds(out, seconds, crew.device, crew.threads)
-    return "\n".join([*lines_of(entries), f"-> {out}"])
+    return "\n".join([*format_scores(entries), f"-> {out}"])

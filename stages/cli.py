@@ -14,8 +14,8 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, PipelineError, RejectError
-from pipeline.core.paths import place
-from stages._progress import Report
+from pipeline.core.paths import parse_path
+from stages._progress import ProgressReporter
 from stages._runtime import ranks_of
 
 STAGES = (
@@ -110,14 +110,14 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"avdistill {pipeline.__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def options(
+def store_options(
     context: typer.Context,
     params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path(
         "params.yaml"
@@ -132,7 +132,7 @@ def options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version and stop."
+            "--version", callback=_print_version, is_eager=True, help="Show the version and stop."
         ),
     ] = False,
 ) -> None:
@@ -145,7 +145,7 @@ def options(
     context.obj = {"params_file": params_file, "changes": change or [], "traceback": show_traceback}
 
 
-def command(name: str) -> None:
+def add_command(name: str) -> None:
     """Add the command `name`: stages/<name>.py's function, its arguments, its options and the machine knobs that it takes."""
     module = name.replace("-", "_")  # extract-text
     stage = getattr(importlib.import_module(f"stages.{module}"), module)
@@ -154,35 +154,35 @@ def command(name: str) -> None:
     def run(context: typer.Context, **given: Any) -> None:
         try:
             with ranks_of(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
-                told = _done(stage, wanted, context, given, ranks)
+                told = _run_stage(stage, wanted, context, given, ranks)
         except KeyboardInterrupt:
-            raise typer.Exit(_said(INTERRUPTED, 130)) from None
+            raise typer.Exit(_print_error(INTERRUPTED, 130)) from None
         if ranks is None or ranks.number == 0:
             typer.echo(told)
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
     own += [
-        _parameter(parameter)
+        _convert_parameter(parameter)
         for parameter in wanted.values()
         if parameter.name not in ("params", "ranks")
     ]
     run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
-    run.__doc__ = _paragraphs(stage)
+    run.__doc__ = _format_docstring(stage)
     app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
 
 
-def _done(
+def _run_stage(
     stage: Any, wanted: Any, context: typer.Context, given: dict[str, Any], ranks: Any
 ) -> str:
     """What the stage tells; it gets what it wants besides its options, and of several ranks one reports."""
-    report = Report(
+    report = ProgressReporter(
         stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0)
     )
     try:
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
-            given["params"] = _params(context.obj)
+            given["params"] = _load_params(context.obj)
         told: str = stage(**{name: value for name, value in given.items() if name in wanted})
     finally:
         report.close()
@@ -196,19 +196,19 @@ def main() -> None:
     except EchoError:  # another of several processes has said why
         sys.exit(1)
     except RejectError as error:
-        sys.exit(_said(str(error), 3))
+        sys.exit(_print_error(str(error), 3))
     except PipelineError as error:
-        sys.exit(_said(str(error), 1))
+        sys.exit(_print_error(str(error), 1))
     except Exception as error:  # the last resort: a user gets one line, and the way to the rest
         sys.exit(
-            _said(
+            _print_error(
                 f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it",
                 1,
             )
         )
 
 
-def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
+def _convert_parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     """A stage's parameter as typer wants it: paths and names are arguments, keyword-only ones are options."""
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
@@ -218,31 +218,33 @@ def _parameter(parameter: inspect.Parameter) -> inspect.Parameter:
         return parameter.replace(annotation=Annotated[bool, typer.Option(flag)], default=False)
     if parameter.annotation == "Place":
         return parameter.replace(
-            annotation=Annotated[Path, _declared(parameter, parser=place, metavar="path or URL")]
+            annotation=Annotated[
+                Path, _declare_parameter(parameter, parser=parse_path, metavar="path or URL")
+            ]
         )
     plain: Any = KINDS[parameter.annotation]
-    return parameter.replace(annotation=Annotated[plain, _declared(parameter)])
+    return parameter.replace(annotation=Annotated[plain, _declare_parameter(parameter)])
 
 
-def _declared(parameter: inspect.Parameter, **more: Any) -> Any:
+def _declare_parameter(parameter: inspect.Parameter, **more: Any) -> Any:
     kind = typer.Argument if parameter.kind is POSITIONAL else typer.Option
     return kind(show_default=False, **more)
 
 
-def _params(given: dict[str, Any]) -> Any:
+def _load_params(given: dict[str, Any]) -> Any:
     from pipeline.core.params import load
 
     return load(given["params_file"], given["changes"])
 
 
-def _paragraphs(stage: Any) -> str:
+def _format_docstring(stage: Any) -> str:
     """The docstring with each paragraph on one line, for the terminal to wrap, and its example as it stands."""
     text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
     lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
     return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
 
 
-def _said(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     if "--traceback" in sys.argv:
         traceback.print_exc()
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
@@ -250,4 +252,4 @@ def _said(message: str, code: int) -> int:
 
 
 for _name in STAGES:
-    command(_name)
+    add_command(_name)

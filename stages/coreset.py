@@ -17,14 +17,14 @@ def coreset(features: Path, out: Path, *, params: Params) -> str:
     Example: avdistill coreset work/generated/features.h5 work/generated/coreset
     """
     from pipeline.core import plugins
-    from pipeline.core.files import new_folder, write_json
+    from pipeline.core.files import create_folder, write_json
     from pipeline.core.params import Grid
     from pipeline.coresets.rankings import Coreset
     from pipeline.features.store import read_features
 
     table, digest = read_features(features)
     grid = params.build("grid", Grid)
-    with new_folder(out) as part:
+    with create_folder(out) as part:
         for name in grid.selectors:
             selector = plugins.build("selector", name, params)
             ranking = Coreset(

@@ -35,28 +35,28 @@ def decode(
     """
     import torch
 
-    from pipeline.datasets.manifest import absent, read_manifest, read_source
-    from pipeline.shards.decode import Decode, decode_all, limited
+    from pipeline.datasets.manifest import find_missing, read_manifest, read_source
+    from pipeline.shards.decode import Decode, decode_all, limit_clips
     from stages._runtime import engine_of
 
     torch.set_num_threads(
         1
     )  # log-mels are made one clip at a time; idle threads would wait beside the workers
     clips = read_manifest(manifest)
-    taken = limited(clips, limit) if limit else clips
+    taken = limit_clips(clips, limit) if limit else clips
     settings, source = params.build("decode", Decode), read_source(manifest)
     counts = decode_all(
         taken, shards, settings, engine_of(engine, workers, address), report, retry, source
     )
     notes = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
-    for split, names in absent(clips).items():
+    for split, names in find_missing(clips).items():
         notes.append(
             f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
         )
-    return "\n".join([*notes, *_told(counts, shards), f"-> {shards}"])
+    return "\n".join([*notes, *_format_counts(counts, shards), f"-> {shards}"])
 
 
-def _told(counts: dict[str, Any], shards: Place) -> list[str]:
+def _format_counts(counts: dict[str, Any], shards: Place) -> list[str]:
     """The two equations, and how many windows of different splits are alike."""
     lines = []
     for noun, (total, *parts) in (

@@ -10,8 +10,7 @@ def diff(one: Path, other: Path) -> str:
 
     Example: avdistill diff artifacts/generated-dm-ipc1/seed0.h5 artifacts/generated-dm-ipc1/seed1.h5
     """
-    from pipeline.artifact.inspection import diff as difference
-    from pipeline.artifact.inspection import refuse_damaged
+    from pipeline.artifact.inspection import compare_artifacts, refuse_damaged
 
     refuse_damaged(one, other)
-    return difference(one, other)
+    return compare_artifacts(one, other)

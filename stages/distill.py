@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._runtime import checkpoints_beside, device_of, write_seconds
+from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.core.params import Params
     from pipeline.distillation.distributed import Ranks
-    from pipeline.distillation.run import Cell
+    from pipeline.distillation.run import DistillCell
 
 
 def distill(
@@ -44,40 +44,42 @@ def distill(
     from pipeline.core import plugins
     from pipeline.core.files import refuse_existing
     from pipeline.core.params import Grid
-    from pipeline.distillation.inputs import Machine
-    from pipeline.distillation.setup import _cell, _materials, _validation
-    from pipeline.evaluation.setup import Means
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.distillation.setup import _make_cell, _read_inputs, _read_validation
+    from pipeline.evaluation.setup import EvaluationSetup
 
-    ranks.told(lambda: refuse_existing(out))
-    distiller, means = plugins.build("method", method, params), Means.of(params)
-    crew = means.crew(means.settings.run[0], device_of(device), workers, report)
-    machine = Machine(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
+    ranks.broadcast(lambda: refuse_existing(out))
+    distiller, means = plugins.build("method", method, params), EvaluationSetup.from_params(params)
+    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
+    machine = Runtime(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
     materials, val = (
-        _materials(shards, coresets, experts, means),
-        _validation(shards.parent / "val"),
+        _read_inputs(shards, coresets, experts, means),
+        _read_validation(shards.parent / "val"),
     )
-    cell = _cell(method, distiller, ipc, materials, machine, means, crew, val)
+    cell = _make_cell(method, distiller, ipc, materials, machine, means, crew, val)
     seeds = params.build("grid", Grid).seeds
-    return _estimated(cell, seeds) if dry_run else _distilled(cell, seeds, out)
+    return _estimate_cost(cell, seeds) if dry_run else _distill_sets(cell, seeds, out)
 
 
-def _estimated(cell: Cell, seeds: Sequence[int]) -> str:
+def _estimate_cost(cell: DistillCell, seeds: Sequence[int]) -> str:
     from pipeline.distillation.dry_run import describe, estimate
 
     return describe(estimate(cell, seeds))
 
 
-def _distilled(cell: Cell, seeds: Sequence[int], out: Path) -> str:
+def _distill_sets(cell: DistillCell, seeds: Sequence[int], out: Path) -> str:
     from pipeline.distillation import run as cells
 
     real, machine = cell.materials.real, cell.machine
-    trials, seconds = cells.distil(cell, seeds, out, checkpoints_beside(out))
-    machine.ranks.told(lambda: write_seconds(out, seconds, cell.crew.device, cell.crew.threads))
+    trials, seconds = cells.distil(cell, seeds, out, checkpoint_folder_of(out))
+    machine.ranks.broadcast(
+        lambda: write_seconds(out, seconds, cell.crew.device, cell.crew.threads)
+    )
     told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
     told += f", step size chosen among {len(trials)}" if trials else ""
     told += (
         f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards"
-        if machine.streams(real)
+        if machine.needs_streaming(real)
         else ""
     )
     return f"{told} -> {out}"

@@ -9,7 +9,7 @@ from pipeline.core.errors import MachineError, MediaError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.media.selftest import Answer
+    from pipeline.media.selftest import DecoderResult
 
 PACKAGES = ("torch", "torchaudio", "numba", "av", "decord2", "webdataset", "h5py", "dvc")
 DEADLINE_S, MEMORY_MB = 120.0, 4096
@@ -24,12 +24,12 @@ def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
 
     Example: avdistill doctor --av
     """
-    lines = list(_machine(device))
+    lines = list(_describe_machine(device))
     if not av:
         return "\n".join(lines)
-    answers = list(_answers(workers, report))
+    answers = list(_run_selftest(workers, report))
     lines += ["", *map(str, answers)]
-    wrong = sum(answer.matters and not answer.right for answer in answers)
+    wrong = sum(answer.decisive and not answer.correct for answer in answers)
     if wrong:
         print("\n".join(lines))
         raise MachineError(
@@ -39,12 +39,12 @@ def doctor(*, av: bool, device: str, workers: int, report: Any) -> str:
         [
             *lines,
             "",
-            f"{sum(answer.matters for answer in answers)} truth clips: every frame and every beep is right",
+            f"{sum(answer.decisive for answer in answers)} truth clips: every frame and every beep is right",
         ]
     )
 
 
-def _machine(device: str) -> Iterator[str]:
+def _describe_machine(device: str) -> Iterator[str]:
     import os
     import platform
     import shutil
@@ -64,7 +64,7 @@ def _machine(device: str) -> Iterator[str]:
     yield f"free disk     {shutil.disk_usage('.').free / 1e9:.1f} GB here"
 
 
-def _answers(workers: int, report: Any) -> Iterator[Answer]:
+def _run_selftest(workers: int, report: Any) -> Iterator[DecoderResult]:
     """Every case in the table's order, written and checked in workers, which a decoder's crash or hang cannot leave."""
     import functools
     import tempfile
@@ -75,14 +75,16 @@ def _answers(workers: int, report: Any) -> Iterator[Answer]:
 
     with tempfile.TemporaryDirectory() as folder:
         function = functools.partial(truth.examine, folder=Path(folder))
-        found: dict[truth.Case, list[Answer]] = {}
+        found: dict[truth.ReferenceClip, list[DecoderResult]] = {}
         limits: Any = {
             "deadline_s": DEADLINE_S,
             "memory_mb": MEMORY_MB,
             "recycle": len(truth.CASES),
         }
         for case, result in pool.work(function, truth.CASES, workers=workers, **limits):
-            found[case] = truth.lost(case, result) if isinstance(result, MediaError) else result
+            found[case] = (
+                truth.report_failure(case, result) if isinstance(result, MediaError) else result
+            )
             report(len(found), len(truth.CASES))
     for case in truth.CASES:
         yield from found[case]

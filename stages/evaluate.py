@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._runtime import checkpoints_beside, device_of, write_seconds
+from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
@@ -29,28 +29,28 @@ def evaluate(
 
     Example: avdistill evaluate work/generated/dm/ipc1/artifacts data/generated/shards work/generated/dm/ipc1/scores.json
     """
-    from pipeline.artifact import artifacts_in, read_artifact
+    from pipeline.artifact import list_artifacts, read_artifact
     from pipeline.core.files import refuse_existing, write_json
-    from pipeline.evaluation import Plane, refuse_other_data
-    from pipeline.evaluation.scoring import lines_of, scored
-    from pipeline.evaluation.setup import Means
+    from pipeline.evaluation import PCAProjection, refuse_other_data
+    from pipeline.evaluation.scoring import format_scores, score_sets
+    from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.training import instances as training
 
     refuse_existing(out)
-    files = artifacts_in(artifact)
+    files = list_artifacts(artifact)
     synthetic = {file.name: read_artifact(file).synthetic for file in files}
-    means = Means.of(params)
-    crew = means.crew(means.settings.run[0], device_of(device), workers, report)
-    bench = means.bench(shards, means.settings.repeats, crew)
+    means = EvaluationSetup.from_params(params)
+    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
+    bench = means.make_bench(shards, means.settings.repeats, crew)
     for name, one in synthetic.items():
         refuse_other_data(one, bench.test, name)
     digests = {name: one.provenance["content_digest"] for name, one in synthetic.items()}
-    sets = [training.decoded(one, crew.device) for one in synthetic.values()]
+    sets = [training.decode_synthetic_set(one, crew.device) for one in synthetic.values()]
     spent = len(next(iter(synthetic.values())).provenance.get("tuning", ()))
-    points = Plane.through(bench.test, crew.network).points(sets[0])
-    made_from = [_taught(one) for one in synthetic.values()]
-    entries, seconds = scored(
-        sets, made_from, spent, means, bench, checkpoints_beside(out) / "scores"
+    points = PCAProjection.fit(bench.test, crew.network).project(sets[0])
+    made_from = [_digest_training_data(one) for one in synthetic.values()]
+    entries, seconds = score_sets(
+        sets, made_from, spent, means, bench, checkpoint_folder_of(out) / "scores"
     )
     about = {
         "artifacts": digests,
@@ -62,10 +62,10 @@ def evaluate(
     }
     write_json(out, {**about, "scores": entries})
     write_seconds(out, seconds, crew.device, crew.threads)
-    return "\n".join([*lines_of(entries), f"-> {out}"])
+    return "\n".join([*format_scores(entries), f"-> {out}"])
 
 
-def _taught(synthetic: SyntheticSet) -> str:
+def _digest_training_data(synthetic: SyntheticSet) -> str:
     """Digest of what students are taught, without what is told about it: where only a licence changes, scores are found again."""
     from dataclasses import asdict
 

@@ -19,17 +19,17 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
 
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.files import code_digest, digest_of, refuse_existing
     from pipeline.core.plugins import build_all, pick
     from pipeline.shards.read import read_shards
-    from pipeline.training.experts import Experts, School, train_bank
-    from stages._runtime import checkpoints_beside, device_of, write_seconds
+    from pipeline.training.experts import ExpertSettings, ExpertTrainer, train_bank
+    from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
     refuse_existing(out)
-    settings = params.build("experts", Experts)
+    settings = params.build("experts", ExpertSettings)
     real, val = read_shards(shards), read_shards(shards.parent / "val")
-    school = School(
+    school = ExpertTrainer(
         settings=settings,
         network=pick(build_all("network", params), settings.network, "network"),
         head=pick(build_all("head", params), settings.head, "head"),
@@ -38,9 +38,11 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
         device=device_of(device),
         report=report,
     )
-    decides = digest_of([code_digest(), "experts", school.decides])
+    decides = digest_of([code_digest(), "experts", school.cache_key])
     began = time.monotonic()
-    accuracy = train_bank(out, school, Parts(folder=checkpoints_beside(out) / decides[:16]))
+    accuracy = train_bank(
+        out, school, PartialResults(folder=checkpoint_folder_of(out) / decides[:16])
+    )
     write_seconds(out, time.monotonic() - began, school.device)
     told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracy.items())
     return f"{settings.count} experts of {settings.epochs} epochs, accuracy on the training split: {told} -> {out}"

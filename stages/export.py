@@ -14,19 +14,19 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill export work/generated/dm/ipc1/synthetic work/generated/dm/ipc1/artifacts
     """
-    from pipeline.artifact import Export, write_artifact
+    from pipeline.artifact import ExportSettings, write_artifact
     from pipeline.core.errors import SourceError
-    from pipeline.core.files import new_folder
+    from pipeline.core.files import create_folder
     from pipeline.core.tensors import NUMPY, load_synthetic
 
-    settings = params.build("export", Export)
+    settings = params.build("export", ExportSettings)
     files = sorted(synthetic.glob("seed*.safetensors"))
     if not files:
         raise SourceError(
             f"{synthetic} holds no seed<k>.safetensors; expected what `avdistill distill` writes"
         )
     lines = []
-    with new_folder(out) as part:
+    with create_folder(out) as part:
         for file in files:
             digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file, NUMPY), settings)
             lines.append(

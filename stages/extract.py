@@ -22,19 +22,19 @@ def extract(
     from dataclasses import asdict
 
     from pipeline.core import plugins
-    from pipeline.core.checkpoints import Parts
-    from pipeline.core.files import code_digest, digest_of, refuse_existing, short
+    from pipeline.core.checkpoints import PartialResults
+    from pipeline.core.files import code_digest, digest_of, refuse_existing, shorten_digest
     from pipeline.core.plugins import build_all
-    from pipeline.features.store import summary, write_features
+    from pipeline.features.store import format_statistics, write_features
     from pipeline.shards.read import read_shards
-    from stages._runtime import checkpoints_beside, device_of
+    from stages._runtime import checkpoint_folder_of, device_of
 
     refuse_existing(out)
     plugin = plugins.build("extractor", extractor, params)
     real, networks, place = read_shards(shards), build_all("network", params), device_of(device)
     used = {name: asdict(network) for name, network in networks.items()}
     decides = digest_of([code_digest(), extractor, asdict(plugin), used, real.digest, place.type])
-    parts = Parts(folder=checkpoints_beside(out) / decides[:16])
+    parts = PartialResults(folder=checkpoint_folder_of(out) / decides[:16])
     features = plugin.embed(real, networks, parts, place, report)
     digest = write_features(out, features)
     parts.remove()
@@ -42,4 +42,4 @@ def extract(
     counted = f"{len(features.keys)} rows" + (
         f" ({without} samples have no vector)" if without else ""
     )
-    return f"{counted}, {summary(features)}, digest {short(digest)} -> {out}"
+    return f"{counted}, {format_statistics(features)}, digest {shorten_digest(digest)} -> {out}"

@@ -22,7 +22,7 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
 
     from pipeline.core import plugins
     from pipeline.core.errors import PluginError
-    from pipeline.core.files import refuse_existing, short
+    from pipeline.core.files import refuse_existing, shorten_digest
     from pipeline.core.records import Texts
     from pipeline.features.prompts import Reader, Templates, read_prompts
     from pipeline.features.store import write_texts
@@ -48,4 +48,4 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
     told = (
         f"{len(asked.classes)} classes x {len(asked.templates)} templates, {vectors.shape[1]} wide"
     )
-    return f"{told}, encoder {short(weights)}, digest {short(digest)} -> {out}"
+    return f"{told}, encoder {shorten_digest(weights)}, digest {shorten_digest(digest)} -> {out}"

@@ -34,10 +34,15 @@ def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
     write_manifest(out, clips, source)
     splits = Counter(clip.split for clip in clips)
     told = f"{len(clips)} clips of {len({clip.label for clip in clips})} classes ({dict(splits)}) -> {out}"
-    return told + f"; licence: {source.licence}" + _parted(clips) + _missing(clips, out)
+    return (
+        told
+        + f"; licence: {source.licence}"
+        + _describe_shared_groups(clips)
+        + _describe_missing(clips, out)
+    )
 
 
-def _parted(clips: list[Clip]) -> str:
+def _describe_shared_groups(clips: list[Clip]) -> str:
     """How many groups stand in several splits, as some official lists have it; nothing, if none does."""
     splits = defaultdict(set)
     for clip in clips:
@@ -49,7 +54,7 @@ def _parted(clips: list[Clip]) -> str:
     )
 
 
-def _missing(clips: list[Clip], out: Place) -> str:
+def _describe_missing(clips: list[Clip], out: Place) -> str:
     """How many files are not there, a few of them, and how to list them all; nothing, if they all are."""
     files = {clip.path for clip in clips}
     absent = sorted({clip.path for clip in clips if not clip.sha256})

@@ -10,7 +10,7 @@ def inspect(artifact: Path) -> str:
 
     Example: avdistill inspect artifacts/generated-dm-ipc1/seed0.h5
     """
-    from pipeline.artifact.inspection import page, refuse_damaged
+    from pipeline.artifact.inspection import refuse_damaged, render_page
 
     refuse_damaged(artifact)
-    return page(artifact)
+    return render_page(artifact)

@@ -38,45 +38,51 @@ def prototypes(
     from pipeline.coresets.rankings import Coreset
     from pipeline.datasets.manifest import read_manifest, read_source
     from pipeline.features.store import read_texts
-    from pipeline.prototypes.inputs import _counts, _encoder, _tables
+    from pipeline.prototypes.inputs import _count_clips, _encoder_of, _read_tables
 
-    settings = params.build("prototypes", points.Prototypes)
+    settings = params.build("prototypes", points.PrototypeSettings)
     for path in filter(None, (out, coreset)):
         refuse_existing(path)
     if coreset and not text:
         raise ParamsError("--coreset ranks samples by their nearness to texts; add --text")
-    tables, digests = _tables(features)
-    clips = points.gathered(
+    tables, digests = _read_tables(features)
+    clips = points.gather_clips(
         read_manifest(manifest), tables, settings.modality, settings.shared_groups
     )
     texts = None
     if text:
         texts, digests["text"] = read_texts(text)
         points.refuse_other_texts(texts, str(text), tables, settings.modality, clips.classes)
-    found = points.measured(clips, texts, settings, report)
-    found["rows"] += points.not_run(read_source(manifest).name, _encoder(tables, settings.modality))
+    found = points.evaluate_rows(clips, texts, settings, report)
+    found["rows"] += points.list_missing_rows(
+        read_source(manifest).name, _encoder_of(tables, settings.modality)
+    )
     about = {
         "tables": digests,
         "params": asdict(settings),
         "classes": clips.classes,
-        **_counts(clips),
+        **_count_clips(clips),
     }
     write_json(out, {**about, **found})
     if coreset and texts:
-        ranking = points.ranked(tables["train"], texts, settings.modality, settings.most)
+        ranking = points.rank_samples(tables["train"], texts, settings.modality, settings.most)
         made_from = {"table": digests["train"], "shards": tables["train"].origin.shards}
         write_json(
             coreset, Coreset(selector="prototypes", seed=0, ranking=ranking, **made_from).to_json()
         )
     return "\n".join(
-        [*_lines(found["rows"]), _told(clips), *(f"-> {path}" for path in (out, coreset) if path)]
+        [
+            *_format_rows(found["rows"]),
+            _format_summary(clips),
+            *(f"-> {path}" for path in (out, coreset) if path),
+        ]
     )
 
 
-def _told(clips: Clips) -> str:
-    from pipeline.prototypes.inputs import _counts
+def _format_summary(clips: Clips) -> str:
+    from pipeline.prototypes.inputs import _count_clips
 
-    counts = _counts(clips)
+    counts = _count_clips(clips)
     told = f"{counts['clips']} clips in {counts['parts']}, {counts['clips_without_vector']} more have no vector"
     return (
         told
@@ -84,9 +90,9 @@ def _told(clips: Clips) -> str:
     )
 
 
-def _lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _format_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line per row: its scores, or what it needs."""
-    from pipeline.core.scores import told
+    from pipeline.core.scores import format_score
 
     for row in rows:
         if "not_run" in row:
@@ -97,4 +103,4 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"k={row['k']}" if row["k"] else "",
         ]
         name = " ".join(filter(None, [row["row"], *setting]))
-        yield f"{name}: {'  '.join(f'{metric} {told(metric, x)}' for metric, x in row['metrics'].items())}"
+        yield f"{name}: {'  '.join(f'{metric} {format_score(metric, x)}' for metric, x in row['metrics'].items())}"

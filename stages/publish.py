@@ -16,17 +16,17 @@ def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
 
     Example: avdistill publish work/generated/dm/ipc1/artifacts work/generated/dm/ipc1/scores.json artifacts/generated-dm-ipc1
     """
-    from pipeline.artifact import Publish, artifacts_in, publish_artifact
-    from pipeline.core.files import new_folder, read_json, refuse_existing
+    from pipeline.artifact import PublishSettings, list_artifacts, publish_artifact
+    from pipeline.core.files import create_folder, read_json, refuse_existing
 
-    settings = params.build("publish", Publish)
+    settings = params.build("publish", PublishSettings)
     known = read_json(scores, "evaluate")
     lines = []
     if artifact.is_file():
         refuse_existing(out)
         return f"{out}  digest {publish_artifact(artifact, known, settings, out)[:12]}"
-    with new_folder(out) as part:
-        for file in artifacts_in(artifact):
+    with create_folder(out) as part:
+        for file in list_artifacts(artifact):
             digest = publish_artifact(file, known, settings, part / file.name)
             lines.append(f"{out / file.name}  digest {digest[:12]}")
     return "\n".join(lines)

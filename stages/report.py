@@ -22,9 +22,9 @@ def report(results: Path, out: Path, *, params: Params) -> str:
     from pipeline.core.params import Grid
     from pipeline.media.logmel import LogMel
 
-    settings, grid = params.build("report", reporting.Report), params.build("grid", Grid)
-    heard = "logmel" in params.section("decode").get("modalities", ())
+    settings, grid = params.build("report", reporting.ReportSettings), params.build("grid", Grid)
+    heard = "logmel" in params.get_section("decode").get("modalities", ())
     logmel = params.build("decode.logmel", LogMel) if heard else None
     return reporting.write(
-        results, out, grid, settings, params.section("evaluate.protocols"), logmel
+        results, out, grid, settings, params.get_section("evaluate.protocols"), logmel
     )

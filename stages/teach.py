@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages._runtime import checkpoints_beside, device_of, write_seconds
+from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
-    from pipeline.kd import Course, Measured
+    from pipeline.kd import KDResult, KDRun
 
 
 def teach(
@@ -35,29 +35,30 @@ def teach(
 
     Example: avdistill teach ccl data/generated/shards/train work/generated/features.h5 work/generated/taught/ccl.json
     """
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.files import refuse_existing
     from pipeline.core.params import Grid
-    from pipeline.distillation.inputs import Machine
-    from pipeline.kd import measured
-    from pipeline.kd.setup import _course, _decides
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.kd import train_and_evaluate
+    from pipeline.kd.setup import _build_run, _digest_inputs
 
     refuse_existing(out)
-    machine = Machine(device=device_of(device), report=report)
+    machine = Runtime(device=device_of(device), report=report)
     seeds = params.build("grid", Grid).seeds
-    course = _course(method, train_set, features, shards, ipc, params, machine.device)
-    parts = Parts(
-        folder=checkpoints_beside(out) / _decides(method, course, seeds, machine.device)[:16]
+    course = _build_run(method, train_set, features, shards, ipc, params, machine.device)
+    parts = PartialResults(
+        folder=checkpoint_folder_of(out)
+        / _digest_inputs(method, course, seeds, machine.device)[:16]
     )
     began = time.monotonic()
-    found = measured(course, seeds, machine, parts)
+    found = train_and_evaluate(course, seeds, machine, parts)
     _write(out, method, course, found)
     write_seconds(out, time.monotonic() - began, machine.device)
     parts.remove()
-    return "\n".join([*_lines(method, course, found), f"-> {out}"])
+    return "\n".join([*_format_lines(method, course, found), f"-> {out}"])
 
 
-def _write(out: Path, method: str, course: Course, found: Measured) -> None:
+def _write(out: Path, method: str, course: KDRun, found: KDResult) -> None:
     """The students, then the scores: what exists is whole."""
     from pipeline.core import tensors
     from pipeline.core.files import write_json
@@ -92,15 +93,15 @@ def _write(out: Path, method: str, course: Course, found: Measured) -> None:
     )
 
 
-def _lines(method: str, course: Course, found: Measured) -> list[str]:
+def _format_lines(method: str, course: KDRun, found: KDResult) -> list[str]:
     """One line per metric, rows that were not run, and how many rows were left out."""
-    from pipeline.core.scores import told
+    from pipeline.core.scores import format_score
 
     settings, room = course.settings, course.room
     name = f"{method} {settings.student} <- {'+'.join(settings.teachers)}, {room.name},"
     lines = []
     for metric, rows in found.scores.metrics.items():
-        cells = [f"{row} {told(metric, summary)}" for row, summary in rows.items()]
+        cells = [f"{row} {format_score(metric, summary)}" for row, summary in rows.items()]
         lines.append(f"{name} {metric}: {'  '.join(cells)}  (n = {rows['student']['n']})")
     left_out = [f"{count} {what}" for what, count in room.without.items() if count]
     return [

@@ -17,14 +17,14 @@ def verify(
 
     Example: avdistill verify artifacts/generated-dm-ipc1/seed0.h5
     """
-    from pipeline.artifact import artifacts_in
-    from pipeline.artifact.inspection import Severity, verified
+    from pipeline.artifact import list_artifacts
+    from pipeline.artifact.inspection import Severity, verify_files
     from pipeline.core.errors import ArtifactError
-    from pipeline.evaluation.reproduction import reproduced
+    from pipeline.evaluation.reproduction import reproduce_scores
     from stages._runtime import device_of
 
-    lines, wrong, files = [], [], artifacts_in(artifact)
-    for file, findings in verified(files):
+    lines, wrong, files = [], [], list_artifacts(artifact)
+    for file, findings in verify_files(files):
         wrong += [finding.text for finding in findings if finding.severity is Severity.CRITICAL]
         told = [f"  {finding.severity:<10}{finding.text}" for finding in findings]
         lines += [f"{file}: {'whole, and' if told else 'as it should be'}", *told]
@@ -32,5 +32,5 @@ def verify(
         raise ArtifactError(f"{len(wrong)} CRITICAL: {'; '.join(wrong)}")
     if reproduce:
         for file in files:
-            lines += ["", *reproduced(file, reproduce, device_of(device), workers, report)]
+            lines += ["", *reproduce_scores(file, reproduce, device_of(device), workers, report)]
     return "\n".join(lines)

@@ -20,13 +20,13 @@ from pipeline.core.records import Clip, Normalisation, Origin, RealSet, Sample
 from pipeline.datasets.adapters.generated import STAMP
 from pipeline.datasets.adapters.generated import Dataset as Generated
 from pipeline.datasets.manifest import write_manifest
-from pipeline.models.networks.convnet import Halved
+from pipeline.models.networks.convnet import HalvingPool
 from pipeline.shards.decode import Decode, decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import Index, read_index, write_index
-from pipeline.shards.layout import channels_last
+from pipeline.shards.layout import move_channels_last
 from pipeline.shards.write import write_shard
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 os.environ["DVC_NO_ANALYTICS"] = "1"
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def convnet_block(channels: int, width: int, padding: int, grid: int | None) -> 
         nn.Conv2d(channels, width, 3, padding=padding),
         nn.GroupNorm(width, width),
         nn.ReLU(),
-        Halved() if grid is None else nn.AdaptiveAvgPool2d(grid),
+        HalvingPool() if grid is None else nn.AdaptiveAvgPool2d(grid),
     ).requires_grad_(False)
     layers[1].weight.uniform_(0.5, 1.5)
     layers[1].bias.uniform_(-0.5, 0.5)
@@ -257,9 +257,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clips(media: Path) -> list[Clip]:
-    from pipeline.datasets.adapters._tree import clips_under
+    from pipeline.datasets.adapters._tree import list_clips
 
-    return clips_under(media)
+    return list_clips(media)
 
 
 @pytest.fixture(scope="session")
@@ -272,7 +272,7 @@ def manifest(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def shards(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("decoded") / "shards"
-    decode_all(clips, out, values().build("decode", Decode), Local(workers=2), silent)
+    decode_all(clips, out, values().build("decode", Decode), Local(workers=2), ignore_progress)
     return out
 
 
@@ -297,7 +297,7 @@ def write_split(
             clip=clip,
             second=int(key.rpartition("_")[2]),
             label=real.classes[label],
-            arrays={m: channels_last(real.rows[m][i].numpy()) for m in modalities},
+            arrays={m: move_channels_last(real.rows[m][i].numpy()) for m in modalities},
             pts=(0.5,),
         )
         for i, (key, clip, label) in enumerate(
@@ -332,6 +332,6 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         root / "experts",
         params=values(*TINY),
         device="cpu",
-        report=silent,
+        report=ignore_progress,
     )
     return root

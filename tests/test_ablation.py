@@ -55,7 +55,7 @@ def test_a_row_changes_what_its_method_has(row: str) -> None:
 
 def test_the_class_as_label_changes_nothing_else_of_the_candidates() -> None:
     hard, soft = (
-        params.load(SMALL, given).section("distill.jcf")["others"]
+        params.load(SMALL, given).get_section("distill.jcf")["others"]
         for given in (changed_by("jcf-hard"), ())
     )
     assert [{**one, "temperature": None} for one in hard] == [
@@ -65,8 +65,8 @@ def test_the_class_as_label_changes_nothing_else_of_the_candidates() -> None:
 
 
 def test_nothing_moves_in_any_candidate_of_the_still_row() -> None:
-    section = params.load(SMALL, changed_by("jcf-still")).section("distill.jcf")
-    given = params.load(SMALL).section("distill.jcf")
+    section = params.load(SMALL, changed_by("jcf-still")).get_section("distill.jcf")
+    given = params.load(SMALL).get_section("distill.jcf")
     assert all(rates == [0.0] for rates in section["rates"].values())
     assert [{**one, "rates": None} for one in section["others"]] == [
         {**one, "rates": None} for one in given["others"]
@@ -76,7 +76,7 @@ def test_nothing_moves_in_any_candidate_of_the_still_row() -> None:
 
 def test_the_row_of_means_steps_as_far_as_its_slope_is_flat() -> None:
     section, given = (
-        params.load(SMALL, changes).section("distill.jcf")
+        params.load(SMALL, changes).get_section("distill.jcf")
         for changes in (changed_by("jcf-mean"), ())
     )
     steps = given["bandwidth"] / section["bandwidth"]

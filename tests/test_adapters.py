@@ -20,7 +20,7 @@ from pipeline.core import params, plugins
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.records import SPLITS, Clip
 from pipeline.datasets.adapters import _tree
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.shards.read import read_shards
 
 LISTS = REAL_DATA / "annotations"
@@ -198,7 +198,7 @@ def test_the_classes_with_sound_are_those_of_params() -> None:
         line.split("/")[0]
         for line in (LISTS / "ucf51_avgzsl" / "ucf51_videos.txt").read_text().splitlines()
     }
-    assert set(values().section("ingest.ucf101")["classes"]) == names
+    assert set(values().get_section("ingest.ucf101")["classes"]) == names
 
 
 @real
@@ -563,7 +563,7 @@ def test_a_video_goes_before_its_own_sound_and_links_in_a_ring_end(tmp_path: Pat
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "deep" / "ring").symlink_to(tmp_path)
-    index = Index.below(tmp_path)
+    index = MediaIndex.scan(tmp_path)
     assert index.find("b", "a") == tmp_path / "video" / "a.mp4"
     assert index.media.keys() == {"a"}
 
@@ -584,9 +584,11 @@ names = st.text(
     )
 )
 def test_rows_become_clips_whose_ids_are_unique(drawn: list[tuple[str, str, str]]) -> None:
-    index = Index(root=Path("root"), media={drawn[0][0]: ROOT / "README.md"}, lists={})
+    index = MediaIndex(root=Path("root"), media={drawn[0][0]: ROOT / "README.md"}, lists={})
     rows = [
-        Row(stems=(stem,), place=f"{stem}.mp4", name=stem, label=label, split=split, group=stem)
+        AnnotatedClip(
+            stems=(stem,), place=f"{stem}.mp4", name=stem, label=label, split=split, group=stem
+        )
         for stem, label, split in drawn
     ]
     clips = index.clips(rows, "<id>.mp4")
@@ -632,6 +634,6 @@ def test_sounds_alone_make_a_folder(tmp_path: Path) -> None:
     for name in ("a/1.wav", "a/2.wav", "b/1.ogg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
-    assert [clip.clip_id for clip in _tree.clips_under(tmp_path)] == ["a-1", "a-2", "b-1"]
+    assert [clip.clip_id for clip in _tree.list_clips(tmp_path)] == ["a-1", "a-2", "b-1"]
     (tmp_path / "a" / "1.mp4").write_bytes(b"x")
-    assert [Path(clip.path).name for clip in _tree.clips_under(tmp_path)] == ["1.mp4"]
+    assert [Path(clip.path).name for clip in _tree.list_clips(tmp_path)] == ["1.mp4"]

@@ -15,20 +15,20 @@ from conftest import toy_real
 from test_plugins import rankings
 
 from pipeline.artifact import (
-    Export,
-    Publish,
-    artifacts_in,
+    ExportSettings,
+    PublishSettings,
+    list_artifacts,
     publish_artifact,
     read_artifact,
     write_artifact,
 )
-from pipeline.artifact.inspection import page
+from pipeline.artifact.inspection import render_page
 from pipeline.core.errors import ArtifactError
 from pipeline.core.records import SyntheticSet
 from pipeline.core.tensors import load_synthetic, save_synthetic
 from pipeline.distillation.methods._selection import form
 
-FULL = Export(storage="float32")
+FULL = ExportSettings(storage="float32")
 AV = {"mean": 0.5, "std": 0.1, "n": 3, "low": 0.4, "high": 0.6}
 MEASURE = {"protocol": "budget", "network": "convnet", "head": "ensemble", "task": "recognition"}
 SCORES = [{**MEASURE, "metrics": {"accuracy": {"av": AV}}, "chosen": {}, "runs": [], "trials": []}]
@@ -43,7 +43,7 @@ def toy_synthetic() -> SyntheticSet:
         "preprocessing": "toy",
     }
     return dataclasses.replace(
-        form(toy_real(), rankings()["herding"].best, 2, grids), provenance=provenance
+        form(toy_real(), rankings()["herding"].select, 2, grids), provenance=provenance
     )
 
 
@@ -68,7 +68,7 @@ def test_the_same_set_gives_the_same_bytes(artifact: Path, tmp_path: Path) -> No
 
 
 def test_float16_is_smaller_and_near(artifact: Path, tmp_path: Path) -> None:
-    write_artifact(tmp_path / "half.h5", toy_synthetic(), Export(storage="float16"))
+    write_artifact(tmp_path / "half.h5", toy_synthetic(), ExportSettings(storage="float16"))
     assert (tmp_path / "half.h5").stat().st_size < artifact.stat().st_size
     assert torch.allclose(
         read_artifact(tmp_path / "half.h5").synthetic.rows["frame"],
@@ -81,13 +81,13 @@ def test_publishing_keeps_the_digest(artifact: Path, tmp_path: Path) -> None:
     digest = read_artifact(artifact).about["content_digest"]
     known = {"artifacts": {"seed0.h5": digest}, "scores": SCORES}
     out = tmp_path / "published" / "seed0.h5"
-    assert publish_artifact(artifact, known, Publish(runs=False), out) == digest
+    assert publish_artifact(artifact, known, PublishSettings(runs=False), out) == digest
     assert read_artifact(out).about["content_digest"] == digest
     assert (
         "  budget convnet ensemble recognition accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)"
-        in page(out)
+        in render_page(out)
     )
-    assert "none              `avdistill evaluate`" in page(artifact)
+    assert "none              `avdistill evaluate`" in render_page(artifact)
 
 
 def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_scores_of_another_set_are_refused(artifact: Path, tmp_path: Path) -> No
         publish_artifact(
             artifact,
             {"artifacts": {"seed0.h5": "0" * 64}, "scores": SCORES},
-            Publish(runs=False),
+            PublishSettings(runs=False),
             tmp_path / "x.h5",
         )
     assert not (tmp_path / "x.h5").exists()
@@ -141,14 +141,14 @@ def test_a_newer_major_version_says_what_to_do(
 
 def test_a_folder_without_artifacts_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no artifact"):
-        artifacts_in(tmp_path)
+        list_artifacts(tmp_path)
 
 
 def test_an_interrupted_write_leaves_the_old_file(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = artifact.read_bytes()
-    monkeypatch.setattr("pipeline.core.hdf5._stored", lambda column: 1 // 0)
+    monkeypatch.setattr("pipeline.core.hdf5._encode_column", lambda column: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         write_artifact(artifact, toy_synthetic(), FULL)
     assert artifact.read_bytes() == before and [

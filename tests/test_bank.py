@@ -19,22 +19,22 @@ from pipeline.core.plugins import build_all
 from pipeline.coresets.rankings import Coreset, Ranking
 from pipeline.distillation.distributed import Ranks
 from pipeline.shards.read import read_shards
-from pipeline.training.bank import INDEX, Bank, read_bank
+from pipeline.training.bank import INDEX, ExpertBank, read_bank
 from pipeline.training.experts import temperature
-from pipeline.training.loop import applied, silent
+from pipeline.training.loop import apply_in_batches, ignore_progress
 from stages.distill import distill
 from stages.experts import experts
 
 SMALL = ("experts.count=2", "experts.epochs=2", "experts.batch=12", "networks.convnet.width=4")
 
 
-def trained(shards: Path, out: Path, *changes: str, report: Any = silent) -> Path:
+def trained(shards: Path, out: Path, *changes: str, report: Any = ignore_progress) -> Path:
     """The bank that the stage makes of toy shards."""
     experts(shards / "train", out, params=values(*SMALL, *changes), device="cpu", report=report)
     return out
 
 
-def read(folder: Path, *changes: str) -> Bank:
+def read(folder: Path, *changes: str) -> ExpertBank:
     given = values(*SMALL, *changes)
     return read_bank(folder, build_all("network", given), build_all("head", given))
 
@@ -63,13 +63,13 @@ def test_a_bank_is_read_as_it_was_trained(bank: Path, shards: Path) -> None:
     assert sorted(bytes_of(bank)) == ["expert000.safetensors", "expert001.safetensors", INDEX]
     assert (len(found.courses), found.epochs, found.rate) == (2, 2, 0.01)
     assert found.shards == real.digest
-    module = found.blank(real, CPU)
+    module = found.build_empty_model(real, CPU)
     for expert in range(2):
         module.load_state_dict(found.state(expert, 2))
         assert found.state(expert, 0).keys() == module.state_dict().keys()
         assert all(
             torch.equal(values, found.state(expert, 2)[name])
-            for name, values in found.between(expert, 1.0).items()
+            for name, values in found.interpolate(expert, 1.0).items()
         )
     first, second = found.state(0, 0), found.state(1, 0)
     assert not torch.equal(
@@ -91,11 +91,13 @@ def test_how_certain_experts_may_be_is_measured_on_the_validation_split(
     bank: Path, shards: Path
 ) -> None:
     found, val = read(bank), read_shards(shards / "val")
-    module, told = found.blank(read_shards(shards / "train"), CPU), []
+    module, told = found.build_empty_model(read_shards(shards / "train"), CPU), []
     for expert in range(2):
-        module.load_state_dict(found.between(expert, 1.0))
+        module.load_state_dict(found.interpolate(expert, 1.0))
         told.append(
-            applied(module, module, val, read_shards(shards / "train").normalisation, CPU)["logmel"]
+            apply_in_batches(module, module, val, read_shards(shards / "train").normalisation, CPU)[
+                "logmel"
+            ]
         )
     assert found.temperature["logmel"] == temperature(torch.cat(told), val.label.repeat(2))
 
@@ -224,7 +226,7 @@ def test_experts_of_other_shards_are_refused_by_both_digests(bank: Path) -> None
     found = read(bank)
     told = f"the bank of experts was trained on shards {found.shards[:12]}, the shards here are toy0; run `avdistill experts` again"
     with pytest.raises(CellError, match=told):
-        found.blank(toy_real(), CPU)
+        found.build_empty_model(toy_real(), CPU)
 
 
 @pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
@@ -240,7 +242,10 @@ def test_methods_without_experts_say_how_to_get_some(
 ) -> None:
     real = read_shards(shards / "train")
     ranking = Ranking(
-        {name: tuple(real.keys[i] for i in real.of_class(k)) for k, name in enumerate(real.classes)}
+        {
+            name: tuple(real.keys[i] for i in real.indices_of(k))
+            for k, name in enumerate(real.classes)
+        }
     )
     herding = Coreset(selector="herding", seed=0, table="toy", shards=real.digest, ranking=ranking)
     write_json(tmp_path / "coreset" / "herding.json", herding.to_json())
@@ -269,6 +274,6 @@ def distil(method: str, shards: Path, place: Path, given: params.Params) -> None
         device="cpu",
         memory_mb=64,
         workers=1,
-        report=silent,
+        report=ignore_progress,
         ranks=Ranks(),
     )

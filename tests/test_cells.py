@@ -24,10 +24,10 @@ from pipeline.coresets.rankings import Ranking
 from pipeline.distillation import dry_run as estimates
 from pipeline.distillation import run as cells
 from pipeline.distillation.dry_run import describe, estimate
-from pipeline.distillation.inputs import Machine
+from pipeline.distillation.inputs import Runtime
 from pipeline.distillation.methods.jcf import Candidate
 from pipeline.evaluation import Evaluate
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 from stages import cli
 
 METHODS = sorted(GOLDEN)
@@ -35,11 +35,11 @@ CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 
 
 def cell(
-    method: str, *, report: Any = silent, memory_mb: float = 64.0, **changes: Any
-) -> cells.Cell:
+    method: str, *, report: Any = ignore_progress, memory_mb: float = 64.0, **changes: Any
+) -> cells.DistillCell:
     """The toy's cell of a method."""
     distiller = golden(method, **changes)
-    machine = Machine(device=CPU, report=report, memory_mb=memory_mb)
+    machine = Runtime(device=CPU, report=report, memory_mb=memory_mb)
     budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2)
     given: dict[str, Any] = {
         "materials": materials(bank=bank()),
@@ -47,7 +47,9 @@ def cell(
         "budget": budget,
         "crew": toy_bench().crew,
     }
-    return cells.Cell(method=method, distiller=distiller, ipc=2, val=toy_real(4, seed=1), **given)
+    return cells.DistillCell(
+        method=method, distiller=distiller, ipc=2, val=toy_real(4, seed=1), **given
+    )
 
 
 TWO = {"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}
@@ -108,7 +110,7 @@ def test_a_first_step_that_compiles_is_not_what_is_measured(
     warms: bool, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimates, "LONGEST_S", 0.0)
-    watch = estimates._Watch(warms)
+    watch = estimates._PaceReporter(warms)
     for done in range(1, steps):
         watch(done, 10)
     with pytest.raises(estimates._EnoughError):
@@ -162,7 +164,7 @@ def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
 
 def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path: Path) -> None:
     report, ranking = Told(), materials().coresets["herding"].ranking
-    few = Ranking({label: keys[:6] for label, keys in ranking.best(12).items()})
+    few = Ranking({label: keys[:6] for label, keys in ranking.select(12).items()})
     finer = Candidate(
         rates={"frame": 0.5, "logmel": 0.5},
         formation={"frame": (2, 2), "logmel": (4, 2)},

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pipeline.core.errors import CellError
-from pipeline.models.kernels.cpu import _kernels, blocks, layer_by_layer
-from pipeline.models.networks.convnet import Halved, Network
+from pipeline.models.kernels.cpu import _kernels, blocks, disable_kernels
+from pipeline.models.networks.convnet import HalvingPool, Network
 
 # Winograd's rounding, of the maps' deviation; directly it is a tenth of that.
 ROUNDED = 1e-4
@@ -49,7 +49,7 @@ def test_a_block_is_its_layers(
     layers = convnet_block(channels, width, padding, grid)
     x = torch.randn(3, channels, high, wide)
     expected = layers.double()(x.double())
-    found = blocks.block(x.requires_grad_(moving), [*layers.float()])
+    found = blocks.run_block(x.requires_grad_(moving), [*layers.float()])
     assert (
         found.shape == expected.shape
         and found.requires_grad == moving
@@ -77,10 +77,10 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
         np.empty((3, 4, 32), "f4"),
     )
     affine = (layers[0].weight.numpy(), layers[0].bias.numpy(), np.float32(layers[0].eps))
-    _kernels.settle(maps.numpy(), (high, wide), *affine, moments)
+    _kernels.compute_moments(maps.numpy(), (high, wide), *affine, moments)
     found, sums = torch.full((3, high + 2, wide + 2, 32), torch.nan), torch.empty(3, 2, 32)
     windows = [blocks._windows(side, layers[2]) for side in (high, wide)]
-    _kernels.slopes(
+    _kernels.backprop_pool(
         maps.numpy(), (high, wide), moments, slope.numpy(), *windows, 1, found.numpy(), sums.numpy()
     )
     assert (
@@ -105,15 +105,18 @@ def test_slopes_of_a_convolution_are_those_of_its_layer(
     maps = F.conv2d(here, there, padding=padding)
     slope = torch.randn_like(maps)
     maps.backward(slope)
-    own = (blocks._Direct if channels <= blocks.FEW else blocks._Tiled)(
+    own = (blocks._DirectConvolution if channels <= blocks.FEW else blocks._TiledConvolution)(
         weight, padding, (high, wide)
     )
-    blank = own.blank(3).zero_()
+    blank = own.allocate_gradient(3).zero_()
     blank[:, own.edge : own.edge + own.size[0], own.edge : own.edge + own.size[1]] = slope.movedim(
         1, -1
     )
-    learnt = own.taps(own.learnt(here.detach().float(), blank))
-    assert apart(own.back(blank), here.grad) < ROUNDED and apart(learnt, there.grad) < ROUNDED
+    learnt = own.recover_taps(own.backprop_weight(here.detach().float(), blank))
+    assert (
+        apart(own.backprop_input(blank), here.grad) < ROUNDED
+        and apart(learnt, there.grad) < ROUNDED
+    )
 
 
 @pytest.mark.parametrize("channels", [3, 32])
@@ -125,7 +128,7 @@ def test_threads_change_no_bit(channels: int) -> None:
     for threads in (1, 2):
         torch.set_num_threads(threads)
         moved = x.clone().requires_grad_()
-        out = blocks.block(moved, layers)
+        out = blocks.run_block(moved, layers)
         out.square().sum().backward()
         found.append((out, moved.grad))
     assert torch.get_num_threads() == 2
@@ -155,7 +158,7 @@ def test_weights_learn_what_they_learn_from_the_layers(
 def gradients(layers: nn.Sequential, x: Tensor) -> dict[str, Tensor]:
     """Of each weight, in the precision of x."""
     layers.to(x.dtype).zero_grad()
-    out = blocks.block(x, [*layers])
+    out = blocks.run_block(x, [*layers])
     (
         out * torch.linspace(-1, 1, out[0].numel(), dtype=x.dtype).reshape(out.shape[1:])
     ).sum().backward()
@@ -193,7 +196,7 @@ def test_no_rows_are_none() -> None:
 def test_one_may_ask_for_the_layers() -> None:
     tower = towers(2)["frame"]
     x = torch.randn(2, 3, 16, 16)
-    with layer_by_layer(True):
+    with disable_kernels(True):
         assert torch.equal(tower(x), nn.Sequential(*tower)(x))
     assert not torch.equal(tower(x), nn.Sequential(*tower)(x))
 
@@ -201,7 +204,7 @@ def test_one_may_ask_for_the_layers() -> None:
 def of_gradients(layers: nn.Sequential, x: Tensor) -> Tensor:
     x = x.clone().requires_grad_()
     first = torch.autograd.grad(
-        blocks.block(x, [*layers]).square().sum(), [*layers.parameters()], create_graph=True
+        blocks.run_block(x, [*layers]).square().sum(), [*layers.parameters()], create_graph=True
     )
     return torch.autograd.grad(sum(values.square().sum() for values in first), x)[0]
 
@@ -213,25 +216,25 @@ def test_shapes_that_no_kernel_takes_are_computed_layer_by_layer(
     channels: int, width: int, padding: int
 ) -> None:
     layers, x = convnet_block(channels, width, padding, None), torch.randn(2, channels, 8, 8)
-    assert torch.equal(blocks.block(x, [*layers]), layers(x))
+    assert torch.equal(blocks.run_block(x, [*layers]), layers(x))
 
 
 def test_float64_is_computed_layer_by_layer() -> None:
     layers, x = convnet_block(3, 32, 1, None).double(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    assert torch.equal(blocks.block(x, [*layers]), layers(x))
+    assert torch.equal(blocks.run_block(x, [*layers]), layers(x))
 
 
 @pytest.mark.parametrize("channels", [3, 32])
 def test_what_is_no_number_stays_none(channels: int) -> None:
     x = torch.randn(2, channels, 8, 8)
     x[0, 0, 3, 3] = torch.nan
-    out = blocks.block(x, [*convnet_block(channels, 32, 1, None)])
+    out = blocks.run_block(x, [*convnet_block(channels, 32, 1, None)])
     assert out[0].isnan().all() and out[1].isfinite().all()
 
 
 def test_kernels_are_compiled_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
-    assert _kernels.kernel(lambda x: x + 1)(1) == 2
+    assert _kernels.compile_kernel(lambda x: x + 1)(1) == 2
 
 
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
@@ -246,5 +249,5 @@ def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
 
 @given(side=st.integers(2, 60))
 def test_windows_of_the_other_pool_halve(side: int) -> None:
-    first, last = blocks._windows(side, Halved())
+    first, last = blocks._windows(side, HalvingPool())
     assert first.tolist() == [*range(0, side - 1, 2)] and (last - first == 2).all()

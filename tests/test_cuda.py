@@ -13,12 +13,12 @@ from test_plugins import built, materials
 from test_training import RECIPE, assert_same, doubled, student
 
 from pipeline.core.checkpoints import Checkpoint
-from pipeline.core.rng import stream
-from pipeline.distillation.inputs import Machine
-from pipeline.distillation.optimise import Outcome
+from pipeline.core.rng import make_generator
+from pipeline.distillation.inputs import Runtime
+from pipeline.distillation.optimise import DistillResult
 from pipeline.models.networks.convnet import Network
 from pipeline.training import instances, loop
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CUDA = torch.device("cuda")
@@ -34,11 +34,11 @@ EVERY = {
 }
 
 
-def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any) -> Outcome:
+def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any) -> DistillResult:
     distiller = dataclasses.replace(built("method", method), steps=steps)
     if hasattr(distiller, "augment"):
         distiller = dataclasses.replace(distiller, augment=EVERY)
-    there = Machine(**{"device": device, "report": silent, **machine})
+    there = Runtime(**{"device": device, "report": ignore_progress, **machine})
     return distiller.distill(materials(networks=NETWORKS), ipc=1, seed=0, machine=there)
 
 
@@ -70,9 +70,9 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(method: str, tmp_p
 def test_recorded_steps_teach_what_single_ones_do(head: str) -> None:
     """In float64, over enough steps that those of both sizes of batch are replayed."""
     recipe = dataclasses.replace(RECIPE, steps=20)
-    sets = [doubled(instances.whole(toy_real(seed=seed), CUDA)) for seed in (0, 3)]
+    sets = [doubled(instances.wrap_real_set(toy_real(seed=seed), CUDA)) for seed in (0, 3)]
     alone, together = ([student(i, head).to(CUDA) for i in range(2)] for _ in range(2))
     for i, module in enumerate(alone):
-        loop.fit(module, sets[i], recipe, stream("b", i), CUDA)
-    loop.fit_stacked(together, sets, recipe, [stream("b", i) for i in range(2)], CUDA)
+        loop.fit(module, sets[i], recipe, make_generator("b", i), CUDA)
+    loop.fit_stacked(together, sets, recipe, [make_generator("b", i) for i in range(2)], CUDA)
     assert_same(alone, together)

@@ -17,9 +17,9 @@ from pipeline.core.records import SPLITS, Clip
 from pipeline.shards.decode import Decode, counts_of, decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import INDEX, Index
-from pipeline.shards.read import _rows, read_shards
+from pipeline.shards.read import _read_rows, read_shards
 from pipeline.shards.write import write_shard
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 DECODE = values().build("decode", Decode)
 
@@ -35,7 +35,7 @@ def digests(out: Path) -> dict[str, str]:
 def test_the_same_bytes_for_any_workers_and_order(
     clips: list[Clip], shards: Path, tmp_path: Path
 ) -> None:
-    decode_all(clips[::-1], tmp_path / "shards", DECODE, Local(workers=1), silent)
+    decode_all(clips[::-1], tmp_path / "shards", DECODE, Local(workers=1), ignore_progress)
     assert digests(tmp_path / "shards") == digests(shards)
 
 
@@ -48,7 +48,7 @@ def test_samples_come_back_as_they_were_written(tmp_path: Path) -> None:
         normalisation=dict.fromkeys(("frame", "logmel")),  # type: ignore[dict-item]
         shards=(shard,),
     )
-    rows = list(_rows(tmp_path, index.shards[0]))
+    rows = list(_read_rows(tmp_path, index.shards[0]))
     assert [key for key, _, _ in rows] == ["a_0000", "a_0001", "b_0000"]
     for key, about, arrays in rows:
         sample = next(s for s in samples if s.key == key)
@@ -67,7 +67,7 @@ def test_shapes_and_normalisation(shards: Path) -> None:
     assert (
         real.rows["logmel"].shape == (24, 1, 32, 32) and real.rows["logmel"].dtype == torch.float16
     )
-    for rows in real.normalised(slice(None)).values():
+    for rows in real.normalise(slice(None)).values():
         assert rows.mean().item() == pytest.approx(0, abs=1e-3)
         assert rows.std().item() == pytest.approx(1, abs=0.05)
     assert real.normalisation == read_shards(shards / "test").normalisation
@@ -77,7 +77,7 @@ def test_whole_shards_are_kept(clips: list[Clip], shards: Path, tmp_path: Path) 
     out = tmp_path / "shards"
     shutil.copytree(shards, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")}
-    decode_all(clips, out, DECODE, Local(workers=1), silent)
+    decode_all(clips, out, DECODE, Local(workers=1), ignore_progress)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")} == before
 
 
@@ -90,7 +90,7 @@ def test_a_new_clip_touches_one_shard(clips: list[Clip], shards: Path, tmp_path:
         out,
         DECODE,
         Local(workers=1),
-        silent,
+        ignore_progress,
     )
     changed = [
         name
@@ -109,7 +109,7 @@ def test_a_damaged_shard_is_named_and_written_anew(
     tar.write_bytes(tar.read_bytes()[:-2000])
     with pytest.raises(ShardError, match=tar.name):
         read_shards(out / "train")
-    decode_all(clips, out, DECODE, Local(workers=1), silent)
+    decode_all(clips, out, DECODE, Local(workers=1), ignore_progress)
     assert digests(out) == digests(shards)
 
 
@@ -129,7 +129,7 @@ def test_records_of_an_interrupted_run_are_taken_in(
     written = sorted((out / "train").glob("*.tar"))
     assert written and not (out / "train" / INDEX).exists()
     before = [path.stat().st_mtime_ns for path in written]
-    decode_all(clips, out, DECODE, Local(workers=1), silent)
+    decode_all(clips, out, DECODE, Local(workers=1), ignore_progress)
     assert [path.stat().st_mtime_ns for path in written] == before
     assert digests(out) == digests(shards)
 
@@ -144,7 +144,9 @@ def test_every_clip_is_in_the_ledger(clips: list[Clip], tmp_path: Path) -> None:
         for path in (text, gone)
     ]
     params = dataclasses.replace(DECODE, max_reject_fraction=0.5)
-    counts = decode_all([*clips, *bad], tmp_path / "shards", params, Local(workers=2), silent)
+    counts = decode_all(
+        [*clips, *bad], tmp_path / "shards", params, Local(workers=2), ignore_progress
+    )
     with (tmp_path / "shards" / "ledger.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert counts["clips"] == {"rows": len(clips) + 2, "ok": len(clips), "failed": 2, "filtered": 0}
@@ -165,7 +167,7 @@ def test_too_many_rejects_are_said_after_everything_is_written(
         for i, clip in enumerate(clips)
     ]
     with pytest.raises(RejectError, match=r"40 of 80 clips were rejected \(40 missing_file\)"):
-        decode_all([*clips, *bad], tmp_path / "shards", DECODE, Local(workers=2), silent)
+        decode_all([*clips, *bad], tmp_path / "shards", DECODE, Local(workers=2), ignore_progress)
     assert all((tmp_path / "shards" / split / INDEX).is_file() for split in SPLITS)
 
 
@@ -174,7 +176,7 @@ def test_nothing_but_rejects_is_an_error(clips: list[Clip], tmp_path: Path) -> N
     with pytest.raises(
         ShardError, match="no window of class 'ball_bounce' in the test split could be decoded"
     ):
-        decode_all(bad, tmp_path / "shards", DECODE, Local(workers=1), silent)
+        decode_all(bad, tmp_path / "shards", DECODE, Local(workers=1), ignore_progress)
 
 
 def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
@@ -184,8 +186,8 @@ def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_p
     ]
     params = dataclasses.replace(DECODE, max_reject_fraction=1.0)
     with pytest.raises(ShardError):  # that was the only clip of its class in its split
-        decode_all(gone, out, params, Local(workers=1), silent)
-    decode_all(clips, out, DECODE, Local(workers=1), silent)
+        decode_all(gone, out, params, Local(workers=1), ignore_progress)
+    decode_all(clips, out, DECODE, Local(workers=1), ignore_progress)
     assert digests(out) == digests(shards)
 
 
@@ -196,14 +198,14 @@ def test_what_an_interruption_left_does_not_stand_in_the_way(
     shutil.copytree(shards, out)
     for name in ("ledger.csv.part", "val/index.json.part", "train/shard-00000.tar.part"):
         (out / name).touch()
-    decode_all(clips, out, DECODE, Local(workers=1), silent)
+    decode_all(clips, out, DECODE, Local(workers=1), ignore_progress)
     assert all((out / split / INDEX).is_file() for split in SPLITS)
 
 
 def test_a_foreign_folder_is_left_alone(clips: list[Clip], tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match=r"thesis\.tex"):
-        decode_all(clips, tmp_path, DECODE, Local(workers=1), silent)
+        decode_all(clips, tmp_path, DECODE, Local(workers=1), ignore_progress)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -213,6 +215,6 @@ def test_one_modality_is_enough(clips: list[Clip], tmp_path: Path) -> None:
         tmp_path / "shards",
         dataclasses.replace(DECODE, modalities=("logmel",)),
         Local(workers=2),
-        silent,
+        ignore_progress,
     )
     assert set(read_shards(tmp_path / "shards" / "val").rows) == {"logmel"}

@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from test_plugins import built, distilled, materials, rankings
 
 from pipeline.core.errors import CellError, PluginError
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.distillation import distribution_matching as matching
-from pipeline.distillation.distribution_matching import Seen
+from pipeline.distillation.distribution_matching import FeatureBatch
 from pipeline.distillation.methods._selection import form
 from pipeline.distillation.methods.jcf import Candidate
 from pipeline.training.formation import split
 
 
-def seen(seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: int = 3) -> Seen:
+def seen(
+    seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: int = 3
+) -> FeatureBatch:
     """Random features of some classes, and a linear head that tells them apart at random."""
     numbers = torch.Generator().manual_seed(seed)
     features = {
@@ -30,16 +32,16 @@ def seen(seed: int, widths: tuple[int, int] = (7, 7), each: int = 4, classes: in
     head = built("head", "ensemble").build(
         {m: f.shape[1] for m, f in features.items()}, classes, torch.Generator().manual_seed(1)
     )
-    return Seen(
+    return FeatureBatch(
         features=features, sizes=(each,) * classes, labels=tuple(range(classes)), head=head.double()
     )
 
 
 def streams(name: str) -> torch.Generator:
-    return stream(name, 0)
+    return make_generator(name, 0)
 
 
-def loss_of(method: str, real: Seen, synthetic: Seen) -> float:
+def loss_of(method: str, real: FeatureBatch, synthetic: FeatureBatch) -> float:
     return built("method", method).loss(real, synthetic, streams).item()
 
 
@@ -66,7 +68,7 @@ def test_avdd_moves_as_dm_does_at_21_times_the_step() -> None:
         built("method", "dm"), rates={m: (21 * r[0],) for m, r in rates.items()}
     )
     one, other = (distilled(method).rows for method in (avdd, dm))
-    start = form(toy_real(), rankings()["herding"].best, 1, dm.formation).rows
+    start = form(toy_real(), rankings()["herding"].select, 1, dm.formation).rows
     for modality in one:
         moved = (other[modality] - start[modality]).abs().max()
         assert moved > 0
@@ -130,9 +132,9 @@ def test_avdd_refuses_unequal_widths() -> None:
         built("method", "avdd").loss(seen(0, (7, 5)), seen(1, (7, 5)), streams)
 
 
-def shuffled(side: Seen, order: list[int]) -> Seen:
+def shuffled(side: FeatureBatch, order: list[int]) -> FeatureBatch:
     """The same classes in another order."""
-    features = {m: torch.cat([side.by_class(m)[i] for i in order]) for m in side.features}
+    features = {m: torch.cat([side.split_by_class(m)[i] for i in order]) for m in side.features}
     return dataclasses.replace(side, features=features, labels=tuple(side.labels[i] for i in order))
 
 
@@ -148,7 +150,7 @@ def test_the_loss_does_not_depend_on_the_order_of_classes(method: str, order: li
 @given(order=st.permutations(range(4)))
 def test_the_loss_does_not_depend_on_the_order_of_samples(method: str, order: list[int]) -> None:
     real, synthetic = seen(0), seen(1)
-    moved = {m: torch.cat([own[order] for own in real.by_class(m)]) for m in real.features}
+    moved = {m: torch.cat([own[order] for own in real.split_by_class(m)]) for m in real.features}
     loss = loss_of(method, dataclasses.replace(real, features=moved), synthetic)
     assert loss == pytest.approx(loss_of(method, real, synthetic))
 
@@ -207,19 +209,19 @@ def test_a_start_that_was_not_given_is_named() -> None:
 def test_chosen_rows_are_the_real_samples() -> None:
     real = toy_real()
     whole = {"frame": (1, 1), "logmel": (1, 1)}
-    synthetic = form(real, rankings()["herding"].best, 2, whole)
+    synthetic = form(real, rankings()["herding"].select, 2, whole)
     rows = torch.tensor([real.keys.index(key) for key in synthetic.source_key])
-    assert all(torch.equal(synthetic.rows[m], real.normalised(rows)[m]) for m in real.rows)
+    assert all(torch.equal(synthetic.rows[m], real.normalise(rows)[m]) for m in real.rows)
     assert torch.equal(synthetic.label, real.label[rows])
 
 
 def test_a_piece_is_the_same_sample_in_both_modalities() -> None:
     real = toy_real()
     grids = {"frame": (2, 2), "logmel": (1, 4)}
-    synthetic = form(real, rankings()["herding"].best, 2, grids)
+    synthetic = form(real, rankings()["herding"].select, 2, grids)
     for row, sources in enumerate(synthetic.source_key):
         for piece, key in enumerate(sources.split()):
-            original = real.normalised(torch.tensor([real.keys.index(key)]))
+            original = real.normalise(torch.tensor([real.keys.index(key)]))
             for m, grid in grids.items():
                 seen = split(synthetic.rows[m], grid)[piece * len(synthetic.label) + row]
                 assert seen.mean().item() == pytest.approx(original[m].mean().item(), abs=0.35)

@@ -64,10 +64,12 @@ def test_every_adapter_has_a_section() -> None:
     headings = re.findall(
         r"^## (\w+)", (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert sorted(headings) == plugins.names("adapter")
+    assert sorted(headings) == plugins.list_names("adapter")
 
 
-@pytest.mark.parametrize("name", [name for name in plugins.names("adapter") if name != "folder"])
+@pytest.mark.parametrize(
+    "name", [name for name in plugins.list_names("adapter") if name != "folder"]
+)
 def test_every_licence_and_citation_is_in_the_table(name: str) -> None:
     source = importlib.import_module(f"pipeline.datasets.adapters.{name}").SOURCE
     line = f"| {name} | {source.name} | {source.licence} | {source.citation} |"

@@ -14,7 +14,7 @@ from pipeline.core import plugins
 from pipeline.core.errors import ParamsError, PluginError
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 from stages._runtime import engine_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.core.records import Clip
 
 
-@pytest.mark.parametrize("name", plugins.names("engine"))
+@pytest.mark.parametrize("name", plugins.list_names("engine"))
 def test_an_engine_is_frozen_and_made_of_knobs(name: str) -> None:
     kind = plugins.find("engine", name)
     assert {field.name for field in dataclasses.fields(kind)} <= {"workers", "address"}
@@ -82,7 +82,7 @@ def test_a_batch_is_a_shard_and_their_order_changes_no_byte(
     clips: list[Clip], shards: Path, tmp_path: Path
 ) -> None:
     engine = Backwards(seen=[])
-    decode_all(clips, tmp_path / "shards", DECODE, engine, silent)
+    decode_all(clips, tmp_path / "shards", DECODE, engine, ignore_progress)
     assert digests(tmp_path / "shards") == digests(shards)
     assert len(engine.seen) == len(list(shards.rglob("*.tar")))
     assert sorted(clip.clip_id for batch in engine.seen for clip in batch) == sorted(

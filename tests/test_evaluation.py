@@ -16,25 +16,25 @@ from test_plugins import built, materials, toy_bench
 from pipeline import evaluation
 from pipeline.core.errors import ArtifactError, ParamsError, ShardError
 from pipeline.core.records import RealSet
-from pipeline.evaluation import Budget, Evaluate, Measure, Plane, Protocols
-from pipeline.evaluation.setup import Means
+from pipeline.evaluation import BudgetProtocol, Evaluate, Measurement, PCAProjection, Protocols
+from pipeline.evaluation.setup import EvaluationSetup
 from pipeline.evaluation.tasks import _embeddings
-from pipeline.evaluation.tasks.shuffle import _shuffled
+from pipeline.evaluation.tasks.shuffle import _shuffle
 from pipeline.models.model import AudioVisual
 from pipeline.training import instances as training
-from pipeline.training.students import Lesson
+from pipeline.training.students import TrainingJob
 
 SETTINGS = values().build("evaluate", Evaluate)
 BUDGET = dataclasses.replace(SETTINGS.protocols.budget, steps=4, trials=3)
 RECOGNITION = built("task", "recognition")
-TOY = training.decoded(toy_synthetic(), CPU)
+TOY = training.decode_synthetic_set(toy_synthetic(), CPU)
 
 
 class Forbidden(RealSet):
     """A split that notices every look at its rows or labels."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("rows", "label", "normalised", "of_class"):
+        if name in ("rows", "label", "normalise", "indices_of"):
             raise AssertionError(f"looked at {name} of the test split")
         return super().__getattribute__(name)
 
@@ -60,7 +60,7 @@ def test_choices_take_no_test_split() -> None:
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
     variants = built("method", "dm").variants(materials(), 1)
-    picks, spent = evaluation.tuned(
+    picks, spent = evaluation.choose_variants(
         variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val
     )
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
@@ -86,7 +86,7 @@ def test_other_test_rows_and_labels_change_no_choice(task: str) -> None:
 
 def test_a_modality_that_stops_early_learns_no_further() -> None:
     """The tower and classifier of the one that stopped are those of the mark; the other's went on."""
-    recipe = BUDGET.recipe(0.003)
+    recipe = BUDGET.make_recipe(0.003)
     early = dataclasses.replace(recipe, stops={"frame": 0.5, "logmel": 1.0})
     crew = toy_bench().crew
 
@@ -100,9 +100,11 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
             if f".{modality}." in name
         )
 
-    half, end = crew.watched([Lesson(data=TOY, recipe=early, name=("s",))], weights, (0.5, 1.0))[0]
+    half, end = crew.train_with_snapshots(
+        [TrainingJob(data=TOY, recipe=early, name=("s",))], weights, (0.5, 1.0)
+    )[0]
     assert same(half, end, "frame") and not same(half, end, "logmel")
-    (whole,) = crew.taught([Lesson(data=TOY, recipe=recipe, name=("s",))], weights)
+    (whole,) = crew.train([TrainingJob(data=TOY, recipe=recipe, name=("s",))], weights)
     assert same(end, whole, "logmel") and not same(end, whole, "frame")
 
 
@@ -130,19 +132,19 @@ def test_turned_test_labels_turn_the_score() -> None:
 
 def test_each_modality_takes_its_best_trial_and_the_first_of_equals() -> None:
     trials = [{"score": {"frame": 0.5, "logmel": 0.1}}, {"score": {"frame": 0.5, "logmel": 0.9}}]
-    assert evaluation.best(trials) == {"frame": 0, "logmel": 1}
+    assert evaluation.pick_best(trials) == {"frame": 0, "logmel": 1}
 
 
 @pytest.mark.parametrize("spent", [0, 1, 3, 6, 9])
 def test_every_row_has_the_same_number_of_trials(spent: int) -> None:
     budget = SETTINGS.protocols.budget
-    rates = [recipe.rates["frame"] for recipe in budget.recipes(40, spent)]
+    rates = [recipe.rates["frame"] for recipe in budget.make_recipes(40, spent)]
     assert len(rates) == max(budget.trials - spent, 1)
     assert budget.lowest < min(rates) <= max(rates) < budget.highest
 
 
 def test_the_published_protocol_has_the_published_steps() -> None:
-    (recipe,) = SETTINGS.protocols.avdd.recipes(40, 0)
+    (recipe,) = SETTINGS.protocols.avdd.make_recipes(40, 0)
     assert recipe.steps == 60
     assert [recipe.schedule(epoch / 30) for epoch in (0, 10, 11, 20, 21, 29)] == pytest.approx(
         [1, 1, 0.1, 0.1, 0.01, 0.01]
@@ -183,8 +185,8 @@ def test_confusions_and_right_windows_add_up_to_the_accuracy() -> None:
 def test_the_interval_resamples_source_clips() -> None:
     """Two rows of one clip are one observation: an interval over clips is wider than one over rows."""
     right = torch.tensor([1.0, 1.0, 0.0, 0.0] * 3)
-    paired = evaluation.summarised([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 1, 2000)
-    single = evaluation.summarised([(right, torch.ones(12))], 1, 2000)
+    paired = evaluation.summarise([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 1, 2000)
+    single = evaluation.summarise([(right, torch.ones(12))], 1, 2000)
     assert paired["high"] - paired["low"] > 1.2 * (single["high"] - single["low"])
 
 
@@ -195,9 +197,9 @@ def test_the_mean_is_of_windows_and_inside_its_interval_when_all_clips_agree(
     right, windows = (
         torch.tensor(column, dtype=torch.float64) for column in zip(*clips, strict=True)
     )
-    summary = evaluation.summarised([(right.minimum(windows), windows)], 1, 50)
+    summary = evaluation.summarise([(right.minimum(windows), windows)], 1, 50)
     assert summary["mean"] == pytest.approx((right.minimum(windows).sum() / windows.sum()).item())
-    certain = evaluation.summarised([(windows, windows)], 1, 50)
+    certain = evaluation.summarise([(windows, windows)], 1, 50)
     assert (certain["low"], certain["mean"], certain["high"]) == (1, 1, 1)
 
 
@@ -226,7 +228,7 @@ def test_one_modality_has_one_view() -> None:
     real = toy_real()
     deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
     scores = RECOGNITION.score(
-        [training.whole(deaf, CPU)], BUDGET, 0, toy_bench(val=deaf, test=deaf)
+        [training.wrap_real_set(deaf, CPU)], BUDGET, 0, toy_bench(val=deaf, test=deaf)
     )
     assert set(scores.metrics["accuracy"]) == {"v"}
 
@@ -260,24 +262,24 @@ def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(
 ) -> None:
     headline = "{protocol: budget, network: convnet, head: ensemble, task: recognition}"
     with pytest.raises(ParamsError, match=told):
-        Means.of(values(f"evaluate.run=[{headline}, {{{measure}}}]"))
+        EvaluationSetup.from_params(values(f"evaluate.run=[{headline}, {{{measure}}}]"))
 
 
 def test_a_headline_is_recognition_and_has_accuracy() -> None:
     with pytest.raises(ParamsError, match="run begins with task retrieval"):
-        Means.of(
+        EvaluationSetup.from_params(
             values(
                 "evaluate.run=[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"
             )
         )
     with pytest.raises(ParamsError, match="metrics are top5; accuracy is always one of them"):
-        Means.of(values("evaluate.metrics=[top5]"))
+        EvaluationSetup.from_params(values("evaluate.metrics=[top5]"))
 
 
 def test_a_task_of_two_modalities_is_refused_where_there_is_one() -> None:
     real = toy_real()
     deaf = dataclasses.replace(real, rows={"frame": real.rows["frame"]})
-    measure = Measure(protocol="budget", network="convnet", head="concat", task="dropout")
+    measure = Measurement(protocol="budget", network="convnet", head="concat", task="dropout")
     with pytest.raises(ParamsError, match="task dropout needs 2 modalities, the shards hold frame"):
         evaluation.refuse_single(measure, built("task", "dropout"), deaf)
 
@@ -300,10 +302,10 @@ def test_ranks_are_those_of_sorting(count: int, seed: int) -> None:
 def test_shuffled_instances_have_another_partner_of_their_class() -> None:
     real = toy_real(per_class=2)
     index = torch.arange(len(real))
-    mixed = _shuffled(training.whole(real, CPU), "logmel", torch.Generator().manual_seed(0)).take(
-        index
-    )
-    whole = training.whole(real, CPU).take(index)
+    mixed = _shuffle(
+        training.wrap_real_set(real, CPU), "logmel", torch.Generator().manual_seed(0)
+    ).take(index)
+    whole = training.wrap_real_set(real, CPU).take(index)
     assert torch.equal(mixed["frame"], whole["frame"])
     assert torch.equal(mixed["logmel"], whole["logmel"][[1, 0, 3, 2]])
 
@@ -312,13 +314,13 @@ def test_sets_are_drawn_before_their_students() -> None:
     """Two sets, one always right and one always wrong: with any number of students the interval spans both."""
     right, wrong, windows = torch.ones(40), torch.zeros(40), torch.ones(40)
     runs = [(right, windows)] * 5 + [(wrong, windows)] * 5
-    summary = evaluation.summarised(runs, 5, 500)
+    summary = evaluation.summarise(runs, 5, 500)
     assert (summary["low"], summary["mean"], summary["high"]) == (0, 0.5, 1)
 
 
 def test_clips_that_count_nothing_leave_the_interval_finite() -> None:
     few = torch.tensor([1.0] + [0.0] * 9)
-    summary = evaluation.summarised([(few, few)], 1, 200)
+    summary = evaluation.summarise([(few, few)], 1, 200)
     assert (summary["low"], summary["high"]) == (1, 1)
 
 
@@ -374,14 +376,14 @@ def test_a_class_of_one_window_is_measured() -> None:
 
 def test_the_plane_has_two_points_for_two_instances_and_repeats() -> None:
     bench = toy_bench()
-    plane = Plane.through(bench.test, bench.crew.network)
-    points = plane.points(TOY)
+    plane = PCAProjection.fit(bench.test, bench.crew.network)
+    points = plane.project(TOY)
     assert [label for _, _, label in points] == TOY.label.tolist()
-    assert points == Plane.through(bench.test, bench.crew.network).points(TOY)
-    centre = torch.tensor(plane.points(training.whole(bench.test, CPU)))[:, :2].mean(0)
+    assert points == PCAProjection.fit(bench.test, bench.crew.network).project(TOY)
+    centre = torch.tensor(plane.project(training.wrap_real_set(bench.test, CPU)))[:, :2].mean(0)
     assert centre.abs().max() < 1e-3
 
 
 def test_protocols_are_the_two_of_the_design() -> None:
     assert [field.name for field in dataclasses.fields(Protocols)] == ["avdd", "budget"]
-    assert isinstance(SETTINGS.protocols.budget, Budget)
+    assert isinstance(SETTINGS.protocols.budget, BudgetProtocol)

@@ -20,15 +20,15 @@ from test_artifact import FULL, SCORES, toy_synthetic
 from test_plugins import TOY_SOUND, built
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from pipeline.artifact import Publish, publish_artifact, read_artifact, write_artifact
+from pipeline.artifact import PublishSettings, publish_artifact, read_artifact, write_artifact
 from pipeline.artifact.exporters.card import LICENCES
 from pipeline.artifact.pictures import PICTURES
 from pipeline.core.errors import ArtifactError, OutputError, ParamsError
 from pipeline.core.files import file_digest
 from pipeline.core.records import SyntheticSet
-from pipeline.shards.layout import channels_last
+from pipeline.shards.layout import move_channels_last
 from pipeline.training import formation
-from pipeline.training.instances import decoded
+from pipeline.training.instances import decode_synthetic_set
 from stages.convert import convert
 
 FORMATS = {
@@ -98,7 +98,10 @@ def test_the_card_cites_and_shows_what_the_file_says(tmp_path: Path) -> None:
     digest = read_artifact(plain).about["content_digest"]
     published = tmp_path / "seed0.h5"
     publish_artifact(
-        plain, {"artifacts": {"plain.h5": digest}, "scores": SCORES}, Publish(runs=False), published
+        plain,
+        {"artifacts": {"plain.h5": digest}, "scores": SCORES},
+        PublishSettings(runs=False),
+        published,
     )
     text = exported("card", published).read_text(encoding="utf-8")
     assert 'license: "cc-by-4.0"' in text and "cc-by-4.0" in LICENCES
@@ -198,7 +201,7 @@ def samples(tar: Path) -> list[dict[str, Any]]:
 
 def test_the_tar_holds_every_training_instance(artifact: Path) -> None:
     found = samples(exported("webdataset", artifact))
-    toy, whole = soft_toy(), decoded(soft_toy(), CPU)
+    toy, whole = soft_toy(), decode_synthetic_set(soft_toy(), CPU)
     assert [sample["__key__"] for sample in found] == [
         f"{c:04d}_{n:04d}" for c in range(2) for n in range(8)
     ]
@@ -210,7 +213,7 @@ def test_the_tar_holds_every_training_instance(artifact: Path) -> None:
         for m, rows in whole.take(torch.tensor([piece * 4 + row])).items():
             array = np.load(io.BytesIO(sample[f"{m}.npy"]), allow_pickle=False)
             expected = toy.normalisation[m].undo(rows)[0].numpy()
-            assert np.array_equal(array, channels_last(expected))
+            assert np.array_equal(array, move_channels_last(expected))
             assert np.allclose(about["soft_label"][m], toy.soft_label[m][row, piece])
 
 

@@ -18,19 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_plugins import built
 
-from pipeline.core.checkpoints import Parts
+from pipeline.core.checkpoints import PartialResults
 from pipeline.core.errors import PipelineError, PluginError, ShardError, SourceError, StoreError
 from pipeline.core.records import Features, RealSet
 from pipeline.features.extractors import _transformers
-from pipeline.features.extractors.clap import sounds
-from pipeline.features.extractors.clip import pictures
+from pipeline.features.extractors.clap import preprocess_waves
+from pipeline.features.extractors.clip import preprocess_frames
 from pipeline.features.store import write_features
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 
 def embed(name: str, real: RealSet, folder: Path, **changes: Any) -> Features:
     extractor = replace(built("extractor", name), **changes)
-    return extractor.embed(real, {}, Parts(folder=folder / "parts"), CPU, silent)
+    return extractor.embed(real, {}, PartialResults(folder=folder / "parts"), CPU, ignore_progress)
 
 
 # Own vectors
@@ -268,7 +268,7 @@ def test_a_picture_of_the_models_side_is_only_normalised() -> None:
         torch.tensor([0.4, 0.5, 0.6])[:, None, None],
         torch.tensor([0.2, 0.3, 0.4])[:, None, None],
     )
-    found = pictures(raw, 8, 1 / 255, [0.4, 0.5, 0.6], [0.2, 0.3, 0.4])
+    found = preprocess_frames(raw, 8, 1 / 255, [0.4, 0.5, 0.6], [0.2, 0.3, 0.4])
     assert torch.allclose(found, (raw / 255 - mean) / std, atol=1e-6)
 
 
@@ -279,13 +279,13 @@ def test_a_long_picture_is_cropped_in_the_middle(shape: tuple[int, int], middle:
     raw = torch.randint(
         256, (1, 3, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
-    assert torch.equal(pictures(raw, 8, 1.0, [0.0] * 3, [1.0] * 3), raw[middle].float())
+    assert torch.equal(preprocess_frames(raw, 8, 1.0, [0.0] * 3, [1.0] * 3), raw[middle].float())
 
 
 def test_a_picture_is_resized_by_its_shorter_side() -> None:
     raw = torch.zeros(1, 3, 16, 40, dtype=torch.uint8)
     raw[..., 20:] = 200
-    found = pictures(raw, 8, 1.0, [0.0] * 3, [1.0] * 3)
+    found = preprocess_frames(raw, 8, 1.0, [0.0] * 3, [1.0] * 3)
     assert found.shape == (1, 3, 8, 8)
     assert found[..., :3].max() < 20 and found[..., 5:].min() > 180
 
@@ -313,7 +313,7 @@ def test_both_return_types_are_read(
         def get_audio_features(self, input_features: torch.Tensor, is_longer: torch.Tensor) -> Any:
             return wrap(input_features.flatten(1)[:, :5] + 3)
 
-    monkeypatch.setattr(_transformers, "model", lambda *given: StandIn(2, 2))
+    monkeypatch.setattr(_transformers, "load_model", lambda *given: StandIn(2, 2))
     model = {"clip": toy_clip, "clap": toy_clap}[name]
     (vectors,) = embed(name, toy_waves(), tmp_path, model=str(model)).vectors.values()
     assert vectors.shape == (24, 5)
@@ -321,8 +321,8 @@ def test_both_return_types_are_read(
 
 
 def test_a_second_is_repeated_to_the_models_length(toy_clap: Path) -> None:
-    reader = _transformers.sound_reader(str(toy_clap), "main")
-    heard = sounds(toy_waves().rows["wave"], reader)
+    reader = _transformers.load_feature_extractor(str(toy_clap), "main")
+    heard = preprocess_waves(toy_waves().rows["wave"], reader)
     assert heard.shape == (24, 1, 51, 16)
     # A frame every 40 of 1000 samples: the second second repeats the first, 25 frames later.
     assert torch.allclose(heard[:, :, 4:20], heard[:, :, 29:45], atol=1e-3)

@@ -15,15 +15,15 @@ import pytest
 from conftest import ROOT, values
 
 from pipeline.core.errors import OutputError, ParamsError
-from pipeline.core.files import only_one
+from pipeline.core.files import lock_output
 from pipeline.core.records import Clip
-from pipeline.datasets.manifest import absent
+from pipeline.datasets.manifest import find_missing
 from pipeline.media import write_clip
-from pipeline.shards.decode import Decode, decode_all, limited, table_of
+from pipeline.shards.decode import Decode, decode_all, limit_clips, table_of
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
-from pipeline.shards.read import _rows, read_shards
-from pipeline.training.loop import silent
+from pipeline.shards.read import _read_rows, read_shards
+from pipeline.training.loop import ignore_progress
 
 DECODE = dataclasses.replace(values().build("decode", Decode), max_reject_fraction=1.0)
 
@@ -66,7 +66,7 @@ def decoded(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Counts, and clip id -> (verdict, reason) of whole clips."""
     counts = decode_all(
-        clips, out, dataclasses.replace(DECODE, **changes), Local(workers=1), silent, retry
+        clips, out, dataclasses.replace(DECODE, **changes), Local(workers=1), ignore_progress, retry
     )
     with (out / "ledger.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -104,7 +104,7 @@ def test_a_window_carries_its_quality_in_its_sample_and_in_the_ledger(
 ) -> None:
     decoded(plain, tmp_path / "out")
     (shard,) = [s for s in read_index(tmp_path / "out" / "val").shards if s.samples][:1]
-    about = next(iter(_rows(tmp_path / "out" / "val", shard)))[1]
+    about = next(iter(_read_rows(tmp_path / "out" / "val", shard)))[1]
     with (tmp_path / "out" / "ledger.csv").open(newline="") as stream:
         row = next(
             row
@@ -205,20 +205,20 @@ def test_an_unknown_reason_lists_the_known_ones(plain: list[Clip], tmp_path: Pat
 
 
 def test_a_label_that_a_split_lacks_is_said(plain: list[Clip]) -> None:
-    assert absent(plain) == {}
-    assert absent([clip for clip in plain if clip.clip_id != "valb"]) == {"val": ["b"]}
+    assert find_missing(plain) == {}
+    assert find_missing([clip for clip in plain if clip.clip_id != "valb"]) == {"val": ["b"]}
 
 
 def test_a_limit_takes_some_of_every_class_and_split(plain: list[Clip]) -> None:
     many = [
         dataclasses.replace(clip, clip_id=f"{clip.clip_id}{i}") for clip in plain for i in range(5)
     ]
-    taken = limited(many, 12)
+    taken = limit_clips(many, 12)
     assert len(taken) == 12
     assert {(clip.split, clip.label) for clip in taken} == {
         (clip.split, clip.label) for clip in plain
     }
-    assert limited(many, 100) == sorted(
+    assert limit_clips(many, 100) == sorted(
         many, key=lambda clip: (int(clip.clip_id[-1]), clip.split, clip.label)
     )
 
@@ -232,7 +232,7 @@ def test_sixteen_bit_samples_come_back(plain: list[Clip], tmp_path: Path) -> Non
 
 
 def test_two_runs_on_one_output_do_not_mix(plain: list[Clip], tmp_path: Path) -> None:
-    with only_one(tmp_path / "out"), pytest.raises(OutputError, match="another run is writing"):
+    with lock_output(tmp_path / "out"), pytest.raises(OutputError, match="another run is writing"):
         decoded(plain, tmp_path / "out")
     assert decoded(plain, tmp_path / "out")[0]["clips"]["ok"] == 6
     assert not list(tmp_path.glob(".*lock"))
@@ -243,9 +243,9 @@ import pickle, resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 clips, params, out, most = pickle.loads(sys.stdin.buffer.read())
-from pipeline.decoding import decode_all
-from pipeline.engines.local import Engine as Local
-from pipeline.errors import OutputError
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.core.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 try:
     decode_all(clips, Path(out), params, Local(workers=1), lambda *_, **__: None)

@@ -42,7 +42,7 @@ def test_gradients_reach_every_stored_value() -> None:
 
 def test_a_coarser_grid_repeats_its_pieces_in_their_order() -> None:
     stored = formation.join(torch.arange(1.0, 3)[:, None, None, None].expand(2, 1, 8, 8), (1, 2))
-    assert formation.pieces({"frame": (1, 2), "logmel": (2, 2)}) == 4
+    assert formation.count_pieces({"frame": (1, 2), "logmel": (2, 2)}) == 4
     assert formation.split(stored, (1, 2), 4).mean((1, 2, 3)).tolist() == [1, 2, 1, 2]
 
 
@@ -51,7 +51,7 @@ def test_numbers_of_pieces_that_do_not_divide_each_other_are_refused() -> None:
         CellError,
         match="the 4 of frame do not divide 6; give each modality the same number of them",
     ):
-        formation.pieces({"frame": (2, 2), "logmel": (2, 3)})
+        formation.count_pieces({"frame": (2, 2), "logmel": (2, 3)})
 
 
 def test_a_grid_that_does_not_divide_is_refused() -> None:
@@ -68,8 +68,8 @@ def test_a_grid_that_does_not_divide_is_refused() -> None:
 def test_resizing_by_lines_is_bilinear(high: int, wide: int, taller: int, wider: int) -> None:
     rows = torch.randn(2, 1, 3, high, wide, generator=torch.Generator().manual_seed(high))
     torch.testing.assert_close(
-        formation.resized_by_lines(rows, taller, wider),
-        formation._resized(rows, taller, wider),
+        formation.resize_by_matmul(rows, taller, wider),
+        formation._resize(rows, taller, wider),
         atol=1e-5,
         rtol=1e-5,
     )

@@ -19,9 +19,9 @@ from test_docs import README
 from test_labels import soft
 from torch.utils.data import DataLoader
 
-from pipeline.artifact import Export, faults, read_artifact, write_artifact
-from pipeline.artifact.inspection import page
-from pipeline.artifact.packing import packed, unpacked
+from pipeline.artifact import ExportSettings, find_faults, read_artifact, write_artifact
+from pipeline.artifact.inspection import render_page
+from pipeline.artifact.packing import pack, unpack
 from pipeline.core.records import SyntheticSet
 from pipeline.training import instances as training
 
@@ -46,7 +46,7 @@ def test_a_released_file_is_what_it_was(name: str) -> None:
     assert [float(read.columns[m].mean()) for m in ("frame", "logmel")] == pytest.approx(
         means, abs=1e-4
     )
-    assert not list(faults(read.columns, read.about))
+    assert not list(find_faults(read.columns, read.about))
 
 
 def test_a_released_files_soft_labels_and_scores_are_read() -> None:
@@ -54,14 +54,16 @@ def test_a_released_files_soft_labels_and_scores_are_read() -> None:
         "frame",
         "logmel",
     }
-    assert "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in page(GOLDEN / "1.0-scores-uint8.h5")
+    assert "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in render_page(
+        GOLDEN / "1.0-scores-uint8.h5"
+    )
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
 def test_rows_are_stored_as_asked_for_and_come_back_as_float32(
     storage: str, tmp_path: Path
 ) -> None:
-    write_artifact(tmp_path / "seed0.h5", toy_synthetic(), Export(storage=storage))  # type: ignore[arg-type]
+    write_artifact(tmp_path / "seed0.h5", toy_synthetic(), ExportSettings(storage=storage))  # type: ignore[arg-type]
     with h5py.File(tmp_path / "seed0.h5") as file:
         assert file["frame"].dtype == file["logmel"].dtype == storage
     read = read_artifact(tmp_path / "seed0.h5").columns
@@ -73,15 +75,15 @@ def test_rows_are_stored_as_asked_for_and_come_back_as_float32(
 
 @given(arrays(np.float32, (2, 1, 2, 3), elements=st.floats(-1e4, 1e4, width=32)))
 def test_whole_numbers_are_half_a_step_off_at_most(rows: np.ndarray) -> None:
-    stored, packing = packed(rows, "uint8")
+    stored, packing = pack(rows, "uint8")
     assert stored.dtype == np.uint8
-    back = unpacked({"frame": stored}, {"packing": {"frame": packing}}, ["frame"])["frame"]
+    back = unpack({"frame": stored}, {"packing": {"frame": packing}}, ["frame"])["frame"]
     assert np.abs(back - rows).max() <= 0.5001 * packing["scale"] + 1e-2
 
 
 def loaded(path: Path, synthetic: SyntheticSet) -> dict[str, torch.Tensor]:
     """All training instances of the artifact of a set, as one batch of a loader."""
-    write_artifact(path, synthetic, Export(storage="float32"))
+    write_artifact(path, synthetic, ExportSettings(storage="float32"))
     dataset = read_artifact(path).to_torch()
     (batch,) = DataLoader(dataset, batch_size=len(dataset))  # type: ignore[arg-type]
     return dict(batch)
@@ -91,7 +93,7 @@ def test_a_loader_gives_what_students_are_taught(tmp_path: Path) -> None:
     made = soft()
     batch, expected = (
         loaded(tmp_path / "seed0.h5", made),
-        training.decoded(made, torch.device("cpu")),
+        training.decode_synthetic_set(made, torch.device("cpu")),
     )
     assert torch.equal(batch["label"], expected.label)
     for m, rows in expected.take(torch.arange(len(expected.label))).items():

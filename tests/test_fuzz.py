@@ -14,7 +14,7 @@ import pytest
 from test_artifact import FULL, toy_synthetic
 
 from pipeline.artifact import read_artifact, write_artifact
-from pipeline.artifact.inspection import Severity, verified
+from pipeline.artifact.inspection import Severity, verify_files
 from pipeline.core.errors import ArtifactError
 
 MUTATIONS = 3000
@@ -52,7 +52,7 @@ def mutated(valid: bytes, number: int) -> bytes:
 def outcomes(files: list[Path]) -> list[str]:
     """What `verify` makes of each: whole, or the sentence of the one error."""
     found = []
-    for file, findings in verified(files):
+    for file, findings in verify_files(files):
         critical = [finding.text for finding in findings if finding.severity is Severity.CRITICAL]
         assert all(text.startswith(str(file)) and "\n" not in text for text in critical)
         found.append(critical[0] if critical else "whole")

@@ -12,14 +12,14 @@ import pytest
 
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.datasets.adapters.generated import EVENTS, Dataset
-from pipeline.media import Picture, Sound, Track, decode, probe
+from pipeline.media import FrameTrack, SoundTrack, Track, decode, probe
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
 
 TRACKS: dict[str, Track] = {
-    "frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)),
-    "sound": Sound(rate=16000),
+    "frame": FrameTrack(width=32, height=32, crop=True, offsets=(0.5,)),
+    "sound": SoundTrack(rate=16000),
 }
 TOY = Dataset(train=2, val=0, test=1, seconds=1.0, pixels=64, fps=12, rate=16000, seed=0, noise=0.3)
 

@@ -12,10 +12,10 @@ from conftest import CPU, ROOT, toy_real
 from test_plugins import NETWORKS, built, materials
 
 from pipeline.core import params, plugins
-from pipeline.distillation.inputs import Machine
-from pipeline.training.bank import Bank
-from pipeline.training.experts import Experts, School
-from pipeline.training.loop import silent
+from pipeline.distillation.inputs import Runtime
+from pipeline.training.bank import ExpertBank
+from pipeline.training.experts import ExpertSettings, ExpertTrainer
+from pipeline.training.loop import ignore_progress
 
 SEEN = {
     "frame": ("color", "crop", "cutout", "flip", "scale", "rotate"),
@@ -38,9 +38,9 @@ def distiller(row: str, **changes: Any) -> Any:
 
 
 @cache
-def bank() -> Bank:
+def bank() -> ExpertBank:
     """Two experts of two epochs on the toy, whatever params.yaml says."""
-    settings = Experts(
+    settings = ExpertSettings(
         network="convnet",
         head="ensemble",
         count=2,
@@ -53,19 +53,19 @@ def bank() -> Bank:
         seed=0,
     )
     head = built("head", "ensemble")
-    school = School(
+    school = ExpertTrainer(
         settings=settings,
         network=NETWORKS["convnet"],
         head=head,
         real=toy_real(),
         val=toy_real(),
         device=CPU,
-        report=silent,
+        report=ignore_progress,
     )
-    courses = [school.course(number) for number in range(2)]
+    courses = [school.train(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
-    return Bank(
+    return ExpertBank(
         network=school.network,
         head=head,
         shards="toy0",
@@ -81,7 +81,9 @@ def summary(method: str) -> dict[str, tuple[float, ...]]:
     Of its soft labels, if there are any, the first and the last value and the spread.
     """
     made, given = distiller(method), materials(bank=bank())
-    outcome = made.distill(given, ipc=2, seed=0, machine=Machine(device=CPU, report=silent))
+    outcome = made.distill(
+        given, ipc=2, seed=0, machine=Runtime(device=CPU, report=ignore_progress)
+    )
     start = made.begin(given, ipc=2, seed=0).rows
     rows = {
         m: (values, (values - start[m]).square().mean().sqrt())
@@ -99,7 +101,7 @@ def summary(method: str) -> dict[str, tuple[float, ...]]:
 
 
 def test_every_method_is_here() -> None:
-    assert {entry["method"] for entry in GOLDEN.values()} == set(plugins.names("method"))
+    assert {entry["method"] for entry in GOLDEN.values()} == set(plugins.list_names("method"))
 
 
 @pytest.mark.parametrize("method", sorted(GOLDEN))

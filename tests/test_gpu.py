@@ -17,7 +17,7 @@ from pipeline.core.records import Normalisation
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch on Linux alone")
 from pipeline.models.kernels.cuda import blocks  # noqa: E402
-from pipeline.models.kernels.cuda.taking import taken  # noqa: E402
+from pipeline.models.kernels.cuda.taking import take_rows  # noqa: E402
 
 DEVICE = torch.device("cuda") if torch.cuda.is_available() else CPU
 # bfloat16 keeps 8 bits: what is rounded to it once is off by a 500th, on average.
@@ -70,7 +70,7 @@ def test_a_block_is_its_layers(
     layers = rounded(convnet_block(channels, width, padding, grid))
     x = torch.randn(3, channels, high, wide).bfloat16().float()
     expected = layers.double()(x.double())
-    found = blocks.block(x.to(DEVICE).requires_grad_(moving), [*layers.float().to(DEVICE)])
+    found = blocks.run_block(x.to(DEVICE).requires_grad_(moving), [*layers.float().to(DEVICE)])
     assert (
         found.shape == expected.shape
         and found.requires_grad == moving
@@ -89,8 +89,8 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
     expected = layers[1:].double()(here)
     slope = torch.randn_like(expected).bfloat16()
     expected.backward(slope.double())
-    found = blocks._Pooled.apply(
-        there, layers[1].float().to(DEVICE), blocks.Pool.of((high, wide), layers[3])
+    found = blocks._NormReluPool.apply(
+        there, layers[1].float().to(DEVICE), blocks.PoolPlan.from_layer((high, wide), layers[3])
     )
     found.backward(slope.to(DEVICE))
     assert apart(there.grad, here.grad) < ROUNDED
@@ -98,20 +98,20 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
 
 def test_weights_that_ask_for_gradients_are_given_them() -> None:
     layers = convnet_block(3, 16, 1, None).requires_grad_().to(DEVICE)
-    blocks.block(torch.randn(2, 3, 8, 8, device=DEVICE), [*layers]).sum().backward()
+    blocks.run_block(torch.randn(2, 3, 8, 8, device=DEVICE), [*layers]).sum().backward()
     assert all(values.grad is not None for values in layers.parameters())
 
 
 def test_widths_that_no_kernel_takes_are_computed_layer_by_layer() -> None:
     layers = convnet_block(3, 12, 1, None)
     x = torch.randn(2, 3, 8, 8)
-    assert torch.equal(blocks.block(x, [*layers]), layers(x))
+    assert torch.equal(blocks.run_block(x, [*layers]), layers(x))
 
 
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
 def test_no_window_is_larger_and_no_pixel_in_more_than_is_said(side: int, cells: int) -> None:
     """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
-    pool = blocks.Pool.of((side, side), nn.AdaptiveAvgPool2d(min(cells, side)))
+    pool = blocks.PoolPlan.from_layer((side, side), nn.AdaptiveAvgPool2d(min(cells, side)))
     shares = F.adaptive_avg_pool1d(torch.eye(side), min(cells, side)) > 0
     assert (
         shares.sum(0).max() == pool.windows["TALL"]
@@ -130,5 +130,5 @@ def test_rows_are_taken_as_they_are_normalised(kind: torch.dtype) -> None:
         torch.tensor([3, 3, 8, 0]),
     )
     torch.testing.assert_close(
-        taken(rows.to(DEVICE), index, normalisation).cpu(), normalisation.apply(rows[index])
+        take_rows(rows.to(DEVICE), index, normalisation).cpu(), normalisation.apply(rows[index])
     )

@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from pipeline.core.checkpoints import Checkpoint
 from pipeline.core.errors import CellError, PluginError
 from pipeline.core.records import RealSet
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.distillation.gradient_matching import distance, gradients
-from pipeline.distillation.inputs import Machine
+from pipeline.distillation.inputs import Runtime
 from pipeline.distillation.methods.gradient import Loop
 from pipeline.models.heads.ensemble import Head
-from pipeline.models.initialisation import draw
+from pipeline.models.initialisation import init_
 from pipeline.models.model import AudioVisual
 from pipeline.models.networks._towers import Towers
-from pipeline.training.instances import decoded
-from pipeline.training.loop import silent
+from pipeline.training.instances import decode_synthetic_set
+from pipeline.training.loop import ignore_progress
 
 METHODS = ["dc", "dsa"]
 SHAPES = {"frame": (1, 3, 4, 4), "logmel": (1, 4, 4)}
@@ -42,7 +42,7 @@ def tiny() -> AudioVisual:
     }
     towers = Towers(layers, SHAPES, torch.Generator())
     module = AudioVisual(towers, Head().build(towers.features, 3, torch.Generator()))
-    draw(module, torch.Generator().manual_seed(0))
+    init_(module, torch.Generator().manual_seed(0))
     return module.double()
 
 
@@ -168,7 +168,7 @@ def looped(method: str, **changes: Any) -> Any:
 
 
 def run(distiller: Any, *, ipc: int = 1, **changes: Any) -> Any:
-    machine = Machine(**{"device": CPU, "report": silent, **changes})
+    machine = Runtime(**{"device": CPU, "report": ignore_progress, **changes})
     return distiller.distill(materials(), ipc=ipc, seed=0, machine=machine)
 
 
@@ -190,15 +190,15 @@ def test_the_first_loss_is_that_of_the_formula() -> None:
     start, network = dc.begin(materials(), ipc=2, seed=0), NETWORKS["convnet"]
     towers = network.build(real.shapes, torch.Generator())
     module = AudioVisual(towers, Head().build(towers.features, 2, torch.Generator()))
-    draw(module, stream("network", 0, 0))
-    ours, expected = decoded(start, CPU), 0.0
+    init_(module, make_generator("network", 0, 0))
+    ours, expected = decode_synthetic_set(start, CPU), 0.0
     for label in range(2):
         theirs, index = (
             (real.label == label).nonzero().flatten(),
             (ours.label == label).nonzero().flatten(),
         )
         sides = [
-            (real.normalised(theirs), real.label[theirs]),
+            (real.normalise(theirs), real.label[theirs]),
             (ours.take(index), ours.label[index]),
         ]
         expected += distance(*(gradients(module, *side) for side in sides)).item()
@@ -250,13 +250,13 @@ def test_a_network_drawn_anew_has_nothing_of_before(name: str) -> None:
     fresh = copy.deepcopy(towers.state_dict())
     for values in towers.parameters():
         values.data += 1.0
-    draw(towers, torch.Generator().manual_seed(0))
+    init_(towers, torch.Generator().manual_seed(0))
     assert all(torch.equal(values, fresh[key]) for key, values in towers.state_dict().items())
 
 
 def test_augmentation_is_what_dsa_has_and_dc_has_not() -> None:
     shared = {f.name: getattr(looped("dc"), f.name) for f in dataclasses.fields(looped("dc"))}
-    dsa = dataclasses.replace(built("method", "dsa"), **shared)
+    dsa = dataclasses.replace(looped("dc"), **{**shared, "augment": built("method", "dsa").augment})
     bare = dataclasses.replace(dsa, augment={"frame": (), "logmel": ()})
     plain, seen, unseen = (run(distiller).synthetic.rows for distiller in (looped("dc"), dsa, bare))
     assert all(

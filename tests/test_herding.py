@@ -41,7 +41,7 @@ def test_the_first_pick_is_nearest_to_the_mean(seed: int) -> None:
     table = features(seed)
     x = unit(table, 0)
     nearest = np.array(table.keys)[table.label == 0][np.linalg.norm(x - x.mean(0), axis=1).argmin()]
-    assert Selector(most=1).rank(table).best(1)["even"] == (nearest,)
+    assert Selector(most=1).rank(table).select(1)["even"] == (nearest,)
 
 
 @given(seed=seeds, short=st.integers(1, 9))
@@ -66,7 +66,7 @@ def test_each_pick_is_the_argmin(seed: int) -> None:
         [k for k, own in zip(table.keys, table.label, strict=True) if own == 1],
     )
     picked: list[int] = []
-    for key in Selector(most=12).rank(table).best(12)["odd"]:
+    for key in Selector(most=12).rank(table).select(12)["odd"]:
         error = [
             np.linalg.norm(x.mean(0) - x[[*picked, i]].mean(0))
             for i in range(len(x))

@@ -154,7 +154,7 @@ def read_yaml(name: str) -> dict:
 
 STAGES = read_yaml("dvc.yaml")["stages"]
 SHARED = read_yaml("dvc.yaml")["artifacts"]
-EXTRACTORS = plugins.names("extractor")
+EXTRACTORS = plugins.list_names("extractor")
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -23,13 +23,13 @@ from toy_published import CLASSES, PUBLISHED, avdd, classwise, dc, mtt, normal, 
 
 from pipeline.artifact import read_artifact, write_artifact
 from pipeline.artifact.importers import dc as family
-from pipeline.artifact.importers._files import loaded
-from pipeline.artifact.inspection import page
+from pipeline.artifact.importers._files import load_file
+from pipeline.artifact.inspection import render_page
 from pipeline.core.errors import ParamsError, PipelineError, SourceError
 from pipeline.core.files import file_digest
 from pipeline.core.records import SyntheticSet
-from pipeline.training.instances import decoded
-from pipeline.training.loop import silent
+from pipeline.training.instances import decode_synthetic_set
+from pipeline.training.loop import ignore_progress
 from stages.adopt import adopt
 from stages.convert import convert
 from stages.evaluate import evaluate
@@ -50,7 +50,7 @@ def test_an_adopted_set_is_an_artifact(layout: str, tmp_path: Path) -> None:
     assert (synthetic.classes, len(synthetic.classes)) == (expected.classes, CLASSES)
     files = [place] if place.is_file() else sorted(place.iterdir())
     assert synthetic.provenance["adopted"] == {file.name: file_digest(file) for file in files}
-    assert "adopted" in page(tmp_path / "set.h5")
+    assert "adopted" in render_page(tmp_path / "set.h5")
 
 
 def test_avdd_is_packed_normalised_and_class_by_class(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_avdd_is_packed_normalised_and_class_by_class(tmp_path: Path) -> None:
         synthetic.normalisation["logmel"].undo(synthetic.rows["logmel"]), synthetic.rows["logmel"]
     )
     assert synthetic.label.tolist() == [c for c in range(10) for _ in range(10)]
-    assert len(decoded(synthetic, torch.device("cpu")).label) == 400
+    assert len(decode_synthetic_set(synthetic, torch.device("cpu")).label) == 400
 
 
 def test_avdd_by_class_is_the_same_where_it_was_not_clipped(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_an_adopted_set_of_pictures_is_evaluated_on_pictures(tmp_path: Path) -> 
     )
     params = values(*TINY, *small)
     adopt("dc", place, tmp_path / "set.h5", params=params)
-    machine = {"device": "cpu", "workers": 1, "report": silent}
+    machine = {"device": "cpu", "workers": 1, "report": ignore_progress}
     assert "accuracy" in evaluate(
         tmp_path / "set.h5", tmp_path / "shards", tmp_path / "scores.json", params=params, **machine
     )
@@ -196,10 +196,10 @@ def test_code_in_a_file_is_refused_and_not_run(layout: str, tmp_path: Path) -> N
 
 def test_numbers_of_numpy_need_all_that_is_allowed(tmp_path: Path) -> None:
     place = dc(tmp_path)
-    loaded(place, family.NUMBERS[1:])  # the name that numpy 1 gave is not in this file
+    load_file(place, family.NUMBERS[1:])  # the name that numpy 1 gave is not in this file
     for left_out in family.NUMBERS[1:]:
         with pytest.raises(SourceError, match=str(place)):
-            loaded(place, [one for one in family.NUMBERS[1:] if one is not left_out])
+            load_file(place, [one for one in family.NUMBERS[1:] if one is not left_out])
 
 
 def test_numbers_of_numpy_1_are_read(tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def test_numbers_of_numpy_1_are_read(tmp_path: Path) -> None:
             target.writestr(
                 name, source.read(name).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
             )
-    assert loaded(old, family.NUMBERS)["accs_all_exps"] == {"ConvNet": [0.25, 0.5]}
+    assert load_file(old, family.NUMBERS)["accs_all_exps"] == {"ConvNet": [0.25, 0.5]}
     with pytest.raises(SourceError):
-        loaded(old, family.NUMBERS[1:])
+        load_file(old, family.NUMBERS[1:])
 
 
 def test_other_types_of_numpy_are_refused(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_other_types_of_numpy_are_refused(tmp_path: Path) -> None:
         tmp_path / "res_x.pt", {"data": [], "accs_all_exps": np.array([object()], dtype=object)}
     )
     with pytest.raises(SourceError, match="holds more than tensors, numpy"):
-        loaded(place, family.NUMBERS)
+        load_file(place, family.NUMBERS)
 
 
 @settings(max_examples=30)

@@ -23,13 +23,13 @@ from pipeline.distillation import distribution_matching as matching
 from pipeline.distillation import gradient_matching as gradients
 from pipeline.distillation import run as cells
 from pipeline.distillation.distributed import Ranks
-from pipeline.distillation.inputs import Machine
+from pipeline.distillation.inputs import Runtime
 from pipeline.evaluation import Evaluate
-from pipeline.training.bank import Bank
-from pipeline.training.loop import silent
+from pipeline.training.bank import ExpertBank
+from pipeline.training.loop import ignore_progress
 from stages.distill import distill
 
-MACHINE = Machine(device=CPU, report=silent)
+MACHINE = Runtime(device=CPU, report=ignore_progress)
 METHODS = sorted(GOLDEN)
 CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
@@ -80,7 +80,7 @@ def renumbered(real: RealSet) -> RealSet:
     return dataclasses.replace(real, label=last - real.label, classes=real.classes[::-1])
 
 
-def turned(given: Bank) -> Bank:
+def turned(given: ExpertBank) -> ExpertBank:
     """The bank whose classifiers number the classes the other way round."""
     courses = [
         {name: w.flip(1) if name.startswith("head.") else w for name, w in course.items()}
@@ -168,7 +168,7 @@ def test_sound_and_picture_of_both_sets_see_one_draw_a_step(
 def tiny(method: str, *, candidates: int) -> Any:
     """params.yaml with two steps of the method, one candidate or two."""
     given, short = values(*TINY), {"steps": 2, "inner": 2, "ahead": 1, "max_start": 1}
-    own = given.section("distill")[method]
+    own = given.get_section("distill")[method]
     own.update({name: value for name, value in short.items() if name in own})
     own.update(
         {"rates": {m: rates[:candidates] for m, rates in own["rates"].items()}}
@@ -183,7 +183,13 @@ def files(
     toy_data: Path, shards: Path, out: Path, method: str, *, candidates: int = 2
 ) -> dict[str, bytes]:
     """What `distill` leaves of a method."""
-    machine = {"device": "cpu", "memory_mb": 64, "workers": 1, "report": silent, "ranks": Ranks()}
+    machine = {
+        "device": "cpu",
+        "memory_mb": 64,
+        "workers": 1,
+        "report": ignore_progress,
+        "ranks": Ranks(),
+    }
     given = tiny(method, candidates=candidates)
     distill(
         method,
@@ -231,7 +237,7 @@ def test_validation_picks_among_candidates_and_moves_none(
         tried.append([synthetic.rows for synthetic in sets])
         return {"frame": pick, "logmel": pick}, []
 
-    monkeypatch.setattr(cells.evaluation, "tuned", tuned)
+    monkeypatch.setattr(cells.evaluation, "choose_variants", tuned)
     for number, val in enumerate((toy_real(4, seed=1), toy_real(7, seed=9))):
         cells.distil(cell(method, val), [0], tmp_path / str(number), tmp_path / "work")
         ended = cells.tensors.load_synthetic(tmp_path / str(number) / "seed0.safetensors").rows
@@ -244,9 +250,9 @@ def test_validation_picks_among_candidates_and_moves_none(
     )
 
 
-def cell(method: str, val: RealSet) -> cells.Cell:
+def cell(method: str, val: RealSet) -> cells.DistillCell:
     """The toy's cell of a method with two candidates."""
-    return cells.Cell(
+    return cells.DistillCell(
         method=method,
         distiller=settled(method, rates={"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}),
         ipc=1,

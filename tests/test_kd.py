@@ -19,7 +19,7 @@ from toy_teachers import LABEL, WIDTHS, toy_batch, toy_parts, toy_term, wave
 from pipeline.core import plugins
 from pipeline.core.errors import CellError
 from pipeline.kd.methods import ccl, cor_rd, crd, ifd, kd, pkt, rkd
-from pipeline.kd.methods._memory_bank import estimation
+from pipeline.kd.methods._memory_bank import nce_loss
 
 S, T = wave(4, 0.7, 0.1), wave(4, 1.3, 0.5)
 NO_MASK = torch.zeros(6, 6, dtype=torch.bool)
@@ -35,18 +35,24 @@ def method(name: str, **changes: Any) -> Any:
 
 # What the published code gives for these inputs in float64, mended where it cannot run; cor: the paper's formula.
 GOLDEN: dict[str, tuple[Tensor, float]] = {
-    "ccl S to T at 0.5": (ccl.contrast(S, T, LABEL, 0.5), 2.7546074831745138),
-    "ccl S to T at 0.1": (ccl.contrast(S, T, LABEL, 0.1), 9.135739103083713),
-    "ccl T to S at 0.5": (ccl.contrast(T, S, LABEL, 0.5), 2.7493599264955733),
-    "ccl T to S at 0.1": (ccl.contrast(T, S, LABEL, 0.1), 9.137640318072593),
-    "ccl divergence": (ccl.jeffreys(wave(3, 0.9, 0.2), wave(3, 0.4, 1.0)) / 2, 0.1276458549362355),
+    "ccl S to T at 0.5": (ccl.contrastive_loss(S, T, LABEL, 0.5), 2.7546074831745138),
+    "ccl S to T at 0.1": (ccl.contrastive_loss(S, T, LABEL, 0.1), 9.135739103083713),
+    "ccl T to S at 0.5": (ccl.contrastive_loss(T, S, LABEL, 0.5), 2.7493599264955733),
+    "ccl T to S at 0.1": (ccl.contrastive_loss(T, S, LABEL, 0.1), 9.137640318072593),
+    "ccl divergence": (
+        ccl.jeffreys_divergence(wave(3, 0.9, 0.2), wave(3, 0.4, 1.0)) / 2,
+        0.1276458549362355,
+    ),
     "pkt": (pkt.divergence(S, T), 0.18804395281173178),
-    "rkd distance": (F.smooth_l1_loss(rkd.relative(S), rkd.relative(T)), 0.12561578374356736),
+    "rkd distance": (
+        F.smooth_l1_loss(rkd.relative_distances(S), rkd.relative_distances(T)),
+        0.12561578374356736,
+    ),
     "rkd angle": (F.smooth_l1_loss(rkd.angles(S), rkd.angles(T)), 0.1589456934203078),
-    "cor_rd": (cor_rd.following(S, T), 2.237522657787398),
+    "cor_rd": (cor_rd.correlation_loss(S, T), 2.237522657787398),
     "ifd": (ifd.divergence(S, T), 0.36029539317266557),
-    "crd_inbatch S to T": (crd.contrast(S, T, 0.07, NO_MASK), 11.688465661125091),
-    "crd_inbatch T to S": (crd.contrast(T, S, 0.07, NO_MASK), 11.47539024252979),
+    "crd_inbatch S to T": (crd.info_nce_loss(S, T, 0.07, NO_MASK), 11.688465661125091),
+    "crd_inbatch T to S": (crd.info_nce_loss(T, S, 0.07, NO_MASK), 11.47539024252979),
 }
 
 
@@ -82,15 +88,14 @@ def test_kd_is_the_divergence_of_softened_predictions() -> None:
 def test_memory_follows_its_formula() -> None:
     """One anchor, one negative, five rows: worked out by hand."""
     anchor, candidates = torch.tensor([[1.0, 0.0]]), torch.tensor([[[0.6, 0.8], [-0.6, 0.8]]])
-    loss, z = estimation(anchor, candidates, torch.zeros(1), rows=5, temperature=0.5)
+    loss, z = nce_loss(anchor, candidates, torch.zeros(1), rows=5, temperature=0.5)
     raw = torch.tensor([1.2, -1.2]).exp()
     assert z.item() == pytest.approx((raw.mean() * 5).item())
     right, wrong = raw / z
     wanted = -(right / (right + 0.2)).log() - (0.2 / (wrong + 0.2)).log()
     assert loss.item() == pytest.approx(wanted.item())
     assert (
-        estimation(anchor, candidates, torch.tensor([7.0]), rows=5, temperature=0.5)[1].item()
-        == 7.0
+        nce_loss(anchor, candidates, torch.tensor([7.0]), rows=5, temperature=0.5)[1].item() == 7.0
     )
 
 
@@ -107,8 +112,8 @@ def test_memory_keeps_unit_rows_of_what_it_saw() -> None:
 
 def test_negatives_of_crd_are_of_other_classes_and_those_of_cmc_are_not() -> None:
     label = torch.tensor([0, 1])
-    assert method("crd").allowed(label, label).tolist() == [[0.0, 1.0], [1.0, 0.0]]
-    assert method("cmc").allowed(label, label).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert method("crd").weigh_negatives(label, label).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert method("cmc").weigh_negatives(label, label).tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
 def routed() -> tuple[Any, Any, Any]:
@@ -122,16 +127,16 @@ def by_hand(parts: Any, batch: Any, temperatures: dict[str, float]) -> tuple[Ten
     for name, vectors in batch.teachers.items():
         teacher, composed, logits = parts[name](batch.features, vectors)
         tau = temperatures[name]
-        met = ccl.both(batch.features, composed, LABEL, tau)
-        alike = ccl.jeffreys(batch.logits, logits) / 2
-        student = student + (met + ccl.both(batch.features, teacher, LABEL, tau) + alike) / len(
-            batch.teachers
-        )
+        met = ccl.symmetric_contrastive_loss(batch.features, composed, LABEL, tau)
+        alike = ccl.jeffreys_divergence(batch.logits, logits) / 2
+        student = student + (
+            met + ccl.symmetric_contrastive_loss(batch.features, teacher, LABEL, tau) + alike
+        ) / len(batch.teachers)
         own = (
             own
             + F.cross_entropy(logits, LABEL)
             + met
-            + ccl.both(composed, teacher, LABEL, tau)
+            + ccl.symmetric_contrastive_loss(composed, teacher, LABEL, tau)
             + alike
         )
     return student, own
@@ -182,8 +187,8 @@ def test_order_in_the_batch_does_not_matter(order: list[int]) -> None:
 
 
 def test_order_matters_to_cor_rd() -> None:
-    assert cor_rd.following(S, T).item() != pytest.approx(
-        cor_rd.following(S[[0, 2, 1, 3, 4, 5]], T[[0, 2, 1, 3, 4, 5]]).item()
+    assert cor_rd.correlation_loss(S, T).item() != pytest.approx(
+        cor_rd.correlation_loss(S[[0, 2, 1, 3, 4, 5]], T[[0, 2, 1, 3, 4, 5]]).item()
     )
 
 

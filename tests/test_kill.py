@@ -14,7 +14,7 @@ from test_decoding import DECODE, digests
 from pipeline.core.records import Clip
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 # One process that has loaded everything forks a child per try, and kills it with its workers' parent after a random time.
 KILLS = 20
@@ -42,7 +42,7 @@ while killed < kills:
 def test_twenty_kills_change_no_byte(clips: list[Clip], shards: Path, tmp_path: Path) -> None:
     given = pickle.dumps((clips, DECODE, str(tmp_path / "shards"), KILLS))
     subprocess.run([sys.executable, "-c", KILLED], input=given, cwd=ROOT, check=True)
-    decode_all(clips, tmp_path / "shards", DECODE, Local(workers=2), silent)
+    decode_all(clips, tmp_path / "shards", DECODE, Local(workers=2), ignore_progress)
     assert digests(tmp_path / "shards") == digests(shards)
 
 
@@ -51,6 +51,10 @@ def test_workers_and_order_change_no_byte(
     workers: int, clips: list[Clip], shards: Path, tmp_path: Path
 ) -> None:
     decode_all(
-        clips[1::2] + clips[::2], tmp_path / "shards", DECODE, Local(workers=workers), silent
+        clips[1::2] + clips[::2],
+        tmp_path / "shards",
+        DECODE,
+        Local(workers=workers),
+        ignore_progress,
     )
     assert digests(tmp_path / "shards") == digests(shards)

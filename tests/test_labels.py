@@ -17,27 +17,27 @@ from torch import Tensor
 from pipeline.artifact import read_artifact, write_artifact
 from pipeline.core.errors import CellError, PipelineError
 from pipeline.core.records import SyntheticSet
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.core.tensors import load_synthetic, save_synthetic
 from pipeline.distillation.methods._selection import form
-from pipeline.distillation.soft_labels import labelled
+from pipeline.distillation.soft_labels import add_soft_labels
 from pipeline.models import model
 from pipeline.training import instances, loop
 from pipeline.training.loop import Recipe
-from pipeline.training.students import Lesson
+from pipeline.training.students import TrainingJob
 
 UNEVEN = {"frame": (1, 1), "logmel": (2, 2)}
 
 
 def soft(synthetic: SyntheticSet | None = None, temperature: float = 4.0) -> SyntheticSet:
-    return labelled(
+    return add_soft_labels(
         synthetic or toy_synthetic(), bank(), toy_real(), dict.fromkeys(UNEVEN, temperature), CPU
     )
 
 
 def experts_say(rows: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
     """The experts' mean belief of whole instances, written out."""
-    module, found = bank().blank(toy_real(), CPU), []
+    module, found = bank().build_empty_model(toy_real(), CPU), []
     for expert in range(2):
         module.load_state_dict(bank().state(expert, 2))
         found.append({m: (z / temperature).softmax(1) for m, z in module(rows).items()})
@@ -54,14 +54,14 @@ def test_each_piece_has_its_own_distribution_over_classes() -> None:
 def test_students_learn_of_each_instance_what_the_experts_say_of_it(
     grids: dict[str, tuple[int, int]],
 ) -> None:
-    made = soft(form(toy_real(), materials().coresets["herding"].best, 2, grids), 2.0)
-    data = instances.decoded(made, CPU)
+    made = soft(form(toy_real(), materials().coresets["herding"].select, 2, grids), 2.0)
+    data = instances.decode_synthetic_set(made, CPU)
     for m, said in experts_say(data.take(torch.arange(len(data.label))), 2.0).items():
         assert torch.allclose(data.soft[m], said, atol=1e-6)
 
 
 def test_a_modality_with_fewer_pieces_has_fewer_labels() -> None:
-    made = soft(form(toy_real(), materials().coresets["herding"].best, 2, UNEVEN))
+    made = soft(form(toy_real(), materials().coresets["herding"].select, 2, UNEVEN))
     assert {m: values.shape[1] for m, values in made.soft_label.items()} == {
         "frame": 1,
         "logmel": 4,
@@ -70,7 +70,7 @@ def test_a_modality_with_fewer_pieces_has_fewer_labels() -> None:
 
 def test_labels_are_softer_by_what_makes_the_experts_as_certain_as_they_are_right() -> None:
     doubted = dataclasses.replace(bank(), temperature={"frame": 3.0, "logmel": 1.0})
-    made = labelled(toy_synthetic(), doubted, toy_real(), {"frame": 4.0, "logmel": 4.0}, CPU)
+    made = add_soft_labels(toy_synthetic(), doubted, toy_real(), {"frame": 4.0, "logmel": 4.0}, CPU)
     assert torch.allclose(
         made.soft_label["frame"], soft(temperature=12.0).soft_label["frame"], atol=1e-6
     )
@@ -101,8 +101,8 @@ def test_labelled_is_formed_with_labels() -> None:
 def test_labelled_has_labels_of_whole_samples() -> None:
     made, formed = (distilled(built("method", name)) for name in ("labelled", "formed"))
     heats = built("method", "labelled").temperature
-    told = labelled(
-        formed, materials().experts("labelled"), toy_real(), heats, CPU, still=tuple(heats)
+    told = add_soft_labels(
+        formed, materials().require_experts("labelled"), toy_real(), heats, CPU, still=tuple(heats)
     ).soft_label
     assert all(torch.equal(values, told[m]) for m, values in made.soft_label.items())
 
@@ -119,12 +119,12 @@ def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | N
 def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(
     grids: dict[str, tuple[int, int]],
 ) -> None:
-    best = materials().coresets["herding"].best
+    best = materials().coresets["herding"].select
     made, whole = (
         form(toy_real(), best, 2, grids),
         form(toy_real(), best, 2 * 4, dict.fromkeys(grids, (1, 1))),
     )
-    told = labelled(
+    told = add_soft_labels(
         made, bank(), toy_real(), dict.fromkeys(grids, 4.0), CPU, still=grids
     ).soft_label
     said = soft(whole).soft_label
@@ -138,9 +138,9 @@ def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(
 
 def test_a_modality_that_stayed_is_labelled_so_alone() -> None:
     made = form(
-        toy_real(), materials().coresets["herding"].best, 2, {"frame": (2, 2), "logmel": (2, 2)}
+        toy_real(), materials().coresets["herding"].select, 2, {"frame": (2, 2), "logmel": (2, 2)}
     )
-    one = labelled(
+    one = add_soft_labels(
         made, bank(), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, still=["logmel"]
     ).soft_label
     assert torch.equal(one["frame"], soft(made).soft_label["frame"])
@@ -156,14 +156,19 @@ def test_a_step_size_of_zero_leaves_rows_as_they_start(moving: list[str]) -> Non
     made, start = distilled(method, ipc=2), method.begin(materials(), ipc=2, seed=0)
     still = [m for m in UNEVEN if m not in moving]
     assert [m for m in UNEVEN if torch.equal(made.rows[m], start.rows[m])] == still
-    told = labelled(
-        start, materials().experts("jcf"), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, still=still
+    told = add_soft_labels(
+        start,
+        materials().require_experts("jcf"),
+        toy_real(),
+        dict.fromkeys(UNEVEN, 4.0),
+        CPU,
+        still=still,
     ).soft_label
     assert all(torch.equal(made.soft_label[m], told[m]) for m in still)
 
 
 def test_a_modality_without_a_temperature_keeps_the_class() -> None:
-    made = labelled(toy_synthetic(), bank(), toy_real(), {"frame": None, "logmel": 4.0}, CPU)
+    made = add_soft_labels(toy_synthetic(), bank(), toy_real(), {"frame": None, "logmel": 4.0}, CPU)
     assert torch.equal(
         made.soft_label["frame"], F.one_hot(made.label, 2).float()[:, None].expand(-1, 4, -1)
     )
@@ -194,10 +199,10 @@ def test_labels_of_one_modality_alone_are_refused() -> None:
 
 def test_a_certain_label_is_the_class_itself() -> None:
     outputs, label = (
-        {m: torch.randn(5, 3, generator=stream(m)) for m in ("frame", "logmel")},
+        {m: torch.randn(5, 3, generator=make_generator(m)) for m in ("frame", "logmel")},
         torch.tensor([0, 1, 2, 0, 1]),
     )
-    head = built("head", "ensemble").build({"frame": 3, "logmel": 3}, 3, stream("w"))
+    head = built("head", "ensemble").build({"frame": 3, "logmel": 3}, 3, make_generator("w"))
     certain = dict.fromkeys(outputs, F.one_hot(label, 3).float())
     assert head.loss(outputs, label, certain).item() == pytest.approx(
         head.loss(outputs, label).item()
@@ -207,31 +212,35 @@ def test_a_certain_label_is_the_class_itself() -> None:
 def test_an_output_that_sees_both_learns_the_mean_of_their_labels() -> None:
     label, given = (
         torch.zeros(5).long(),
-        {m: torch.rand(5, 3, generator=stream(m)).softmax(1) for m in ("frame", "logmel")},
+        {m: torch.rand(5, 3, generator=make_generator(m)).softmax(1) for m in ("frame", "logmel")},
     )
-    head = built("head", "concat").build({"frame": 3, "logmel": 3}, 3, stream("w"))
-    outputs = head({m: torch.randn(5, 3, generator=stream(m)) for m in ("frame", "logmel")})
+    head = built("head", "concat").build({"frame": 3, "logmel": 3}, 3, make_generator("w"))
+    outputs = head({m: torch.randn(5, 3, generator=make_generator(m)) for m in ("frame", "logmel")})
     (logits,) = outputs.values()
     expected = F.cross_entropy(logits, (given["frame"] + given["logmel"]) / 2).item()
     assert head.loss(outputs, label, given).item() == pytest.approx(expected)
 
 
 def test_the_first_classes_share_what_their_labels_say() -> None:
-    data = instances.decoded(soft(), CPU)
-    for values in data.at(torch.tensor([0, 3]), 1).soft.values():
+    data = instances.decode_synthetic_set(soft(), CPU)
+    for values in data.select(torch.tensor([0, 3]), 1).soft.values():
         assert torch.equal(values, torch.ones(2, 1))
 
 
 def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
-    crew, data = toy_bench().crew, instances.decoded(soft(), CPU)
-    recipe = Recipe.even(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0)
-    lessons = [Lesson(data=data, recipe=recipe, name=("s", i)) for i in range(2)]
+    crew, data = toy_bench().crew, instances.decode_synthetic_set(soft(), CPU)
+    recipe = Recipe.build_uniform(
+        0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0
+    )
+    lessons = [TrainingJob(data=data, recipe=recipe, name=("s", i)) for i in range(2)]
 
     def read(module: model.AudioVisual) -> Tensor:
         return loop.predict(module, toy_real(4, seed=1), data.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._stacked(lessons, read, (1,)), crew._side_by_side(lessons, read, (1,)), strict=True
+        crew._train_stacked(lessons, read, (1,)),
+        crew._train_threaded(lessons, read, (1,)),
+        strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
@@ -239,11 +248,12 @@ def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
 def test_students_of_soft_labels_are_others() -> None:
     crew, recipe = (
         toy_bench().crew,
-        Recipe.even(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0),
+        Recipe.build_uniform(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0),
     )
-    sets = [instances.decoded(made, CPU) for made in (toy_synthetic(), soft())]
-    hard, other = crew.taught(
-        [Lesson(data=data, recipe=recipe, name=("s", 0)) for data in sets], lambda module: module
+    sets = [instances.decode_synthetic_set(made, CPU) for made in (toy_synthetic(), soft())]
+    hard, other = crew.train(
+        [TrainingJob(data=data, recipe=recipe, name=("s", 0)) for data in sets],
+        lambda module: module,
     )
     assert not torch.equal(
         hard.head.parts["frame"].layer.weight, other.head.parts["frame"].layer.weight

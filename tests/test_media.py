@@ -14,7 +14,7 @@ from conftest import REAL_DATA
 from pipeline import media
 from pipeline.core.errors import MediaError
 from pipeline.core.records import Clip
-from pipeline.media import Picture, Sound
+from pipeline.media import FrameTrack, SoundTrack
 
 FPS, RATE = 25, 16000
 FLASH, BEEP = 35, 1.4  # the frame at 1.4 s turns bright as the tone begins
@@ -47,7 +47,7 @@ def flash_and_beep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 def test_the_frame_is_the_one_on_display(flash_and_beep: Path, backend: str) -> None:
-    picture = Picture(width=8, height=8, crop=True, offsets=(0.39, 0.4, 0.41))
+    picture = FrameTrack(width=8, height=8, crop=True, offsets=(0.39, 0.4, 0.41))
     second = media.decode(clip_of(flash_and_beep), {"frame": picture}, [backend])[1]
     assert second.readings["frame"].pts == (1.36, 1.4, 1.4)
     assert second.readings["frame"].array.mean((1, 2, 3)).round(-1).tolist() == [30, 220, 220]
@@ -55,15 +55,15 @@ def test_the_frame_is_the_one_on_display(flash_and_beep: Path, backend: str) -> 
 
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 def test_the_beep_begins_where_it_was_written(flash_and_beep: Path, backend: str) -> None:
-    seconds = media.decode(clip_of(flash_and_beep), {"logmel": Sound(rate=RATE)}, [backend])
+    seconds = media.decode(clip_of(flash_and_beep), {"logmel": SoundTrack(rate=RATE)}, [backend])
     track = np.concatenate([second.readings["logmel"].array for second in seconds])
     assert np.argmax(np.abs(track) > 0.1) / RATE == pytest.approx(BEEP, abs=0.002)
 
 
 def test_a_span_shifts_picture_and_sound_alike(flash_and_beep: Path) -> None:
     tracks = {
-        "frame": Picture(width=8, height=8, crop=True, offsets=(0.0,)),
-        "logmel": Sound(rate=RATE),
+        "frame": FrameTrack(width=8, height=8, crop=True, offsets=(0.0,)),
+        "logmel": SoundTrack(rate=RATE),
     }
     (second,) = media.decode(clip_of(flash_and_beep, 1.4, 2.4), tracks, ["decord"])
     assert second.readings["frame"].array.mean() > 200
@@ -97,8 +97,8 @@ def test_a_late_stream_keeps_its_place(tmp_path: Path) -> None:
         sound.rate, sound.pts, sound.time_base = RATE, 0, Fraction(1, RATE)
         container.mux([*audio.encode(sound), *video.encode(None), *audio.encode(None)])
     tracks = {
-        "frame": Picture(width=8, height=8, crop=True, offsets=(0.9,)),
-        "logmel": Sound(rate=RATE),
+        "frame": FrameTrack(width=8, height=8, crop=True, offsets=(0.9,)),
+        "logmel": SoundTrack(rate=RATE),
     }
     first, second = media.decode(clip_of(path), tracks, ["decord", "pyav"])[:2]
     assert first.readings["frame"].array.mean() < 50 and second.readings["frame"].array.mean() > 200
@@ -116,7 +116,7 @@ def test_crop_keeps_the_aspect_and_squash_does_not(tmp_path: Path) -> None:
     def mean(crop: bool) -> float:
         (second,) = media.decode(
             clip_of(path),
-            {"frame": Picture(width=16, height=16, crop=crop, offsets=(0.5,))},
+            {"frame": FrameTrack(width=16, height=16, crop=crop, offsets=(0.5,))},
             ["pyav"],
         )
         return second.readings["frame"].array.mean()
@@ -134,7 +134,7 @@ def test_what_is_no_video_has_a_reason(tmp_path: Path, content: bytes | None, re
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(MediaError) as caught:
-        media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, ["decord", "pyav"])
+        media.decode(clip_of(path), {"logmel": SoundTrack(rate=RATE)}, ["decord", "pyav"])
     assert caught.value.reason == reason
 
 
@@ -153,20 +153,20 @@ def test_a_silent_film_has_no_audio(tmp_path: Path) -> None:
             )
         container.mux(stream.encode(None))
     with pytest.raises(MediaError) as caught:
-        media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, ["decord", "pyav"])
+        media.decode(clip_of(path), {"logmel": SoundTrack(rate=RATE)}, ["decord", "pyav"])
     assert caught.value.reason == "no_audio"
 
 
 def test_less_than_a_second_is_short(flash_and_beep: Path) -> None:
     with pytest.raises(MediaError) as caught:
-        media.decode(clip_of(flash_and_beep, 2.5), {"logmel": Sound(rate=RATE)}, ["pyav"])
+        media.decode(clip_of(flash_and_beep, 2.5), {"logmel": SoundTrack(rate=RATE)}, ["pyav"])
     assert caught.value.reason == "short"
 
 
 def test_a_window_beyond_the_end_is_truncated(flash_and_beep: Path) -> None:
     tracks = {
-        "frame": Picture(width=8, height=8, crop=True, offsets=(0.5,)),
-        "logmel": Sound(rate=RATE),
+        "frame": FrameTrack(width=8, height=8, crop=True, offsets=(0.5,)),
+        "logmel": SoundTrack(rate=RATE),
     }
     last = media.decode(clip_of(flash_and_beep, 0.0, 4.0), tracks, ["pyav"])[3]
     assert {m: reading.reason for m, reading in last.readings.items()} == {
@@ -203,15 +203,15 @@ def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
 
 
 def test_png_is_a_png() -> None:
-    assert media.png(np.zeros((4, 6, 3), np.uint8)).startswith(b"\x89PNG")
+    assert media.encode_png(np.zeros((4, 6, 3), np.uint8)).startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(not REAL_DATA.exists(), reason="the real clips are not here")
 @pytest.mark.parametrize("name", ["avmnist_fsdd", "grid_digits", "esc_photo"])
 def test_both_decoders_agree_on_real_clips(name: str) -> None:
     tracks = {
-        "frame": Picture(width=32, height=32, crop=True, offsets=(0.5,)),
-        "logmel": Sound(rate=RATE),
+        "frame": FrameTrack(width=32, height=32, crop=True, offsets=(0.5,)),
+        "logmel": SoundTrack(rate=RATE),
     }
     for path in sorted((REAL_DATA / name / "test").rglob("*.mp4"))[:6]:
         one, other = (

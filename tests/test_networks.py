@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from conftest import values
+from conftest import values as params_values
 from hypothesis import given
 from hypothesis import strategies as st
 from test_plugins import rows_of
@@ -15,8 +15,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline.core import params, plugins
 from pipeline.core.errors import CellError, ParamsError
-from pipeline.models.initialisation import Position
-from pipeline.models.networks._towers import Gridded
+from pipeline.models.initialisation import PositionEmbedding
+from pipeline.models.networks._towers import GridPool
 
 if TYPE_CHECKING:
     from pipeline.models.networks._towers import Towers
@@ -66,7 +66,7 @@ def network(
     name: str, seed: int = 0, shapes: dict[str, tuple[int, ...]] = TOY, **changes: Any
 ) -> Towers:
     factory = params.build(
-        plugins.find("network", plugins.plugin_of("network", name, values())),
+        plugins.find("network", plugins.plugin_of("network", name, params_values())),
         SMALL[name] | changes,
         f"networks.{name}",
     )
@@ -96,7 +96,7 @@ def drawn(towers: Towers) -> dict[str, Tensor]:
     parts = [
         (name, part)
         for name, part in towers.named_modules()
-        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear | Position)
+        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear | PositionEmbedding)
     ]
     return {
         f"{name}.{key}": value.detach().clone()
@@ -293,5 +293,5 @@ def test_a_pool_by_lines_is_the_pool(high: int, wide: int, grid: int) -> None:
     x = torch.randn(
         2, 3, high, wide, dtype=torch.float64, generator=torch.Generator().manual_seed(high)
     )
-    pool = Gridded(grid)
-    torch.testing.assert_close(pool.by_lines(x), pool(x))
+    pool = GridPool(grid)
+    torch.testing.assert_close(pool.pool_by_matmul(x), pool(x))

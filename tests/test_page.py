@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_reporting import EVERYTHING, LOGMEL, RECIPES, Toys
 
-from pipeline.report import Report, write
+from pipeline.report import ReportSettings, write
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="no playwright; pip install -e '.[dev]'"
@@ -57,7 +57,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         toys.write(root / "work"),
         root / "index.html",
         toys.grid,
-        Report(gallery=1, baseline="herding"),
+        ReportSettings(gallery=1, baseline="herding"),
         RECIPES,
         LOGMEL,
     )

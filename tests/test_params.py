@@ -54,7 +54,7 @@ def test_a_wrong_item_of_a_list_is_told_once() -> None:
         ParamsError, match=r"rates\.frame\.0 is -1\.0 \(input should be greater than 0\)$"
     ):
         values("distill.dm.rates={frame: [-1.0], logmel: [1.0]}").build(
-            "distill.dm", find("distillers", "dm")
+            "distill.dm", find("method", "dm")
         )
 
 
@@ -71,7 +71,7 @@ def test_set_changes_a_value_that_is_there() -> None:
 
 
 def test_exponents_are_numbers_as_for_dvc() -> None:
-    assert values("extract.convnet.rate=1e-3").section("extract.convnet")["rate"] == 1e-3
+    assert values("extract.convnet.rate=1e-3").get_section("extract.convnet")["rate"] == 1e-3
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [1,\n"])
@@ -86,7 +86,7 @@ def test_a_missing_section_lists_what_is_there() -> None:
         ParamsError,
         match=r"params\.yaml has no section 'ingest\.nowhere'; beside it: generated, mine",
     ):
-        values().section("ingest.nowhere")
+        values().get_section("ingest.nowhere")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pipeline.datasets.manifest import read_manifest, write_manifest
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.read import read_shards
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citation=None)
 
@@ -28,12 +28,12 @@ FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citat
 @pytest.fixture
 def memory() -> Any:
     """A folder in fsspec's memory, of this test alone."""
-    return places.place(f"memory://{uuid.uuid4().hex}")
+    return places.parse_path(f"memory://{uuid.uuid4().hex}")
 
 
 def copied(source: Path, target: Any) -> Any:
     """The files below a local folder, in another place."""
-    for folder, names in places.walked(source):
+    for folder, names in places.walk(source):
         for name in names:
             below = target / folder.relative_to(source).as_posix() / name
             below.parent.mkdir(parents=True, exist_ok=True)
@@ -45,16 +45,16 @@ def copied(source: Path, target: Any) -> Any:
 def read(folder: Any) -> dict[str, bytes]:
     return {
         f"{str(place).removeprefix(str(folder)).strip('/')}/{name}": (place / name).read_bytes()
-        for place, names in places.walked(folder)
+        for place, names in places.walk(folder)
         for name in names
     }
 
 
 def test_a_path_and_a_file_url_are_paths(tmp_path: Path) -> None:
-    assert places.place("a/b") == Path("a/b")
-    assert places.place(f"file://{tmp_path}") == tmp_path
-    assert places.is_local(places.place(f"file://{tmp_path}")) and not places.is_local(
-        places.place("memory://a")
+    assert places.parse_path("a/b") == Path("a/b")
+    assert places.parse_path(f"file://{tmp_path}") == tmp_path
+    assert places.is_local(places.parse_path(f"file://{tmp_path}")) and not places.is_local(
+        places.parse_path("memory://a")
     )
 
 
@@ -62,7 +62,7 @@ def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(
         SourceError, match=r"nowhere://a: .*expected a path, or a URL that fsspec knows"
     ):
-        places.place("nowhere://a")
+        places.parse_path("nowhere://a")
 
 
 def test_a_folder_is_listed_wherever_it_lies(media: Path, memory: Any) -> None:
@@ -85,14 +85,14 @@ def test_a_manifest_comes_back_from_memory(media: Path, clips: list[Clip], memor
 def test_shards_in_memory_have_the_bytes_of_shards_on_disk(
     clips: list[Clip], shards: Path, memory: Any
 ) -> None:
-    counts = decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
+    counts = decode_all(clips, memory / "shards", DECODE, Local(workers=2), ignore_progress)
     assert counts == read_json(memory / "shards.json", "decode")
     assert read(memory / "shards") == read(shards)
     assert read_shards(memory / "shards" / "train").digest == read_shards(shards / "train").digest
 
 
 def test_shards_in_memory_are_kept(clips: list[Clip], memory: Any) -> None:
-    decode_all(clips, memory / "shards", DECODE, Local(workers=2), silent)
+    decode_all(clips, memory / "shards", DECODE, Local(workers=2), ignore_progress)
     again: list[int] = []
     decode_all(
         clips,
@@ -107,15 +107,15 @@ def test_shards_in_memory_are_kept(clips: list[Clip], memory: Any) -> None:
 def test_a_media_file_is_fetched_and_gone_again(media: Path, memory: Any) -> None:
     source = next(media.rglob("*.mp4"))
     copied(media, memory)
-    with places.fetched(f"{memory}/{source.relative_to(media).as_posix()}") as local:
+    with places.fetch(f"{memory}/{source.relative_to(media).as_posix()}") as local:
         assert Path(local).read_bytes() == source.read_bytes() and local.endswith(".mp4")
     assert not Path(local).exists()
-    with places.fetched(str(source)) as local:
+    with places.fetch(str(source)) as local:
         assert local == str(source)
 
 
 def test_a_media_file_that_is_not_there_is_missing(memory: Any) -> None:
-    with pytest.raises(MediaError) as error, places.fetched(f"{memory}/none.mp4"):
+    with pytest.raises(MediaError) as error, places.fetch(f"{memory}/none.mp4"):
         pass
     assert error.value.reason == "missing_file"
 

@@ -11,7 +11,7 @@ from test_decoding import DECODE
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.records import Clip
 from pipeline.shards.index import read_index
-from pipeline.shards.plan import Forecast, Trial, Window, describe, forecast
+from pipeline.shards.plan import ClipTrial, Forecast, WindowBytes, describe, forecast
 from pipeline.shards.read import read_shards
 
 
@@ -51,7 +51,7 @@ def test_failed_and_refused_clips_are_told_and_counted(clips: list[Clip], tmp_pa
     twin = dataclasses.replace(clips[1], clip_id="zz-twin")
     params = dataclasses.replace(DECODE, drop_duplicates=True)
     plan = forecast([clips[0], clips[1], *bad, odd, twin], params, 50, 1)
-    assert plan.windows.value == pytest.approx(2) and plan.left == 4
+    assert plan.windows.value == pytest.approx(2) and plan.remaining == 4
     told = describe(plan)
     assert "6 (" in told and "refused before decoding: 1 bad_span, 1 duplicate" in told
     assert "measured: 4 clips, drawn with seed 0: 1 decode_error, 1 missing_file, 2 ok" in told
@@ -74,14 +74,14 @@ def test_nothing_that_decodes_is_one_sentence(clips: list[Clip]) -> None:
 
 def toy(windows: list[int], clips: int, workers: int = 1, **changes: int) -> Forecast:
     trials = [
-        Trial(worker_cpu_s=2.0, worker_wall_s=4.0, parent_s=0.5, windows=count, reason="")
+        ClipTrial(worker_cpu_s=2.0, worker_wall_s=4.0, parent_s=0.5, windows=count, reason="")
         for count in windows
     ]
     return Forecast(
         clips={"train": clips, "val": 0, "test": 0},
         refused={},
         trials=trials,
-        window=Window(tar=1e6, memory=1.0, ledger=1.0),
+        window=WindowBytes(tar=1e6, memory=1.0, ledger=1.0),
         tars=1,
         start_s=1.0,
         params=dataclasses.replace(DECODE, **changes),

@@ -18,26 +18,26 @@ from toy_published import PUBLISHED
 from toy_sources import TOYS
 from toy_teachers import toy_terms
 
-from pipeline.artifact import Export, write_artifact
+from pipeline.artifact import ExportSettings, write_artifact
 from pipeline.core import params, plugins
-from pipeline.core.checkpoints import Parts
+from pipeline.core.checkpoints import PartialResults
 from pipeline.core.errors import PluginError
 from pipeline.core.records import Features, RealSet, SyntheticSet
 from pipeline.coresets.rankings import Coreset
 from pipeline.datasets.manifest import read_manifest, write_manifest
-from pipeline.distillation.inputs import Machine, Materials
+from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.evaluation import Bench, Evaluate
 from pipeline.media.logmel import LogMel
 from pipeline.models.networks.convnet import Network
 from pipeline.training import instances as training
-from pipeline.training.bank import Bank
-from pipeline.training.experts import Experts, School
-from pipeline.training.loop import silent
-from pipeline.training.students import Crew
+from pipeline.training.bank import ExpertBank
+from pipeline.training.experts import ExpertSettings, ExpertTrainer
+from pipeline.training.loop import ignore_progress
+from pipeline.training.students import StudentTrainer
 
 KINDS = plugins.KINDS.keys() - {"engine"}
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
-EVERY = [(kind, name) for kind in sorted(KINDS) for name in plugins.names(kind)]
+EVERY = [(kind, name) for kind in sorted(KINDS) for name in plugins.list_names(kind)]
 # What the toy's log-mels, 8 x 8, could have been made with.
 TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
 NETWORKS = {
@@ -52,7 +52,7 @@ loaded = cache(params.load)
 
 def rows_of(kind: str) -> list[str]:
     """Rows of a kind's section in params.yaml, e.g. resnet10 and resnet18 for the plugin resnet."""
-    return list(values().section(plugins.KINDS[kind].section))
+    return list(values().get_section(plugins.KINDS[kind].section))
 
 
 def built(kind: str, name: str) -> Any:
@@ -62,9 +62,9 @@ def built(kind: str, name: str) -> Any:
     """
     for file in FILES:
         given = loaded(file)
-        for section in given.section(plugins.KINDS[kind].section):
+        for section in given.get_section(plugins.KINDS[kind].section):
             if section == name or (
-                name not in given.section(plugins.KINDS[kind].section)
+                name not in given.get_section(plugins.KINDS[kind].section)
                 and plugins.plugin_of(kind, section, given) == name
             ):
                 made = plugins.build(kind, section, given)
@@ -105,27 +105,27 @@ def rankings() -> dict[str, Coreset]:
             shards="toy0",
             ranking=built("selector", name).rank(toy_features()),
         )
-        for name in plugins.names("selector")
+        for name in plugins.list_names("selector")
     }
 
 
 @cache
-def toy_bank() -> Bank:
+def toy_bank() -> ExpertBank:
     """Two experts of two epochs on the toy."""
-    settings = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
-    school = School(
+    settings = dataclasses.replace(values().build("experts", ExpertSettings), count=2, epochs=2)
+    school = ExpertTrainer(
         settings=settings,
         network=NETWORKS["convnet"],
         head=built("head", "ensemble"),
         real=toy_real(),
         val=toy_real(),
         device=CPU,
-        report=silent,
+        report=ignore_progress,
     )
-    courses = [school.course(number) for number in range(2)]
+    courses = [school.train(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
-    return Bank(
+    return ExpertBank(
         network=school.network,
         head=school.head,
         shards="toy0",
@@ -135,9 +135,9 @@ def toy_bank() -> Bank:
     )
 
 
-def materials(**changes: Any) -> Materials:
+def materials(**changes: Any) -> DistillInputs:
     """What the toy's sets are made from."""
-    return Materials(
+    return DistillInputs(
         **{
             "real": toy_real(),
             "coresets": rankings(),
@@ -150,7 +150,7 @@ def materials(**changes: Any) -> Materials:
 
 def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) -> SyntheticSet:
     """The toy's set by this distiller."""
-    machine = Machine(device=CPU, report=silent)
+    machine = Runtime(device=CPU, report=ignore_progress)
     return distiller.distill(materials(**changes), ipc=ipc, seed=seed, machine=machine).synthetic
 
 
@@ -188,7 +188,7 @@ ACTS = {
         .build({"frame": (1, 3, 32, 32)}, torch.Generator().manual_seed(0))
         .state_dict()
     ),
-    "selector": lambda name: built("selector", name).rank(toy_features()).best(4),
+    "selector": lambda name: built("selector", name).rank(toy_features()).select(4),
     "task": lambda name: {"json": np.array(json.dumps(scored(name)))},
 }
 # What a task's students have on their towers, where it is not an ensemble.
@@ -198,8 +198,10 @@ TASK_HEADS = {"retrieval": "contrastive", "shuffle": "contrastive", "dropout": "
 def toy_bench(**changes: Any) -> Bench:
     """A bench of toys; `network` and `head` name the crew's."""
     head = built("head", changes.pop("head", "ensemble"))
-    crew = Crew(network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=silent)
-    metrics = {name: built("metric", name) for name in plugins.names("metric")}
+    crew = StudentTrainer(
+        network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=ignore_progress
+    )
+    metrics = {name: built("metric", name) for name in plugins.list_names("metric")}
     given = {
         "crew": crew,
         "val": toy_real(4, seed=1),
@@ -214,7 +216,7 @@ def scored(name: str) -> dict[str, Any]:
     budget = dataclasses.replace(
         values().build("evaluate", Evaluate).protocols.budget, steps=4, trials=2
     )
-    sets = [training.whole(toy_real(), CPU)]
+    sets = [training.wrap_real_set(toy_real(), CPU)]
     return (
         built("task", name)
         .score(sets, budget, 0, toy_bench(head=TASK_HEADS.get(name, "ensemble")))
@@ -237,13 +239,15 @@ def extracted(name: str, real: RealSet) -> Features:
         "external": lambda: {"vectors": {"frame": str(toy_vectors(folder))}},
     }
     extractor = dataclasses.replace(built("extractor", name), **changes[name]())
-    return extractor.embed(real, NETWORKS, Parts(folder=folder / "parts"), CPU, silent)
+    return extractor.embed(
+        real, NETWORKS, PartialResults(folder=folder / "parts"), CPU, ignore_progress
+    )
 
 
 def toy_artifact() -> Path:
     """The toy's set as a file, in an empty folder."""
     path = fresh() / "seed0.h5"
-    write_artifact(path, distilled(built("method", "herding")), Export(storage="float32"))
+    write_artifact(path, distilled(built("method", "herding")), ExportSettings(storage="float32"))
     return path
 
 
@@ -298,7 +302,7 @@ def _keep_request(request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_builds_from_params_and_is_frozen(kind: str, name: str) -> None:
     plugin = built(kind, name)
-    assert type(plugin).__name__ == plugins.CLASSES[kind]
+    assert type(plugin).__name__ == plugins.KINDS[kind].defines
     assert all(
         field.default is dataclasses.MISSING and field.kw_only
         for field in dataclasses.fields(plugin)
@@ -343,12 +347,12 @@ def test_distillers_mix_their_variants(name: str) -> None:
     variants = distiller.variants(materials(), 1)
     assert variants
     assert all(
-        distiller.mixed(dict.fromkeys(("frame", "logmel"), variant)) == variant
+        distiller.mix(dict.fromkeys(("frame", "logmel"), variant)) == variant
         for variant in variants
     )
 
 
-@pytest.mark.parametrize("name", plugins.names("exporter"))
+@pytest.mark.parametrize("name", plugins.list_names("exporter"))
 def test_exporters_leave_the_artifact_alone(name: str) -> None:
     artifact = toy_artifact()
     before = artifact.read_bytes()
@@ -357,7 +361,7 @@ def test_exporters_leave_the_artifact_alone(name: str) -> None:
     assert str(artifact.parent / "out") in told and not list(artifact.parent.glob("*.part"))
 
 
-@pytest.mark.parametrize("name", plugins.names("importer"))
+@pytest.mark.parametrize("name", plugins.list_names("importer"))
 def test_importers_make_a_whole_set_and_leave_the_files_alone(name: str) -> None:
     folder = fresh()
     place = PUBLISHED[name](folder)
@@ -377,7 +381,7 @@ def test_kd_methods_have_finite_terms_that_move_no_teacher(name: str) -> None:
     assert np.isfinite(student) and np.isfinite(own)
 
 
-@pytest.mark.parametrize("name", plugins.names("extractor"))
+@pytest.mark.parametrize("name", plugins.list_names("extractor"))
 def test_extractors_say_what_their_vectors_come_from(name: str) -> None:
     real = heard(name)
     features = extracted(name, real)
@@ -394,7 +398,7 @@ def test_extractors_say_what_their_vectors_come_from(name: str) -> None:
     assert len(features.origin.weights) == 64
 
 
-@pytest.mark.parametrize("name", plugins.names("extractor"))
+@pytest.mark.parametrize("name", plugins.list_names("extractor"))
 def test_extractors_leave_their_inputs_alone(name: str) -> None:
     real = heard(name)
     before = copy.deepcopy(real)
@@ -403,12 +407,12 @@ def test_extractors_leave_their_inputs_alone(name: str) -> None:
     assert torch.equal(before.label, real.label)
 
 
-@pytest.mark.parametrize("name", plugins.names("selector"))
+@pytest.mark.parametrize("name", plugins.list_names("selector"))
 def test_selectors_rank_each_key_once(name: str) -> None:
     features = toy_features()
     ranking = built("selector", name).rank(features)
     for count in (1, 4, 8):
-        check_chosen(ranking.best(count), count, features)
+        check_chosen(ranking.select(count), count, features)
 
 
 def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Features) -> None:
@@ -423,11 +427,11 @@ def check_chosen(chosen: dict[str, tuple[str, ...]], count: int, features: Featu
 @pytest.mark.parametrize("kind", sorted(plugins.KINDS))
 def test_an_unknown_name_lists_the_known_ones(kind: str) -> None:
     with pytest.raises(
-        PluginError, match=f"no {kind} named 'dmm'; there are {plugins.names(kind)[0]}"
+        PluginError, match=f"no {kind} named 'dmm'; there are {plugins.list_names(kind)[0]}"
     ):
         plugins.find(kind, "dmm")
 
 
 def test_params_names_each_method_of_its_grid() -> None:
     given = values()
-    assert set(given.section("grid")["methods"]) <= set(given.section("distill"))
+    assert set(given.get_section("grid")["methods"]) <= set(given.get_section("distill"))

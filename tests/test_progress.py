@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from stages import _progress
-from stages._progress import Report
+from stages._progress import ProgressReporter
 
 
 class Clock:
@@ -28,7 +28,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def told(
-    clock: Clock, report: Report, first: int, last: int, total: int, **figures: float | str
+    clock: Clock,
+    report: ProgressReporter,
+    first: int,
+    last: int,
+    total: int,
+    **figures: float | str,
 ) -> None:
     for done in range(first, last + 1):
         clock.now += 1.0
@@ -38,7 +43,16 @@ def told(
 def test_a_log_has_a_line_every_half_minute(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(clock, Report("distill", quiet=False), 1, 65, 100, seed="0 (1 of 2)", loss=1.5, MiB=812.25)
+    told(
+        clock,
+        ProgressReporter("distill", quiet=False),
+        1,
+        65,
+        100,
+        seed="0 (1 of 2)",
+        loss=1.5,
+        MiB=812.25,
+    )
     assert capsys.readouterr().err.splitlines() == [
         "distill: 30/100  seed 0 (1 of 2)  loss 1.5  MiB 812.2  1/s  70 s left",
         "distill: 60/100  seed 0 (1 of 2)  loss 1.5  MiB 812.2  1/s  40 s left",
@@ -48,14 +62,14 @@ def test_a_log_has_a_line_every_half_minute(
 def test_a_course_that_goes_on_counts_what_was_done_here(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(clock, Report("distill", quiet=False), 901, 930, 1000)
+    told(clock, ProgressReporter("distill", quiet=False), 901, 930, 1000)
     assert capsys.readouterr().err == "distill: 930/1000  1/s  70 s left\n"
 
 
 def test_the_next_course_has_a_rate_of_its_own(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = Report("distill", quiet=False)
+    report = ProgressReporter("distill", quiet=False)
     told(clock, report, 1, 10, 10)
     clock.now += 100.0  # something else is done
     told(clock, report, 5, 9, 10)
@@ -69,18 +83,18 @@ def test_the_next_course_has_a_rate_of_its_own(
 def test_a_stage_that_counts_its_own_rate_is_not_told_another(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(clock, Report("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})
+    told(clock, ProgressReporter("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})
     assert capsys.readouterr().err == "decode: 30/100  12 windows/s  70 s left\n"
 
 
 def test_quiet_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    told(clock, Report("distill", quiet=True), 1, 65, 100)
+    told(clock, ProgressReporter("distill", quiet=True), 1, 65, 100)
     assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_has_a_bar_of_the_course_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    report = Report("distill", quiet=False)
+    report = ProgressReporter("distill", quiet=False)
     courses = (
         (1, 10, "candidate", "1 of 2"),
         (10, 10, "candidate", "1 of 2"),

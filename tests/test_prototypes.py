@@ -32,11 +32,11 @@ from pipeline.coresets.rankings import Coreset
 from pipeline.datasets.manifest import read_manifest, write_manifest
 from pipeline.distillation.distributed import Ranks
 from pipeline.features.store import write_features, write_texts
-from pipeline.prototypes import Clips, gathered, measured, ranked, refuse_other_texts
+from pipeline.prototypes import Clips, evaluate_rows, gather_clips, rank_samples, refuse_other_texts
 from pipeline.prototypes import average_precision as averages
-from pipeline.prototypes.points import by_points, supervised
-from pipeline.prototypes.probes import ridge
-from pipeline.training.loop import silent
+from pipeline.prototypes.points import compute_class_means, score_by_points
+from pipeline.prototypes.probes import fit_predict_ridge
+from pipeline.training.loop import ignore_progress
 from stages.distill import distill
 from stages.extract import extract
 from stages.extract_text import extract_text
@@ -46,7 +46,7 @@ Found = dict[str, Any]
 
 
 def found(clips: Clips, texts: Texts | None, **changes: Any) -> Found:
-    return measured(clips, texts, settings(**changes), silent)
+    return evaluate_rows(clips, texts, settings(**changes), ignore_progress)
 
 
 def score(result: Found, row: str, metric: str = "accuracy_folds", **setting: Any) -> float:
@@ -177,7 +177,7 @@ def test_the_same_inputs_give_the_same_rows() -> None:
 def test_ridge_is_the_closed_form() -> None:
     rng = np.random.default_rng(0)
     x, y, new = rng.normal(size=(30, 5)), rng.normal(size=(30, 3)), rng.normal(size=(4, 5))
-    (scores,) = ridge(x, y, [0.7], new)
+    (scores,) = fit_predict_ridge(x, y, [0.7], new)
     middle = x - x.mean(0)
     weights = np.linalg.solve(middle.T @ middle + 0.7 * np.eye(5), middle.T @ (y - y.mean(0)))
     assert np.allclose(scores, (new - x.mean(0)) @ weights + y.mean(0))
@@ -185,9 +185,11 @@ def test_ridge_is_the_closed_form() -> None:
 
 def test_a_class_without_a_clip_is_never_the_nearest() -> None:
     vectors = np.eye(3)
-    points = supervised(vectors[:2], np.array([[True, False, False], [False, True, False]]))
+    points = compute_class_means(
+        vectors[:2], np.array([[True, False, False], [False, True, False]])
+    )
     for several in (False, True):
-        assert by_points(vectors, points, several)[:, 2].tolist() == [-np.inf] * 3
+        assert score_by_points(vectors, points, several)[:, 2].tolist() == [-np.inf] * 3
 
 
 # Averages
@@ -219,11 +221,15 @@ def test_averages_are_those_of_brute_force(table: tuple[np.ndarray, ...]) -> Non
     ones = np.ones((1, len(has)))
     if has.any():
         by_class = [brute_ap(scores[:, c], has[:, c]) for c in range(3) if has[:, c].any()]
-        assert averages.macro(scores, has, ones).item() == pytest.approx(np.mean(by_class))
+        assert averages.macro_average_precision(scores, has, ones).item() == pytest.approx(
+            np.mean(by_class)
+        )
         by_row = [brute_ap(own, true) for own, true in zip(scores, has, strict=True) if true.any()]
-        assert averages.by_clip(scores, has, ones).item() == pytest.approx(np.mean(by_row))
+        assert averages.label_ranking_average_precision(scores, has, ones).item() == pytest.approx(
+            np.mean(by_row)
+        )
         absent = 3 - len(by_class)
-        assert averages.by_batch(scores, has) == pytest.approx(
+        assert averages.batch_average_precision(scores, has) == pytest.approx(
             np.mean([*by_class, *[0.0] * absent])
         )
 
@@ -232,7 +238,7 @@ def test_averages_are_those_of_brute_force(table: tuple[np.ndarray, ...]) -> Non
 def test_a_clips_weight_is_how_often_it_is_there(table: tuple[np.ndarray, ...]) -> None:
     scores, has, weights = table
     rows = np.repeat(np.arange(len(has)), weights[0].astype(int))
-    for average in (averages.macro, averages.by_clip):
+    for average in (averages.macro_average_precision, averages.label_ranking_average_precision):
         if has[rows].any():
             assert average(scores, has, weights).item() == pytest.approx(
                 average(scores[rows], has[rows], np.ones((1, len(rows)))).item()
@@ -254,9 +260,9 @@ def test_averages_of_the_same_scores_are_not_each_other() -> None:
     scores, has = several()
     macro, by_clip = (
         average(scores, has, np.ones((1, len(has)))).item()
-        for average in (averages.macro, averages.by_clip)
+        for average in (averages.macro_average_precision, averages.label_ranking_average_precision)
     )
-    by_batch = averages.by_batch(scores, has)
+    by_batch = averages.batch_average_precision(scores, has)
     assert by_clip > 3 * by_batch and by_clip > macro * 1.1 > 2 * by_batch
     assert macro == pytest.approx(
         np.mean([brute_ap(scores[:, c], has[:, c]) for c in np.flatnonzero(has.any(0))])
@@ -273,7 +279,7 @@ def test_clips_of_several_labels_have_three_averages_and_absent_classes_count_in
     result = found(clips, texts, k=(1, 5), published_k=5, bootstrap=20)
     rows = [row["metrics"] for row in result["rows"]]
     assert all(row.keys() == {"map", "map_samples", "paper_code_map_b32"} for row in rows)
-    assert clips.tested.tolist() == [True] * 9 + [False]
+    assert clips.tested_classes.tolist() == [True] * 9 + [False]
     assert all(0 < row["map"]["low"] <= row["map"]["mean"] <= 1 for row in rows)
     assert all(row["paper_code_map_b32"]["low"] is None for row in rows)
 
@@ -326,7 +332,7 @@ TWO = np.eye(4)[None, :2] + 0.1
 def test_a_clip_is_the_mean_direction_of_its_seconds() -> None:
     manifest = toy_manifest()
     tables = toy_tables(manifest)
-    clips = gathered(manifest, tables, "wave", 0)
+    clips = gather_clips(manifest, tables, "wave", 0)
     place = tables["val"].keys.index("clip008_0000")
     mean = tables["val"].vectors["wave"][place : place + 2].mean(0)
     assert np.allclose(clips.vectors[8], mean / np.linalg.norm(mean))
@@ -351,7 +357,7 @@ def test_a_manifest_keeps_folds_and_labels_where_there_are_some(tmp_path: Path) 
 
 def test_without_folds_the_splits_are_the_protocol() -> None:
     manifest = toy_manifest(fold=lambda i: None)
-    (only,) = gathered(manifest, toy_tables(manifest), "wave", 0).rounds
+    (only,) = gather_clips(manifest, toy_tables(manifest), "wave", 0).rounds
     assert (only.name, len(only.train), len(only.val), len(only.test)) == ("test", 16, 4, 4)
     assert only.known is only.train
 
@@ -426,7 +432,7 @@ def test_bad_folds_and_tables_are_one_sentence(
 ) -> None:
     tables = toy_tables(toy_manifest())
     with pytest.raises(PipelineError, match=told) as error:
-        gathered(toy_manifest(**manifest), change(tables) if change else tables, "wave", 0)
+        gather_clips(toy_manifest(**manifest), change(tables) if change else tables, "wave", 0)
     assert "\n" not in str(error.value)
 
 
@@ -520,7 +526,7 @@ def run(files: Path, *changes: str, **options: Any) -> str:
         files / "features",
         files / "out.json",
         params=given,
-        report=silent,
+        report=ignore_progress,
         **options,
     )
 
@@ -646,7 +652,7 @@ def test_a_coreset_is_the_samples_nearest_to_the_texts_whatever_their_labels() -
         classes=real.classes,
         origin=ORIGIN,
     )
-    ranking = ranked(features, toy_texts(TWO), "wave", 5)
+    ranking = rank_samples(features, toy_texts(TWO), "wave", 5)
     cosine = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ TWO[0].T
     assert ranking.by_label["class1"] == tuple(
         real.keys[row] for row in np.argsort(-cosine[:, 1])[:5]
@@ -688,7 +694,7 @@ def test_a_prototype_selection_enters_the_grid_like_any_other(
     )
     params, machine = (
         values(*changes, "prototypes.k=[1, 2]", *formed),
-        {"device": "cpu", "report": silent},
+        {"device": "cpu", "report": ignore_progress},
     )
     for split in ("train", "val", "test"):
         out = tmp_path / "features" / f"{split}.h5"
@@ -732,7 +738,10 @@ def test_the_command_writes_the_coreset_of_its_training_shards(files: Path) -> N
     assert (made.selector, made.shards) == ("prototypes", "shards of train") and told.endswith(
         "prototypes.json"
     )
-    assert {label: len(keys) for label, keys in made.best(3).items()} == {"class0": 3, "class1": 3}
+    assert {label: len(keys) for label, keys in made.select(3).items()} == {
+        "class0": 3,
+        "class1": 3,
+    }
 
 
 # Real lists and real vectors, where they are at hand
@@ -765,14 +774,14 @@ def test_official_folds_are_rounds(
         classes=classes,
         origin=ORIGIN,
     )
-    clips = gathered(manifest, {"train": table}, "wave", shared)
+    clips = gather_clips(manifest, {"train": table}, "wave", shared)
     assert [len(at.test) for at in clips.rounds] == sizes
     assert len(clips.parted) == shared
     if shared:
         with pytest.raises(
             SourceError, match=rf"{shared} groups stand in more than one fold, .* and 0 may; repair"
         ):
-            gathered(manifest, {"train": table}, "wave", 0)
+            gather_clips(manifest, {"train": table}, "wave", 0)
 
 
 PANNS = REAL_DATA / "ucf51_panns"
@@ -815,11 +824,13 @@ def test_supervised_prototypes_of_real_vectors_reach_the_known_figure() -> None:
         classes=classes,
         origin=ORIGIN,
     )
-    clips = gathered(manifest, {"train": table}, "logmel", 0)
+    clips = gather_clips(manifest, {"train": table}, "logmel", 0)
     known, test = clips.part != "test", clips.part == "test"
     assert (known.sum(), test.sum(), len(clips.classes)) == (4892, 1944, 51)
-    scores = by_points(
-        clips.vectors[test], supervised(clips.vectors[known], clips.has[known]), several=False
+    scores = score_by_points(
+        clips.vectors[test],
+        compute_class_means(clips.vectors[known], clips.has[known]),
+        several=False,
     )
     reached = averages.accuracy(scores, clips.has[test], np.ones((1, 1944))).item()
     assert reached == pytest.approx(0.411, abs=0.0005)

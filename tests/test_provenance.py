@@ -14,7 +14,7 @@ from test_plugins import built
 from toy_sources import TOYS
 
 from pipeline.artifact import read_about
-from pipeline.artifact.inspection import page
+from pipeline.artifact.inspection import render_page
 from pipeline.core import plugins
 from pipeline.core.errors import ShardError, SourceError
 from pipeline.core.files import read_json, write_json
@@ -28,10 +28,10 @@ from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
 from pipeline.shards.mapped import map_shards
 from pipeline.shards.read import read_shards
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 from stages.decode import decode
 from stages.distill import distill
-from stages.evaluate import _taught
+from stages.evaluate import _digest_training_data
 from stages.export import export
 from stages.ingest import ingest
 
@@ -39,7 +39,7 @@ OURS = Source(name="ours", licence="CC0-1.0", citation="We, 2026", by_id=True)
 BY_ID = {"activitynet", "ave", "music21", "vggsound"}
 
 
-@pytest.mark.parametrize("name", plugins.names("adapter"))
+@pytest.mark.parametrize("name", plugins.list_names("adapter"))
 def test_every_adapter_states_its_source(name: str, tmp_path: Path) -> None:
     root = TOYS[name](tmp_path) if name in TOYS else tmp_path
     source = built("adapter", name).source(root)
@@ -123,7 +123,7 @@ def test_another_source_decodes_nothing_anew(
     assert done == []
 
 
-def cell_of(source: Source) -> cells.Cell:
+def cell_of(source: Source) -> cells.DistillCell:
     given = cell("random")
     real: RealSet = dataclasses.replace(given.materials.real, source=source)
     return dataclasses.replace(given, materials=dataclasses.replace(given.materials, real=real))
@@ -136,7 +136,7 @@ def test_a_cell_is_the_same_whatever_the_source() -> None:
 def test_a_set_says_the_source_that_stands_when_it_is_whole(tmp_path: Path) -> None:
     """A cell that was stopped, and goes on after the licence was stated."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "_kept", stopped)
+        patch.setattr(cells, "_write_cell", stopped)
         with pytest.raises(KeyboardInterrupt):
             cells.distil(cell_of(UNKNOWN), [0], tmp_path / "out", tmp_path / "work")
     cells.distil(cell_of(OURS), [0], tmp_path / "out", tmp_path / "work")
@@ -154,10 +154,12 @@ def test_what_students_are_taught_has_no_source() -> None:
     told = dataclasses.replace(
         plain, provenance={**plain.provenance, "sources": [dataclasses.asdict(OURS)]}
     )
-    assert _taught(plain) == _taught(told)
+    assert _digest_training_data(plain) == _digest_training_data(told)
     louder = {m: rows + 1 for m, rows in plain.rows.items()}
-    assert _taught(plain) != _taught(dataclasses.replace(plain, rows=louder))
-    assert _taught(plain) != _taught(
+    assert _digest_training_data(plain) != _digest_training_data(
+        dataclasses.replace(plain, rows=louder)
+    )
+    assert _digest_training_data(plain) != _digest_training_data(
         dataclasses.replace(plain, formation={"frame": (2, 2), "logmel": (4, 1)})
     )
 
@@ -180,7 +182,7 @@ def artifact(name: str, root: Path, place: Path) -> Path:
         *TINY, "grid.seeds=[0]", "distill.random.formation={frame: [1, 1], logmel: [1, 1]}"
     )
     assert "licence: " in ingest(name, root=root, out=place / "manifest.csv", params=given)
-    machine = {"params": given, "workers": 1, "report": silent}
+    machine = {"params": given, "workers": 1, "report": ignore_progress}
     decode(place / "manifest.csv", place / "shards", engine="local", address="", **machine)  # type: ignore[arg-type]
     (place / "coreset").mkdir()
     train, alone = place / "shards" / "train", {"device": "cpu", "memory_mb": 64, "ranks": Ranks()}
@@ -200,7 +202,7 @@ def test_an_artifact_of_vggsound_lists_licence_citation_and_ids(
     ]
     listed = {f"{video}_{int(start):06d}" for video, start, _, split in rows if split == "train"}
     assert about["source_ids"] == sorted(listed) and len(listed) == 24
-    assert "CC-BY-4.0" in page(path) and "ICASSP 2020" in page(path)
+    assert "CC-BY-4.0" in render_page(path) and "ICASSP 2020" in render_page(path)
 
 
 def test_an_own_folder_states_what_its_owner_does_and_lists_no_names(
@@ -210,7 +212,7 @@ def test_an_own_folder_states_what_its_owner_does_and_lists_no_names(
     _, about = read_about(path)
     assert about["sources"] == [dataclasses.asdict(Source(name="mine"))]
     assert "source_ids" not in about
-    assert all(f"{name:<18}not stated" in page(path) for name in ("licence", "citation"))
+    assert all(f"{name:<18}not stated" in render_page(path) for name in ("licence", "citation"))
 
 
 def test_an_owner_states_a_licence(media: Path) -> None:

@@ -43,13 +43,13 @@ def bits(one: str, other: str) -> int:
 @given(level=st.floats(0.01, 1.0))
 def test_level_and_peak_are_those_of_a_sine(level: float) -> None:
     wave = np.float32(level * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE))
-    measured = quality.of_sound(wave)
+    measured = quality.measure_sound(wave)
     assert measured["rms_db"] == pytest.approx(20 * np.log10(level) - 10 * np.log10(2), abs=0.02)
     assert measured["peak"] == pytest.approx(level, abs=1e-3)
 
 
 def test_silence_is_as_quiet_as_it_gets_and_has_no_hash() -> None:
-    assert quality.of_sound(np.zeros(RATE, np.float32)) == {
+    assert quality.measure_sound(np.zeros(RATE, np.float32)) == {
         "rms_db": -120.0,
         "peak": 0.0,
         "clipped": 0.0,
@@ -60,18 +60,18 @@ def test_silence_is_as_quiet_as_it_gets_and_has_no_hash() -> None:
 def test_clipping_is_the_share_of_full_samples() -> None:
     wave = np.zeros(RATE, np.float32)
     wave[: RATE // 4] = 1
-    assert quality.of_sound(wave)["clipped"] == 0.25
+    assert quality.measure_sound(wave)["clipped"] == 0.25
 
 
 def test_a_flat_picture_has_no_hash() -> None:
-    measured = quality.of_picture(np.full((16, 16, 3), 7, np.uint8), None)
+    measured = quality.measure_picture(np.full((16, 16, 3), 7, np.uint8), None)
     assert measured == {"luma": 7.0, "contrast": 0.0, "frame_hash": ""}
 
 
 def test_motion_is_the_mean_change_of_light() -> None:
     dark, light = (np.full((8, 8, 3), value, np.uint8) for value in (10, 30))
-    assert quality.of_picture(dark, light)["motion"] == pytest.approx(20, abs=1e-3)
-    assert quality.of_picture(dark, dark)["motion"] == 0
+    assert quality.measure_picture(dark, light)["motion"] == pytest.approx(20, abs=1e-3)
+    assert quality.measure_picture(dark, dark)["motion"] == 0
 
 
 @given(seed=st.integers(0, 200), gain=st.floats(0.3, 1.0), noise=st.integers(0, 3))
@@ -81,12 +81,12 @@ def test_a_copy_is_near_and_another_is_far(seed: int, gain: float, noise: int) -
     frame, wave = scene(seed), tune(seed)
     copy = np.uint8(np.clip(gain * scene(seed, 96) + numbers.normal(0, noise, (96, 96, 3)), 0, 255))
     one, same, other = (
-        quality.of_picture(picture, None)["frame_hash"]
+        quality.measure_picture(picture, None)["frame_hash"]
         for picture in (frame, copy, scene(seed + 1))
     )
     assert bits(one, same) <= 8 < bits(one, other)
     one, same, other = (
-        quality.of_sound(sound)["sound_hash"]
+        quality.measure_sound(sound)["sound_hash"]
         for sound in (wave, np.float32(gain * wave), tune(seed + 1))
     )
     assert bits(one, same) <= 3 < bits(one, other)
@@ -95,13 +95,13 @@ def test_a_copy_is_near_and_another_is_far(seed: int, gain: float, noise: int) -
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (8, 9), (224, 224)])
 def test_pictures_of_any_shape_have_a_hash_or_none(shape: tuple[int, int]) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    assert len(quality.of_picture(frame, frame)["frame_hash"]) in (0, 16)
+    assert len(quality.measure_picture(frame, frame)["frame_hash"]) in (0, 16)
 
 
 @pytest.mark.parametrize("rate", [400, 8000, 11000, 96000])
 def test_sounds_of_any_rate_have_a_hash_or_none(rate: int) -> None:
     wave = np.float32(np.random.default_rng(0).uniform(-0.5, 0.5, rate))
-    assert len(quality.of_sound(wave)["sound_hash"]) == (0 if rate < 1000 else 16)
+    assert len(quality.measure_sound(wave)["sound_hash"]) == (0 if rate < 1000 else 16)
 
 
 @pytest.mark.parametrize(
@@ -117,5 +117,5 @@ def test_sounds_of_any_rate_have_a_hash_or_none(rate: int) -> None:
 )
 def test_the_first_filter_that_fits_is_the_reason(measured: dict[str, float], reason: str) -> None:
     thresholds = {"black": 8.0, "still": 0.5, "silent": -60.0, "clipping": 0.05}
-    assert quality.refused(measured, thresholds)[0] == reason
-    assert quality.refused(measured, {}) == ("", "")
+    assert quality.apply_filters(measured, thresholds)[0] == reason
+    assert quality.apply_filters(measured, {}) == ("", "")

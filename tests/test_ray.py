@@ -20,7 +20,7 @@ from pipeline.core.errors import EngineError
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines import ray as door
 from pipeline.shards.engines.ray import Engine
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def stay(task: Path) -> str:
 def test_two_nodes_change_no_byte(
     cluster: Any, second: Any, clips: list[Clip], shards: Path, tmp_path: Path
 ) -> None:
-    decode_all(clips, tmp_path / "shards", DECODE, engine(cluster), silent)
+    decode_all(clips, tmp_path / "shards", DECODE, engine(cluster), ignore_progress)
     assert digests(tmp_path / "shards") == digests(shards)
 
 
@@ -163,7 +163,7 @@ def test_only_some_batches_are_under_way(cluster: Any) -> None:
 def test_another_version_on_a_node_is_refused(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "_versions", lambda: {"av": "0.1"})
+    monkeypatch.setattr(door, "_collect_versions", lambda: {"av": "0.1"})
     with pytest.raises(
         EngineError, match=r"has av \d.*, the driver 0.1; install the same on every node"
     ):

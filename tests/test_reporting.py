@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.artifact import Export, read_artifact, write_artifact
+from pipeline.artifact import ExportSettings, read_artifact, write_artifact
 from pipeline.core.errors import OutputError, ParamsError, SourceError
 from pipeline.core.params import Grid
 from pipeline.core.records import Normalisation, SyntheticSet
 from pipeline.core.tensors import save_synthetic
 from pipeline.media.logmel import LogMel
-from pipeline.report import SUFFIXES, Report, write
+from pipeline.report import SUFFIXES, ReportSettings, write
 from pipeline.report.compare import difference, spearman
 from pipeline.report.html import charts as _charts
 from pipeline.report.read.scores import read_scores
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LOGMEL = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=16, f_min=20.0, f_max=4000.0, floor_db=-60.0)
 RECIPES = {"avdd": {"epochs": 30}, "budget": {"steps": 20, "trials": 2, "stops": [1.0]}}
-SETTINGS = Report(gallery=2, baseline="random")
+SETTINGS = ReportSettings(gallery=2, baseline="random")
 HEADLINE = ("budget", "convnet", "ensemble", "recognition")
 MEASURES = (HEADLINE, ("avdd", "convnet", "ensemble", "recognition"))
 # Everything that params.yaml can ask for, and a task that nobody has described.
@@ -110,7 +110,7 @@ class Toys:
         write_artifact(
             place / "published" / "seed0.h5",
             self.stored(ipc, optimised, method),
-            Export(storage="float32"),
+            ExportSettings(storage="float32"),
         )
         if optimised:
             save_synthetic(synthetic / "start.safetensors", self.stored(ipc, optimised, "start"))
@@ -335,7 +335,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
         root / "work",
         root / "index.html",
         toys.grid,
-        Report(gallery=1, baseline="random"),
+        ReportSettings(gallery=1, baseline="random"),
         RECIPES,
         LOGMEL,
     )
@@ -544,7 +544,7 @@ def test_small_grids_have_pages_too(
         toys.write(tmp_path / "work"),
         out,
         toys.grid,
-        Report(gallery=1, baseline="dm"),
+        ReportSettings(gallery=1, baseline="dm"),
         RECIPES,
         LOGMEL,
     )
@@ -558,11 +558,11 @@ def test_settings_that_do_not_fit_are_refused(results: Path, out: Path) -> None:
         ParamsError,
         match=r"report\.baseline is 'other', which is not in grid\.methods; name one of random, dm",
     ):
-        write(results, out, GRID, Report(gallery=0, baseline="other"), RECIPES, LOGMEL)
+        write(results, out, GRID, ReportSettings(gallery=0, baseline="other"), RECIPES, LOGMEL)
     with pytest.raises(ParamsError, match=r"evaluate\.protocols lacks avdd"):
         write(results, out, GRID, SETTINGS, {"budget": RECIPES["budget"]}, LOGMEL)
     with pytest.raises(ParamsError, match=r"report\.gallery is -1"):
-        Report(gallery=-1, baseline="random")
+        ReportSettings(gallery=-1, baseline="random")
     with pytest.raises(OutputError, match=r"index\.htm does not end in \.html"):
         write(results, out.with_suffix(".htm"), GRID, SETTINGS, RECIPES, LOGMEL)
 
@@ -711,7 +711,7 @@ def test_without_recorded_times_the_page_says_so(tmp_path: Path, out: Path) -> N
         toys.write(tmp_path / "work"),
         out,
         GRID,
-        Report(gallery=0, baseline="random"),
+        ReportSettings(gallery=0, baseline="random"),
         RECIPES,
         None,
     )
@@ -750,7 +750,9 @@ def test_what_soft_labels_take_an_instance_for_stands_below_it(results: Path, ou
         m: torch.tensor([0.25, 0.75]).expand(len(made.label), math.prod(made.formation[m]), 2)
         for m in made.rows
     }
-    write_artifact(path, replace(made, soft_label=soft, provenance={}), Export(storage="float32"))
+    write_artifact(
+        path, replace(made, soft_label=soft, provenance={}), ExportSettings(storage="float32")
+    )
     write(results, out, GRID, SETTINGS, RECIPES, LOGMEL)
     assert "<small>frame: bell 75 %, cat &amp; &lt;dog&gt; 25 %</small>" in text_of(out)
     assert "what its pieces are to be taken for" in text_of(out)
@@ -759,7 +761,7 @@ def test_what_soft_labels_take_an_instance_for_stands_below_it(results: Path, ou
 def test_no_gallery_if_none_is_asked_for_and_no_sound_without_settings(
     results: Path, out: Path, tmp_path: Path
 ) -> None:
-    write(results, out, GRID, Report(gallery=0, baseline="dm"), RECIPES, LOGMEL)
+    write(results, out, GRID, ReportSettings(gallery=0, baseline="dm"), RECIPES, LOGMEL)
     assert "<img" not in text_of(out) and "<audio" not in text_of(out)
     silent = tmp_path / "silent.html"
     write(results, silent, GRID, SETTINGS, RECIPES, None)
@@ -776,7 +778,7 @@ def test_many_classes_are_a_list_of_confused_pairs(tmp_path: Path, out: Path) ->
         toys.write(tmp_path / "work"),
         out,
         GRID,
-        Report(gallery=0, baseline="random"),
+        ReportSettings(gallery=0, baseline="random"),
         RECIPES,
         None,
     )
@@ -853,7 +855,7 @@ def test_datasets_may_differ_in_classes_clips_and_views(tmp_path: Path) -> None:
         tmp_path / "work",
         tmp_path / "index.html",
         grid,
-        Report(gallery=0, baseline="herding"),
+        ReportSettings(gallery=0, baseline="herding"),
         RECIPES,
         None,
     )
@@ -863,7 +865,7 @@ def test_datasets_may_differ_in_classes_clips_and_views(tmp_path: Path) -> None:
 def test_losses_of_another_size_draw_the_same_curve() -> None:
     small = [(step, 1.0 + 1.0 / step) for step in range(1, 41)]
     large = [(step, 1000.0 * loss) for step, loss in small]
-    drawn = _charts.losses(
+    drawn = _charts.draw_losses(
         "name", "title", [("small", 0, 0, small), ("large", 1, 1, [*large, (41, float("nan"))])]
     )
     lines = re.findall(r'class="line" d="(.*?)"', drawn)

@@ -28,17 +28,17 @@ from pipeline.core.files import write_json
 from pipeline.core.records import Normalisation, RealSet
 from pipeline.coresets.rankings import Coreset, Ranking
 from pipeline.distillation import run as cells
-from pipeline.distillation.device_cache import Resident
+from pipeline.distillation.device_cache import DeviceCache
 from pipeline.distillation.distributed import Ranks
-from pipeline.distillation.inputs import Machine
+from pipeline.distillation.inputs import Runtime
 from pipeline.evaluation import Evaluate
-from pipeline.shards import write
+from pipeline.shards import index, write
 from pipeline.shards.index import Index, write_index
-from pipeline.shards.mapped import Mapped, map_shards
+from pipeline.shards.mapped import MappedRows, map_shards
 from pipeline.shards.read import read_shards
 from pipeline.shards.write import write_shard
-from pipeline.training.loop import silent
-from pipeline.training.students import Crew
+from pipeline.training.loop import ignore_progress
+from pipeline.training.students import StudentTrainer
 from stages import cli
 from stages.cli import app
 
@@ -48,7 +48,7 @@ WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
 def toy_cell(
     method: str, *, steps: int = 3, rates: tuple[float, ...] = (0.5, 1.0), **machine: Any
-) -> cells.Cell:
+) -> cells.DistillCell:
     """A cell of the toy, with step sizes to choose from."""
     distiller = dataclasses.replace(
         built("method", method), steps=steps, rates=dict.fromkeys(("frame", "logmel"), rates)
@@ -56,19 +56,19 @@ def toy_cell(
     budget = dataclasses.replace(
         values().build("evaluate", Evaluate).protocols.budget, steps=2, trials=2
     )
-    crew = Crew(
+    crew = StudentTrainer(
         network=NETWORKS["convnet"],
         head=built("head", "ensemble"),
         device=CPU,
         threads=2,
-        report=silent,
+        report=ignore_progress,
     )
-    return cells.Cell(
+    return cells.DistillCell(
         method=method,
         distiller=distiller,
         ipc=1,
         materials=materials(),
-        machine=Machine(**{"device": CPU, "report": silent, **machine}),
+        machine=Runtime(**{"device": CPU, "report": ignore_progress, **machine}),
         budget=budget,
         crew=crew,
         val=toy_real(4, seed=1),
@@ -146,17 +146,17 @@ def stopping(step: int, error: type[BaseException] = StoppedError) -> Any:
 
 def begun(
     path: Path, error: type[BaseException] = StoppedError, every_s: float = 0.0, **about: Any
-) -> Machine:
+) -> Runtime:
     """A machine that stops at the second of dm's four steps, with what it keeps at `path`."""
     checkpoint = Checkpoint(
         path=path,
         every_s=every_s,
         about={"method": "dm", "ipc": 1, "seed": 0, "inputs": "toy", **about},
     )
-    return Machine(device=CPU, report=stopping(2, error), checkpoint=checkpoint)
+    return Runtime(device=CPU, report=stopping(2, error), checkpoint=checkpoint)
 
 
-def descend(machine: Machine, steps: int = 4) -> Any:
+def descend(machine: Runtime, steps: int = 4) -> Any:
     return dataclasses.replace(built("method", "dm"), steps=steps).distill(
         materials(), ipc=1, seed=0, machine=machine
     )
@@ -169,7 +169,7 @@ def test_an_interrupt_keeps_the_steps_that_are_done(tmp_path: Path) -> None:
     assert len(tensors.load(path)[0]["losses"]) == 2
     seen: list[int] = []
     machine = dataclasses.replace(begun(path), report=lambda done, total, **_: seen.append(done))
-    ended, whole = descend(machine), descend(Machine(device=CPU, report=silent))
+    ended, whole = descend(machine), descend(Runtime(device=CPU, report=ignore_progress))
     assert seen == [3, 4]
     assert ended.losses == whole.losses
     assert all(
@@ -191,7 +191,9 @@ def test_an_interrupt_between_two_leaves_keeps_nothing_half(
     monkeypatch.setattr(torch.optim.SGD, "step", step)
     with pytest.raises(KeyboardInterrupt):
         descend(
-            dataclasses.replace(begun(tmp_path / "step.safetensors", every_s=3600), report=silent)
+            dataclasses.replace(
+                begun(tmp_path / "step.safetensors", every_s=3600), report=ignore_progress
+            )
         )
     assert not (tmp_path / "step.safetensors").exists()
 
@@ -351,17 +353,17 @@ def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mapped, taken = map_shards(toy_shards(tmp_path) / "train"), []
-    take = Mapped.__getitem__
+    take = MappedRows.__getitem__
 
-    def counted(self: Mapped, index: Any) -> torch.Tensor:
+    def counted(self: MappedRows, index: Any) -> torch.Tensor:
         rows = take(self, index)
         taken.append(len(rows))
         return rows
 
-    monkeypatch.setattr(Mapped, "__getitem__", counted)
-    monkeypatch.setattr(Mapped, "to", lambda *_: pytest.fail("the whole split is in memory"))
+    monkeypatch.setattr(MappedRows, "__getitem__", counted)
+    monkeypatch.setattr(MappedRows, "to", lambda *_: pytest.fail("the whole split is in memory"))
     distiller = dataclasses.replace(built("method", "dm"), batch_real=2, formation=WHOLE)
-    machine = Machine(device=CPU, report=silent, memory_mb=1e-4)
+    machine = Runtime(device=CPU, report=ignore_progress, memory_mb=1e-4)
     given = materials(real=mapped, coresets={"herding": coreset(mapped)})
     distiller.distill(given, ipc=1, seed=0, machine=machine)
     # 3 classes x 2 samples a step; the start takes 3.
@@ -370,7 +372,7 @@ def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(
 
 def coreset(real: RealSet) -> Coreset:
     keys = {
-        name: tuple(real.keys[row] for row in real.of_class(label).tolist())
+        name: tuple(real.keys[row] for row in real.indices_of(label).tolist())
         for label, name in enumerate(real.classes)
     }
     return Coreset(
@@ -398,9 +400,12 @@ def test_values_that_are_no_numbers_name_their_sample(
 
     make = sized
     monkeypatch.setitem(globals(), "sized", broken)
-    monkeypatch.setattr(
-        write, "write_json", lambda path, about: path.write_text(json.dumps(about, default=float))
-    )
+    for module in (index, write):
+        monkeypatch.setattr(
+            module,
+            "write_json",
+            lambda path, about: path.write_text(json.dumps(about, default=float)),
+        )
     with np.errstate(invalid="ignore"):
         folder = toy_shards(tmp_path, ("train",)) / "train"
     told = r"logmel of sample trainb3_0001 holds NaN or infinite values; take its clip off the manifest"
@@ -440,7 +445,7 @@ def told_by(
     real: RealSet, method: str = "dm"
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     figures: list[dict[str, float]] = []
-    machine = Machine(device=CPU, report=lambda done, total, **more: figures.append(more))
+    machine = Runtime(device=CPU, report=lambda done, total, **more: figures.append(more))
     # Small steps: m3d's own take rows to 37, and float noise with them.
     steps = {"frame": (0.2,), "logmel": (0.2,)}
     distiller = dataclasses.replace(
@@ -490,7 +495,7 @@ def test_a_device_with_less_memory_than_its_budget_says_so() -> None:
     with pytest.raises(
         CellError, match="cpu has no room for the 0 MiB of the real set; give a lower --memory-mb"
     ):
-        Resident(real, Machine(device=CPU, report=silent))
+        DeviceCache(real, Runtime(device=CPU, report=ignore_progress))
 
 
 # ---- data at their limits
@@ -695,7 +700,7 @@ def test_a_streamed_set_gives_the_bits_of_a_resident_one(
 def test_an_interrupted_distill_says_how_to_go_on_and_does(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Interrupting(cli.Report):
+    class Interrupting(cli.ProgressReporter):
         def __call__(self, done: int, total: int, **figures: float) -> None:
             if "loss" in figures and done == 2:
                 signal.raise_signal(signal.SIGINT)
@@ -703,7 +708,7 @@ def test_an_interrupted_distill_says_how_to_go_on_and_does(
     monkeypatch.chdir(ROOT)
     whole = CliRunner().invoke(app, command(toys, tmp_path / "whole")[len(ONE) :])
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "Report", Interrupting)
+        patch.setattr(cli, "ProgressReporter", Interrupting)
         stopped = CliRunner().invoke(app, command(toys, tmp_path / "out")[len(ONE) :])
     assert (stopped.exit_code, stopped.output) == (130, f"error: {cli.INTERRUPTED}\n")
     (kept,) = (tmp_path / ".work").rglob("*.step.safetensors")

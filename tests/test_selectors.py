@@ -19,12 +19,12 @@ from pipeline.core import params, plugins
 from pipeline.core.errors import CellError, StoreError
 from pipeline.core.files import read_json
 from pipeline.core.records import Features
-from pipeline.coresets.rankings import Choices, Coreset, Ranking
+from pipeline.coresets.rankings import Coreset, PerCountSelections, Ranking
 from pipeline.coresets.selectors.herding import Selector as Herding
 from pipeline.coresets.selectors.kcenter import Selector as KCenter
 from pipeline.coresets.selectors.kmeans import Selector as KMeans
 from pipeline.features.store import write_features
-from pipeline.training.formation import pieces
+from pipeline.training.formation import count_pieces
 from stages.coreset import coreset
 
 MODALITIES = ("frame", "logmel")
@@ -124,7 +124,7 @@ def test_samples_are_of_their_class_and_none_is_chosen_twice(
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_of_equal_samples_the_first_keys_are_chosen(name: str, value: float) -> None:
     features = table({m: np.full((7, 4), value) for m in MODALITIES})
-    assert sorted(EACH[name](5).rank(features).best(5)["c0"]) == [
+    assert sorted(EACH[name](5).rank(features).select(5)["c0"]) == [
         "k000",
         "k001",
         "k002",
@@ -136,7 +136,7 @@ def test_of_equal_samples_the_first_keys_are_chosen(name: str, value: float) -> 
 @pytest.mark.parametrize("name", ["kcenter", "kmeans"])
 @given(seed=seeds)
 def test_of_two_samples_neither_is_nearer_to_the_mean(name: str, seed: int) -> None:
-    assert EACH[name](1).rank(noise(seed, count=2, classes=1)).best(1)["c0"] == ("k000",)
+    assert EACH[name](1).rank(noise(seed, count=2, classes=1)).select(1)["c0"] == ("k000",)
 
 
 @selectors
@@ -149,7 +149,7 @@ def test_classes_of_one_sample_and_tables_of_one_modality(name: str, seed: int) 
         label=np.array([0] * 8 + [1]),
         classes=("c0", "c1"),
     )
-    first = EACH[name](1).rank(alone).best(1)
+    first = EACH[name](1).rank(alone).select(1)
     assert first["c1"] == ("k008",)
     x = joint(alone)[:8]
     assert rows_of(first["c0"]) == [np.linalg.norm(x - x.mean(0), axis=1).argmin()]
@@ -171,7 +171,7 @@ def test_a_class_without_a_sample_is_named(name: str) -> None:
 @given(seed=seeds, short=st.integers(1, 9))
 def test_few_centres_are_the_first_of_many(seed: int, short: int) -> None:
     few, many = (KCenter(most=most).rank(noise(seed)) for most in (short, 12))
-    assert few.by_label == many.best(short)
+    assert few.by_label == many.select(short)
 
 
 @given(seed=seeds, coarse=st.booleans())
@@ -212,7 +212,7 @@ def test_each_of_well_separated_blobs_gives_one_sample(seed: int, members: list[
     features = table(
         {m: directions + 0.01 * numbers.normal(size=directions.shape) for m in MODALITIES}
     )
-    chosen = blob[rows_of(kmeans(len(members)).rank(features).best(len(members))["c0"])]
+    chosen = blob[rows_of(kmeans(len(members)).rank(features).select(len(members))["c0"])]
     assert sorted(chosen) == list(range(len(members)))
     assert [members[i] for i in chosen] == sorted(members, reverse=True)
 
@@ -233,7 +233,7 @@ def test_enough_starts_find_the_best_clusters(seed: int, k: int) -> None:
     best = np.array(
         min((member for member in product(range(k), repeat=6) if len(set(member)) == k), key=cost)
     )
-    chosen = rows_of(kmeans(k, starts=60).rank(features).best(k)["c0"])
+    chosen = rows_of(kmeans(k, starts=60).rank(features).select(k)["c0"])
     assert sorted(best[chosen]) == list(range(k))
     for row in chosen:
         own = np.flatnonzero(best == best[row])
@@ -243,7 +243,7 @@ def test_enough_starts_find_the_best_clusters(seed: int, k: int) -> None:
 
 def test_few_clusters_are_no_part_of_many() -> None:
     chosen = kmeans(*range(1, 12)).rank(noise(0))
-    assert any(set(chosen.best(k)["c0"]) - set(chosen.best(k + 1)["c0"]) for k in range(1, 11))
+    assert any(set(chosen.select(k)["c0"]) - set(chosen.select(k + 1)["c0"]) for k in range(1, 11))
 
 
 @given(seed=seeds)
@@ -252,7 +252,7 @@ def test_a_choice_is_no_matter_of_other_counts_or_classes(seed: int) -> None:
     alone = replace(
         mixed(both, [i for i in range(24) if i % 2]), classes=("c1",), label=np.zeros(12, int)
     )
-    assert counts.rank(both).best(4)["c1"] == kmeans(4).rank(alone).best(4)["c1"]
+    assert counts.rank(both).select(4)["c1"] == kmeans(4).rank(alone).select(4)["c1"]
 
 
 @given(seed=seeds)
@@ -267,9 +267,10 @@ def test_the_same_seed_gives_the_same_choice(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "ranking", [Ranking({"c0": ("a", "b")}), Choices({1: {"c0": ("a",)}, 2: {"c0": ("b", "c")}})]
+    "ranking",
+    [Ranking({"c0": ("a", "b")}), PerCountSelections({1: {"c0": ("a",)}, 2: {"c0": ("b", "c")}})],
 )
-def test_a_coreset_comes_back_from_its_json(ranking: Ranking | Choices) -> None:
+def test_a_coreset_comes_back_from_its_json(ranking: Ranking | PerCountSelections) -> None:
     made = Coreset(selector="any", seed=1, table="t", shards="s", ranking=ranking)
     assert Coreset.from_json(json.loads(json.dumps(made.to_json()))) == made
 
@@ -297,7 +298,9 @@ def test_the_stage_writes_what_distill_reads(tmp_path: Path) -> None:
         selector = plugins.build("selector", name, given)
         assert found.ranking == selector.rank(toy_features())
         synthetic = distilled(built("method", name), ipc=4, coresets=made)
-        assert set(synthetic.source_key) == {key for keys in found.best(4).values() for key in keys}
+        assert set(synthetic.source_key) == {
+            key for keys in found.select(4).values() for key in keys
+        }
 
 
 def test_a_count_that_was_not_asked_for_says_what_to_add() -> None:
@@ -310,37 +313,37 @@ def test_a_ranking_that_is_too_short_says_what_to_raise() -> None:
     short = replace(
         rankings()["kcenter"], ranking=Ranking({"class0": ("a", "b"), "class1": ("c",)})
     )
-    assert short.best(1) == {"class0": ("a",), "class1": ("c",)}
+    assert short.select(1) == {"class0": ("a",), "class1": ("c",)}
     with pytest.raises(
         CellError,
         match=r"coreset\.kcenter: class 'class1' has 1 of the 2 samples that are needed; raise `most` if",
     ):
-        short.best(2)
+        short.select(2)
 
 
 def test_a_choice_of_too_small_a_class_says_so() -> None:
-    small = replace(rankings()["kmeans"], ranking=Choices({2: {"c0": ("a",)}}))
+    small = replace(rankings()["kmeans"], ranking=PerCountSelections({2: {"c0": ("a",)}}))
     with pytest.raises(
         CellError,
         match=r"coreset\.kmeans: class 'c0' has 1 of the 2 samples that are needed; extract features of",
     ):
-        small.best(2)
+        small.select(2)
 
 
 @pytest.mark.parametrize("name", ["herding", "kcenter", "kmeans"])
 def test_a_method_keeps_the_samples_of_its_coreset_whole(name: str) -> None:
     synthetic = distilled(built("method", name), ipc=4)
-    best = rankings()[name].best(4)
+    best = rankings()[name].select(4)
     assert synthetic.source_key == best["class0"] + best["class1"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_params_have_a_choice_for_every_cell(path: Path) -> None:
     given = params.load(path)
-    grids = [given.section("distill")[method]["formation"] for method in ("kmeans", "formed")]
+    grids = [given.get_section("distill")[method]["formation"] for method in ("kmeans", "formed")]
     needed = {
-        ipc * pieces({m: tuple(grid) for m, grid in each.items()})
-        for ipc in given.section("grid")["ipcs"]
+        ipc * count_pieces({m: tuple(grid) for m, grid in each.items()})
+        for ipc in given.get_section("grid")["ipcs"]
         for each in grids
     }
-    assert needed <= set(given.section("coreset")["kmeans"]["counts"])
+    assert needed <= set(given.get_section("coreset")["kmeans"]["counts"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceError
 from pipeline.core.records import Clip
-from pipeline.datasets.adapters._tree import carve, clip_of, clips_under, unique
+from pipeline.datasets.adapters._tree import carve, clip_of, list_clips, make_ids_unique
 from pipeline.datasets.adapters.folder import Dataset
 from pipeline.datasets.manifest import read_manifest, write_manifest
 
@@ -141,7 +141,7 @@ def test_a_broken_table_is_one_error(content: bytes, tmp_path: Path) -> None:
 
 
 def test_names_that_clash_get_ids_of_their_own(tmp_path: Path) -> None:
-    clips = clips_under(touch(tmp_path, "a/x y.mp4", "a/x-y.mp4", "a/x_y.mp4", "b/é.mp4"))
+    clips = list_clips(touch(tmp_path, "a/x y.mp4", "a/x-y.mp4", "a/x_y.mp4", "b/é.mp4"))
     assert len({clip.clip_id for clip in clips}) == 4
 
 
@@ -154,7 +154,7 @@ labels = st.lists(
 def test_carving_never_parts_a_group_nor_empties_a_label(
     pairs: list[tuple[str, int]], fraction: float, seed: int
 ) -> None:
-    clips = unique(
+    clips = make_ids_unique(
         Clip(
             clip_id=f"{x}{g}-{i}",
             path="",

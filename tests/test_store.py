@@ -15,17 +15,17 @@ from test_plugins import built, materials, rankings, toy_bench, toy_features
 
 from pipeline.artifact import write_artifact
 from pipeline.core import tensors
-from pipeline.core.checkpoints import Parts
+from pipeline.core.checkpoints import PartialResults
 from pipeline.core.errors import CellError, StoreError
 from pipeline.core.hdf5 import read_table, write_table
 from pipeline.coresets.rankings import Coreset
-from pipeline.distillation.inputs import Machine
-from pipeline.distillation.run import Cell
+from pipeline.distillation.inputs import Runtime
+from pipeline.distillation.run import DistillCell
 from pipeline.evaluation import Evaluate
 from pipeline.features.extractors import _batches
 from pipeline.features.store import read_features, write_features
 from pipeline.training import loop as training
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 from stages.extract import extract
 
 
@@ -154,7 +154,7 @@ def test_rankings_of_two_tables_are_refused_by_both_digests() -> None:
         toy_cell(ranked)
 
 
-def toy_cell(ranked: dict[str, Coreset]) -> Cell:
+def toy_cell(ranked: dict[str, Coreset]) -> DistillCell:
     bench = toy_bench()
     given = {
         "method": "random",
@@ -163,9 +163,9 @@ def toy_cell(ranked: dict[str, Coreset]) -> Cell:
         "materials": materials(coresets=ranked),
     }
     budget = values().build("evaluate", Evaluate).protocols.budget
-    return Cell(
+    return DistillCell(
         **given,
-        machine=Machine(device=CPU, report=silent),
+        machine=Runtime(device=CPU, report=ignore_progress),
         budget=budget,
         crew=bench.crew,
         val=bench.val,
@@ -226,12 +226,14 @@ def test_an_interrupted_extraction_goes_on_to_the_same_bytes(
 
 
 def test_parts_of_another_encoder_are_not_taken(tmp_path: Path) -> None:
-    real, parts = toy_real(), Parts(folder=tmp_path)
+    real, parts = toy_real(), PartialResults(folder=tmp_path)
 
     def table(value: float) -> np.ndarray:
         source = replace(ORIGIN, weights=f"{value:012.0f}")
         ones = lambda index: {"frame": torch.full((index.stop - index.start, 3), value)}  # noqa: E731
-        return _batches.embedded(real, ones, source, 4, parts, silent).vectors["frame"]
+        return _batches.embed_in_batches(real, ones, source, 4, parts, ignore_progress).vectors[
+            "frame"
+        ]
 
     assert np.unique(table(1.0)).tolist() == [1.0]
     assert np.unique(table(2.0)).tolist() == [2.0]

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_plugins import built, distilled, rows_of
 
-from pipeline.artifact import Export, write_artifact
+from pipeline.artifact import ExportSettings, write_artifact
 from pipeline.core import hdf5 as tables
 from pipeline.core import params, tensors
 from pipeline.core.errors import (
@@ -34,12 +34,12 @@ from pipeline.core.files import read_json
 from pipeline.core.params import Params
 from pipeline.core.records import Features, Origin
 from pipeline.features.store import FORMAT, write_features
-from pipeline.kd import Balanced, Student, of_artifact, probes
-from pipeline.kd.retrieval import Items, search
-from pipeline.kd.student import balanced
+from pipeline.kd import BalancedBatch, StudentSettings, build_from_artifact, probes
+from pipeline.kd.retrieval import RetrievalItems, search
+from pipeline.kd.student import draw_balanced_batch
 from pipeline.shards.index import read_index
 from pipeline.training import formation
-from pipeline.training.loop import silent
+from pipeline.training.loop import ignore_progress
 from stages.teach import teach
 
 SPLITS = {"train": (12, 0), "val": (4, 1), "test": (6, 2)}  # samples of a class, seed
@@ -87,7 +87,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("teach")
     sections = ("grid", "networks", "students", "teach", "kd")
     given = values(*QUICK)
-    (root / "params.yaml").write_text(json.dumps({name: given.section(name) for name in sections}))
+    (root / "params.yaml").write_text(
+        json.dumps({name: given.get_section(name) for name in sections})
+    )
     for split, (count, seed) in SPLITS.items():
         write_split(root / "shards" / split, toy_real(count, seed=seed))
         write_features(root / "features" / f"{split}.h5", vectors_of(root / "shards", split))
@@ -96,7 +98,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def taught(
-    place: Path, out: Path, method: str = "none", *changes: str, report: Any = silent, **given: Any
+    place: Path,
+    out: Path,
+    method: str = "none",
+    *changes: str,
+    report: Any = ignore_progress,
+    **given: Any,
 ) -> dict[str, Any]:
     """Run the stage; what it wrote."""
     train_set, features = (
@@ -247,7 +254,9 @@ def artifact(place: Path, path: Path, **changes: Any) -> Path:
         "seed": 0,
     }
     provenance = {"params": {}, "sources": [], "tuning": [], "pieces": 4, **given}
-    write_artifact(path, replace(made, provenance=provenance, **changes), Export(storage="float32"))
+    write_artifact(
+        path, replace(made, provenance=provenance, **changes), ExportSettings(storage="float32")
+    )
     return path
 
 
@@ -267,10 +276,10 @@ def test_each_piece_of_a_distilled_set_has_the_key_of_its_sample() -> None:
     made = replace(
         distilled(built("method", "formed"), ipc=2), provenance={"source_shards": real.digest}
     )
-    student = Student(reads="samples", modality="frame", network="convnet", augment=())
-    train = of_artifact(made, student, "s.h5", real, CPU)
+    student = StudentSettings(reads="samples", modality="frame", network="convnet", augment=())
+    train = build_from_artifact(made, student, "s.h5", real, CPU)
     place = {key: row for row, key in enumerate(real.keys)}
-    rows = real.normalised(torch.tensor([place[key] for key in train.keys]))["frame"]
+    rows = real.normalise(torch.tensor([place[key] for key in train.keys]))["frame"]
     grid = made.formation["frame"]
     seen = train.data.take(torch.arange(len(train.keys)))["frame"]
     assert torch.equal(seen, formation.split(formation.join(rows, grid), grid))
@@ -413,7 +422,7 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
         tmp_path / "told.json",
         params=quick(place),
         device="cpu",
-        report=silent,
+        report=ignore_progress,
     )
     assert "left out for want of a vector: 3 training rows" in told
     one = tabled(tmp_path / "one.h5", kept(train, train.label == 0))
@@ -437,8 +446,8 @@ def test_batches_hold_every_class_alike(
     counts: list[int], classes: int, samples: int, seed: int
 ) -> None:
     label = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    rows = balanced(
-        label, Balanced(classes=classes, samples=samples), torch.Generator().manual_seed(seed)
+    rows = draw_balanced_batch(
+        label, BalancedBatch(classes=classes, samples=samples), torch.Generator().manual_seed(seed)
     )
     own = label[rows].bincount()
     assert set(own[own > 0].tolist()) == {samples} and (own > 0).sum() == min(classes, len(counts))
@@ -448,7 +457,7 @@ def test_batches_hold_every_class_alike(
     )
 
 
-def brute(queries: Items, gallery: Items, row: int) -> tuple[float, float]:
+def brute(queries: RetrievalItems, gallery: RetrievalItems, row: int) -> tuple[float, float]:
     """First right place and average precision of a query, item by item."""
     near = torch.nn.functional.cosine_similarity(
         queries.vectors[row : row + 1].double(), gallery.vectors.double()
@@ -468,10 +477,10 @@ def test_retrieval_equals_brute_force(seed: int) -> None:
     """With ties, for vectors are of few whole numbers; with names in both; with classes that the gallery lacks."""
     numbers = np.random.default_rng(seed)
 
-    def items(count: int, classes: int) -> Items:
+    def items(count: int, classes: int) -> RetrievalItems:
         vectors = torch.from_numpy(numbers.integers(0, 2, (count, 2)) + np.array([0.0, 0.5]))
         names = [f"clip{i:02d}" for i in numbers.permutation(12)[:count]]
-        return Items(
+        return RetrievalItems(
             vectors=vectors,
             label=torch.from_numpy(numbers.integers(0, classes, count)),
             names=names,
@@ -527,14 +536,18 @@ def test_figures_of_ucf51() -> None:
     vectors, label, queries, wanted = ucf51()
     assert (len(label), len(wanted)) == (4892, 1944)
     found = search(
-        Items(vectors=queries, label=wanted, names=[f"test{i:04d}" for i in range(len(wanted))]),
-        Items(vectors=vectors, label=label, names=[f"train{i:04d}" for i in range(len(label))]),
+        RetrievalItems(
+            vectors=queries, label=wanted, names=[f"test{i:04d}" for i in range(len(wanted))]
+        ),
+        RetrievalItems(
+            vectors=vectors, label=label, names=[f"train{i:04d}" for i in range(len(label))]
+        ),
     )
-    assert [found.recalled(most).double().mean().item() for most in (1, 5, 10)] == pytest.approx(
+    assert [found.recall_at(most).double().mean().item() for most in (1, 5, 10)] == pytest.approx(
         [0.403, 0.598, 0.683], abs=5e-4
     )
     assert found.precision.mean().item() == pytest.approx(0.216, abs=5e-4)
-    nearest = probes.nearest_mean(vectors, label, 51, queries)
+    nearest = probes.classify_by_nearest_mean(vectors, label, 51, queries)
     assert (nearest == wanted).double().mean().item() == pytest.approx(0.411, abs=5e-4)
-    probed = probes.linear(vectors, label, 51).logits(queries).argmax(1)
+    probed = probes.fit_linear_probe(vectors, label, 51).logits(queries).argmax(1)
     assert (probed == wanted).double().mean().item() == pytest.approx(0.468, abs=5e-3)

@@ -148,7 +148,9 @@ def test_both_return_types_of_text_are_read(wrap: Any, toy_clip: Path) -> None:
             return wrap(input_ids[:, :3].float() + 1)
 
     assert torch.allclose(
-        _transformers.read(StandIn(2, 2), str(toy_clip), "main", ["dog", "cat"], 2).norm(dim=1),
+        _transformers.embed_sentences(StandIn(2, 2), str(toy_clip), "main", ["dog", "cat"], 2).norm(
+            dim=1
+        ),
         torch.ones(2),
     )
 

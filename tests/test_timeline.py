@@ -13,9 +13,9 @@ from test_media import clip_of
 
 from pipeline import media
 from pipeline.core.errors import MediaError
-from pipeline.media import Picture, Sound
-from pipeline.media.downmix import mono
-from pipeline.media.placement import Placed
+from pipeline.media import FrameTrack, SoundTrack
+from pipeline.media.downmix import mix_to_mono
+from pipeline.media.placement import PlacedSound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FPS, RATE = 25, 16000
 TRACKS: dict[str, media.Track] = {
-    "frame": Picture(width=8, height=8, crop=True, offsets=(0.5,)),
-    "logmel": Sound(rate=RATE),
+    "frame": FrameTrack(width=8, height=8, crop=True, offsets=(0.5,)),
+    "logmel": SoundTrack(rate=RATE),
 }
 BOTH = ["decord", "pyav"]
 
@@ -78,11 +78,11 @@ def test_a_gap_in_the_sound_stays_where_it_is(tmp_path: Path, backends: list[str
                 *stream.encode(None),
             ]
         )
-    assert fates(path, {"logmel": Sound(rate=RATE)}, backends) == {
+    assert fates(path, {"logmel": SoundTrack(rate=RATE)}, backends) == {
         "logmel": ["ok", "truncated_audio", "ok", "ok"]
     }
     third = (
-        media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, backends)[2]
+        media.decode(clip_of(path), {"logmel": SoundTrack(rate=RATE)}, backends)[2]
         .readings["logmel"]
         .array
     )
@@ -106,7 +106,7 @@ def test_a_far_window_is_found_by_seeking(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         video = film(container, g="40", bf="3")
         container.mux([*pictures(video, levels), *video.encode(None)])
-    picture = Picture(width=8, height=8, crop=True, offsets=(0.0, 0.96))
+    picture = FrameTrack(width=8, height=8, crop=True, offsets=(0.0, 0.96))
     for start in (6, 8, 9, 14):
         (second,) = media.decode(clip_of(path, start, start + 1), {"frame": picture}, ["pyav"])
         assert second.readings["frame"].pts == (start, start + 0.96)
@@ -165,12 +165,12 @@ def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, fate: str)
     clip = clip_of(path, 0.0, 1.0)
     if fate == "ok":
         assert (
-            media.decode(clip, {"logmel": Sound(rate=8000)}, BOTH)[0].readings["logmel"].array
+            media.decode(clip, {"logmel": SoundTrack(rate=8000)}, BOTH)[0].readings["logmel"].array
             is not None
         )
     else:
         with pytest.raises(MediaError, match="300 hours") as caught:
-            media.decode(clip, {"logmel": Sound(rate=8000)}, BOTH)
+            media.decode(clip, {"logmel": SoundTrack(rate=8000)}, BOTH)
         assert caught.value.reason == fate
 
 
@@ -180,10 +180,10 @@ def test_one_wild_time_stamp_costs_no_memory() -> None:
         frame.rate = RATE
         return frame
 
-    track = Placed(rate=RATE, channels=("FC",))
+    track = PlacedSound(rate=RATE, channels=("FC",))
     for start in (-0.5, 0.5, 1e9, 2.5):
         track.add(piece(), start)
-    whole = track.whole(3.0)
+    whole = track.assemble(3.0)
     assert len(whole) == 4 * RATE
     assert (
         np.isnan(whole).sum() == pytest.approx(1.5 * RATE, abs=RATE / 50)
@@ -240,7 +240,7 @@ def test_stereo_is_the_mean_of_left_and_right(tmp_path: Path, backend: str) -> N
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("pcm_s16le", rate=RATE, layout="stereo")
         container.mux([*sounds(stream, np.stack([left, right])), *stream.encode(None)])
-    (second,) = media.decode(clip_of(path), {"logmel": Sound(rate=RATE)}, [backend])
+    (second,) = media.decode(clip_of(path), {"logmel": SoundTrack(rate=RATE)}, [backend])
     assert second.readings["logmel"].array == pytest.approx(24000 / 32768, abs=1e-4)  # type: ignore[comparison-overlap]
 
 
@@ -255,10 +255,10 @@ def test_stereo_is_the_mean_of_left_and_right(tmp_path: Path, backend: str) -> N
 )
 def test_no_downmix_is_louder_than_its_channels(channels: tuple[str, ...]) -> None:
     count = len(channels) or 3
-    assert mono(np.ones((count, 4), np.float32), channels) == pytest.approx(1.0)
+    assert mix_to_mono(np.ones((count, 4), np.float32), channels) == pytest.approx(1.0)
     if "LFE" in channels:
         only = np.array([[float(name == "LFE")] for name in channels], np.float32)
-        assert mono(only, channels) == 0
+        assert mix_to_mono(only, channels) == 0
 
 
 def test_damage_costs_the_seconds_it_hits(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_damage_costs_the_seconds_it_hits(tmp_path: Path) -> None:
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    picture = Picture(width=64, height=64, crop=True, offsets=(0.1, 0.3, 0.5, 0.7, 0.9))
+    picture = FrameTrack(width=64, height=64, crop=True, offsets=(0.1, 0.3, 0.5, 0.7, 0.9))
     whole = media.decode(clip_of(path), {"frame": picture}, ["pyav"])
     content = bytearray(path.read_bytes())
     third = int(0.45 * len(content))  # 2.7 s

@@ -13,24 +13,28 @@ import torch
 from conftest import CPU, ROOT, toy_real, values
 from test_plugins import NETWORKS, built, toy_bench
 
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.evaluation import Evaluate
 from pipeline.models import model
 from pipeline.models.model import AudioVisual
 from pipeline.training import instances, loop
 from pipeline.training.instances import Instances
-from pipeline.training.students import Lesson
+from pipeline.training.students import TrainingJob
 
 BUDGET = dataclasses.replace(
     values().build("evaluate", Evaluate).protocols.budget, steps=6, batch=16
 )
-RECIPE = BUDGET.recipe(0.003)
-TOY = instances.whole(toy_real(), CPU)
+RECIPE = BUDGET.make_recipe(0.003)
+TOY = instances.wrap_real_set(toy_real(), CPU)
 
 
 def student(number: int, head: str, data: Instances = TOY) -> AudioVisual:
     return model.build(
-        NETWORKS["convnet"], built("head", head), data.shapes, data.classes, stream("w", number)
+        NETWORKS["convnet"],
+        built("head", head),
+        data.shapes,
+        data.classes,
+        make_generator("w", number),
     ).double()
 
 
@@ -52,11 +56,11 @@ def doubled(data: Instances) -> Instances:
 @pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive", "supcon"])
 def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
-    sets = [doubled(instances.whole(toy_real(seed=seed), CPU)) for seed in (0, 3)]
+    sets = [doubled(instances.wrap_real_set(toy_real(seed=seed), CPU)) for seed in (0, 3)]
     alone, together = ([student(i, head) for i in range(2)] for _ in range(2))
     for i, module in enumerate(alone):
-        loop.fit(module, sets[i], RECIPE, stream("b", i), CPU)
-    loop.fit_stacked(together, sets, RECIPE, [stream("b", i) for i in range(2)], CPU)
+        loop.fit(module, sets[i], RECIPE, make_generator("b", i), CPU)
+    loop.fit_stacked(together, sets, RECIPE, [make_generator("b", i) for i in range(2)], CPU)
     assert_same(alone, together)
 
 
@@ -74,12 +78,12 @@ def test_the_benchmark_of_students_runs(
 def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
     crew = toy_bench().crew
     lessons = [
-        Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
+        TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
         for i in range(6)
     ]
-    found = crew.taught(lessons, lambda module: next(module.parameters()).sum().item())
+    found = crew.train(lessons, lambda module: next(module.parameters()).sum().item())
     each = [
-        crew.taught([lesson], lambda module: next(module.parameters()).sum().item())[0]
+        crew.train([lesson], lambda module: next(module.parameters()).sum().item())[0]
         for lesson in lessons
     ]
     assert found == each
@@ -89,14 +93,16 @@ def test_stacks_are_made_of_what_is_alike() -> None:
     """The GPU's way, on a CPU: lessons of two recipes are two stacks, and give what side by side gives, up to noise."""
     crew = toy_bench().crew
     recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
-    lessons = [Lesson(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)]
+    lessons = [
+        TrainingJob(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)
+    ]
 
     def read(module: AudioVisual) -> torch.Tensor:
         return loop.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._stacked(lessons, read, (0.5, 1)),
-        crew._side_by_side(lessons, read, (0.5, 1)),
+        crew._train_stacked(lessons, read, (0.5, 1)),
+        crew._train_threaded(lessons, read, (0.5, 1)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
@@ -104,31 +110,33 @@ def test_stacks_are_made_of_what_is_alike() -> None:
 
 def test_an_error_in_one_student_stops_the_others() -> None:
     crew = toy_bench().crew
-    lessons = [Lesson(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))]
-    short = Lesson(data=TOY, recipe=RECIPE, name=("s", 1))
+    lessons = [
+        TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))
+    ]
+    short = TrainingJob(data=TOY, recipe=RECIPE, name=("s", 1))
 
     def fail(module: AudioVisual) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        crew.taught([short, *lessons], fail)
+        crew.train([short, *lessons], fail)
     assert threading.active_count() == 1
 
 
 def test_the_first_classes_alone_are_instances() -> None:
     own = (TOY.label < 1).nonzero().flatten()
-    part = TOY.at(own, 1)
+    part = TOY.select(own, 1)
     assert (len(part.label), part.classes) == (12, 1)
     assert torch.equal(part.take(torch.tensor([1]))["frame"], TOY.take(own[[1]])["frame"])
 
 
 def test_supcon_is_infonce_where_no_two_rows_share_a_class() -> None:
     outputs = {
-        m: torch.nn.functional.normalize(torch.randn(5, 4, generator=stream(m)), dim=1)
+        m: torch.nn.functional.normalize(torch.randn(5, 4, generator=make_generator(m)), dim=1)
         for m in ("frame", "logmel")
     }
     heads = [
-        built("head", name).build({"frame": 3, "logmel": 3}, 5, stream("w"))
+        built("head", name).build({"frame": 3, "logmel": 3}, 5, make_generator("w"))
         for name in ("contrastive", "supcon")
     ]
     apart, alike = (

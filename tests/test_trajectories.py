@@ -19,24 +19,24 @@ from test_plugins import built, materials, toy_bank, toy_bench
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline.artifact import Export, read_artifact, write_artifact
+from pipeline.artifact import ExportSettings, read_artifact, write_artifact
 from pipeline.core import tensors
 from pipeline.core.checkpoints import Checkpoint
 from pipeline.core.errors import CellError
 from pipeline.core.records import RealSet, SyntheticSet
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.distillation import run as cells
-from pipeline.distillation.inputs import Machine
+from pipeline.distillation.inputs import Runtime
 from pipeline.distillation.methods.mtt import Distiller
-from pipeline.distillation.trajectory_matching import RATE, Pursuit
+from pipeline.distillation.trajectory_matching import RATE, TrajectoryMatcher
 from pipeline.evaluation import Evaluate
 from pipeline.training import formation
 from pipeline.training.augment import augment
-from pipeline.training.bank import Bank
-from pipeline.training.experts import Experts, School
-from pipeline.training.loop import silent
+from pipeline.training.bank import ExpertBank
+from pipeline.training.experts import ExpertSettings, ExpertTrainer
+from pipeline.training.loop import ignore_progress
 
-MACHINE = Machine(device=CPU, report=silent)
+MACHINE = Runtime(device=CPU, report=ignore_progress)
 SEED, STEP = 3, 1
 # Of two classes, one instance each, two inner steps.
 GOLDEN = 2.325221
@@ -60,22 +60,22 @@ def alone(modality: str) -> RealSet:
 
 
 @cache
-def bank_of(head: str, modality: str | None) -> Bank:
+def bank_of(head: str, modality: str | None) -> ExpertBank:
     """The toy's bank in float64, of another head or of one modality."""
     bank, real = toy_bank(), alone(modality) if modality else toy_real()
-    trained = dataclasses.replace(values().build("experts", Experts), count=2, epochs=2)
+    trained = dataclasses.replace(values().build("experts", ExpertSettings), count=2, epochs=2)
     given = built("head", head)
-    school = School(
+    school = ExpertTrainer(
         settings=trained,
         network=bank.network,
         head=given,
         real=real,
         val=real,
         device=CPU,
-        report=silent,
+        report=ignore_progress,
     )
     courses = [
-        {name: course.double() for name, course in school.course(number).items()}
+        {name: course.double() for name, course in school.train(number).items()}
         for number in range(2)
     ]
     return dataclasses.replace(bank, head=school.head, courses=courses)
@@ -95,19 +95,19 @@ def begun(method: Distiller, ipc: int = 2, **changes: Any) -> SyntheticSet:
 
 
 def brute(
-    method: Distiller, bank: Bank, start: SyntheticSet, real: RealSet, through: bool
+    method: Distiller, bank: ExpertBank, start: SyntheticSet, real: RealSet, through: bool
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss and gradients by automatic differentiation with all graphs kept; `through` the places of the slopes, or not."""
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in leaves_of(start).items()}
-    numbers = stream("trajectory", SEED, STEP)
+    numbers = make_generator("trajectory", SEED, STEP)
     course = bank.courses[int(torch.randint(len(bank.courses), (), generator=numbers))]
     epoch = int(torch.randint(method.max_start + 1, (), generator=numbers))
-    module = bank.blank(real, CPU)
+    module = bank.build_empty_model(real, CPU)
     weights = {name: course[name][epoch].clone().requires_grad_() for name in course}
     owner = {name: next(m for m in sorted(start.rows) if m in name) for name in course}
     instances = {m: formation.split(leaves[m], start.formation[m]) for m in start.rows}
-    label = start.label.repeat(formation.pieces(start.formation))
-    shuffles = stream("batch", SEED, STEP)
+    label = start.label.repeat(formation.count_pieces(start.formation))
+    shuffles = make_generator("batch", SEED, STEP)
     epochs = (
         torch.randperm(len(label), generator=shuffles).split(method.batch)
         for _ in range(method.inner)
@@ -120,7 +120,7 @@ def brute(
                 rows[index],
                 method.augment[m],
                 start.normalisation[m].fill,
-                stream("augment", SEED, STEP, number, m),
+                make_generator("augment", SEED, STEP, number, m),
             )
             for m, rows in instances.items()
         }
@@ -184,7 +184,7 @@ def test_the_gradient_is_that_of_the_expansion(
     method, bank = mtt(inner=inner, batch=batch), bank_of(head, modality)
     real = alone(modality) if modality else toy_real()
     start = begun(method, real=real)
-    loss, gradients = Pursuit(method, bank, real, start, SEED, MACHINE).gradients(
+    loss, gradients = TrajectoryMatcher(method, bank, real, start, SEED, MACHINE).gradients(
         leaves_of(start), STEP
     )
     expected, by_hand = brute(method, bank, start, real, through=False)
@@ -197,7 +197,7 @@ def test_the_gradient_is_that_of_the_expansion(
 def test_with_one_inner_step_the_gradient_is_that_of_mtt(inner: int, same: bool) -> None:
     method, bank = mtt(inner=inner), bank_of("ensemble", None)
     start = begun(method)
-    _, gradients = Pursuit(method, bank, toy_real(), start, SEED, MACHINE).gradients(
+    _, gradients = TrajectoryMatcher(method, bank, toy_real(), start, SEED, MACHINE).gradients(
         leaves_of(start), STEP
     )
     _, by_hand = brute(method, bank, start, toy_real(), through=True)
@@ -239,7 +239,7 @@ def test_memory_does_not_grow_with_inner_steps() -> None:
     def ours(inner: int) -> int:
         # No augmentation: each saves what its kind needs.
         method = mtt(inner=inner, augment={"frame": (), "logmel": ()})
-        pursuit = Pursuit(method, bank, toy_real(), start, SEED, MACHINE)
+        pursuit = TrajectoryMatcher(method, bank, toy_real(), start, SEED, MACHINE)
         return peak(lambda: pursuit.gradients(leaves_of(start), STEP))
 
     def all_graphs(inner: int) -> int:
@@ -252,7 +252,7 @@ def test_memory_does_not_grow_with_inner_steps() -> None:
 def loss_at(rate: float, start: SyntheticSet | None = None) -> float:
     method = mtt(inner=4)
     start = start or begun(method)
-    pursuit = Pursuit(method, bank_of("ensemble", None), toy_real(), start, SEED, MACHINE)
+    pursuit = TrajectoryMatcher(method, bank_of("ensemble", None), toy_real(), start, SEED, MACHINE)
     return pursuit.gradients(leaves_of(start, rate), STEP)[0].item()
 
 
@@ -339,7 +339,7 @@ def test_descent_lowers_the_loss() -> None:
 
 def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
     bench = toy_bench()
-    cell = cells.Cell(
+    cell = cells.DistillCell(
         method="mtt",
         distiller=mtt(steps=2),
         ipc=1,
@@ -351,7 +351,7 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
     )
     cells.distil(cell, [0], tmp_path / "synthetic", tmp_path / "work")
     synthetic = tensors.load_synthetic(tmp_path / "synthetic" / "seed0.safetensors")
-    write_artifact(tmp_path / "seed0.h5", synthetic, Export(storage="float32"))
+    write_artifact(tmp_path / "seed0.h5", synthetic, ExportSettings(storage="float32"))
     said = read_artifact(tmp_path / "seed0.h5").about
     assert said["method"] == "mtt"
     assert said["learned_rates"] == synthetic.provenance["learned_rates"]
@@ -380,7 +380,7 @@ def test_memory_that_is_not_enough_says_what_to_lower(monkeypatch: pytest.Monkey
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError("full")
 
-    monkeypatch.setattr(Pursuit, "gradients", full)
+    monkeypatch.setattr(TrajectoryMatcher, "gradients", full)
     with pytest.raises(CellError, match=r"a batch of 64 instances .* lower distill\.mtt\.batch"):
         mtt().distill(materials(), ipc=1, seed=0, machine=MACHINE)
 

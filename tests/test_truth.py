@@ -15,9 +15,9 @@ from pipeline.media import selftest as truth
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.media.selftest import Case, Truth
+    from pipeline.media.selftest import GroundTruth, ReferenceClip
 
-Clips = dict["Case", tuple["Path", "Truth"]]
+Clips = dict["ReferenceClip", tuple["Path", "GroundTruth"]]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def each_case(test: object) -> object:
 @each_case
 @pytest.mark.parametrize("order", truth.ORDERS, ids="-".join)
 def test_every_frame_is_the_one_on_display(
-    clips: Clips, case: Case, order: tuple[str, ...]
+    clips: Clips, case: ReferenceClip, order: tuple[str, ...]
 ) -> None:
     finding = truth.check_frames(case, *clips[case], order)
     assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), (
@@ -47,7 +47,7 @@ def test_every_frame_is_the_one_on_display(
 @each_case
 @pytest.mark.parametrize("order", truth.ORDERS, ids="-".join)
 def test_the_beep_is_heard_when_it_was_written(
-    clips: Clips, case: Case, order: tuple[str, ...]
+    clips: Clips, case: ReferenceClip, order: tuple[str, ...]
 ) -> None:
     finding = truth.check_beep(*clips[case], order)
     assert finding.verdict == "ok" or (order == ("decord",) and finding.verdict == "refused"), (
@@ -56,7 +56,7 @@ def test_the_beep_is_heard_when_it_was_written(
 
 
 @each_case
-def test_decord_refuses_what_it_would_get_wrong(clips: Clips, case: Case) -> None:
+def test_decord_refuses_what_it_would_get_wrong(clips: Clips, case: ReferenceClip) -> None:
     path, _ = clips[case]
     late = case.video_start > max(min(case.video_start, case.audio_start), 0)
     finding = truth.check_frames(case, *clips[case], ["decord"])
@@ -125,11 +125,13 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
     class Hasty:
         """Takes the next frame, and the sound 30 ms early."""
 
-        def frames(self, path: str, probe: media.Probe, times: list[float]) -> list[object]:
-            return honest.frames(path, probe, [time + 0.04 for time in times])
+        def read_frames(
+            self, path: str, probe: media.MediaProbe, times: list[float]
+        ) -> list[object]:
+            return honest.read_frames(path, probe, [time + 0.04 for time in times])
 
-        def waveform(self, path: str, probe: media.Probe, rate: int) -> object:
-            return honest.waveform(path, probe, rate)[int(0.03 * rate) :]
+        def read_waveform(self, path: str, probe: media.MediaProbe, rate: int) -> object:
+            return honest.read_waveform(path, probe, rate)[int(0.03 * rate) :]
 
     monkeypatch.setitem(media.BACKENDS, "pyav", Hasty())
     frame, beep = (

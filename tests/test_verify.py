@@ -18,11 +18,17 @@ import numpy as np
 import pytest
 from test_artifact import FULL, toy_synthetic
 
-from pipeline.artifact import faults, read_unchecked, write_artifact
-from pipeline.artifact.inspection import Finding, Severity, diff, page, verified
+from pipeline.artifact import find_faults, read_unchecked, write_artifact
+from pipeline.artifact.inspection import (
+    Finding,
+    Severity,
+    compare_artifacts,
+    render_page,
+    verify_files,
+)
 from pipeline.artifact.inspection import verify as _verify
-from pipeline.artifact.inspection.findings import remarks
-from pipeline.artifact.inspection.verify import PARSE_MIB, _limited
+from pipeline.artifact.inspection.findings import find_remarks
+from pipeline.artifact.inspection.verify import PARSE_MIB, _limit_memory
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError
 from stages.verify import verify
@@ -45,7 +51,7 @@ def rewritten(path: Path, columns: dict[str, Any] | None = None, **attributes: A
 
 
 def remarked(path: Path) -> list[Finding]:
-    return list(remarks(read_unchecked(path)))
+    return list(find_remarks(read_unchecked(path)))
 
 
 def critical(path: Path) -> str:
@@ -54,11 +60,11 @@ def critical(path: Path) -> str:
         found = read_unchecked(path)
     except ArtifactError as error:
         return str(error)
-    return "; ".join(faults(found.columns, found.about))
+    return "; ".join(find_faults(found.columns, found.about))
 
 
 def test_an_artifact_of_ours_has_no_critical_finding(artifact: Path) -> None:
-    ((path, found),) = verified([artifact])
+    ((path, found),) = verify_files([artifact])
     assert path == artifact and found == remarked(artifact)
     assert {finding.severity for finding in found} == {Severity.WARNING, Severity.HINT}
 
@@ -186,7 +192,7 @@ def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
 
 
 def test_the_page_says_what_from_what_and_how(artifact: Path) -> None:
-    told = page(artifact)
+    told = render_page(artifact)
     assert all(f"\n{title}\n" in told for title in ("what", "from what", "how", "scores"))
     assert "4: 2 classes x IPC 2, 16 training instances" in told
     assert "herding, seed 0" in told and "not stated: no source is named" in told
@@ -194,7 +200,7 @@ def test_the_page_says_what_from_what_and_how(artifact: Path) -> None:
 
 def test_a_file_does_not_differ_from_its_copy(artifact: Path) -> None:
     write_artifact(artifact.with_name("seed1.h5"), toy_synthetic(), FULL)
-    assert diff(artifact, artifact.with_name("seed1.h5")).count("\n") == 0
+    assert compare_artifacts(artifact, artifact.with_name("seed1.h5")).count("\n") == 0
 
 
 def test_what_differs_is_named(artifact: Path, tmp_path: Path) -> None:
@@ -202,7 +208,7 @@ def test_what_differs_is_named(artifact: Path, tmp_path: Path) -> None:
     other.write_bytes(artifact.read_bytes())
     rows = tables.read_table(artifact)[0]["frame"].copy()
     rows[2] += 0.5
-    told = diff(artifact, rewritten(other, {"frame": rows}, seed=3))
+    told = compare_artifacts(artifact, rewritten(other, {"frame": rows}, seed=3))
     assert "0 | 3" in told and "1 of 4 differ, by 0.25 (root mean square), 0.5 at most" in told
 
 
@@ -220,7 +226,7 @@ def dying(name: str) -> int:
 
 def growing(name: str) -> int:
     """What a forged file may make HDF5 take: more than a parse is allowed."""
-    _limited(PARSE_MIB)
+    _limit_memory(PARSE_MIB)
     return len(bytearray((PARSE_MIB + 10) * 2**20))
 
 
@@ -240,7 +246,7 @@ def hanging(name: str) -> int:
 def test_a_file_that_ends_its_process_is_one_error(
     act: Callable[[str], int], told: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_verify, "_parsed", act)
+    monkeypatch.setattr(_verify, "_parse", act)
     with pytest.raises(ArtifactError, match=re.escape(told)):
         verify(artifact, device="cpu", workers=1, report=None)
 
@@ -259,7 +265,7 @@ def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) ->
             other.create_dataset(name, data=dataset[()], dtype=dataset.dtype)
         for name, value in file.attrs.items():
             other.attrs[name] = value
-    assert "are the same set (digest " in diff(artifact, tmp_path / "plain.h5")
+    assert "are the same set (digest " in compare_artifacts(artifact, tmp_path / "plain.h5")
 
 
 def test_what_opens_a_strangers_file_does_without_torch() -> None:

@@ -61,7 +61,7 @@ def music21(root: Path) -> Path:
 
 
 def ucf101(root: Path) -> Path:
-    classes = values().section("ingest.ucf101")["classes"]
+    classes = values().get_section("ingest.ucf101")["classes"]
     takes = {"train": (8, 9, 10), "test": (1,)}
     rows = {
         split: [f"{c}/v_{c}_g{g:02d}_c01.avi" for c in classes for g in groups]

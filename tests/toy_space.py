@@ -9,8 +9,8 @@ import numpy as np
 from conftest import ORIGIN, values
 
 from pipeline.core.records import Texts
-from pipeline.prototypes import Clips, Prototypes
-from pipeline.prototypes.clips import unit
+from pipeline.prototypes import Clips, PrototypeSettings
+from pipeline.prototypes.clips import normalise_rows
 
 CLASSES = tuple(f"class{number}" for number in range(10))
 
@@ -34,7 +34,7 @@ def toy_space(
     clips = Clips(
         ids=tuple(f"clip{number:04d}" for number in range(len(label))),
         classes=CLASSES,
-        vectors=unit(sounds),
+        vectors=normalise_rows(sounds),
         has=np.eye(10, dtype=bool)[label],
         part=np.array([str(number % 5 + 1) for number in range(len(label))]),
         folded=True,
@@ -61,9 +61,9 @@ def toy_texts(vectors: np.ndarray, **changes: Any) -> Texts:
     return replace(made, **changes)
 
 
-def settings(**changes: Any) -> Prototypes:
+def settings(**changes: Any) -> PrototypeSettings:
     """params.yaml's, with the MLP cut to a toy."""
     given = values(
         "prototypes.mlp.epochs=2", "prototypes.repeats=1", "prototypes.bootstrap=100"
-    ).build("prototypes", Prototypes)
+    ).build("prototypes", PrototypeSettings)
     return replace(given, **changes)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.kd.methods._base import Batch, Method, Term, Widths
+from pipeline.kd.methods._base import KDBatch, KDMethod, Term, Widths
 
 LABEL = torch.tensor([0, 0, 1, 1, 2, 2])
 WIDTHS = Widths(student=4, teachers={"frame": 4, "logmel": 5}, classes=3, label=LABEL.repeat(2))
@@ -18,7 +18,7 @@ def wave(width: int, a: float, b: float) -> Tensor:
     return torch.sin(a * torch.arange(6 * width, dtype=torch.float64) + b).reshape(6, width)
 
 
-def toy_batch(**changes: Any) -> Batch:
+def toy_batch(**changes: Any) -> KDBatch:
     """Six rows of three classes; teachers have 4 and 5 numbers, the student has 4."""
     given = {
         "features": wave(4, 0.7, 0.1).requires_grad_(),
@@ -34,19 +34,19 @@ def toy_batch(**changes: Any) -> Batch:
         "epoch": 1,
         "generator": torch.Generator().manual_seed(3),
     }
-    return Batch(**{**given, **changes})
+    return KDBatch(**{**given, **changes})
 
 
-def toy_parts(method: Method, widths: Widths = WIDTHS) -> nn.ModuleDict:
+def toy_parts(method: KDMethod, widths: Widths = WIDTHS) -> nn.ModuleDict:
     """What the method trains beside the student, in float64."""
     return method.build(widths, torch.Generator().manual_seed(0)).double()
 
 
-def toy_term(method: Method, batch: Batch | None = None) -> Term:
+def toy_term(method: KDMethod, batch: KDBatch | None = None) -> Term:
     return method.term(toy_parts(method), batch or toy_batch())
 
 
-def toy_terms(method: Method) -> tuple[float, float]:
+def toy_terms(method: KDMethod) -> tuple[float, float]:
     """The term's two parts."""
     term = toy_term(method)
     return term.student.item(), 0.0 if term.own is None else term.own.item()

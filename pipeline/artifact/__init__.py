@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from pipeline.artifact.file import (
     Artifact,
-    Export,
-    Publish,
-    artifacts_in,
+    ExportSettings,
+    PublishSettings,
+    list_artifacts,
     publish_artifact,
     read_about,
     read_artifact,
     read_unchecked,
     write_artifact,
 )
-from pipeline.artifact.schema import FORMAT, VERSION, faults
+from pipeline.artifact.schema import FORMAT, VERSION, find_faults
 
 __all__ = [
     "FORMAT",
     "VERSION",
     "Artifact",
-    "Export",
-    "Publish",
-    "artifacts_in",
-    "faults",
+    "ExportSettings",
+    "PublishSettings",
+    "find_faults",
+    "list_artifacts",
     "publish_artifact",
     "read_about",
     "read_artifact",

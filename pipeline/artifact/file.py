@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import pipeline
-from pipeline.artifact.packing import PACKING, packed, unpacked
-from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, faults, modalities
+from pipeline.artifact.packing import PACKING, pack, unpack
+from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, find_faults, modalities
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError, TableError
 from pipeline.core.records import SOFT, Normalisation, SyntheticSet
@@ -43,14 +43,14 @@ _DEFINED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class ExportSettings:
     """Section `export`: the type that rows are stored in."""
 
     storage: Literal["float32", "float16", "uint8"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Publish:
+class PublishSettings:
     """Section `publish`: whether the score of every single student goes into the file, beside the summaries."""
 
     runs: bool
@@ -75,7 +75,7 @@ class Artifact:
         import torch  # here, for describing and publishing a file should not wait two seconds for it
 
         about = self.about
-        return SyntheticSet.of_columns(
+        return SyntheticSet.from_columns(
             {
                 name: torch.from_numpy(column)
                 for name, column in self.columns.items()
@@ -101,18 +101,18 @@ class Artifact:
         from pipeline.training import formation
 
         made = self.synthetic
-        count = formation.pieces(made.formation)
+        count = formation.count_pieces(made.formation)
         rows = {
             m: formation.split(values, made.formation[m], count) for m, values in made.rows.items()
         }
         soft = {
-            f"{SOFT}{m}": formation.listed(values, made.formation[m], count)
+            f"{SOFT}{m}": formation.flatten_pieces(values, made.formation[m], count)
             for m, values in made.soft_label.items()
         }
         return StackDataset(**rows, label=made.label.repeat(count), **soft)  # type: ignore[arg-type]
 
 
-def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str:
+def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings) -> str:
     """Write the set, without scores; return its content digest.
 
     Raises:
@@ -120,7 +120,7 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: Export) -> str
     """
     columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
     columns[KEYS] = np.array(synthetic.source_key)
-    stored = {m: packed(columns[m], settings.storage) for m in synthetic.rows}
+    stored = {m: pack(columns[m], settings.storage) for m in synthetic.rows}
     packing = {m: how for m, (_, how) in stored.items() if how}
     attributes = {
         "format": FORMAT,
@@ -150,25 +150,25 @@ def read_artifact(path: Path) -> Artifact:
 
 def read_unchecked(path: Path) -> Artifact:
     """The same, whether or not its parts fit together: for those who list its `faults`."""
-    columns, about = _stored(path)
+    columns, about = _read_stored(path)
     try:
-        return Artifact(columns=unpacked(columns, about, modalities(columns)), about=about)
+        return Artifact(columns=unpack(columns, about, modalities(columns)), about=about)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"{path} holds rows that cannot be unpacked ({type(error).__name__}: {error}); export it again"
         ) from error
 
 
-def read_about(path: Path) -> tuple[dict[str, tables.Kind], dict[str, Any]]:
+def read_about(path: Path) -> tuple[dict[str, tables.ColumnType], dict[str, Any]]:
     """The attributes, and what each column is, of a file whose rows are neither read nor checked; ArtifactError as before."""
     try:
         kinds, attributes = tables.read_attributes(path)
     except TableError as error:
         raise ArtifactError(str(error)) from error
-    return kinds, _understood(path, attributes)
+    return kinds, _parse_attributes(path, attributes)
 
 
-def artifacts_in(place: Path) -> list[Path]:
+def list_artifacts(place: Path) -> list[Path]:
     """The artifact itself, or the artifacts of a folder, sorted; ArtifactError if there is none."""
     files = sorted(place.glob("*.h5")) if place.is_dir() else [place]
     if not files or not files[0].is_file():
@@ -178,9 +178,11 @@ def artifacts_in(place: Path) -> list[Path]:
     return files
 
 
-def publish_artifact(path: Path, known: dict[str, Any], settings: Publish, out: Path) -> str:
+def publish_artifact(
+    path: Path, known: dict[str, Any], settings: PublishSettings, out: Path
+) -> str:
     """Copy an artifact to `out` with the scores that `known`, an evaluation of this very file, holds; return the digest."""
-    columns, about = _stored(path)
+    columns, about = _read_stored(path)
     digest: str = about[tables.DIGEST]
     if not isinstance(known, dict) or not {"artifacts", "scores"} <= known.keys():
         raise ArtifactError(
@@ -191,14 +193,16 @@ def publish_artifact(path: Path, known: dict[str, Any], settings: Publish, out: 
             f"the scores are not of {path} (digest {digest[:12]}); evaluate it, then publish with those scores"
         )
     number = sorted(known["artifacts"]).index(path.name)
-    scores = [_kept(entry, number, () if settings.runs else _SINGLE) for entry in known["scores"]]
+    scores = [
+        _prepare_score(entry, number, () if settings.runs else _SINGLE) for entry in known["scores"]
+    ]
     evaluation = {"evaluation": known["evaluation"]} if "evaluation" in known else {}
     written = tables.write_table(out, columns, {**about, **evaluation, "scores": scores})
     assert written == digest, "scores are outside of the digest"
     return written
 
 
-def _kept(entry: dict[str, Any], number: int, left_out: tuple[str, ...]) -> dict[str, Any]:
+def _prepare_score(entry: dict[str, Any], number: int, left_out: tuple[str, ...]) -> dict[str, Any]:
     """A score as files carry it; `own`: metric -> view -> the mean of the students of this file's own set."""
     runs = [run for run in entry["runs"] if run["set"] == number]
     own = {
@@ -209,16 +213,16 @@ def _kept(entry: dict[str, Any], number: int, left_out: tuple[str, ...]) -> dict
     return {**{name: value for name, value in entry.items() if name not in left_out}, "own": own}
 
 
-def _stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns as they are stored, and attributes with their JSON read."""
     try:
         columns, attributes = tables.read_table(path)
     except TableError as error:
         raise ArtifactError(str(error)) from error
-    return columns, _understood(path, attributes)
+    return columns, _parse_attributes(path, attributes)
 
 
-def _understood(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
+def _parse_attributes(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
     """The attributes of a file of this format and version."""
     if attributes.get("format") != FORMAT:
         raise ArtifactError(
@@ -246,5 +250,5 @@ def _read(value: Any) -> Any:
 def _refuse_faulty(
     path: Path, columns: dict[str, np.ndarray], about: dict[str, Any], advice: str
 ) -> None:
-    if fault := next(faults(columns, about), None):
+    if fault := next(find_faults(columns, about), None):
         raise ArtifactError(f"{path} {fault}; {advice}")

@@ -13,7 +13,7 @@ PACKING = "packing"
 LEVELS = 255
 
 
-def packed(rows: np.ndarray, storage: str) -> tuple[np.ndarray, dict[str, float]]:
+def pack(rows: np.ndarray, storage: str) -> tuple[np.ndarray, dict[str, float]]:
     """Rows float32 -> (rows as they are stored, {} or `scale` and `offset`: row = stored * scale + offset)."""
     kind = np.dtype(storage)
     if kind.kind == "f":
@@ -23,17 +23,17 @@ def packed(rows: np.ndarray, storage: str) -> tuple[np.ndarray, dict[str, float]
     return np.rint((rows - low) / scale).astype(kind), {"scale": scale, "offset": low}
 
 
-def unpacked(
+def unpack(
     columns: Mapping[str, np.ndarray], about: Mapping[str, Any], names: list[str]
 ) -> dict[str, np.ndarray]:
     """The columns, those of these names as float32 in the networks' units."""
     return {
         **columns,
-        **{name: _whole(columns[name], about.get(PACKING, {}).get(name)) for name in names},
+        **{name: _dequantise(columns[name], about.get(PACKING, {}).get(name)) for name in names},
     }
 
 
-def _whole(stored: np.ndarray, packing: Mapping[str, float] | None) -> np.ndarray:
+def _dequantise(stored: np.ndarray, packing: Mapping[str, float] | None) -> np.ndarray:
     rows = stored.astype(np.float32)
     return (
         rows

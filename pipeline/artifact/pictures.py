@@ -21,13 +21,13 @@ VIRIDIS = np.array(
 SPREAD = 2.0
 
 
-def _frames(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
+def _draw_frames(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
     """[T, 3, H, W] -> u8 [H, T * W, 3], one moment beside the other."""
     raw = normalisation.undo(stored).round().clamp(0, 255).byte().numpy()
     return np.concatenate(list(raw.transpose(0, 2, 3, 1)), axis=1)
 
 
-def _logmel(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
+def _draw_logmel(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
     """[1, M, F], which is standardised already, -> u8 [M, F, 3] with low frequencies at the bottom."""
     place = ((stored[0].flip(0) / SPREAD).clamp(-1, 1).numpy() + 1) / 2
     stops = np.linspace(0, 1, len(VIRIDIS))
@@ -40,6 +40,6 @@ def _logmel(stored: Tensor, normalisation: Normalisation) -> np.ndarray:
 
 # modality -> what it is called, and how one stored row of it becomes a picture u8 [H, W, 3]
 PICTURES: dict[str, tuple[str, Callable[[Tensor, Normalisation], np.ndarray]]] = {
-    "frame": ("frame", _frames),
-    "logmel": ("log-mel", _logmel),
+    "frame": ("frame", _draw_frames),
+    "logmel": ("log-mel", _draw_logmel),
 }

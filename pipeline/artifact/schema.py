@@ -34,7 +34,7 @@ def modalities(columns: Mapping[str, np.ndarray]) -> list[str]:
     return [name for name in columns if name not in (LABEL, KEYS) and not name.startswith(SOFT)]
 
 
-def faults(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+def find_faults(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
     """Each rule that rows, as float32, and attributes break, as the end of a sentence that begins with the file's name."""
     if absent := [name for name in (LABEL, KEYS) if name not in columns] + [
         name for name in NEEDED if name not in about

@@ -20,7 +20,9 @@ MODALITY = "logmel"
 LOUDEST = 32767  # of 16 bits
 
 
-def waveforms(synthetic: SyntheticSet, index: list[int], settings: LogMel, where: str) -> Tensor:
+def reconstruct_waveforms(
+    synthetic: SyntheticSet, index: list[int], settings: LogMel, where: str
+) -> Tensor:
     """The stored rows at `index`, one or more -> float32 [rows, pieces x rate]: the pieces in their order, a second each.
 
     Args:
@@ -39,14 +41,11 @@ def waveforms(synthetic: SyntheticSet, index: list[int], settings: LogMel, where
         )
     # Pieces of all instances come first by piece, then by instance.
     return (
-        settings.waveforms(decibels)
-        .reshape(-1, len(index), settings.rate)
-        .transpose(0, 1)
-        .flatten(1)
+        settings.invert(decibels).reshape(-1, len(index), settings.rate).transpose(0, 1).flatten(1)
     )
 
 
-def wav(waveform: np.ndarray, rate: int) -> bytes:
+def encode_wav(waveform: np.ndarray, rate: int) -> bytes:
     """Encode a mono waveform float32 [n] in -1..1 as WAV of 16 bits."""
     target = io.BytesIO()
     with wave.open(target, "wb") as file:

@@ -44,16 +44,16 @@ class Checkpoint:
         try:
             about, digest = dict(header["about"]), header["digest"]
         except (KeyError, TypeError, ValueError) as error:
-            raise self.refused(f"holds no checkpoint ({error!r})") from error
+            raise self.make_error(f"holds no checkpoint ({error!r})") from error
         if about != dict(self.about):
-            raise self.refused(
-                f"is a checkpoint of {_told(about)}, expected one of {_told(self.about)}"
+            raise self.make_error(
+                f"is a checkpoint of {_format_about(about)}, expected one of {_format_about(self.about)}"
             )
         if digest != tensors.digest(state):
-            raise self.refused("is damaged: its tensors are not those that were written")
+            raise self.make_error("is damaged: its tensors are not those that were written")
         return state
 
-    def refused(self, why: str) -> TensorError:
+    def make_error(self, why: str) -> TensorError:
         """The error that names the file, and says what to do."""
         return TensorError(f"{self.path} {why}; remove it to begin anew")
 
@@ -64,31 +64,31 @@ class Checkpoint:
                 self.path, state, {"about": dict(self.about), "digest": tensors.digest(state)}
             )
 
-    def due(self) -> Callable[[], bool]:
+    def start_timer(self) -> Callable[[], bool]:
         """A clock that says whether the next write is due, counted from the last time that it said so."""
         last = time.monotonic()
 
-        def ask() -> bool:
+        def is_due() -> bool:
             nonlocal last
             now = time.monotonic()
             ringing = self.path is not None and now - last >= self.every_s
             last = now if ringing else last
             return ringing
 
-        return ask
+        return is_due
 
 
-def _told(about: Mapping[str, Any]) -> str:
+def _format_about(about: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in about.items())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class PartialResults:
     """Named tensors in a folder, which is named by a digest of all that decides them, and removed once the work is whole."""
 
     folder: Path
 
-    def kept(self, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    def load_or_make(self, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """The part of that name, on the CPU; made, and written atomically, only if it is not there."""
         path = self.folder / f"{name}.safetensors"
         if not path.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, SourceError
-from pipeline.core.paths import is_local, renamed
+from pipeline.core.paths import is_local, rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,22 +35,22 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def create_file(path: Path) -> Iterator[Path]:
     """Yield a `.part` name to write to; it becomes `path` if the block ends well, and is removed if it does not."""
-    with _writing(path):
-        part = _part(path)
+    with _convert_errors(path):
+        part = _prepare_part(path)
         try:
             yield part
-            renamed(part, path)
+            rename(part, path)
         finally:
             part.unlink(missing_ok=True)
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def create_folder(path: Path) -> Iterator[Path]:
     """Yield an empty `.part` folder; it becomes `path`, which must not exist, if the block ends well."""
     refuse_existing(path)
-    part = _part(path)
+    part = _prepare_part(path)
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir()
@@ -68,7 +68,7 @@ def write_json(path: Path, value: Any) -> None:
         raise OutputError(
             f"{path} would hold NaN or infinite numbers, which no result is; look at the losses for a divergence"
         ) from error
-    with new_file(path) as part:
+    with create_file(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
@@ -91,7 +91,7 @@ def digest_of(value: Any) -> str:
     ).hexdigest()
 
 
-def short(digest: str) -> str:
+def shorten_digest(digest: str) -> str:
     """A digest's beginning, enough for people to tell two apart."""
     return digest[:12]
 
@@ -114,7 +114,7 @@ def file_digest(path: Path) -> str:
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def lock_output(path: Path) -> Iterator[None]:
     """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for.
 
     Only local file systems have locks; elsewhere two runs write the same bytes over each other.
@@ -123,13 +123,13 @@ def only_one(path: Path) -> Iterator[None]:
         yield
         return
     lock = path.with_name(f".{path.name}.lock")
-    with _writing(path):
+    with _convert_errors(path):
         lock.parent.mkdir(parents=True, exist_ok=True)
         stream = lock.open("w")
     with stream:
         # A lock that was released and removed between opening and taking it holds nothing any more.
         if (
-            not _taken(stream)
+            not _acquire_lock(stream)
             or not lock.exists()
             or not os.path.samestat(os.fstat(stream.fileno()), lock.stat())
         ):
@@ -140,7 +140,7 @@ def only_one(path: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _taken(stream: IO[str]) -> bool:
+def _acquire_lock(stream: IO[str]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -149,7 +149,7 @@ def _taken(stream: IO[str]) -> bool:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _convert_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -158,6 +158,6 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _part(path: Path) -> Path:
+def _prepare_part(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(path.name + ".part")

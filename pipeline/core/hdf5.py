@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from pipeline.core.errors import TableError
-from pipeline.core.files import new_file
+from pipeline.core.files import create_file
 from pipeline.core.hdf5_guard import attributes_of, columns_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ APART = (DIGEST, "scores", "evaluation", "package_version")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ColumnType:
     """What a column is: numpy's name of its type, or text; its shape; the bytes of all its values."""
 
     name: str
@@ -47,19 +47,19 @@ def write_table(
     assert len({len(column) for column in columns.values()}) == 1, (
         "columns of one table have one length"
     )
-    plain = {name: _plain(value) for name, value in attributes.items()}
+    plain = {name: _encode_attribute(value) for name, value in attributes.items()}
     digest = _digest(columns, plain)
-    with new_file(path) as part:
-        part.write_bytes(_image(columns, {**plain, DIGEST: digest}))
+    with create_file(path) as part:
+        part.write_bytes(_build_image(columns, {**plain, DIGEST: digest}))
     return digest
 
 
-def _image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> bytes:
+def _build_image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> bytes:
     """The file's bytes. HDF5 makes them in memory, for where a disk is full it would take the process down on closing the file."""
     with h5py.File("memory", "w", driver="core", backing_store=False) as file:
         for name, column in sorted(columns.items()):
             file.create_dataset(
-                name, data=_stored(column), compression="gzip", shuffle=True, fletcher32=True
+                name, data=_encode_column(column), compression="gzip", shuffle=True, fletcher32=True
             )
         for name, value in sorted(attributes.items()):
             file.attrs[name] = value
@@ -85,28 +85,32 @@ def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return _read(path, ours=False)
 
 
-def read_attributes(path: Path) -> tuple[dict[str, Kind], dict[str, Any]]:
+def read_attributes(path: Path) -> tuple[dict[str, ColumnType], dict[str, Any]]:
     """What each column is, and the attributes; no row is read and no digest looked at; TableError as `read_table`."""
-    with _opened(path) as file:
+    with _open(path) as file:
         names = columns_of(file["/"].id, path.stat().st_size, ours=True)
         kinds = {
-            name: Kind(
-                name=_kind(file[name].dtype), shape=file[name].shape, nbytes=file[name].nbytes
+            name: ColumnType(
+                name=_kind_of(file[name].dtype), shape=file[name].shape, nbytes=file[name].nbytes
             )
             for name in names
         }
-        return kinds, {name: _attribute(file.attrs[name]) for name in attributes_of(file["/"].id)}
+        return kinds, {
+            name: _decode_attribute(file.attrs[name]) for name in attributes_of(file["/"].id)
+        }
 
 
 def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with _opened(path) as file:
+    with _open(path) as file:
         names = columns_of(file["/"].id, path.stat().st_size, ours=ours)
-        attributes = {name: _attribute(file.attrs[name]) for name in attributes_of(file["/"].id)}
-        return {name: _column(file[name]) for name in names}, attributes
+        attributes = {
+            name: _decode_attribute(file.attrs[name]) for name in attributes_of(file["/"].id)
+        }
+        return {name: _read_column(file[name]) for name in names}, attributes
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _open(path: Path) -> Iterator[h5py.File]:
     """The open file; whatever HDF5 has against it, or is raised inside, is one TableError."""
     if not path.is_file():
         raise TableError(
@@ -130,7 +134,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
-def _stored(column: np.ndarray) -> np.ndarray:
+def _encode_column(column: np.ndarray) -> np.ndarray:
     """Text as UTF-8 of one length, which filters take, unlike text of variable length; numbers as they are."""
     if column.dtype.kind != "U":
         return column
@@ -138,24 +142,24 @@ def _stored(column: np.ndarray) -> np.ndarray:
     return text.astype(h5py.string_dtype("utf-8", max(text.dtype.itemsize, 1)))
 
 
-def _column(dataset: h5py.Dataset) -> np.ndarray:
+def _read_column(dataset: h5py.Dataset) -> np.ndarray:
     return (
         np.asarray(dataset.asstr()[()], dtype=str)
-        if _kind(dataset.dtype) == "text"
+        if _kind_of(dataset.dtype) == "text"
         else np.asarray(dataset[()])
     )
 
 
-def _kind(dtype: np.dtype) -> str:
+def _kind_of(dtype: np.dtype) -> str:
     """numpy's name of a type, or text."""
     return "text" if h5py.check_string_dtype(dtype) or dtype.kind == "U" else dtype.str
 
 
-def _plain(value: Any) -> Any:
+def _encode_attribute(value: Any) -> Any:
     return value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
 
 
-def _attribute(value: Any) -> Any:
+def _decode_attribute(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -163,7 +167,7 @@ def _digest(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) ->
     """SHA-256 over each column's name, type, shape and bytes in C order, then the attributes that define the table."""
     digest = hashlib.sha256()
     for name, column in sorted(columns.items()):
-        kind = _kind(column.dtype)
+        kind = _kind_of(column.dtype)
         digest.update(json.dumps([name, kind, list(column.shape)]).encode())
         digest.update(
             json.dumps(column.tolist()).encode()

@@ -41,7 +41,7 @@ def columns_of(root: h5g.GroupID, size: int, *, ours: bool) -> list[str]:
     """
     if (count := root.get_num_objs()) > COLUMNS:
         raise ValueError(f"it holds {count} entries, expected {COLUMNS} at most")
-    stored = {name: _stored(root, name, ours) for name in _names(root)}
+    stored = {name: _measure_dataset(root, name, ours) for name in _list_names(root)}
     if (beside := size - sum(stored.values())) > BESIDE:
         raise ValueError(
             f"{beside // MIB} of its {size // MIB} MiB are no rows, expected {BESIDE // MIB} at most"
@@ -74,7 +74,7 @@ def attributes_of(root: h5g.GroupID) -> Iterator[str]:
         yield attribute.name.decode()
 
 
-def _names(root: h5g.GroupID) -> Iterator[str]:
+def _list_names(root: h5g.GroupID) -> Iterator[str]:
     for raw in root:
         name = raw.decode("utf-8", "replace")
         if not NAME.fullmatch(name):
@@ -88,7 +88,7 @@ def _names(root: h5g.GroupID) -> Iterator[str]:
         yield name
 
 
-def _stored(root: h5g.GroupID, name: str, ours: bool) -> int:
+def _measure_dataset(root: h5g.GroupID, name: str, ours: bool) -> int:
     """Bytes that the file spends on a dataset, if it is of numbers or text, lies in this file and is as large as it says."""
     dataset = h5d.open(root, name.encode())
     kind, space, made = dataset.get_type(), dataset.get_space(), dataset.get_create_plist()

@@ -59,7 +59,7 @@ class Params:
     name: str
     values: dict[str, Any]
 
-    def section(self, dotted: str) -> dict[str, Any]:
+    def get_section(self, dotted: str) -> dict[str, Any]:
         """The mapping at `a.b`; ParamsError names the file and what stands there."""
         value: Any = self.values
         for key in dotted.split("."):
@@ -75,14 +75,16 @@ class Params:
 
     def build(self, section: str, kind: type[T], without: Sequence[str] = ()) -> T:
         """The section as a `kind`; keys in `without` belong to somebody else."""
-        values = {key: value for key, value in self.section(section).items() if key not in without}
+        values = {
+            key: value for key, value in self.get_section(section).items() if key not in without
+        }
         return build(kind, values, f"{self.name}: {section}")
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> Params:
     """Read a params file and apply `a.b=value` changes, each value in YAML; a change must name an existing key."""
     try:
-        values = _yaml(path.read_text(encoding="utf-8"))
+        values = _parse_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ParamsError(
             f"{path} is no text in UTF-8 ({error.reason}); name a params file with --params-file"
@@ -111,17 +113,19 @@ def build(kind: type[T], values: dict[str, Any], where: str) -> T:
             raise ParamsError(
                 f"{where}: {error}; expected plain numbers, words and lists"
             ) from error
-        raise ParamsError(f"{where}: {'; '.join(map(_told, _causes(error)))}") from error
+        raise ParamsError(
+            f"{where}: {'; '.join(map(_format_error, _find_causes(error)))}"
+        ) from error
 
 
-def _causes(failed: ValidationError) -> list[Mapping[str, Any]]:
+def _find_causes(failed: ValidationError) -> list[Mapping[str, Any]]:
     """What is wrong, less that a tuple is short: one that is short because of a wrong item is told by the item."""
     found = failed.errors()
     around = {error["loc"][:depth] for error in found for depth in range(len(error["loc"]))}
     return [error for error in found if error["loc"] not in around]
 
 
-def _told(error: Mapping[str, Any]) -> str:
+def _format_error(error: Mapping[str, Any]) -> str:
     """One wrong value, or what a section's own check says of it."""
     place = ".".join(str(part) for part in error["loc"])
     return (
@@ -149,7 +153,7 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
                     _check_keys(each, item, f"{where}.{name}.{number}")
 
 
-def _yaml(text: str) -> Any:
+def _parse_yaml(text: str) -> Any:
     """YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word."""
     return YAML(typ="safe").load(text)
 
@@ -165,6 +169,6 @@ def _apply(values: dict[str, Any], change: str) -> None:
             f"--set {change}: expected section.key=value with a key that the params file has"
         )
     try:
-        place[last] = _yaml(text)
+        place[last] = _parse_yaml(text)
     except YAMLError as error:
         raise ParamsError(f"--set {change}: {' '.join(str(error).split())}") from error

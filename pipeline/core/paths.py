@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Place = Path
 
 
-def place(text: str) -> Path:
+def parse_path(text: str) -> Path:
     """A local path for `a/b` and `file:///a/b`, a UPath for any other URL; SourceError if its protocol is unknown here."""
     if "://" not in text:
         return Path(text)
@@ -45,19 +45,19 @@ def is_local(path: Path) -> bool:
     return isinstance(path, Path)
 
 
-def within(folder: Path, text: str) -> Path:
+def join_path(folder: Path, text: str) -> Path:
     """The place that `text` names as seen from a folder: itself if it is a URL or absolute."""
     if "://" in text:
-        return place(text)
+        return parse_path(text)
     return Path(text) if Path(text).is_absolute() else folder / text
 
 
-def absolute(path: Path) -> str:
+def make_absolute(path: Path) -> str:
     """The path as text that holds from anywhere, without `..` in it; links stay what they are."""
     return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100 - resolve() would follow links
 
 
-def walked(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """(folder, names of its files) for a folder and all below it; what starts with a dot is passed over.
 
     Links are followed, and each folder is entered once: of two links to one folder it is always the same that counts.
@@ -82,7 +82,7 @@ def walked(root: Path) -> Iterator[tuple[Path, list[str]]]:
         entered.add(here)
 
 
-def renamed(part: Path, path: Path) -> None:
+def rename(part: Path, path: Path) -> None:
     """Give a finished `.part` its name: at once where the file system can, by copy and removal in an object store."""
     if is_local(part):
         part.replace(path)
@@ -91,12 +91,12 @@ def renamed(part: Path, path: Path) -> None:
 
 
 @contextmanager
-def fetched(text: str) -> Iterator[str]:
+def fetch(text: str) -> Iterator[str]:
     """A local path to read a media file at: the file itself, or a copy of what the URL names, gone at the end of the block."""
     if "://" not in text:
         yield text
         return
-    source = place(text)
+    source = parse_path(text)
     with tempfile.NamedTemporaryFile(suffix=source.suffix) as copy:
         try:
             with source.open("rb") as stream:

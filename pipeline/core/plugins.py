@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class PluginKind:
     """One kind of plugin.
 
     Args:
@@ -36,40 +36,46 @@ class Kind:
 
 
 KINDS = {
-    "adapter": Kind(folder="datasets/adapters", defines="Dataset", section="ingest", key="adapter"),
-    "engine": Kind(folder="shards/engines", defines="Engine", section="", key=""),
-    "exporter": Kind(
+    "adapter": PluginKind(
+        folder="datasets/adapters", defines="Dataset", section="ingest", key="adapter"
+    ),
+    "engine": PluginKind(folder="shards/engines", defines="Engine", section="", key=""),
+    "exporter": PluginKind(
         folder="artifact/exporters", defines="Exporter", section="convert", key="exporter"
     ),
-    "extractor": Kind(
+    "extractor": PluginKind(
         folder="features/extractors", defines="Extractor", section="extract", key="extractor"
     ),
-    "head": Kind(folder="models/heads", defines="Head", section="heads", key="head"),
-    "importer": Kind(
+    "head": PluginKind(folder="models/heads", defines="Head", section="heads", key="head"),
+    "importer": PluginKind(
         folder="artifact/importers", defines="Importer", section="import", key="importer"
     ),
-    "kd method": Kind(folder="kd/methods", defines="Method", section="kd", key="method"),
-    "method": Kind(
+    "kd method": PluginKind(folder="kd/methods", defines="Method", section="kd", key="method"),
+    "method": PluginKind(
         folder="distillation/methods", defines="Distiller", section="distill", key="method"
     ),
-    "metric": Kind(folder="evaluation/metrics", defines="Metric", section="metrics", key="metric"),
-    "network": Kind(folder="models/networks", defines="Network", section="networks", key="network"),
-    "selector": Kind(
+    "metric": PluginKind(
+        folder="evaluation/metrics", defines="Metric", section="metrics", key="metric"
+    ),
+    "network": PluginKind(
+        folder="models/networks", defines="Network", section="networks", key="network"
+    ),
+    "selector": PluginKind(
         folder="coresets/selectors", defines="Selector", section="coreset", key="selector"
     ),
-    "task": Kind(folder="evaluation/tasks", defines="Task", section="tasks", key="task"),
+    "task": PluginKind(folder="evaluation/tasks", defines="Task", section="tasks", key="task"),
 }
 
 
-def names(kind: str) -> list[str]:
+def list_names(kind: str) -> list[str]:
     """List the plugins of a kind, sorted: files of its folder without a leading underscore."""
     return sorted(path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py"))
 
 
 def module_name(kind: str, name: str) -> str:
     """Return the module of a plugin, e.g. pipeline.models.networks.convnet."""
-    if name not in names(kind):
-        raise PluginError(f"no {kind} named {name!r}; there are {', '.join(names(kind))}")
+    if name not in list_names(kind):
+        raise PluginError(f"no {kind} named {name!r}; there are {', '.join(list_names(kind))}")
     return f"pipeline.{KINDS[kind].folder.replace('/', '.')}.{name}"
 
 
@@ -86,9 +92,9 @@ def plugin_of(kind: str, section: str, params: Params) -> str:
         section: e.g. "jcf-hard", a sub-section of `distill`.
     """
     about = KINDS[kind]
-    name = params.section(f"{about.section}.{section}").get(about.key, section)
-    if not isinstance(name, str) or name not in names(kind):
-        known = ", ".join(names(kind))
+    name = params.get_section(f"{about.section}.{section}").get(about.key, section)
+    if not isinstance(name, str) or name not in list_names(kind):
+        known = ", ".join(list_names(kind))
         where = f"{params.name}: {about.section}.{section}"
         raise PluginError(f"{where}: no {kind} named {name!r}; set {about.key} to one of {known}")
     return name
@@ -103,7 +109,7 @@ def build(kind: str, section: str, params: Params) -> Any:
 
 def build_all(kind: str, params: Params) -> dict[str, Any]:
     """Build every sub-section of a kind's section: its name -> plugin."""
-    return {name: build(kind, name, params) for name in params.section(KINDS[kind].section)}
+    return {name: build(kind, name, params) for name in params.get_section(KINDS[kind].section)}
 
 
 def pick(given: Mapping[str, T], name: str, noun: str) -> T:

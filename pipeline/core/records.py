@@ -137,7 +137,7 @@ class Normalisation:
 
 
 class Rows(Protocol):
-    """Rows of one modality: a tensor, or what reads them from their shards as they are taken (`shards.Mapped`)."""
+    """Rows of one modality: a tensor, or what reads them from their shards as they are taken (`shards.MappedRows`)."""
 
     @property
     def shape(self) -> torch.Size: ...
@@ -175,7 +175,7 @@ class RealSet:
     source: Source = UNKNOWN
 
     def __post_init__(self) -> None:
-        _same_length({**self.rows, "label": self.label, "keys": self.keys, "clips": self.clips})
+        _check_lengths({**self.rows, "label": self.label, "keys": self.keys, "clips": self.clips})
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -190,7 +190,7 @@ class RealSet:
         """Shape of one row per modality, without the batch dimension."""
         return {modality: tuple(rows.shape[1:]) for modality, rows in self.rows.items()}
 
-    def normalised(
+    def normalise(
         self, index: Tensor | slice, using: Mapping[str, Normalisation] | None = None
     ) -> dict[str, Tensor]:
         """Rows at `index` as networks see them, float32."""
@@ -198,7 +198,7 @@ class RealSet:
             m: (using or self.normalisation)[m].apply(rows[index]) for m, rows in self.rows.items()
         }
 
-    def of_class(self, label: int) -> Tensor:
+    def indices_of(self, label: int) -> Tensor:
         """Indices of one class's rows, ascending."""
         return (self.label == label).nonzero().flatten()
 
@@ -231,7 +231,7 @@ class Features:
     origin: Origin
 
     def __post_init__(self) -> None:
-        _same_length({**self.vectors, "label": self.label, "keys": self.keys})
+        _check_lengths({**self.vectors, "label": self.label, "keys": self.keys})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,8 +281,8 @@ class SyntheticSet:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _same_length({**self.rows, "label": self.label, "source_key": self.source_key})
-        _same_length({"label": self.label, **self.soft_label})
+        _check_lengths({**self.rows, "label": self.label, "source_key": self.source_key})
+        _check_lengths({"label": self.label, **self.soft_label})
         if self.soft_label and set(self.soft_label) != set(self.rows):
             told = f"soft labels are of {', '.join(sorted(self.soft_label))}, rows of {', '.join(sorted(self.rows))}"
             raise PipelineError(
@@ -303,7 +303,7 @@ class SyntheticSet:
         }
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, Tensor], **about: Any) -> SyntheticSet:
+    def from_columns(cls, columns: Mapping[str, Tensor], **about: Any) -> SyntheticSet:
         """What `columns` gave, and everything else; columns of other names are rows. KeyError if there is no label."""
         soft = {
             name.removeprefix(SOFT): values
@@ -318,7 +318,7 @@ class SyntheticSet:
         return cls(rows=rows, soft_label=soft, label=columns["label"], **about)
 
 
-def _same_length(columns: Mapping[str, Sized]) -> None:
+def _check_lengths(columns: Mapping[str, Sized]) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise PipelineError(f"columns of one record differ in length: {lengths}")

@@ -7,7 +7,7 @@ import hashlib
 import torch
 
 
-def stream(*counters: int | str) -> torch.Generator:
+def make_generator(*counters: int | str) -> torch.Generator:
     """A CPU generator for these counters, e.g. stream("match", seed, step); streams of different counters are unrelated."""
     digest = hashlib.sha256("\x1f".join(str(counter) for counter in counters).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

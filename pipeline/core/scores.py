@@ -41,7 +41,7 @@ class Scores:
 NUMBERS = ("median rank", "gallery")
 
 
-def told(metric: str, summary: Mapping[str, float | None]) -> str:
+def format_score(metric: str, summary: Mapping[str, float | None]) -> str:
     """A score's mean, spread and, if there is one, its interval; in percent, unless the metric is a number of its own."""
     scale = 1 if metric in NUMBERS else 100
     mean, std, low, high = (

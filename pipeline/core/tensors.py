@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from pipeline.core.errors import TensorError
-from pipeline.core.files import new_file
+from pipeline.core.files import create_file
 from pipeline.core.records import Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None
     """Write tensors and a JSON header, atomically; the same input gives the same bytes."""
     from safetensors.torch import save_file
 
-    with new_file(path) as part:
+    with create_file(path) as part:
         whole = {
             name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())
         }
@@ -73,7 +73,7 @@ def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
 def load_synthetic(path: Path, kind: str = TORCH) -> SyntheticSet:
     """Read what `save_synthetic` wrote; of kind NUMPY its rows and labels are arrays, for those who only write them down."""
     columns, header = load(path, kind)
-    return SyntheticSet.of_columns(
+    return SyntheticSet.from_columns(
         columns,
         classes=tuple(header["classes"]),
         ipc=header["ipc"],

@@ -65,7 +65,7 @@ def work(
     """
     waiting = deque(tasks)
     staff = [
-        _hand(_hire(function), waiting.popleft(), deadline_s)
+        _assign(_start_worker(function), waiting.popleft(), deadline_s)
         for _ in range(min(workers, len(waiting)))
     ]
     try:
@@ -86,9 +86,9 @@ def work(
                     continue
                 if result[1]:
                     worker.stop()
-                    worker = _hire(function)
+                    worker = _start_worker(function)
                 staff.append(
-                    _hand(_fresh(worker, function, recycle), waiting.popleft(), deadline_s)
+                    _assign(_recycle(worker, function, recycle), waiting.popleft(), deadline_s)
                 )
             # Every worker has its next task before anybody looks at the last one's result.
             yield from answers
@@ -127,21 +127,21 @@ def _resident_mb(pid: int) -> float:
     return pages * _PAGE / 2**20
 
 
-def _hand(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
+def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
     worker.pipe.send(task)
     allowed = deadline_s if worker.ready else deadline_s + START_S
     worker.task, worker.until, worker.done = task, time.monotonic() + allowed, worker.done + 1
     return worker
 
 
-def _fresh(worker: _Worker, function: Callable[[T], R], recycle: int) -> _Worker:
+def _recycle(worker: _Worker, function: Callable[[T], R], recycle: int) -> _Worker:
     if worker.done < recycle:
         return worker
     worker.stop()
-    return _hire(function)
+    return _start_worker(function)
 
 
-def _hire(function: Callable[[T], R]) -> _Worker:
+def _start_worker(function: Callable[[T], R]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
     process.start()
@@ -172,7 +172,7 @@ def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Costed(Generic[R]):
+class TimedResult(Generic[R]):
     """A result, or the refusal in its place, with the seconds of CPU and of wall that it took."""
 
     result: R | MediaError
@@ -180,11 +180,13 @@ class Costed(Generic[R]):
     wall_s: float
 
 
-def costed(task: T, function: Callable[[T], R]) -> Costed[R]:
+def measure_cost(task: T, function: Callable[[T], R]) -> TimedResult[R]:
     """Call `function` on the task; CPU seconds are those of all threads of the process."""
     cpu, wall = time.process_time(), time.perf_counter()
     try:
         result: R | MediaError = function(task)
     except MediaError as error:
         result = error
-    return Costed(result=result, cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
+    return TimedResult(
+        result=result, cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall
+    )

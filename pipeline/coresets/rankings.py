@@ -19,12 +19,12 @@ class Ranking:
 
     by_label: Keys
 
-    def best(self, count: int) -> Keys:
+    def select(self, count: int) -> Keys:
         """The first `count` of each class; CellError if a class has fewer."""
         remedy = (
             "raise `most` if that is what ended the ranking, or extract features of more samples"
         )
-        return _enough(
+        return _require_enough(
             {label: keys[:count] for label, keys in self.by_label.items()}, count, remedy
         )
 
@@ -33,17 +33,17 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Choices:
+class PerCountSelections:
     """A choice of its own for each number of samples, where a choice of few is no part of one of many (k-means)."""
 
     by_count: dict[int, Keys]
 
-    def best(self, count: int) -> Keys:
+    def select(self, count: int) -> Keys:
         """The choice of `count` samples of each class; CellError if there is none, or a class has fewer samples."""
         if count not in self.by_count:
             found = f"there are choices of {', '.join(map(str, sorted(self.by_count)))} samples a class, and {count} are needed"
             raise CellError(f"{found}; add {count} to `counts` and run `avdistill coreset` again")
-        return _enough(self.by_count[count], count, "extract features of more samples")
+        return _require_enough(self.by_count[count], count, "extract features of more samples")
 
     def to_json(self) -> dict[str, Any]:
         return {"by_count": {str(count): keys for count, keys in self.by_count.items()}}
@@ -61,12 +61,12 @@ class Coreset:
     seed: int
     table: str
     shards: str
-    ranking: Ranking | Choices
+    ranking: Ranking | PerCountSelections
 
-    def best(self, count: int) -> Keys:
+    def select(self, count: int) -> Keys:
         """The `count` best samples of each class; CellError names the selector's section if it has not so many."""
         try:
-            return self.ranking.best(count)
+            return self.ranking.select(count)
         except CellError as error:
             raise CellError(f"coreset.{self.selector}: {error}") from error
 
@@ -82,8 +82,12 @@ class Coreset:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Coreset:
         try:
-            choices = {int(count): _keys(keys) for count, keys in value.get("by_count", {}).items()}
-            ranking = Choices(choices) if choices else Ranking(_keys(value["ranking"]))
+            choices = {
+                int(count): _parse_keys(keys) for count, keys in value.get("by_count", {}).items()
+            }
+            ranking = (
+                PerCountSelections(choices) if choices else Ranking(_parse_keys(value["ranking"]))
+            )
             about = {name: value[name] for name in ("selector", "seed", "table", "shards")}
             return cls(**about, ranking=ranking)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -92,11 +96,11 @@ class Coreset:
             ) from error
 
 
-def _keys(value: Mapping[str, Sequence[str]]) -> Keys:
+def _parse_keys(value: Mapping[str, Sequence[str]]) -> Keys:
     return {label: tuple(keys) for label, keys in value.items()}
 
 
-def _enough(chosen: Keys, count: int, remedy: str) -> Keys:
+def _require_enough(chosen: Keys, count: int, remedy: str) -> Keys:
     for label, keys in chosen.items():
         if len(keys) < count:
             raise CellError(

@@ -11,8 +11,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
-from pipeline.core.files import new_file, read_json, write_json
-from pipeline.core.paths import within
+from pipeline.core.files import create_file, read_json, write_json
+from pipeline.core.paths import join_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
 
 if TYPE_CHECKING:
@@ -37,19 +37,19 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
         raise SourceError(
             f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders"
         )
-    for split, names in absent(clips).items():
+    for split, names in find_missing(clips).items():
         raise SourceError(
             f"the {split} split has no clip of {', '.join(names)}; add clips, carve a larger fraction, or leave the class out"
         )
     write_json(source_of(path), asdict(source))
-    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         special = {name for name in SPECIAL if any(getattr(clip, name) for clip in clips)}
         columns = [
             field.name for field in fields(Clip) if field.name in special or field.name in COLUMNS
         ]
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_row(clip, path.parent) for clip in clips)
+        writer.writerows(_format_row(clip, path.parent) for clip in clips)
 
 
 def read_manifest(path: Path) -> list[Clip]:
@@ -69,7 +69,7 @@ def read_manifest(path: Path) -> list[Clip]:
         raise SourceError(
             f"{path} is not a manifest; expected the columns {','.join(COLUMNS)} and at least one row"
         )
-    clips = [_clip(path, number, row) for number, row in enumerate(rows, start=2)]
+    clips = [_parse_clip(path, number, row) for number, row in enumerate(rows, start=2)]
     seen: set[str] = set()
     for clip in clips:
         if clip.clip_id in seen:
@@ -91,7 +91,7 @@ def read_source(path: Path) -> Source:
         ) from error
 
 
-def absent(clips: list[Clip]) -> dict[str, list[str]]:
+def find_missing(clips: list[Clip]) -> dict[str, list[str]]:
     """split -> labels that have a clip elsewhere and none there."""
     labels = {clip.label for clip in clips}
     found = {
@@ -101,7 +101,7 @@ def absent(clips: list[Clip]) -> dict[str, list[str]]:
     return {split: names for split, names in found.items() if names}
 
 
-def _row(clip: Clip, folder: Path) -> dict[str, object]:
+def _format_row(clip: Clip, folder: Path) -> dict[str, object]:
     row = {
         **asdict(clip),
         "path": clip.path.removeprefix(f"{folder.absolute()}/"),
@@ -110,7 +110,7 @@ def _row(clip: Clip, folder: Path) -> dict[str, object]:
     return {key: "" if value is None else value for key, value in row.items()}
 
 
-def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
+def _parse_clip(path: Path, number: int, row: dict[str, str]) -> Clip:
     where = f"{path}, line {number}"
     if not _ID.fullmatch(row["clip_id"]):
         raise SourceError(
@@ -127,7 +127,7 @@ def _clip(path: Path, number: int, row: dict[str, str]) -> Clip:
         raise SourceError(f"{where}: {error}") from error
     return Clip(
         clip_id=row["clip_id"],
-        path=str(within(path.parent, row["path"])),
+        path=str(join_path(path.parent, row["path"])),
         label=row["label"],
         split=row["split"],
         start_s=start,

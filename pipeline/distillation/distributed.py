@@ -41,38 +41,40 @@ class Ranks:
         """Every count-th item: this rank's share of the work."""
         return list(items[self.number :: self.count])
 
-    def summed(self, tensors: Iterable[torch.Tensor]) -> None:
+    def all_reduce(self, tensors: Iterable[torch.Tensor]) -> None:
         """Each tensor becomes, in place, the sum of all ranks' tensors; a RankError if one of them is gone."""
         if self.count > 1:
-            with _all_there():
+            with _raise_rank_errors():
                 for tensor in tensors:
                     dist.all_reduce(tensor)
 
-    def told(self, ask: Callable[[], T]) -> T:
+    def broadcast(self, ask: Callable[[], T]) -> T:
         """What `ask` gives on rank 0, on every rank: the others do not call it, but wait; a RankError if rank 0 is gone."""
         if self.count == 1:
             return ask()
         box = [ask()] if self.number == 0 else [None]
-        with _all_there():
+        with _raise_rank_errors():
             dist.broadcast_object_list(box, src=0)
         return box[0]  # type: ignore[return-value]
 
 
 @contextmanager
-def joined(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
+def join_ranks(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
     """Join the others for as long as the block lasts; where to find them torchrun has said.
 
     Raises:
         RankError: they cannot be joined.
         EchoError: this rank failed after another: the first to fail is the one that tells.
     """
-    store = _joined(ranks, device)
+    store = _init_group(ranks, device)
     try:
         yield ranks
-        ranks.summed([torch.zeros(())])  # nobody leaves before all are done
+        ranks.all_reduce([torch.zeros(())])  # nobody leaves before all are done
     except (Exception, KeyboardInterrupt) as error:
         # An interrupt reaches all; rank 0, which keeps the work, tells of it.
-        tells = ranks.number == 0 if isinstance(error, KeyboardInterrupt) else _first(store)
+        tells = (
+            ranks.number == 0 if isinstance(error, KeyboardInterrupt) else _is_first_failure(store)
+        )
         if not tells:
             time.sleep(SILENCE_S)
             raise EchoError("another rank failed first") from error
@@ -80,14 +82,14 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
     dist.destroy_process_group()
 
 
-def _first(store: Store) -> bool:
+def _is_first_failure(store: Store) -> bool:
     """Whether no other rank has failed before; where the store is gone nobody else can tell."""
     with suppress(RuntimeError):
         return int(store.add(FAILED, 1)) == 1
     return True
 
 
-def _joined(ranks: Ranks, device: torch.device) -> Store:
+def _init_group(ranks: Ranks, device: torch.device) -> Store:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
@@ -107,7 +109,7 @@ def _joined(ranks: Ranks, device: torch.device) -> Store:
 
 
 @contextmanager
-def _all_there() -> Iterator[None]:
+def _raise_rank_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:

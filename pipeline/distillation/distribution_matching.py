@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import CellError
 from pipeline.core.plugins import pick
-from pipeline.core.rng import stream
-from pipeline.distillation.device_cache import Resident
-from pipeline.distillation.optimise import Descent
+from pipeline.core.rng import make_generator
+from pipeline.distillation.device_cache import DeviceCache
+from pipeline.distillation.optimise import SyntheticOptimizer
 from pipeline.training import formation
 from pipeline.training.augment import augment
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.distillation.inputs import Machine
-    from pipeline.distillation.network_sampler import Embedder
-    from pipeline.distillation.optimise import Outcome
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.distillation.network_sampler import NetworkSampler
+    from pipeline.distillation.optimise import DistillResult
     from pipeline.models.model import AudioVisual
 
 # Pixels per forward pass, by device: classes are taken together up to this many, which bounds memory and changes a loss by
@@ -32,7 +32,7 @@ PASS_PIXELS = {"cpu": 2**17, "cuda": 2**28}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class MatchingPlan:
     """How the rows move.
 
     Args:
@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class FeatureBatch:
     """What a network sees of some classes, class by class.
 
     Args:
@@ -66,48 +66,51 @@ class Seen:
 
     def means(self) -> dict[str, Tensor]:
         """Class means, [classes, D] per modality."""
-        return {m: per_class(values, self.sizes) for m, values in self.features.items()}
+        return {m: class_means(values, self.sizes) for m, values in self.features.items()}
 
-    def by_class(self, modality: str) -> tuple[Tensor, ...]:
+    def split_by_class(self, modality: str) -> tuple[Tensor, ...]:
         """Features [n, D] of each class."""
         return torch.split(self.features[modality], list(self.sizes))
 
-    def scaled(self, modality: str, scale: Tensor) -> Tensor:
+    def rescale(self, modality: str, scale: Tensor) -> Tensor:
         """Features [N, D], each divided by its class's entry of `scale` [classes]."""
         return (
             self.features[modality]
             / scale.repeat_interleave(torch.tensor(self.sizes, device=scale.device))[:, None]
         )
 
-    def surprise(self) -> Tensor:
+    def cross_entropy(self) -> Tensor:
         """Cross-entropy of the head's outputs, summed over outputs: the mean of each class's instances, [classes]."""
         return torch.stack(
             [
-                self._per_class(F.cross_entropy(z, label, reduction="none"))
-                for z, label in self._outputs()
+                self._class_means(F.cross_entropy(z, label, reduction="none"))
+                for z, label in self._compute_outputs()
             ]
         ).sum(0)
 
-    def right(self) -> Tensor:
+    def accuracy(self) -> Tensor:
         """The share of each class's instances that the head gets right, the mean over its outputs, [classes]."""
         return torch.stack(
-            [self._per_class((z.argmax(1) == label).float()) for z, label in self._outputs()]
+            [
+                self._class_means((z.argmax(1) == label).float())
+                for z, label in self._compute_outputs()
+            ]
         ).mean(0)
 
-    def _outputs(self) -> list[tuple[Tensor, Tensor]]:
+    def _compute_outputs(self) -> list[tuple[Tensor, Tensor]]:
         logits: dict[str, Tensor] = self.head(self.features)
         own = torch.tensor(self.labels).repeat_interleave(torch.tensor(self.sizes))
         return [(values, own.to(values.device)) for values in logits.values()]
 
-    def _per_class(self, values: Tensor) -> Tensor:
-        return per_class(values[:, None], self.sizes)[:, 0]
+    def _class_means(self, values: Tensor) -> Tensor:
+        return class_means(values[:, None], self.sizes)[:, 0]
 
 
 # (real, synthetic, streams) -> the loss of these classes, a sum over them; streams(name) is the step's own generator.
-Loss = Callable[[Seen, Seen, Callable[[str], torch.Generator]], Tensor]
+Loss = Callable[[FeatureBatch, FeatureBatch, Callable[[str], torch.Generator]], Tensor]
 
 
-def per_class(values: Tensor, sizes: Sequence[int]) -> Tensor:
+def class_means(values: Tensor, sizes: Sequence[int]) -> Tensor:
     """[N, D], class by class -> the mean of each class, [classes, D]."""
     if len(set(sizes)) == 1:
         return values.reshape(len(sizes), sizes[0], -1).mean(1)
@@ -118,12 +121,12 @@ def match(
     real: RealSet,
     start: SyntheticSet,
     loss: Loss,
-    embedder: Embedder,
-    plan: Plan,
+    embedder: NetworkSampler,
+    plan: MatchingPlan,
     *,
     seed: int,
-    machine: Machine,
-) -> Outcome:
+    machine: Runtime,
+) -> DistillResult:
     """Take `plan.steps` steps from `start` down `loss(real, synthetic)` in the eyes of the step's network.
 
     The loss must be a sum over classes: classes are embedded several at a time and their gradients added, then all rows take
@@ -131,13 +134,13 @@ def match(
     move a class by about twice the step size times its gradient.
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
-    descent = Descent(start.rows, rates, plan.momentum, machine, plan.schedule)
-    matcher = _Matcher(real, start, loss, embedder, plan, seed, machine, descent.leaves)
-    descent.run(plan.steps, lambda step: matcher.move(step, descent))
+    descent = SyntheticOptimizer(start.rows, rates, plan.momentum, machine, plan.schedule)
+    matcher = _DistributionMatcher(real, start, loss, embedder, plan, seed, machine, descent.leaves)
+    descent.run(plan.steps, lambda step: matcher.run_step(step, descent))
     return descent.outcome(start)
 
 
-class _Matcher:
+class _DistributionMatcher:
     """The losses of a step, a group of classes at a time."""
 
     def __init__(
@@ -145,10 +148,10 @@ class _Matcher:
         real: RealSet,
         start: SyntheticSet,
         loss: Loss,
-        embedder: Embedder,
-        plan: Plan,
+        embedder: NetworkSampler,
+        plan: MatchingPlan,
         seed: int,
-        machine: Machine,
+        machine: Runtime,
         rows: Mapping[str, Tensor],
     ) -> None:
         self._real, self._start, self._loss, self._embedder, self._plan = (
@@ -159,66 +162,70 @@ class _Matcher:
             plan,
         )
         self._seed, self._machine, self._rows = seed, machine, rows
-        self._resident = Resident(real, machine)
-        self._members = [real.of_class(label) for label in range(len(real.classes))]
+        self._resident = DeviceCache(real, machine)
+        self._members = [real.indices_of(label) for label in range(len(real.classes))]
         self._coming: tuple[int, list[Tensor]] = (-1, [])
         share = len(machine.ranks.share(self._members))
-        self._together = max(min(self._fitting(PASS_PIXELS[machine.device.type]), share), 1)
+        self._together = max(
+            min(self._count_classes_per_pass(PASS_PIXELS[machine.device.type]), share), 1
+        )
 
-    def move(self, step: int, descent: Descent) -> float:
+    def run_step(self, step: int, descent: SyntheticOptimizer) -> float:
         """One step; where the device has not enough memory for its groups of classes, with smaller groups from here on.
 
         A failed attempt leaves nothing behind: gradients start at zero again, and leaves move once all classes are seen.
         """
         while True:
             try:
-                return descent.down(self._losses(step))
+                return descent.step(self._compute_losses(step))
             except torch.OutOfMemoryError as error:
                 if self._together == 1:
                     raise CellError(
-                        f"one class of {self._most()} instances does not fit into the device's memory ({error}); "
+                        f"one class of {self._max_class_size()} instances does not fit into the device's memory ({error}); "
                         "lower batch_real, or the pieces of the formation"
                     ) from error
                 self._together //= 2
                 descent.figures["out of memory, classes at once"] = self._together
 
-    def _losses(self, step: int) -> Iterator[Tensor]:
-        module, draws = self._embedder.at(step), self._draws(step)
+    def _compute_losses(self, step: int) -> Iterator[Tensor]:
+        module, draws = self._embedder.sample(step), self._draw_batch(step)
         labels = self._machine.ranks.share(range(len(draws)))
         for first in range(0, len(labels), self._together):
             own = labels[first : first + self._together]
-            real = self._real_seen(module, [draws[label] for label in own], own, step)
+            real = self._embed_real(module, [draws[label] for label in own], own, step)
             yield self._loss(
-                real, self._synthetic_seen(module, own, step), partial(stream, self._seed, step)
+                real,
+                self._embed_synthetic(module, own, step),
+                partial(make_generator, self._seed, step),
             )
         # A device is busy with this step now, so that the next one's are ready when it is done.
-        self._coming = step + 1, self._draws(step + 1)
+        self._coming = step + 1, self._draw_batch(step + 1)
 
-    def _draws(self, step: int) -> list[Tensor]:
+    def _draw_batch(self, step: int) -> list[Tensor]:
         """Of each class, which samples are seen."""
         if self._coming[0] == step:
             return self._coming[1]
-        generator = stream("batch", self._seed, step)
+        generator = make_generator("batch", self._seed, step)
         return [
             index[torch.randperm(len(index), generator=generator)[: self._plan.batch_real]]
             for index in self._members
         ]
 
     @torch.no_grad()
-    def _real_seen(
+    def _embed_real(
         self, module: AudioVisual, draws: list[Tensor], labels: list[int], step: int
-    ) -> Seen:
-        rows = self._resident.at(torch.cat(draws))
-        seen = {m: self._augmented(values, m, self._real, step) for m, values in rows.items()}
+    ) -> FeatureBatch:
+        rows = self._resident.gather(torch.cat(draws))
+        seen = {m: self._augment(values, m, self._real, step) for m, values in rows.items()}
         sizes = tuple(len(draw) for draw in draws)
-        return Seen(
-            features=self._embedded(module, seen),
+        return FeatureBatch(
+            features=self._embed(module, seen),
             sizes=sizes,
             labels=tuple(labels),
             head=module.head,
         )
 
-    def _synthetic_seen(self, module: AudioVisual, labels: list[int], step: int) -> Seen:
+    def _embed_synthetic(self, module: AudioVisual, labels: list[int], step: int) -> FeatureBatch:
         start, seen = self._start, {}
         index = torch.cat(
             [torch.arange(label * start.ipc, (label + 1) * start.ipc) for label in labels]
@@ -226,30 +233,30 @@ class _Matcher:
         for m, values in self._rows.items():
             # Not waited for: a copy of so few numbers is on its way before the call returns.
             own = values[index.to(values.device, non_blocking=True)]
-            seen[m] = self._augmented(formation.split(own, start.formation[m]), m, start, step)
-        pieces = formation.pieces(start.formation)
+            seen[m] = self._augment(formation.split(own, start.formation[m]), m, start, step)
+        pieces = formation.count_pieces(start.formation)
         features = {
             # From piece by piece to class by class; a piece that is repeated is embedded once.
-            m: formation.repeated(f, start.formation[m], pieces)
+            m: formation.repeat_pieces(f, start.formation[m], pieces)
             .reshape(pieces, len(labels), -1)
             .transpose(0, 1)
             .reshape(-1, f.shape[1])
-            for m, f in self._embedded(module, seen).items()
+            for m, f in self._embed(module, seen).items()
         }
-        return Seen(
+        return FeatureBatch(
             features=features,
             sizes=(pieces * start.ipc,) * len(labels),
             labels=tuple(labels),
             head=module.head,
         )
 
-    def _embedded(self, module: AudioVisual, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _embed(self, module: AudioVisual, rows: dict[str, Tensor]) -> dict[str, Tensor]:
         kind = self._machine.device.type
         # The towers alone: what a loss makes of their features has to be more exact than bfloat16 is.
         with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
             return {m: values.float() for m, values in module.towers.embed(rows).items()}
 
-    def _augmented(
+    def _augment(
         self, values: Tensor, modality: str, data: RealSet | SyntheticSet, step: int
     ) -> Tensor:
         # A new stream of the same name at each call: real and synthetic, sound and picture all see the same draw.
@@ -258,14 +265,14 @@ class _Matcher:
             values,
             operations,
             data.normalisation[modality].fill,
-            stream("augment", self._seed, step),
+            make_generator("augment", self._seed, step),
         )
 
-    def _most(self) -> int:
+    def _max_class_size(self) -> int:
         largest = max(min(len(index), self._plan.batch_real) for index in self._members)
-        return max(largest, self._start.ipc * formation.pieces(self._start.formation))
+        return max(largest, self._start.ipc * formation.count_pieces(self._start.formation))
 
-    def _fitting(self, pixels: int) -> int:
+    def _count_classes_per_pass(self, pixels: int) -> int:
         """Classes at a time, so that their instances hold about so many pixels of the larger modality."""
         each = max(torch.Size(shape).numel() for shape in self._real.shapes.values())
-        return max(pixels // (each * self._most()), 1)
+        return max(pixels // (each * self._max_class_size()), 1)

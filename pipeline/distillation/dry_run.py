@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeline.core.records import Rows, SyntheticSet
-    from pipeline.distillation.run import Cell
+    from pipeline.distillation.run import DistillCell
 
 # Steps that are taken; the first, in which a device wakes up, is not timed where there are more.
 STEPS = 5
@@ -47,7 +47,7 @@ class Estimate:
         parameters: weights in the towers of the network that moves the rows; `pace`: of a descent; None where nothing is optimised.
     """
 
-    cell: Cell
+    cell: DistillCell
     seeds: Sequence[int]
     start: SyntheticSet
     parameters: int | None
@@ -60,7 +60,7 @@ class Estimate:
         return sum(variant.moves for variant in variants) if len(variants) > 1 else 0
 
 
-def estimate(cell: Cell, seeds: Sequence[int]) -> Estimate:
+def estimate(cell: DistillCell, seeds: Sequence[int]) -> Estimate:
     """Take the first steps of the first descent, and keep nothing of them.
 
     Raises:
@@ -73,7 +73,7 @@ def estimate(cell: Cell, seeds: Sequence[int]) -> Estimate:
         seeds=seeds,
         start=cell.variants[0].begin(cell.materials, ipc=cell.ipc, seed=seeds[0]),
         parameters=sum(weights.numel() for weights in towers.parameters()) if towers else None,
-        pace=_paced(cell, seeds[0]),
+        pace=_measure_pace(cell, seeds[0]),
     )
 
 
@@ -83,22 +83,22 @@ def describe(plan: Estimate) -> str:
     return "\n".join(
         [
             f"{cell.method}: {len(real.classes)} classes x ipc {cell.ipc} = {len(plan.start.label)} stored rows",
-            *(_instances(plan.start, m) for m in plan.start.rows),
+            *(_describe_rows(plan.start, m) for m in plan.start.rows),
             f"device: {cell.machine.device}",
-            f"real set: {len(real):,} samples, {_mib(real.rows):,.1f} MiB, {_place(_mib(real.rows), cell.machine.memory_mb)}",
+            f"real set: {len(real):,} samples, {_mib(real.rows):,.1f} MiB, {_describe_memory(_mib(real.rows), cell.machine.memory_mb)}",
             f"rows: {_mib(plan.start.rows):,.1f} MiB",
-            *_course(plan),
+            *_describe_runs(plan),
         ]
     )
 
 
-def _instances(start: SyntheticSet, modality: str) -> str:
+def _describe_rows(start: SyntheticSet, modality: str) -> str:
     rows, (high, wide) = start.rows[modality], start.formation[modality]
     shape = " x ".join(map(str, rows.shape[1:]))
     return f"{modality}: rows of {shape}, {high} x {wide} pieces each: {len(rows) * high * wide} training instances"
 
 
-def _course(plan: Estimate) -> list[str]:
+def _describe_runs(plan: Estimate) -> list[str]:
     if plan.pace is None:
         return [
             f"descents: none, {plan.cell.method} optimises nothing; {len(plan.seeds)} sets, in seconds"
@@ -119,11 +119,11 @@ def _course(plan: Estimate) -> list[str]:
         ),
         f"descents: {count} of {pace.steps} steps: {tried}seeds {', '.join(map(str, plan.seeds))}{again}",
         f"step: {pace.step_s:.3g} s, measured from {pace.timed} real {'steps' if pace.timed > 1 else 'step'} on this machine",
-        f"time: about {_told(count * pace.steps * pace.step_s)}{choice}",
+        f"time: about {_format_seconds(count * pace.steps * pace.step_s)}{choice}",
     ]
 
 
-def _place(mib: float, memory_mb: float) -> str:
+def _describe_memory(mib: float, memory_mb: float) -> str:
     if mib > memory_mb:
         return f"more than the {memory_mb:,.0f} of --memory-mb: moved to the device batch by batch"
     return f"within the {memory_mb:,.0f} of --memory-mb: kept on the device"
@@ -133,7 +133,7 @@ def _mib(rows: Mapping[str, Rows]) -> float:
     return sum(values.nbytes for values in rows.values()) / 2**20
 
 
-def _told(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return (
         f"{seconds:.2g} s"
         if seconds < 60
@@ -147,7 +147,7 @@ class _EnoughError(Exception):
     """Ends a descent that is only measured."""
 
 
-class _Watch:
+class _PaceReporter:
     """A descent's report: notes when steps end, and ends the descent after some.
 
     Args:
@@ -181,8 +181,8 @@ class _Watch:
         )
 
 
-def _paced(cell: Cell, seed: int) -> Pace | None:
-    watch = _Watch(cell.machine.device.type != "cpu")
+def _measure_pace(cell: DistillCell, seed: int) -> Pace | None:
+    watch = _PaceReporter(cell.machine.device.type != "cpu")
     machine = replace(cell.machine, report=watch, checkpoint=Checkpoint())
     moving = next((variant for variant in cell.variants if variant.moves), cell.variants[0])
     with suppress(_EnoughError):

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from pipeline.core.errors import CellError
 from pipeline.core.plugins import pick
-from pipeline.core.rng import stream
-from pipeline.distillation.device_cache import Resident
-from pipeline.distillation.optimise import Descent
+from pipeline.core.rng import make_generator
+from pipeline.distillation.device_cache import DeviceCache
+from pipeline.distillation.optimise import SyntheticOptimizer
 from pipeline.models import model
 from pipeline.models.heads.ensemble import Head
-from pipeline.models.initialisation import draw
-from pipeline.models.kernels.cpu import layer_by_layer
+from pipeline.models.initialisation import init_
+from pipeline.models.kernels.cpu import disable_kernels
 from pipeline.training import formation, instances, loop
 from pipeline.training.augment import augment
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.distillation.inputs import Machine
-    from pipeline.distillation.optimise import Outcome
-    from pipeline.models.model import AudioVisual, Network
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.distillation.optimise import DistillResult
+    from pipeline.models.model import AudioVisual, NetworkPlugin
 
 # Added to the product of two norms, as published; that of a random ConvNet's units is 0.02 and more.
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class GradientMatchingPlan:
     """How the rows and the networks between them move.
 
     Args:
@@ -59,7 +59,7 @@ class Plan:
     rate_net: float
     operations: Mapping[str, tuple[str, ...]]
 
-    def recipe(self, instances: int) -> loop.Recipe:
+    def make_recipe(self, instances: int) -> loop.Recipe:
         """`inner` epochs over so many instances."""
         even = dict.fromkeys(self.operations, self.rate_net)
         return loop.Recipe(
@@ -83,13 +83,13 @@ def distance(real: Sequence[Tensor], synthetic: Sequence[Tensor]) -> Tensor:
     """
     return torch.stack(
         [
-            _apart(theirs.flatten(1), ours.flatten(1))
+            _layer_distance(theirs.flatten(1), ours.flatten(1))
             for theirs, ours in zip(real, synthetic, strict=True)
         ]
     ).sum()
 
 
-def _apart(real: Tensor, synthetic: Tensor) -> Tensor:
+def _layer_distance(real: Tensor, synthetic: Tensor) -> Tensor:
     # This norm's slope at zero is zero; that of a root of a sum of squares would be infinite.
     norms: Tensor = torch.linalg.vector_norm(real, dim=1) * torch.linalg.vector_norm(
         synthetic, dim=1
@@ -107,14 +107,20 @@ def gradients(
         differentiable: keep the graph, so that the gradients have gradients by the rows.
     """
     weights = [values for values in module.parameters() if values.ndim > 1]
-    with layer_by_layer(differentiable):
+    with disable_kernels(differentiable):
         loss = module.head.loss(module(rows), label)  # type: ignore[operator]
     return list(torch.autograd.grad(loss, weights, create_graph=differentiable))
 
 
 def condense(
-    network: Network, real: RealSet, start: SyntheticSet, plan: Plan, *, seed: int, machine: Machine
-) -> Outcome:
+    network: NetworkPlugin,
+    real: RealSet,
+    start: SyntheticSet,
+    plan: GradientMatchingPlan,
+    *,
+    seed: int,
+    machine: Runtime,
+) -> DistillResult:
     """Take `plan.outer` steps from `start` on each of `plan.steps` networks; the loss of one is its mean over them.
 
     Everything that an iteration draws is named by its number, so a descent that goes on ends in the same bits.
@@ -123,23 +129,23 @@ def condense(
         CellError: a class does not fit into the device's memory; see `Descent.run` for more.
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
-    descent = Descent(start.rows, rates, plan.momentum, machine)
-    condenser = _Condenser(network, real, start, plan, seed, machine, descent.leaves)
-    descent.run(plan.steps, lambda iteration: condenser.move(iteration, descent))
+    descent = SyntheticOptimizer(start.rows, rates, plan.momentum, machine)
+    condenser = _GradientMatcher(network, real, start, plan, seed, machine, descent.leaves)
+    descent.run(plan.steps, lambda iteration: condenser.run_step(iteration, descent))
     return descent.outcome(start)
 
 
-class _Condenser:
+class _GradientMatcher:
     """The distances of an iteration, class by class: a graph of second order lives for one class only."""
 
     def __init__(
         self,
-        network: Network,
+        network: NetworkPlugin,
         real: RealSet,
         start: SyntheticSet,
-        plan: Plan,
+        plan: GradientMatchingPlan,
         seed: int,
-        machine: Machine,
+        machine: Runtime,
         rows: Mapping[str, Tensor],
     ) -> None:
         self._real, self._start, self._plan, self._seed, self._machine, self._rows = (
@@ -150,24 +156,24 @@ class _Condenser:
             machine,
             rows,
         )
-        self._resident = Resident(real, machine)
-        self._members = [real.of_class(label) for label in range(len(real.classes))]
+        self._resident = DeviceCache(real, machine)
+        self._members = [real.indices_of(label) for label in range(len(real.classes))]
         self._operations = {
             m: pick(plan.operations, m, "list of augmentations") for m in start.rows
         }
-        towers = network.build(real.shapes, stream("network", seed))
-        head = Head().build(towers.features, len(real.classes), stream("network", seed))
+        towers = network.build(real.shapes, make_generator("network", seed))
+        head = Head().build(towers.features, len(real.classes), make_generator("network", seed))
         self._module = model.AudioVisual(towers, head).to(machine.device).train()
 
-    def move(self, iteration: int, descent: Descent) -> float:
+    def run_step(self, iteration: int, descent: SyntheticOptimizer) -> float:
         """Fresh weights, then steps of the rows with epochs of the network between them; the mean loss of the steps."""
         # The classifiers' too, as in DC: with their own tiny ones, N(0, 1e-4), the towers' gradients would vanish beside EPSILON.
-        draw(self._module, stream("network", self._seed, iteration))
+        init_(self._module, make_generator("network", self._seed, iteration))
         try:
-            total = descent.down(self._losses(iteration, 0))
+            total = descent.step(self._compute_losses(iteration, 0))
             for outer in range(1, self._plan.outer):
                 self._learn(iteration, outer)
-                total += descent.down(self._losses(iteration, outer))
+                total += descent.step(self._compute_losses(iteration, outer))
         except torch.OutOfMemoryError as error:
             told = f"one class, or a batch of the network, does not fit into the device's memory ({error})"
             raise CellError(
@@ -175,29 +181,31 @@ class _Condenser:
             ) from error
         return total / self._plan.outer
 
-    def _losses(self, iteration: int, outer: int) -> Iterator[Tensor]:
-        generator = stream("batch", self._seed, iteration, outer)
+    def _compute_losses(self, iteration: int, outer: int) -> Iterator[Tensor]:
+        generator = make_generator("batch", self._seed, iteration, outer)
         draws = [
             index[torch.randperm(len(index), generator=generator)[: self._plan.batch_real]]
             for index in self._members
         ]
         for label, index in enumerate(draws):
-            theirs, ours = self._resident.at(index), self._decoded(label)
+            theirs, ours = self._resident.gather(index), self._decode(label)
             yield distance(
-                self._seen(theirs, self._real, label, iteration, outer),
-                self._seen(ours, self._start, label, iteration, outer, differentiable=True),
+                self._compute_gradients(theirs, self._real, label, iteration, outer),
+                self._compute_gradients(
+                    ours, self._start, label, iteration, outer, differentiable=True
+                ),
             )
 
-    def _decoded(self, label: int) -> dict[str, Tensor]:
+    def _decode(self, label: int) -> dict[str, Tensor]:
         """The training instances of one class, as functions of the rows."""
         ipc, grids = self._start.ipc, self._start.formation
-        count = formation.pieces(grids)
+        count = formation.count_pieces(grids)
         return {
             m: formation.split(values[label * ipc : (label + 1) * ipc], grids[m], count)
             for m, values in self._rows.items()
         }
 
-    def _seen(
+    def _compute_gradients(
         self,
         rows: Mapping[str, Tensor],
         data: RealSet | SyntheticSet,
@@ -212,7 +220,7 @@ class _Condenser:
                 values,
                 self._operations[m],
                 data.normalisation[m].fill,
-                stream("augment", self._seed, iteration, outer),
+                make_generator("augment", self._seed, iteration, outer),
             )
             for m, values in rows.items()
         }
@@ -222,12 +230,12 @@ class _Condenser:
     def _learn(self, iteration: int, outer: int) -> None:
         """Train the network on the rows as they are now."""
         now = replace(self._start, rows={m: values.detach() for m, values in self._rows.items()})
-        data = instances.decoded(now, self._machine.device)
-        recipe = self._plan.recipe(len(data.label))
+        data = instances.decode_synthetic_set(now, self._machine.device)
+        recipe = self._plan.make_recipe(len(data.label))
         loop.fit(
             self._module,
             data,
             recipe,
-            stream("inner", self._seed, iteration, outer),
+            make_generator("inner", self._seed, iteration, outer),
             self._machine.device,
         )

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import RealSet
     from pipeline.coresets.rankings import Coreset
-    from pipeline.models.model import Network
-    from pipeline.training.bank import Bank
+    from pipeline.models.model import NetworkPlugin
+    from pipeline.training.bank import ExpertBank
 
 
 @dataclass(frozen=True, kw_only=True)
-class Materials:
+class DistillInputs:
     """The training split, its rankings by selector, networks by name, and the bank of experts if one was given."""
 
     real: RealSet
     coresets: Mapping[str, Coreset]
-    networks: Mapping[str, Network]
-    bank: Bank | None = None
+    networks: Mapping[str, NetworkPlugin]
+    bank: ExpertBank | None = None
 
-    def experts(self, method: str) -> Bank:
+    def require_experts(self, method: str) -> ExpertBank:
         """The bank; a CellError if there is none."""
         if self.bank is None:
             raise CellError(
@@ -39,7 +39,7 @@ class Materials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class Runtime:
     """Nothing of this decides a result, but the kind of device does.
 
     Args:
@@ -54,6 +54,6 @@ class Machine:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     ranks: Ranks = field(default_factory=Ranks)
 
-    def streams(self, real: RealSet) -> bool:
+    def needs_streaming(self, real: RealSet) -> bool:
         """Whether a real set is larger than what the device has for it."""
         return real.nbytes > self.memory_mb * 2**20

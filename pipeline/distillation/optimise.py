@@ -16,13 +16,13 @@ from pipeline.training.loop import constant
 
 if TYPE_CHECKING:
     from pipeline.core.records import SyntheticSet
-    from pipeline.distillation.inputs import Machine
+    from pipeline.distillation.inputs import Runtime
 
 LOSSES, SECONDS = "losses", "seconds"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class DistillResult:
     """A synthetic set, the loss of each step that made it (none, if nothing was optimised), and the seconds of all of them."""
 
     synthetic: SyntheticSet
@@ -30,7 +30,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-class Descent:
+class SyntheticOptimizer:
     """Leaves on their way down; `steps` moves of any form, each of which may take several steps of SGD.
 
     Args:
@@ -48,7 +48,7 @@ class Descent:
         leaves: Mapping[str, Tensor],
         rates: Mapping[str, float],
         momentum: float,
-        machine: Machine,
+        machine: Runtime,
         schedule: Callable[[float], float] = constant,
         weight_decay: float = 0.0,
     ) -> None:
@@ -74,16 +74,16 @@ class Descent:
             CellError: a loss is no finite number.
             TensorError: the checkpoint is damaged, or another descent's.
         """
-        self._restore(self._machine.ranks.told(self._machine.checkpoint.read))
+        self._restore(self._machine.ranks.broadcast(self._machine.checkpoint.read))
         try:
-            self._go(steps, move)
+            self._run_steps(steps, move)
         except KeyboardInterrupt:
             if self._machine.ranks.number == 0 and self._at_rest and self.losses:
                 self._machine.checkpoint.write(self._state())
             raise
 
-    def _go(self, steps: int, move: Callable[[int], float]) -> None:
-        due, began = self._machine.checkpoint.due(), time.monotonic() - self.seconds
+    def _run_steps(self, steps: int, move: Callable[[int], float]) -> None:
+        due, began = self._machine.checkpoint.start_timer(), time.monotonic() - self.seconds
         for step in range(len(self.losses), steps):
             for group, name in zip(self._optimiser.param_groups, self.leaves, strict=True):
                 group["lr"] = self._rates[name] * self._schedule(step / steps)
@@ -101,7 +101,7 @@ class Descent:
             if self._machine.ranks.number == 0 and due():
                 self._machine.checkpoint.write(self._state())
 
-    def down(self, losses: Iterable[Tensor]) -> float:
+    def step(self, losses: Iterable[Tensor]) -> float:
         """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
         self._optimiser.zero_grad()
         seen, leaves = [], list(self.leaves.values())
@@ -109,13 +109,13 @@ class Descent:
             loss.backward(inputs=leaves)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
             seen.append(loss.detach())
         # Read once all is under way: a device is waited for here, and nowhere else in a step.
-        total = self._added(sum((loss.item() for loss in seen), 0.0))
+        total = self._all_reduce(sum((loss.item() for loss in seen), 0.0))
         if math.isfinite(total):
             self._at_rest = False
             self._optimiser.step()
         return total
 
-    def _added(self, loss: float) -> float:
+    def _all_reduce(self, loss: float) -> float:
         """Gradients and loss of all ranks."""
         ranks = self._machine.ranks
         if ranks.count == 1:
@@ -123,15 +123,15 @@ class Descent:
         for values in self.leaves.values():
             values.grad = torch.zeros_like(values) if values.grad is None else values.grad
         whole = torch.tensor(loss, dtype=torch.float64, device=self._machine.device)
-        ranks.summed(
+        ranks.all_reduce(
             [whole, *(values.grad for values in self.leaves.values() if values.grad is not None)]
         )
         return whole.item()
 
-    def outcome(self, start: SyntheticSet) -> Outcome:
+    def outcome(self, start: SyntheticSet) -> DistillResult:
         """The set whose rows are the leaves of their names, in place of the start's."""
         rows = {m: self.leaves[m].detach().cpu() for m in start.rows}
-        return Outcome(
+        return DistillResult(
             synthetic=replace(start, rows=rows), losses=tuple(self.losses), seconds=self.seconds
         )
 
@@ -177,7 +177,7 @@ class Descent:
                 {name: tuple(shape) for name, shape in sorted(side.items())}
                 for side in (held, moved)
             )
-            raise self._machine.checkpoint.refused(
+            raise self._machine.checkpoint.make_error(
                 f"holds other tensors, {theirs}, than this descent moves, {ours}"
             )
 

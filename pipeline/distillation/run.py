@@ -16,11 +16,11 @@ from pipeline.core import tensors
 from pipeline.core.errors import CellError
 from pipeline.core.files import (
     code_digest,
+    create_file,
+    create_folder,
     digest_of,
-    new_file,
-    new_folder,
     read_json,
-    short,
+    shorten_digest,
     write_json,
 )
 from pipeline.training import formation
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.evaluation import Budget
-    from pipeline.training.students import Crew
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.evaluation import BudgetProtocol
+    from pipeline.training.students import StudentTrainer
 
 LOSSES = "losses.csv"
 START = "start.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class DistillCell:
     """Everything that a cell is made from; `digest` names it, so that an interrupted run is found again.
 
     Args:
@@ -49,10 +49,10 @@ class Cell:
     method: str
     distiller: Any
     ipc: int
-    materials: Materials
-    machine: Machine
-    budget: Budget
-    crew: Crew
+    materials: DistillInputs
+    machine: Runtime
+    budget: BudgetProtocol
+    crew: StudentTrainer
     val: RealSet
 
     def __post_init__(self) -> None:
@@ -60,12 +60,14 @@ class Cell:
         again, real = "run `avdistill extract` and `coreset` again", self.materials.real
         for name, coreset in self.materials.coresets.items():
             if coreset.shards != real.digest:
-                made = f"ranking {name!r} was made from shards {short(coreset.shards)}"
-                raise CellError(f"{made}, the shards here are {short(real.digest)}; {again}")
+                made = f"ranking {name!r} was made from shards {shorten_digest(coreset.shards)}"
+                raise CellError(
+                    f"{made}, the shards here are {shorten_digest(real.digest)}; {again}"
+                )
         tables = {coreset.table: name for name, coreset in self.materials.coresets.items()}
         if len(tables) > 1:
             (table, name), (other, second) = list(tables.items())[:2]
-            ranked = f"ranking {name!r} is of feature table {short(table)} and {second!r} of {short(other)}"
+            ranked = f"ranking {name!r} is of feature table {shorten_digest(table)} and {second!r} of {shorten_digest(other)}"
             raise CellError(f"{ranked}, expected one table; {again}")
         variants = len(self.variants)
         if variants > self.budget.trials:
@@ -100,7 +102,7 @@ class Cell:
 
 
 def distil(
-    cell: Cell, seeds: Sequence[int], out: Path, checkpoints: Path
+    cell: DistillCell, seeds: Sequence[int], out: Path, checkpoints: Path
 ) -> tuple[list[dict[str, Any]], float]:
     """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the step size, and all seconds.
 
@@ -112,26 +114,31 @@ def distil(
     place = (
         checkpoints / digest_of([cell.digest, seeds[0]])[:16]
     )  # the first seed is the one that is tuned on
-    chosen = _chosen(cell, place, seeds[0])
+    chosen = _choose_candidates(cell, place, seeds[0])
     variants = cell.variants
     distiller = (
-        cell.distiller.mixed({m: variants[i] for m, i in chosen["picks"].items()})
+        cell.distiller.mix({m: variants[i] for m, i in chosen["picks"].items()})
         if chosen["picks"]
         else variants[0]
     )
     for number, seed in enumerate(seeds, start=1):
-        _descended(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
-    seconds = chosen["seconds"] + cell.machine.ranks.told(
-        lambda: _kept(cell, distiller, seeds, chosen["trials"], place, out)
+        _ensure_set(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
+    seconds = chosen["seconds"] + cell.machine.ranks.broadcast(
+        lambda: _write_cell(cell, distiller, seeds, chosen["trials"], place, out)
     )
     return list(chosen["trials"]), seconds
 
 
-def _kept(
-    cell: Cell, distiller: Any, seeds: Sequence[int], trials: list[Any], place: Path, out: Path
+def _write_cell(
+    cell: DistillCell,
+    distiller: Any,
+    seeds: Sequence[int],
+    trials: list[Any],
+    place: Path,
+    out: Path,
 ) -> float:
     """Write `out`, then remove what lay in `place`; the seconds of all descents."""
-    with new_folder(out) as part:
+    with create_folder(out) as part:
         for seed in seeds:
             synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
             provenance = {**synthetic.provenance, **_sources(cell.materials.real), "tuning": trials}
@@ -154,7 +161,7 @@ def _name(distiller: Any, seed: int) -> str:
     return f"seed{seed}-{digest_of(asdict(distiller))[:12]}"
 
 
-def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
+def _choose_candidates(cell: DistillCell, place: Path, seed: int) -> dict[str, Any]:
     """The candidate of each rate, the trials behind the choice and their seconds, found again if it was made before."""
     path, ranks, variants = place / "tuning.json", cell.machine.ranks, cell.variants
 
@@ -165,25 +172,27 @@ def _chosen(cell: Cell, place: Path, seed: int) -> dict[str, Any]:
             tensors.load_synthetic(place / f"{_name(variant, seed)}.safetensors")
             for variant in variants
         ]
-        picks, trials = evaluation.tuned(variants, sets, cell.budget, crew, cell.val)
+        picks, trials = evaluation.choose_variants(variants, sets, cell.budget, crew, cell.val)
         write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
         found: dict[str, Any] = read_json(path, "distill")
         return found
 
     if len(variants) == 1:
         return {"picks": {}, "trials": [], "seconds": 0.0}
-    if ranks.told(path.exists):
-        return ranks.told(lambda: read_json(path, "distill"))
+    if ranks.broadcast(path.exists):
+        return ranks.broadcast(lambda: read_json(path, "distill"))
     for (
         variant
     ) in variants:  # one that cannot begin is told before the others have taken their time
         variant.begin(cell.materials, ipc=cell.ipc, seed=seed)
     for number, variant in enumerate(variants, start=1):
-        _descended(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
-    return ranks.told(tune)
+        _ensure_set(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
+    return ranks.broadcast(tune)
 
 
-def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping[str, str]) -> None:
+def _ensure_set(
+    cell: DistillCell, distiller: Any, seed: int, place: Path, told: Mapping[str, str]
+) -> None:
     """See that a distiller's set with a seed lies in `place`: made, found again if it was made before, gone on with if begun.
 
     Ranks above 0 only compute: they look at no file, so that they need not share a file system, and write none.
@@ -193,7 +202,7 @@ def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping
     """
     name, ranks = _name(distiller, seed), cell.machine.ranks
     path = place / f"{name}.safetensors"
-    if ranks.told(path.exists):
+    if ranks.broadcast(path.exists):
         return
     about = {
         "method": cell.method,
@@ -203,7 +212,7 @@ def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping
     }
     streamed = (
         {"streamed MiB": cell.materials.real.nbytes / 2**20}
-        if cell.machine.streams(cell.materials.real)
+        if cell.machine.needs_streaming(cell.materials.real)
         else {}
     )
     machine = replace(
@@ -222,7 +231,9 @@ def _descended(cell: Cell, distiller: Any, seed: int, place: Path, told: Mapping
         tensors.save_synthetic(path, synthetic)
 
 
-def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) -> dict[str, Any]:
+def _provenance(
+    cell: DistillCell, distiller: Any, seed: int, synthetic: SyntheticSet
+) -> dict[str, Any]:
     real = cell.materials.real
     return {
         **synthetic.provenance,
@@ -231,7 +242,7 @@ def _provenance(cell: Cell, distiller: Any, seed: int, synthetic: SyntheticSet) 
         "seed": seed,
         "preprocessing": real.preprocessing,
         "source_shards": real.digest,
-        "pieces": formation.pieces(synthetic.formation),
+        "pieces": formation.count_pieces(synthetic.formation),
     }
 
 
@@ -241,7 +252,7 @@ def _sources(real: RealSet) -> dict[str, Any]:
     return {"sources": [asdict(real.source)], **ids}
 
 
-def _keep_start(cell: Cell, distiller: Any, seed: int, part: Path) -> None:
+def _keep_start(cell: DistillCell, distiller: Any, seed: int, part: Path) -> None:
     start: SyntheticSet = distiller.begin(cell.materials, ipc=cell.ipc, seed=seed)
     end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
     if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
@@ -249,7 +260,7 @@ def _keep_start(cell: Cell, distiller: Any, seed: int, part: Path) -> None:
 
 
 def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
-    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["seed", "step", "loss"])
         for seed, losses in parts:

@@ -5,29 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.setup import Means
+from pipeline.evaluation.setup import EvaluationSetup
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.run import Cell
-    from pipeline.training.students import Crew
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.run import DistillCell
+    from pipeline.training.students import StudentTrainer
 
 
-def _cell(
+def _make_cell(
     method: str,
     distiller: Any,
     ipc: int,
-    materials: Materials,
-    machine: Machine,
-    means: Means,
-    crew: Crew,
+    materials: DistillInputs,
+    machine: Runtime,
+    means: EvaluationSetup,
+    crew: StudentTrainer,
     val: RealSet,
-) -> Cell:
-    from pipeline.distillation.run import Cell
+) -> DistillCell:
+    from pipeline.distillation.run import DistillCell
 
     budget = means.settings.protocols.budget
-    return Cell(
+    return DistillCell(
         method=method,
         distiller=distiller,
         ipc=ipc,
@@ -39,7 +39,7 @@ def _cell(
     )
 
 
-def _validation(shards: Path) -> RealSet:
+def _read_validation(shards: Path) -> RealSet:
     from pipeline.evaluation import refuse_absent_classes
     from pipeline.shards.read import read_shards
 
@@ -48,14 +48,16 @@ def _validation(shards: Path) -> RealSet:
     return val
 
 
-def _materials(shards: Path, coresets: Path, experts: Path | None, means: Means) -> Materials:
+def _read_inputs(
+    shards: Path, coresets: Path, experts: Path | None, means: EvaluationSetup
+) -> DistillInputs:
     from pipeline.core.files import read_json
     from pipeline.coresets.rankings import Coreset
-    from pipeline.distillation.inputs import Materials
+    from pipeline.distillation.inputs import DistillInputs
     from pipeline.shards.mapped import map_shards
     from pipeline.training.bank import read_bank
 
-    return Materials(
+    return DistillInputs(
         real=map_shards(shards),
         coresets={
             path.stem: Coreset.from_json(read_json(path, "coreset"))

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.core.plugins import pick
-from pipeline.models.heads import modalities
+from pipeline.models.heads import modalities_of
 from pipeline.training import formation, instances, loop
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.training.bank import Bank
+    from pipeline.training.bank import ExpertBank
     from pipeline.training.formation import Grid
     from pipeline.training.instances import Instances
 
 
-def labelled(
+def add_soft_labels(
     synthetic: SyntheticSet,
-    bank: Bank,
+    bank: ExpertBank,
     real: RealSet,
     temperature: Mapping[str, float | None],
     device: torch.device,
@@ -54,22 +54,26 @@ def labelled(
     heats = {m: pick(temperature, m, "temperature") for m in synthetic.rows}
     if not any(heats.values()):
         return synthetic
-    data = instances.decoded(synthetic, device)
+    data = instances.decode_synthetic_set(synthetic, device)
     certain = F.one_hot(data.label.cpu(), len(real.classes)).float()
     taken = {m: certain if heat is None else torch.zeros_like(certain) for m, heat in heats.items()}
-    for outputs in _outputs(_shown(data, synthetic, real, still, device), bank, real, device):
+    for outputs in _predict_experts(
+        _substitute_samples(data, synthetic, real, still, device), bank, real, device
+    ):
         for m, heat in heats.items():
             if heat is not None:
                 seen = [
                     (logits / heat).softmax(1)
                     for name, logits in outputs.items()
-                    if m in modalities(name)
+                    if m in modalities_of(name)
                 ]
                 taken[m] = taken[m] + torch.stack(seen).mean(0) / len(bank.courses)
-    return replace(synthetic, soft_label=_by_row(taken, synthetic.formation, len(synthetic.label)))
+    return replace(
+        synthetic, soft_label=_group_by_row(taken, synthetic.formation, len(synthetic.label))
+    )
 
 
-def _shown(
+def _substitute_samples(
     data: Instances,
     synthetic: SyntheticSet,
     real: RealSet,
@@ -83,25 +87,28 @@ def _shown(
     sources = torch.tensor([[place[key] for key in keys.split()] for keys in synthetic.source_key])
     count = len(data.label) // len(sources)
     rows = {
-        m: formation.listed(sources[:, : high * wide], (high, wide), count)
+        m: formation.flatten_pieces(sources[:, : high * wide], (high, wide), count)
         for m, (high, wide) in synthetic.formation.items()
     }
 
     def take(index: Tensor) -> dict[str, Tensor]:
-        samples = {m: real.normalised(rows[m][index])[m].to(device) for m in still}
+        samples = {m: real.normalise(rows[m][index])[m].to(device) for m in still}
         return {**data.take(index), **samples}
 
     return replace(data, take=take)
 
 
 @torch.no_grad()
-def _outputs(
-    data: Instances, bank: Bank, real: RealSet, device: torch.device
+def _predict_experts(
+    data: Instances, bank: ExpertBank, real: RealSet, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
     """Each expert's logits at the end of its course, as certain as they may be, [N, classes] by output."""
-    module, passes = bank.blank(real, device), torch.split(torch.arange(len(data.label)), loop.PASS)
+    module, passes = (
+        bank.build_empty_model(real, device),
+        torch.split(torch.arange(len(data.label)), loop.PASS),
+    )
     for expert in range(len(bank.courses)):
-        module.load_state_dict(bank.between(expert, 1.0))
+        module.load_state_dict(bank.interpolate(expert, 1.0))
         parts = [module(data.take(index)) for index in passes]
         yield {
             name: torch.cat([part[name] for part in parts]).cpu() / bank.temperature[name]
@@ -109,7 +116,7 @@ def _outputs(
         }
 
 
-def _by_row(
+def _group_by_row(
     taken: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int
 ) -> dict[str, Tensor]:
     """Of training instances, piece by piece [count * N, classes] -> of each row's own pieces [N, pieces, classes].

@@ -12,9 +12,9 @@ from torch.func import functional_call
 
 from pipeline.core.errors import CellError
 from pipeline.core.plugins import pick
-from pipeline.core.rng import stream
-from pipeline.distillation.optimise import Descent
-from pipeline.models.kernels.cpu import layer_by_layer
+from pipeline.core.rng import make_generator
+from pipeline.distillation.optimise import SyntheticOptimizer
+from pipeline.models.kernels.cpu import disable_kernels
 from pipeline.models.model import modality_of
 from pipeline.training import formation
 from pipeline.training.augment import Operation, augment
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.distillation.inputs import Machine
-    from pipeline.training.bank import Bank
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.training.bank import ExpertBank
 
 # A leaf's name before its modality: the logarithm of the rate of the student's steps.
 RATE = "rate."
@@ -34,7 +34,7 @@ RATE = "rate."
 Weights = dict[str, Tensor]
 
 
-class Settings(Protocol):
+class TrajectorySettings(Protocol):
     """The values of the method that the matcher needs, see `methods/mtt.py`."""
 
     @property
@@ -50,7 +50,7 @@ class Settings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class SyntheticBatch:
     """The training instances of one inner step.
 
     Args:
@@ -64,17 +64,17 @@ class Batch:
     label: Tensor
 
 
-class Pursuit:
+class TrajectoryMatcher:
     """The student of each step, who walks after an expert; where he goes follows from counters, so that it can be repeated."""
 
     def __init__(
         self,
-        settings: Settings,
-        bank: Bank,
+        settings: TrajectorySettings,
+        bank: ExpertBank,
         real: RealSet,
         start: SyntheticSet,
         seed: int,
-        machine: Machine,
+        machine: Runtime,
     ) -> None:
         self._settings, self._bank, self._start, self._seed, self._device = (
             settings,
@@ -83,7 +83,7 @@ class Pursuit:
             seed,
             machine.device,
         )
-        self._module = bank.blank(real, machine.device)
+        self._module = bank.build_empty_model(real, machine.device)
         self._owner = {name: modality_of(name) for name, _ in self._module.named_parameters()}
         needed = settings.max_start + settings.ahead
         if bank.epochs < needed:
@@ -92,7 +92,7 @@ class Pursuit:
                 "lower these in distill.mtt, or raise experts.epochs and run `avdistill experts` again"
             )
 
-    def move(self, step: int, descent: Descent) -> float:
+    def run_step(self, step: int, descent: SyntheticOptimizer) -> float:
         """One step of the descent; a batch that the device has no memory for is a CellError."""
         try:
             loss, gradients = self.gradients(descent.leaves, step)
@@ -104,7 +104,7 @@ class Pursuit:
             ((values - values.detach()) * gradients[name]).sum()
             for name, values in descent.leaves.items()
         ]
-        return descent.down([loss + torch.stack(slopes).sum()])
+        return descent.step([loss + torch.stack(slopes).sum()])
 
     def gradients(
         self, leaves: Mapping[str, Tensor], step: int
@@ -112,25 +112,28 @@ class Pursuit:
         """The loss at a step, and its derivative by each leaf, in the leaf's shape."""
         rows = {m: leaves[m].detach() for m in self._start.rows}
         rates = {m: leaves[RATE + m].detach().exp() for m in rows}
-        first, goal = self._leg(step)
+        first, goal = self._draw_segment(step)
         last = first
-        for batch in self.batches(rows, step):
-            last = self._stepped(last, self._slopes(last, batch), rates)
-        whole, miss, way = _minus(first, goal), _minus(last, goal), _minus(last, first)
+        for batch in self.iterate_batches(rows, step):
+            last = self._apply_step(last, self._weight_gradients(last, batch), rates)
+        whole, miss, way = _subtract(first, goal), _subtract(last, goal), _subtract(last, first)
         # Each modality's share of the mean, 1 / D_m.
-        share = {m: 1 / (len(rows) * length) for m, length in self._products(whole, whole).items()}
+        share = {
+            m: 1 / (len(rows) * length) for m, length in self._inner_products(whole, whole).items()
+        }
         pull = {name: -2 * rates[m] * share[m] * miss[name] for name, m in self._owner.items()}
         found = {
-            RATE + m: 2 * share[m] * product for m, product in self._products(miss, way).items()
+            RATE + m: 2 * share[m] * product
+            for m, product in self._inner_products(miss, way).items()
         }
-        found |= self._pulled(rows, rates, first, pull, step)
+        found |= self._accumulate_vjps(rows, rates, first, pull, step)
         return torch.stack(
-            [share[m] * product for m, product in self._products(miss, miss).items()]
+            [share[m] * product for m, product in self._inner_products(miss, miss).items()]
         ).sum(), found
 
-    def batches(self, rows: Mapping[str, Tensor], step: int) -> Iterator[Batch]:
+    def iterate_batches(self, rows: Mapping[str, Tensor], step: int) -> Iterator[SyntheticBatch]:
         """Those of the inner steps, in epochs of shuffled instances; an epoch's last may be smaller."""
-        for number, index in enumerate(islice(self._shuffled(step), self._settings.inner)):
+        for number, index in enumerate(islice(self._shuffle_indices(step), self._settings.inner)):
             # Instance = piece x stored rows + row.
             row, piece = index % len(self._start.label), index // len(self._start.label)
             stored, place = torch.unique(row, return_inverse=True)
@@ -138,35 +141,35 @@ class Pursuit:
             parts = {
                 m: values[stored.to(self._device)].requires_grad_() for m, values in rows.items()
             }
-            yield Batch(
+            yield SyntheticBatch(
                 stored=stored.to(self._device),
                 parts=parts,
                 seen={
-                    m: self._augmented(values, m, chosen, (step, number))
+                    m: self._augment(values, m, chosen, (step, number))
                     for m, values in parts.items()
                 },
                 label=self._start.label[row].to(self._device),
             )
 
-    def _shuffled(self, step: int) -> Iterator[Tensor]:
-        generator = stream("batch", self._seed, step)
-        count = len(self._start.label) * formation.pieces(self._start.formation)
+    def _shuffle_indices(self, step: int) -> Iterator[Tensor]:
+        generator = make_generator("batch", self._seed, step)
+        count = len(self._start.label) * formation.count_pieces(self._start.formation)
         while True:
             yield from torch.split(torch.randperm(count, generator=generator), self._settings.batch)
 
-    def _augmented(
+    def _augment(
         self, parts: Tensor, modality: str, chosen: Tensor, counters: tuple[int, int]
     ) -> Tensor:
         operations = pick(self._settings.augment, modality, "list of augmentations")
         grids = self._start.formation
-        instances = formation.split(parts, grids[modality], formation.pieces(grids))[chosen]
+        instances = formation.split(parts, grids[modality], formation.count_pieces(grids))[chosen]
         # Sound and picture have draws of their own, as when the experts were trained.
-        numbers = stream("augment", self._seed, *counters, modality)
+        numbers = make_generator("augment", self._seed, *counters, modality)
         return augment(instances, operations, self._start.normalisation[modality].fill, numbers)
 
-    def _leg(self, step: int) -> tuple[Weights, Weights]:
+    def _draw_segment(self, step: int) -> tuple[Weights, Weights]:
         """An expert's weights at an epoch, and `ahead` epochs later."""
-        generator = stream("trajectory", self._seed, step)
+        generator = make_generator("trajectory", self._seed, step)
         expert = int(torch.randint(len(self._bank.courses), (), generator=generator))
         epoch = int(torch.randint(self._settings.max_start + 1, (), generator=generator))
         states = [self._bank.state(expert, at) for at in (epoch, epoch + self._settings.ahead)]
@@ -175,10 +178,12 @@ class Pursuit:
         )
         return first, goal
 
-    def _slopes(self, weights: Weights, batch: Batch, graph: bool = False) -> Weights:
+    def _weight_gradients(
+        self, weights: Weights, batch: SyntheticBatch, graph: bool = False
+    ) -> Weights:
         """The gradient of the head's loss by the weights; with a graph of its own, if asked."""
         own = {name: values.detach().requires_grad_() for name, values in weights.items()}
-        with layer_by_layer(graph):
+        with disable_kernels(graph):
             loss = self._module.head.loss(
                 functional_call(self._module, own, (batch.seen,)), batch.label
             )  # type: ignore[operator]
@@ -186,13 +191,15 @@ class Pursuit:
             zip(own, torch.autograd.grad(loss, list(own.values()), create_graph=graph), strict=True)
         )
 
-    def _stepped(self, weights: Weights, slopes: Weights, rates: Mapping[str, Tensor]) -> Weights:
+    def _apply_step(
+        self, weights: Weights, slopes: Weights, rates: Mapping[str, Tensor]
+    ) -> Weights:
         return {
             name: values - rates[self._owner[name]] * slopes[name]
             for name, values in weights.items()
         }
 
-    def _pulled(
+    def _accumulate_vjps(
         self,
         rows: Mapping[str, Tensor],
         rates: Mapping[str, Tensor],
@@ -202,18 +209,18 @@ class Pursuit:
     ) -> dict[str, Tensor]:
         """The second walk: per modality the sum over inner steps of d(pull . g_i) / d rows."""
         total = {m: torch.zeros_like(values) for m, values in rows.items()}
-        for batch in self.batches(rows, step):
-            slopes, found = self._turned(weights, batch, pull)
+        for batch in self.iterate_batches(rows, step):
+            slopes, found = self._compute_vjp(weights, batch, pull)
             for m, values in found.items():
                 total[m].index_add_(0, batch.stored, values)
-            weights = self._stepped(weights, slopes, rates)
+            weights = self._apply_step(weights, slopes, rates)
         return total
 
-    def _turned(
-        self, weights: Weights, batch: Batch, pull: Weights
+    def _compute_vjp(
+        self, weights: Weights, batch: SyntheticBatch, pull: Weights
     ) -> tuple[Weights, dict[str, Tensor]]:
         """One inner step's slopes, and d(pull . slopes) / d parts; the graph between them ends with this call."""
-        slopes = self._slopes(weights, batch, graph=True)
+        slopes = self._weight_gradients(weights, batch, graph=True)
         found = torch.autograd.grad(
             list(slopes.values()), list(batch.parts.values()), [pull[name] for name in slopes]
         )
@@ -221,7 +228,7 @@ class Pursuit:
             zip(batch.parts, found, strict=True)
         )
 
-    def _products(self, one: Weights, other: Weights) -> dict[str, Tensor]:
+    def _inner_products(self, one: Weights, other: Weights) -> dict[str, Tensor]:
         """Inner products over the flat vector of each modality's weights."""
         terms = {name: one[name].mul(other[name]).sum() for name in self._owner}
         return {
@@ -230,5 +237,5 @@ class Pursuit:
         }
 
 
-def _minus(one: Weights, other: Weights) -> Weights:
+def _subtract(one: Weights, other: Weights) -> Weights:
     return {name: values - other[name] for name, values in one.items()}

@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-from pipeline.evaluation.bench import Bench, Ceiling, Evaluate, Measure, Metric, Task
-from pipeline.evaluation.bootstrap import Counted, Summary, clip_numbers, plain, summarised
+from pipeline.evaluation.bench import (
+    Bench,
+    Ceiling,
+    Evaluate,
+    Measurement,
+    MetricPlugin,
+    TaskPlugin,
+)
+from pipeline.evaluation.bootstrap import (
+    Counted,
+    Summary,
+    clip_numbers,
+    summarise,
+    summarise_values,
+)
 from pipeline.evaluation.checks import (
     refuse_absent_classes,
     refuse_other_data,
     refuse_single,
     refuse_unfit,
 )
-from pipeline.evaluation.model_selection import Criterion, accuracy, best, choose, tried, tuned
-from pipeline.evaluation.projection import Plane
-from pipeline.evaluation.protocols import Avdd, Budget, Protocols
-from pipeline.evaluation.views import VIEWS, joint, viewed
+from pipeline.evaluation.model_selection import (
+    Criterion,
+    accuracy,
+    choose,
+    choose_variants,
+    pick_best,
+    run_trials,
+)
+from pipeline.evaluation.projection import PCAProjection
+from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol, Protocols
+from pipeline.evaluation.views import VIEWS, fuse_outputs, pick_joint_view
 
 __all__ = [
     "VIEWS",
-    "Avdd",
+    "AvddProtocol",
     "Bench",
-    "Budget",
+    "BudgetProtocol",
     "Ceiling",
     "Counted",
     "Criterion",
     "Evaluate",
-    "Measure",
-    "Metric",
-    "Plane",
+    "Measurement",
+    "MetricPlugin",
+    "PCAProjection",
     "Protocols",
     "Summary",
-    "Task",
+    "TaskPlugin",
     "accuracy",
-    "best",
     "choose",
+    "choose_variants",
     "clip_numbers",
-    "joint",
-    "plain",
+    "fuse_outputs",
+    "pick_best",
+    "pick_joint_view",
     "refuse_absent_classes",
     "refuse_other_data",
     "refuse_single",
     "refuse_unfit",
-    "summarised",
-    "tried",
-    "tuned",
-    "viewed",
+    "run_trials",
+    "summarise",
+    "summarise_values",
 ]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pipeline.core.params import Count, Names
 from pipeline.core.scores import Scores
-from pipeline.evaluation.bootstrap import Counted, summarised
-from pipeline.evaluation.protocols import Avdd, Budget, Protocols
-from pipeline.evaluation.views import viewed
+from pipeline.evaluation.bootstrap import Counted, summarise
+from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol, Protocols
+from pipeline.evaluation.views import fuse_outputs
 from pipeline.training import loop as training
-from pipeline.training.students import Crew, Lesson
+from pipeline.training.students import StudentTrainer, TrainingJob
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.core.records import RealSet
-    from pipeline.models.model import AudioVisual, Network
+    from pipeline.models.model import AudioVisual, NetworkPlugin
     from pipeline.training.instances import Instances
     from pipeline.training.loop import Recipe
 
@@ -28,7 +28,7 @@ HEADLINE = "recognition"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measurement:
     """One row of a report: students of a network and a head, trained under a protocol, do a task."""
 
     protocol: str
@@ -49,7 +49,7 @@ class Evaluate:
     repeats: Count
     bootstrap: Count
     metrics: Names
-    run: tuple[Measure, ...]
+    run: tuple[Measurement, ...]
     protocols: Protocols
 
     def __post_init__(self) -> None:
@@ -72,13 +72,13 @@ class Ceiling:
     repeats: Count
 
 
-class Metric(Protocol):
+class MetricPlugin(Protocol):
     """A metric plugin: what was scored and out of how much, per source clip; their quotient is the metric."""
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted: ...
 
 
-class Task(Protocol):
+class TaskPlugin(Protocol):
     """A task plugin: sets -> what students trained on them reach on the test split.
 
     `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which protocols, and `modalities` how
@@ -90,7 +90,11 @@ class Task(Protocol):
     modalities: ClassVar[int]
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores: ...
 
 
@@ -98,27 +102,29 @@ class Task(Protocol):
 class Bench:
     """What a task needs besides the sets: students, real splits, metrics; networks by name for tasks that try several."""
 
-    crew: Crew
+    crew: StudentTrainer
     val: RealSet
     test: RealSet
-    metrics: Mapping[str, Metric]
-    networks: Mapping[str, Network]
+    metrics: Mapping[str, MetricPlugin]
+    networks: Mapping[str, NetworkPlugin]
     repeats: int
     bootstrap: int
 
-    def predicted(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
+    def predict(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
         """view -> class probabilities [N, C] on the test split, normalised as the instances are that the module learned from."""
-        return viewed(training.predict(module, self.test, data.normalisation, self.crew.device))
+        return fuse_outputs(
+            training.predict(module, self.test, data.normalisation, self.crew.device)
+        )
 
-    def lessons(self, sets: Sequence[Instances], recipe: Recipe) -> list[Lesson]:
+    def make_jobs(self, sets: Sequence[Instances], recipe: Recipe) -> list[TrainingJob]:
         """`repeats` students of each set; their weights and batches are the same in every row of a table."""
         return [
-            Lesson(data=data, recipe=recipe, name=("student", number, student))
+            TrainingJob(data=data, recipe=recipe, name=("student", number, student))
             for number, data in enumerate(sets)
             for student in range(self.repeats)
         ]
 
-    def scores(
+    def summarise_runs(
         self,
         sets: Sequence[Instances],
         recipe: Recipe,
@@ -141,7 +147,7 @@ class Bench:
         return Scores(
             metrics={
                 metric: {
-                    view: summarised(
+                    view: summarise(
                         [run[metric][view] for run in runs], self.repeats, self.bootstrap
                     )
                     for view in views

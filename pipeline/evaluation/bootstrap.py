@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet
@@ -24,7 +24,7 @@ def clip_numbers(real: RealSet) -> Tensor:
     return torch.tensor([number[clip] for clip in real.clips])
 
 
-def summarised(runs: Sequence[Counted], students: int, times: int) -> Summary:
+def summarise(runs: Sequence[Counted], students: int, times: int) -> Summary:
     """Mean and population std over runs; a 95 % interval from resampling source clips, sets and their students.
 
     Args:
@@ -33,9 +33,9 @@ def summarised(runs: Sequence[Counted], students: int, times: int) -> Summary:
     """
     sums, counts = (torch.stack([run[i] for run in runs]).double() for i in (0, 1))
     per_run = sums.sum(1) / counts.sum(1)
-    generator = stream("bootstrap", *sums.shape)
-    clips = resampled(times, sums.shape[1], generator)
-    drawn = nested(times, len(runs) // students, students, generator)
+    generator = make_generator("bootstrap", *sums.shape)
+    clips = resample(times, sums.shape[1], generator)
+    drawn = resample_nested(times, len(runs) // students, students, generator)
     means = ((drawn @ sums) * clips).sum(1) / ((drawn @ counts) * clips).sum(1)
     # Where few clips count, a resample may have none of them, and nothing to say.
     low, high = torch.quantile(
@@ -50,7 +50,7 @@ def summarised(runs: Sequence[Counted], students: int, times: int) -> Summary:
     }
 
 
-def plain(values: Sequence[float]) -> Summary:
+def summarise_values(values: Sequence[float]) -> Summary:
     """Mean and population std of one number per run, which has no interval over clips."""
     numbers = torch.tensor(values, dtype=torch.float64)
     return {
@@ -62,7 +62,7 @@ def plain(values: Sequence[float]) -> Summary:
     }
 
 
-def resampled(times: int, count: int, generator: torch.Generator) -> Tensor:
+def resample(times: int, count: int, generator: torch.Generator) -> Tensor:
     """float64 [times, count]: how often each of `count` things is drawn when `count` are drawn with replacement (a bootstrap)."""
     draws = torch.randint(count, (times, count), generator=generator)
     return torch.zeros(times, count, dtype=torch.float64).scatter_add_(
@@ -70,7 +70,7 @@ def resampled(times: int, count: int, generator: torch.Generator) -> Tensor:
     )
 
 
-def nested(times: int, groups: int, members: int, generator: torch.Generator) -> Tensor:
+def resample_nested(times: int, groups: int, members: int, generator: torch.Generator) -> Tensor:
     """float64 [times, groups x members]: groups are drawn with replacement, and in each drawn group its members are."""
     group = torch.randint(groups, (times, groups, 1), generator=generator)
     member = torch.randint(members, (times, groups, members), generator=generator)

@@ -9,16 +9,16 @@ from pipeline.core.errors import ArtifactError, ParamsError, ShardError
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet, SyntheticSet
-    from pipeline.evaluation.bench import Measure, Task
-    from pipeline.evaluation.protocols import Avdd, Budget
-    from pipeline.models.model import Head
+    from pipeline.evaluation.bench import Measurement, TaskPlugin
+    from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol
+    from pipeline.models.model import HeadPlugin
 
 
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
     """An artifact of other classes, preprocessing or shapes than the shards, or with rows of no numbers, is an ArtifactError."""
     if synthetic.classes != real.classes:
         raise ArtifactError(
-            f"{name} holds the classes {_some(synthetic.classes)}, the shards {_some(real.classes)}; "
+            f"{name} holds the classes {_list_names(synthetic.classes)}, the shards {_list_names(real.classes)}; "
             "take the shards it was made from"
         )
     made = str(synthetic.provenance.get("preprocessing", ""))
@@ -45,12 +45,17 @@ def refuse_absent_classes(real: RealSet, split: str) -> None:
     absent = [name for name, count in zip(real.classes, counts, strict=True) if not count]
     if absent:
         raise ShardError(
-            f"the {split} split holds no window of {_some(absent)} ({len(real.classes)} classes are in training); "
+            f"the {split} split holds no window of {_list_names(absent)} ({len(real.classes)} classes are in training); "
             "the ledger says why clips are missing; decode some, or ingest without the class"
         )
 
 
-def refuse_unfit(measure: Measure, head: Head, task: Task, protocol: Avdd | Budget) -> None:
+def refuse_unfit(
+    measure: Measurement,
+    head: HeadPlugin,
+    task: TaskPlugin,
+    protocol: AvddProtocol | BudgetProtocol,
+) -> None:
     """A measure whose parts do not go together is a ParamsError: before anything is computed."""
     asked = f"evaluate.run asks for task {measure.task} with head {measure.head} under protocol {measure.protocol}"
     if head.gives != task.takes:
@@ -63,7 +68,7 @@ def refuse_unfit(measure: Measure, head: Head, task: Task, protocol: Avdd | Budg
         )
 
 
-def refuse_single(measure: Measure, task: Task, real: RealSet) -> None:
+def refuse_single(measure: Measurement, task: TaskPlugin, real: RealSet) -> None:
     """A task that compares modalities, on data that have one, is a ParamsError."""
     if len(real.rows) < task.modalities:
         held = ", ".join(real.rows)
@@ -72,5 +77,5 @@ def refuse_single(measure: Measure, task: Task, real: RealSet) -> None:
         )
 
 
-def _some(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

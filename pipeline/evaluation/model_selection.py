@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pipeline.evaluation.protocols import Avdd, Budget
-from pipeline.models.heads import modalities
+from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol
+from pipeline.models.heads import modalities_of
 from pipeline.training import instances, loop
-from pipeline.training.students import Crew, Lesson
+from pipeline.training.students import StudentTrainer, TrainingJob
 
 if TYPE_CHECKING:
     from pipeline.core.records import Normalisation, RealSet, SyntheticSet
@@ -34,15 +34,15 @@ def accuracy(
     return {
         m: (p.argmax(1) == real.label).float().mean().item()
         for name, p in probabilities.items()
-        for m in modalities(name)
+        for m in modalities_of(name)
     }
 
 
 def choose(
     data: Instances,
-    protocol: Avdd | Budget,
+    protocol: AvddProtocol | BudgetProtocol,
     spent: int,
-    crew: Crew,
+    crew: StudentTrainer,
     val: RealSet,
     criterion: Criterion,
 ) -> tuple[Recipe, list[dict[str, Any]]]:
@@ -51,11 +51,11 @@ def choose(
     Args:
         spent: validation trials that were spent before, on the distiller's step size.
     """
-    recipes = protocol.recipes(len(data.label), spent)
+    recipes = protocol.make_recipes(len(data.label), spent)
     if len(recipes) == 1:
         return recipes[0], []
-    assert isinstance(protocol, Budget), "only a budget has something to choose"
-    scores = tried(
+    assert isinstance(protocol, BudgetProtocol), "only a budget has something to choose"
+    scores = run_trials(
         [(data, recipe) for recipe in recipes],
         protocol.students,
         crew,
@@ -63,32 +63,34 @@ def choose(
         criterion,
         protocol.stops,
     )
-    candidates = [recipe.stopped(stop) for recipe in recipes for stop in protocol.stops]
+    candidates = [recipe.stop_after(stop) for recipe in recipes for stop in protocol.stops]
     trials = [
         {"rates": dict(candidate.rates), "stops": dict(candidate.stops), "score": score}
         for candidate, score in zip(
             candidates, (score for by_stop in scores for score in by_stop), strict=True
         )
     ]
-    return mixed(candidates, best(trials)), trials
+    return mix_recipes(candidates, pick_best(trials)), trials
 
 
-def tried(
+def run_trials(
     candidates: Sequence[tuple[Instances, Recipe]],
     students: int,
-    crew: Crew,
+    crew: StudentTrainer,
     val: RealSet,
     criterion: Criterion,
     stops: Sequence[float] = (1.0,),
 ) -> list[list[dict[str, float]]]:
     """For each candidate, and each fraction of its steps, its validation score by modality: the mean over a few students."""
     lessons = [
-        Lesson(data=data, recipe=recipe, name=("trial", 0, student))
+        TrainingJob(data=data, recipe=recipe, name=("trial", 0, student))
         for data, recipe in candidates
         for student in range(students)
     ]
     using = candidates[0][0].normalisation
-    scores = crew.watched(lessons, lambda module: criterion(module, val, using, crew.device), stops)
+    scores = crew.train_with_snapshots(
+        lessons, lambda module: criterion(module, val, using, crew.device), stops
+    )
     groups = [
         zip(*scores[first : first + students], strict=True)
         for first in range(0, len(scores), students)
@@ -99,7 +101,7 @@ def tried(
     ]
 
 
-def best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def pick_best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """For each modality the trial with the highest validation score, the first of equals.
 
     Towers share nothing, so under an ensemble each modality may choose its own trial (where a method's loss couples the
@@ -112,7 +114,7 @@ def best(trials: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     }
 
 
-def mixed(recipes: Sequence[Recipe], picks: Mapping[str, int]) -> Recipe:
+def mix_recipes(recipes: Sequence[Recipe], picks: Mapping[str, int]) -> Recipe:
     """The recipe that takes each modality's rates and stop from the recipe picked for it."""
     rates = {m: recipes[i].rates[m] for m, i in picks.items()}
     head_rates = {m: recipes[i].head_rates[m] for m, i in picks.items()}
@@ -124,8 +126,12 @@ def mixed(recipes: Sequence[Recipe], picks: Mapping[str, int]) -> Recipe:
     )
 
 
-def tuned(
-    variants: Sequence[Any], made: Sequence[SyntheticSet], budget: Budget, crew: Crew, val: RealSet
+def choose_variants(
+    variants: Sequence[Any],
+    made: Sequence[SyntheticSet],
+    budget: BudgetProtocol,
+    crew: StudentTrainer,
+    val: RealSet,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Choose among a distiller's candidates by the set that each has made: validate with the middle learning rate, apply `best`.
 
@@ -134,17 +140,17 @@ def tuned(
     """
     if len(variants) == 1:
         return {}, []
-    recipe = budget.recipe(math.sqrt(budget.lowest * budget.highest))
-    sets = [instances.decoded(synthetic, crew.device) for synthetic in made]
-    scores = tried([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
+    recipe = budget.make_recipe(math.sqrt(budget.lowest * budget.highest))
+    sets = [instances.decode_synthetic_set(synthetic, crew.device) for synthetic in made]
+    scores = run_trials([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
     trials = [
         {**told, "score": score}
-        for told, (score,) in zip(_differing(variants), scores, strict=True)
+        for told, (score,) in zip(_find_differences(variants), scores, strict=True)
     ]
-    return best(trials), trials
+    return pick_best(trials), trials
 
 
-def _differing(variants: Sequence[Any]) -> list[dict[str, Any]]:
+def _find_differences(variants: Sequence[Any]) -> list[dict[str, Any]]:
     """Of each candidate the parameters that not all of them share."""
     given = [asdict(variant) for variant in variants]
     return [

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet
-    from pipeline.models.model import Network
+    from pipeline.models.model import NetworkPlugin
     from pipeline.models.networks._towers import Towers
     from pipeline.training.instances import Instances
 
@@ -22,7 +22,7 @@ MOST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plane:
+class PCAProjection:
     """The space in which mean-matching methods work, seen from its two widest sides.
 
     Args:
@@ -34,10 +34,10 @@ class Plane:
     axes: Tensor
 
     @classmethod
-    def through(cls, real: RealSet, network: Network) -> Plane:
+    def fit(cls, real: RealSet, network: NetworkPlugin) -> PCAProjection:
         """The plane of a real split (PCA; Pearson 1901), by the features of both modalities together."""
-        towers = network.build(real.shapes, stream("plane"))
-        features = _features(towers, real.normalised(_spread(len(real))))
+        towers = network.build(real.shapes, make_generator("plane"))
+        features = _embed(towers, real.normalise(_sample_evenly(len(real))))
         mean = features.mean(0)
         _, _, axes = torch.linalg.svd(features - mean, full_matrices=False)
         axes = F.pad(axes, (0, 0, 0, 2))[:2].T  # of a single window there are fewer than two
@@ -48,10 +48,10 @@ class Plane:
             axes=axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign(),
         )
 
-    def points(self, data: Instances) -> list[list[float]]:
+    def project(self, data: Instances) -> list[list[float]]:
         """[x, y, label] of at most MOST instances, evenly taken."""
-        index = _spread(len(data.label))
-        places = (_features(self.towers, data.take(index)) - self.mean) @ self.axes
+        index = _sample_evenly(len(data.label))
+        places = (_embed(self.towers, data.take(index)) - self.mean) @ self.axes
         return [
             [round(x, 4), round(y, 4), label]
             for (x, y), label in zip(places.tolist(), data.label[index].tolist(), strict=True)
@@ -59,10 +59,10 @@ class Plane:
 
 
 @torch.no_grad()
-def _features(towers: Towers, rows: dict[str, Tensor]) -> Tensor:
+def _embed(towers: Towers, rows: dict[str, Tensor]) -> Tensor:
     cpu = {m: values.cpu() for m, values in rows.items()}
     return torch.cat(list(towers.embed(cpu).values()), 1)
 
 
-def _spread(count: int) -> Tensor:
+def _sample_evenly(count: int) -> Tensor:
     return torch.linspace(0, count - 1, min(count, MOST)).round().long()

@@ -11,7 +11,7 @@ from pipeline.training.loop import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Avdd:
+class AvddProtocol:
     """The protocol as published: fixed rates and epochs, no choice, so a small set gets few optimiser steps.
 
     Args:
@@ -27,7 +27,7 @@ class Avdd:
     decay: float
     augment: dict[str, tuple[Operation, ...]]
 
-    def recipes(self, instances: int, spent: int) -> list[Recipe]:
+    def make_recipes(self, instances: int, spent: int) -> list[Recipe]:
         """The one recipe there is, for a set of `instances`."""
 
         def schedule(done: float) -> float:
@@ -47,13 +47,13 @@ class Avdd:
             )
         ]
 
-    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+    def resize(self, recipe: Recipe, instances: int) -> Recipe:
         """The recipe for another number of instances: as many epochs, and so another number of steps."""
-        return self.recipes(instances, 0)[0]
+        return self.make_recipes(instances, 0)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class BudgetProtocol:
     """The same number of optimiser steps and the same number of validation trials for every row.
 
     A trial's student is validated on its way, after each of the fractions `stops` of the steps, so that the number of epochs is
@@ -81,19 +81,19 @@ class Budget:
                 f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range"
             )
 
-    def recipes(self, instances: int, spent: int) -> list[Recipe]:
+    def make_recipes(self, instances: int, spent: int) -> list[Recipe]:
         """One recipe per learning rate that the budget still pays for; at least the middle one."""
         left = max(self.trials - spent, 1)
         span = self.highest / self.lowest
-        return [self.recipe(self.lowest * span ** ((i + 0.5) / left)) for i in range(left)]
+        return [self.make_recipe(self.lowest * span ** ((i + 0.5) / left)) for i in range(left)]
 
-    def resized(self, recipe: Recipe, instances: int) -> Recipe:
+    def resize(self, recipe: Recipe, instances: int) -> Recipe:
         """The recipe for another number of instances: the same, for steps are what is budgeted."""
         return recipe
 
-    def recipe(self, rate: float) -> Recipe:
+    def make_recipe(self, rate: float) -> Recipe:
         """The recipe with one learning rate everywhere."""
-        return Recipe.even(
+        return Recipe.build_uniform(
             rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay
         )
 
@@ -102,5 +102,5 @@ class Budget:
 class Protocols:
     """The protocols by name; a row is scored under each."""
 
-    avdd: Avdd
-    budget: Budget
+    avdd: AvddProtocol
+    budget: BudgetProtocol

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.scoring import scored
-from pipeline.evaluation.setup import Means
+from pipeline.evaluation.scoring import score_sets
+from pipeline.evaluation.setup import EvaluationSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.artifact import Artifact
 
 
-def reproduced(
+def reproduce_scores(
     file: Path, shards: Path, device: torch.device, workers: int, report: Any
 ) -> list[str]:
     """One line per metric and view: the score in the file, the new one with its interval, and the verdict.
@@ -31,16 +31,23 @@ def reproduced(
     from pipeline.training import instances as training
 
     artifact = read_artifact(file)
-    known = _carried(file, artifact)
+    known = _read_evaluation(file, artifact)
     synthetic = artifact.synthetic
-    means = Means.of(Params(name=f"{file.name}: evaluation", values=known["params"]))
-    crew = means.crew(means.settings.run[0], device, workers, report)
-    bench = means.bench(shards, means.settings.repeats, crew)
+    means = EvaluationSetup.from_params(
+        Params(name=f"{file.name}: evaluation", values=known["params"])
+    )
+    crew = means.make_trainer(means.settings.run[0], device, workers, report)
+    bench = means.make_bench(shards, means.settings.repeats, crew)
     refuse_other_data(synthetic, bench.test, file.name)
     digest, spent = artifact.about["content_digest"], len(artifact.about.get("tuning", ()))
     with tempfile.TemporaryDirectory() as place:
-        entries, _ = scored(
-            [training.decoded(synthetic, crew.device)], [digest], spent, means, bench, Path(place)
+        entries, _ = score_sets(
+            [training.decode_synthetic_set(synthetic, crew.device)],
+            [digest],
+            spent,
+            means,
+            bench,
+            Path(place),
         )
     note = (
         []
@@ -50,12 +57,12 @@ def reproduced(
     lines = [
         line
         for old, new in zip(artifact.about["scores"], entries, strict=True)
-        for line in _compared(old, new)
+        for line in _compare(old, new)
     ]
     return [f"{file}: in the file | taught anew [95 % interval]", *note, *lines]
 
 
-def _carried(file: Path, artifact: Artifact) -> dict[str, Any]:
+def _read_evaluation(file: Path, artifact: Artifact) -> dict[str, Any]:
     from pipeline.core.errors import ArtifactError
 
     known = artifact.about.get("evaluation")
@@ -70,21 +77,21 @@ def _carried(file: Path, artifact: Artifact) -> dict[str, Any]:
     return known
 
 
-def _compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """A verdict per metric and view: whether the file's own mean lies in the interval of the new students."""
     name = " ".join(new[key] for key in ("protocol", "network", "head", "task"))
     for metric, views in old.get("own", {}).items():
         for view, mean in views.items():
             found = new["metrics"][metric][view]
             low, high = found["low"], found["high"]
-            ends = "" if low is None else f" [{_points(low)}, {_points(high)}]"
+            ends = "" if low is None else f" [{_format_percent(low)}, {_format_percent(high)}]"
             verdict = (
                 "reproduced"
                 if low is not None and low <= mean <= high
                 else "not within the interval"
             )
-            yield f"  {name} {metric} {view}: {_points(mean)} | {_points(found['mean'])}{ends}  {verdict}"
+            yield f"  {name} {metric} {view}: {_format_percent(mean)} | {_format_percent(found['mean'])}{ends}  {verdict}"
 
 
-def _points(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f}"

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.evaluation import Bench, Measure
-    from pipeline.evaluation.setup import Means
+    from pipeline.evaluation import Bench, Measurement
+    from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.training.instances import Instances
 
 
-def scored(
+def score_sets(
     sets: Sequence[Instances],
     made_from: list[str],
     spent: int,
-    means: Means,
+    means: EvaluationSetup,
     bench: Bench,
     kept: Path,
 ) -> tuple[list[dict[str, Any]], float]:
@@ -52,7 +52,7 @@ def scored(
         )
         path = (
             kept
-            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _values(measure, task, means)])[:32]}.json"
+            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _collect_params(measure, task, means)])[:32]}.json"
         )
         if not path.exists():
             began = time.monotonic()
@@ -64,7 +64,7 @@ def scored(
     return entries, seconds
 
 
-def _values(measure: Measure, task: Any, means: Means) -> dict[str, Any]:
+def _collect_params(measure: Measurement, task: Any, means: EvaluationSetup) -> dict[str, Any]:
     """The parameters of every plugin that a measure uses, by name; a task that tries several networks names them."""
     networks = (measure.network, *getattr(task, "networks", ()))
     used = {
@@ -79,15 +79,15 @@ def _values(measure: Measure, task: Any, means: Means) -> dict[str, Any]:
     }
 
 
-def lines_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def format_scores(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line per entry and metric: each view's mean, spread and interval."""
-    from pipeline.core.scores import told
+    from pipeline.core.scores import format_score
 
     lines = []
     for entry in entries:
         name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
-            cells = [f"{view} {told(metric, x)}" for view, x in views.items()]
+            cells = [f"{view} {format_score(metric, x)}" for view, x in views.items()]
             lines.append(
                 f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})"
             )

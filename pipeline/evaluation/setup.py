@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.core.params import Params
-    from pipeline.evaluation import Bench, Evaluate, Measure
-    from pipeline.training.students import Crew
+    from pipeline.evaluation import Bench, Evaluate, Measurement
+    from pipeline.training.students import StudentTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class EvaluationSetup:
     """The section `evaluate`, with every name in it found; `params`: the sections that all of this was built from."""
 
     params: dict[str, Any]
@@ -27,7 +27,7 @@ class Means:
     metrics: dict[str, Any]
 
     @classmethod
-    def of(cls, params: Params) -> Means:
+    def from_params(cls, params: Params) -> EvaluationSetup:
         """Each name that `evaluate` uses is known, or nothing is begun."""
         from pipeline.core.plugins import build_all, pick
         from pipeline.evaluation import Evaluate, refuse_unfit
@@ -47,17 +47,21 @@ class Means:
             refuse_unfit(
                 measure, head, task, pick(vars(settings.protocols), measure.protocol, "protocol")
             )
-        used = {section: params.section(section) for section in ("evaluate", *kinds)}
+        used = {section: params.get_section(section) for section in ("evaluate", *kinds)}
         return cls(params=used, settings=settings, **plugins)
 
-    def crew(self, measure: Measure, device: torch.device, workers: int, report: Any) -> Crew:
+    def make_trainer(
+        self, measure: Measurement, device: torch.device, workers: int, report: Any
+    ) -> StudentTrainer:
         """The students of one measure."""
-        from pipeline.training.students import Crew
+        from pipeline.training.students import StudentTrainer
 
         network, head = self.networks[measure.network], self.heads[measure.head]
-        return Crew(network=network, head=head, device=device, threads=workers, report=report)
+        return StudentTrainer(
+            network=network, head=head, device=device, threads=workers, report=report
+        )
 
-    def bench(self, shards: Path, repeats: int, crew: Crew) -> Bench:
+    def make_bench(self, shards: Path, repeats: int, crew: StudentTrainer) -> Bench:
         """The real splits, and the rest of what tasks need."""
         from pipeline.evaluation import Bench, refuse_absent_classes, refuse_single
         from pipeline.shards.read import read_shards

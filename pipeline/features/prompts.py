@@ -59,13 +59,13 @@ class Reader(Protocol):
 
 def read_prompts(path: Path, settings: Templates) -> Prompts:
     """The prompts of a table; SourceError for one that is none, lacks a sentence, or says the same of two classes."""
-    rows = _rows(path)
+    rows = _read_rows(path)
     columns = rows[0].keys()
     if {"class", "template", "text"} <= columns:
-        prompts = _whole(path, rows)
+        prompts = _gather_sentences(path, rows)
     elif "class" in columns:
-        prompts = _named(
-            {row["class"]: row.get("name") or _spoken(row["class"]) for row in rows}, settings
+        prompts = _fill_templates(
+            {row["class"]: row.get("name") or _name_of(row["class"]) for row in rows}, settings
         )
     elif "label" in columns:
         labels = {
@@ -74,7 +74,7 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
             for label in (row["label"], *row.get("labels", "").split(BETWEEN))
             if label
         }
-        prompts = _named({label: _spoken(label) for label in labels}, settings)
+        prompts = _fill_templates({label: _name_of(label) for label in labels}, settings)
     else:
         raise SourceError(
             f"{path} has the columns {', '.join(columns)}; expected class,template,text, or class,name, or label"
@@ -83,7 +83,7 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
     return prompts
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise SourceError(f"{path} does not exist; name a table of prompts, or a manifest")
     try:
@@ -107,7 +107,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _whole(path: Path, rows: Iterable[Mapping[str, str]]) -> Prompts:
+def _gather_sentences(path: Path, rows: Iterable[Mapping[str, str]]) -> Prompts:
     """A sentence per row; each class needs one of each template."""
     said: dict[tuple[str, str], str] = {}
     for row in rows:
@@ -133,7 +133,7 @@ def _whole(path: Path, rows: Iterable[Mapping[str, str]]) -> Prompts:
     )
 
 
-def _named(names: Mapping[str, str], settings: Templates) -> Prompts:
+def _fill_templates(names: Mapping[str, str], settings: Templates) -> Prompts:
     classes = tuple(sorted(names))
     sentences = tuple(
         template.replace(SLOT, names[name]) for template in settings.templates for name in classes
@@ -141,7 +141,7 @@ def _named(names: Mapping[str, str], settings: Templates) -> Prompts:
     return Prompts(classes=classes, templates=settings.templates, sentences=sentences)
 
 
-def _spoken(label: str) -> str:
+def _name_of(label: str) -> str:
     return label.replace("_", " ")
 
 

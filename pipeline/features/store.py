@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import StoreError, TableError
-from pipeline.core.files import digest_of, short
+from pipeline.core.files import digest_of, shorten_digest
 from pipeline.core.records import Features, Origin, Texts
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_features(path: Path, **expected: str) -> tuple[Features, str]:
     for name, wanted in expected.items():
         found = getattr(origin, name)
         if found != wanted:
-            is_of = f"{path} is of {name} {short(found)}, expected {name} {short(wanted)}"
+            is_of = f"{path} is of {name} {shorten_digest(found)}, expected {name} {shorten_digest(wanted)}"
             raise StoreError(f"{is_of}; run `avdistill extract` again")
     features = Features(
         keys=tuple(columns["key"].tolist()),
@@ -147,7 +147,7 @@ def origin_of(path: Path, attributes: Mapping[str, Any]) -> Origin:
     return Origin(**{**given, "params": json.loads(given["params"])})
 
 
-def summary(features: Features) -> str:
+def format_statistics(features: Features) -> str:
     """The statistics in a line."""
     return ", ".join(
         f"{modality} {about['width']} wide with norms {about['least_norm']:.3g} to {about['greatest_norm']:.3g}"

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from pipeline.kd.data import Classroom, enter, seen
-from pipeline.kd.evaluate import Measured, measured
-from pipeline.kd.settings import Balanced, Student, Teach, refuse_own_teacher
-from pipeline.kd.student import Course, Pupil
-from pipeline.kd.teacher_features import Tables, read_tables
-from pipeline.kd.training_sets import Train, of_artifact, of_coreset, of_shards
+from pipeline.kd.data import KDData, build_data, select_view
+from pipeline.kd.evaluate import KDResult, train_and_evaluate
+from pipeline.kd.settings import BalancedBatch, StudentSettings, TeachSettings, refuse_own_teacher
+from pipeline.kd.student import KDRun, Student
+from pipeline.kd.teacher_features import TeacherFeatures, read_tables
+from pipeline.kd.training_sets import (
+    TrainingSet,
+    build_from_artifact,
+    build_from_coreset,
+    build_from_shards,
+)
 
 __all__ = [
-    "Balanced",
-    "Classroom",
-    "Course",
-    "Measured",
-    "Pupil",
+    "BalancedBatch",
+    "KDData",
+    "KDResult",
+    "KDRun",
     "Student",
-    "Tables",
-    "Teach",
-    "Train",
-    "enter",
-    "measured",
-    "of_artifact",
-    "of_coreset",
-    "of_shards",
+    "StudentSettings",
+    "TeachSettings",
+    "TeacherFeatures",
+    "TrainingSet",
+    "build_data",
+    "build_from_artifact",
+    "build_from_coreset",
+    "build_from_shards",
     "read_tables",
     "refuse_own_teacher",
-    "seen",
+    "select_view",
+    "train_and_evaluate",
 ]

@@ -18,15 +18,15 @@ from pipeline.kd import probes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.kd.probes import Probe
-    from pipeline.kd.settings import Student
-    from pipeline.kd.teacher_features import Tables
-    from pipeline.kd.training_sets import Train
+    from pipeline.kd.probes import LinearProbe
+    from pipeline.kd.settings import StudentSettings
+    from pipeline.kd.teacher_features import TeacherFeatures
+    from pipeline.kd.training_sets import TrainingSet
     from pipeline.training.instances import Instances
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classroom:
+class KDData:
     """What every method is given alike.
 
     Args:
@@ -41,22 +41,22 @@ class Classroom:
     data: Instances
     modality: str
     teachers: Mapping[str, Tensor]
-    probes: Mapping[str, Probe]
+    probes: Mapping[str, LinearProbe]
     val: RealSet
     test: RealSet
     gallery: RealSet
-    tables: Tables
+    tables: TeacherFeatures
     without: Mapping[str, int]
     digest: str
 
 
-def enter(
-    train: Train,
+def build_data(
+    train: TrainingSet,
     views: Mapping[str, RealSet],
-    tables: Tables,
+    tables: TeacherFeatures,
     teachers: Sequence[str],
     without: Mapping[str, int],
-) -> Classroom:
+) -> KDData:
     """Leave out instances that some teacher has no vector for, and fit a linear probe per teacher on the rest.
 
     Args:
@@ -66,7 +66,7 @@ def enter(
         CellError: a class has no instance left, or there is one class only.
         StoreError: there are no vectors of a teacher.
     """
-    found = {m: tables.rows("train", m, train.keys) for m in teachers}
+    found = {m: tables.select_vectors("train", m, train.keys) for m in teachers}
     there = torch.stack([own for _, own in found.values()]).all(0)
     index, classes = there.nonzero().flatten(), train.data.classes
     counts = train.data.label[index].bincount(minlength=classes)
@@ -80,14 +80,16 @@ def enter(
         raise CellError(
             f"{told}, which leaves none of class {name!r}; extract vectors of more samples"
         )
-    data = train.data.at(index, classes)
+    data = train.data.select(index, classes)
     vectors = {m: rows[index] for m, (rows, _) in found.items()}
-    return Classroom(
+    return KDData(
         name=train.name,
         data=data,
         modality=next(iter(data.shapes)),
         teachers=vectors,
-        probes={m: probes.linear(rows, data.label, classes) for m, rows in vectors.items()},
+        probes={
+            m: probes.fit_linear_probe(rows, data.label, classes) for m, rows in vectors.items()
+        },
         val=views["val"],
         test=views["test"],
         gallery=views["train"],
@@ -104,13 +106,15 @@ def enter(
     )
 
 
-def seen(student: Student, split: str, real: RealSet, tables: Tables) -> RealSet:
+def select_view(
+    student: StudentSettings, split: str, real: RealSet, tables: TeacherFeatures
+) -> RealSet:
     """What a student sees of a split: one modality of its samples, or of its stored vectors, where there are some."""
     view: RealSet = pick(_VIEWS, student.reads, "view")(student.modality, split, real, tables)
     return view
 
 
-def _samples(modality: str, split: str, real: RealSet, tables: Tables) -> RealSet:
+def _view_samples(modality: str, split: str, real: RealSet, tables: TeacherFeatures) -> RealSet:
     return replace(
         real,
         rows={modality: pick(real.rows, modality, "modality")},
@@ -118,9 +122,9 @@ def _samples(modality: str, split: str, real: RealSet, tables: Tables) -> RealSe
     )
 
 
-def _vectors(modality: str, split: str, real: RealSet, tables: Tables) -> RealSet:
+def _view_vectors(modality: str, split: str, real: RealSet, tables: TeacherFeatures) -> RealSet:
     """Vectors as rows of one channel and one line, [N, 1, 1, D], with one mean and one spread for all numbers."""
-    rows, there = tables.rows(split, modality, real.keys)
+    rows, there = tables.select_vectors(split, modality, real.keys)
     index = there.nonzero().flatten()
     own = rows[index]
     units = Normalisation(
@@ -136,7 +140,7 @@ def _vectors(modality: str, split: str, real: RealSet, tables: Tables) -> RealSe
     )
 
 
-_VIEWS: Mapping[str, Callable[[str, str, RealSet, Tables], RealSet]] = {
-    "samples": _samples,
-    "vectors": _vectors,
+_VIEWS: Mapping[str, Callable[[str, str, RealSet, TeacherFeatures], RealSet]] = {
+    "samples": _view_samples,
+    "vectors": _view_vectors,
 }

@@ -13,7 +13,7 @@ PENALTY, STEPS = 0.01, 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class LinearProbe:
     """A linear classifier on standardised vectors.
 
     Args:
@@ -32,7 +32,7 @@ class Probe:
         ).float()
 
 
-def linear(vectors: Tensor, label: Tensor, classes: int) -> Probe:
+def fit_linear_probe(vectors: Tensor, label: Tensor, classes: int) -> LinearProbe:
     """Softmax regression on vectors [N, D] and labels int64 [N]: a convex problem, so that no seed and no rate decide it."""
     rows = vectors.double()
     # A number that never changes stays 0.
@@ -53,10 +53,12 @@ def linear(vectors: Tensor, label: Tensor, classes: int) -> Probe:
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     found = weights.detach()
-    return Probe(mean=mean, scale=scale, coefficients=found[:-1], offset=found[-1])
+    return LinearProbe(mean=mean, scale=scale, coefficients=found[:-1], offset=found[-1])
 
 
-def nearest_mean(vectors: Tensor, label: Tensor, classes: int, queries: Tensor) -> Tensor:
+def classify_by_nearest_mean(
+    vectors: Tensor, label: Tensor, classes: int, queries: Tensor
+) -> Tensor:
     """For each query [Q, D] the class whose mean of unit vectors [N, D] is nearest to the query's: int64 [Q]."""
     rows = F.normalize(vectors.double(), dim=1)
     counts = torch.bincount(label, minlength=classes)[:, None]

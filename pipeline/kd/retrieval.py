@@ -19,7 +19,7 @@ ROWS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Items:
+class RetrievalItems:
     """Vectors [N, D], their classes int64 [N], and their names, which clips go by."""
 
     vectors: Tensor
@@ -28,18 +28,18 @@ class Items:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class RetrievalResult:
     """Of each query: the place of the first right item, from 1, or infinity; and the average precision. float64 [Q]."""
 
     first: Tensor
     precision: Tensor
 
-    def recalled(self, most: int) -> Tensor:
+    def recall_at(self, most: int) -> Tensor:
         """R@most: whether any of the nearest `most` items is right, bool [Q]."""
         return self.first <= most
 
 
-def search(queries: Items, gallery: Items) -> Found:
+def search(queries: RetrievalItems, gallery: RetrievalItems) -> RetrievalResult:
     """Order the gallery by cosine for each query."""
     order = torch.tensor(
         sorted(range(len(gallery.names)), key=lambda row: gallery.names[row]), dtype=torch.long
@@ -60,12 +60,12 @@ def search(queries: Items, gallery: Items) -> Found:
         similarity = (vectors[part] @ target.T).masked_fill(own[part, None] == names, -torch.inf)
         nearest = similarity.argsort(dim=1, descending=True, stable=True)
         right = (label[nearest] == queries.label[part, None]) & (names[nearest] != own[part, None])
-        parts.append(torch.stack(_placed(right)))
+        parts.append(torch.stack(_score_ranking(right)))
     first_right, precision = torch.cat(parts, 1)
-    return Found(first=first_right, precision=precision)
+    return RetrievalResult(first=first_right, precision=precision)
 
 
-def _placed(right: Tensor) -> tuple[Tensor, Tensor]:
+def _score_ranking(right: Tensor) -> tuple[Tensor, Tensor]:
     """Bool [Q, G] in the order found -> the first right place and the average precision, float64 [Q]."""
     place = torch.arange(1, right.shape[1] + 1, dtype=torch.float64)
     hits = right.cumsum(1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Student:
+class StudentSettings:
     """A section of `students`.
 
     Args:
@@ -29,7 +29,7 @@ class Student:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Balanced:
+class BalancedBatch:
     """A batch holds so many classes, all if there are fewer, and so many samples of each, some twice if there are fewer."""
 
     classes: Several
@@ -37,7 +37,7 @@ class Balanced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teach:
+class TeachSettings:
     """Section `teach`: the same for every method.
 
     Args:
@@ -50,7 +50,7 @@ class Teach:
     student: str
     teachers: Names
     steps: Count
-    batch: Balanced
+    batch: BalancedBatch
     trials: Count
     stops: Shares
     lowest: Positive
@@ -69,7 +69,7 @@ class Teach:
             raise ValueError(f"teachers are {', '.join(self.teachers)}; expected each of them once")
 
 
-def refuse_own_teacher(settings: Teach, student: Student) -> None:
+def refuse_own_teacher(settings: TeachSettings, student: StudentSettings) -> None:
     """Vectors that a student reads have nothing to teach it: a ParamsError."""
     if student.reads == "vectors" and student.modality in settings.teachers:
         told = f"teach.student {settings.student} reads the {student.modality} vectors, which teach.teachers names too"

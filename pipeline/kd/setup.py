@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from pipeline.core.params import Params
     from pipeline.core.records import RealSet
-    from pipeline.kd import Classroom, Course, Student, Teach, Train
+    from pipeline.kd import KDData, KDRun, StudentSettings, TeachSettings, TrainingSet
 
 
-def _course(
+def _build_run(
     method: str,
     train_set: Path,
     features: Path,
@@ -23,19 +23,19 @@ def _course(
     ipc: int,
     params: Params,
     device: torch.device,
-) -> Course:
+) -> KDRun:
     """The method in its classroom; every name is known before anything is read."""
     from pipeline.core import plugins
     from pipeline.core.plugins import build_all
-    from pipeline.kd import Course, Student, Teach, refuse_own_teacher
+    from pipeline.kd import KDRun, StudentSettings, TeachSettings, refuse_own_teacher
 
-    settings = params.build("teach", Teach)
+    settings = params.build("teach", TeachSettings)
     plugin = plugins.build("kd method", method, params)
-    student = params.build(f"students.{settings.student}", Student)
+    student = params.build(f"students.{settings.student}", StudentSettings)
     network = plugins.pick(build_all("network", params), student.network, "network")
     refuse_own_teacher(settings, student)
-    room = _classroom(train_set, features, shards, ipc, settings, student, device)
-    return Course(
+    room = _read_data(train_set, features, shards, ipc, settings, student, device)
+    return KDRun(
         room=room,
         settings=settings,
         student=student,
@@ -47,7 +47,7 @@ def _course(
     )
 
 
-def _decides(method: str, course: Course, seeds: Sequence[int], device: torch.device) -> str:
+def _digest_inputs(method: str, course: KDRun, seeds: Sequence[int], device: torch.device) -> str:
     """Digest of all that decides the students."""
     from dataclasses import asdict
 
@@ -58,32 +58,32 @@ def _decides(method: str, course: Course, seeds: Sequence[int], device: torch.de
     return digest_of([code_digest(), method, values, course.room.digest, seeds, device.type])
 
 
-def _classroom(
+def _read_data(
     train_set: Path,
     features: Path,
     shards: Path | None,
     ipc: int,
-    settings: Teach,
-    student: Student,
+    settings: TeachSettings,
+    student: StudentSettings,
     device: torch.device,
-) -> Classroom:
+) -> KDData:
     from pipeline.core.records import SPLITS
     from pipeline.evaluation import refuse_absent_classes
-    from pipeline.kd import enter, read_tables, seen
+    from pipeline.kd import build_data, read_tables, select_view
     from pipeline.shards.read import read_shards
 
-    place = _shards(train_set, shards)
+    place = _find_shards(train_set, shards)
     real = {split: read_shards(place / split) for split in SPLITS}
     tables = read_tables(features, {split: own.digest for split, own in real.items()})
-    views = {split: seen(student, split, own, tables) for split, own in real.items()}
+    views = {split: select_view(student, split, own, tables) for split, own in real.items()}
     for split, view in views.items():
         refuse_absent_classes(view, split)
-    train = _train(train_set, ipc, student, views["train"], real["train"], device)
+    train = _read_train_set(train_set, ipc, student, views["train"], real["train"], device)
     without = {f"{split} windows": len(own) - len(views[split]) for split, own in real.items()}
-    return enter(train, views, tables, settings.teachers, without)
+    return build_data(train, views, tables, settings.teachers, without)
 
 
-def _shards(train_set: Path, shards: Path | None) -> Path:
+def _find_shards(train_set: Path, shards: Path | None) -> Path:
     from pipeline.core.errors import ParamsError
 
     if shards is None and not train_set.is_dir():
@@ -93,30 +93,41 @@ def _shards(train_set: Path, shards: Path | None) -> Path:
     return shards or train_set.parent
 
 
-def _train(
-    train_set: Path, ipc: int, student: Student, view: RealSet, real: RealSet, device: torch.device
-) -> Train:
+def _read_train_set(
+    train_set: Path,
+    ipc: int,
+    student: StudentSettings,
+    view: RealSet,
+    real: RealSet,
+    device: torch.device,
+) -> TrainingSet:
     """The training set, by what it is: a folder of shards, a ranking, an artifact."""
     from pipeline.artifact import read_artifact
     from pipeline.core.errors import ParamsError, SourceError
     from pipeline.core.files import read_json
     from pipeline.coresets.rankings import Coreset
     from pipeline.evaluation import refuse_other_data
-    from pipeline.kd import of_artifact, of_coreset, of_shards
+    from pipeline.kd import build_from_artifact, build_from_coreset, build_from_shards
 
-    def chosen() -> Train:
+    def load_coreset() -> TrainingSet:
         if ipc < 1:
             raise ParamsError(
                 f"{train_set} ranks samples, and --ipc is {ipc}; say how many of each class to take, 1 or more"
             )
-        return of_coreset(Coreset.from_json(read_json(train_set, "coreset")), ipc, view, device)
+        return build_from_coreset(
+            Coreset.from_json(read_json(train_set, "coreset")), ipc, view, device
+        )
 
-    def distilled() -> Train:
+    def load_artifact() -> TrainingSet:
         synthetic = read_artifact(train_set).synthetic
         refuse_other_data(synthetic, real, train_set.name)
-        return of_artifact(synthetic, student, train_set.name, real, device)
+        return build_from_artifact(synthetic, student, train_set.name, real, device)
 
-    kinds = {"": lambda: of_shards(view, device), ".json": chosen, ".h5": distilled}
+    kinds = {
+        "": lambda: build_from_shards(view, device),
+        ".json": load_coreset,
+        ".h5": load_artifact,
+    }
     kind = "" if train_set.is_dir() else train_set.suffix
     if kind not in kinds or not train_set.exists():
         raise SourceError(

@@ -14,30 +14,30 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.core.errors import DivergedError
-from pipeline.core.rng import stream
-from pipeline.distillation.optimise import Descent
-from pipeline.kd.methods._base import Batch, Widths
-from pipeline.kd.settings import Balanced, Student, Teach
-from pipeline.models.initialisation import draw
+from pipeline.core.rng import make_generator
+from pipeline.distillation.optimise import SyntheticOptimizer
+from pipeline.kd.methods._base import KDBatch, Widths
+from pipeline.kd.settings import BalancedBatch, StudentSettings, TeachSettings
+from pipeline.models.initialisation import init_
 from pipeline.training.augment import augment
 from pipeline.training.loop import cosine
 
 if TYPE_CHECKING:
-    from pipeline.distillation.inputs import Machine
-    from pipeline.kd.data import Classroom
-    from pipeline.kd.methods._base import Kept, Method
-    from pipeline.models.model import Network
+    from pipeline.distillation.inputs import Runtime
+    from pipeline.kd.data import KDData
+    from pipeline.kd.methods._base import KDMethod, Kept
+    from pipeline.models.model import NetworkPlugin
     from pipeline.models.networks._towers import Towers
 
 
-class Pupil(nn.Module):
+class Student(nn.Module):
     """One tower and a linear classifier."""
 
     def __init__(self, towers: Towers, classes: int, generator: torch.Generator) -> None:
         super().__init__()
         (self.width,) = towers.features.values()
         self.towers, self.classifier = towers, nn.Linear(self.width, classes)
-        draw(self.classifier, generator)
+        init_(self.classifier, generator)
 
     def forward(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Normalised rows of one modality -> features [N, D] and logits [N, C]."""
@@ -45,15 +45,17 @@ class Pupil(nn.Module):
         return {"features": features, "logits": self.classifier(features)}
 
 
-class Lesson(nn.Module):
+class KDStep(nn.Module):
     """A pupil, what its method trains beside it, and the loss of both."""
 
-    def __init__(self, pupil: Pupil, parts: nn.ModuleDict, method: Method, weight: float) -> None:
+    def __init__(
+        self, pupil: Student, parts: nn.ModuleDict, method: KDMethod, weight: float
+    ) -> None:
         super().__init__()
         self.pupil, self.parts, self.method, self.weight = pupil, parts, method, weight
 
     def forward(
-        self, rows: Mapping[str, Tensor], target: Tensor, batch: Callable[..., Batch]
+        self, rows: Mapping[str, Tensor], target: Tensor, batch: Callable[..., KDBatch]
     ) -> tuple[Tensor, Kept]:
         """The loss, and what memory banks remember.
 
@@ -67,37 +69,37 @@ class Lesson(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class KDRun:
     """A method in a classroom; students of one name start alike and see the same batches, whatever the method.
 
     Args:
         name: counters that name the student; `fraction`: of the steps, after which it ends.
     """
 
-    room: Classroom
-    settings: Teach
-    student: Student
-    network: Network
-    method: Method
+    room: KDData
+    settings: TeachSettings
+    student: StudentSettings
+    network: NetworkPlugin
+    method: KDMethod
     weight: float
     rate: float
     name: tuple[int | str, ...]
     fraction: float = 1.0
 
-    def until(self, fraction: float) -> int:
+    def count_steps(self, fraction: float) -> int:
         """Steps after which that fraction is done, at least one."""
         return max(round(fraction * self.settings.steps), 1)
 
-    def pupil(self) -> Pupil:
+    def build_student(self) -> Student:
         """As it comes."""
-        generator = stream("teach", *self.name, "weights")
-        return Pupil(
+        generator = make_generator("teach", *self.name, "weights")
+        return Student(
             self.network.build(self.room.data.shapes, generator), self.room.data.classes, generator
         )
 
-    def taught(
-        self, machine: Machine, looks: Mapping[int, Callable[[Pupil], None]] | None = None
-    ) -> Pupil:
+    def train(
+        self, machine: Runtime, looks: Mapping[int, Callable[[Student], None]] | None = None
+    ) -> Student:
         """The student at the end.
 
         Args:
@@ -106,15 +108,15 @@ class Course:
         Raises:
             DivergedError: the loss is no finite number.
         """
-        pupil, data = self.pupil(), self.room.data
+        pupil, data = self.build_student(), self.room.data
         wide = {m: vectors.shape[1] for m, vectors in self.room.teachers.items()}
         widths = Widths(student=pupil.width, teachers=wide, classes=data.classes, label=data.label)
-        parts = self.method.build(widths, stream("teach", *self.name, "parts"))
-        lesson = Lesson(pupil, parts, self.method, self.weight)
+        parts = self.method.build(widths, make_generator("teach", *self.name, "parts"))
+        lesson = KDStep(pupil, parts, self.method, self.weight)
         leaves = {**dict(lesson.named_parameters()), **dict(lesson.named_buffers())}
-        given, stop = self.settings, self.until(self.fraction)
+        given, stop = self.settings, self.count_steps(self.fraction)
         rates = dict.fromkeys(leaves, self.rate)
-        descent = Descent(
+        descent = SyntheticOptimizer(
             leaves,
             rates,
             given.momentum,
@@ -124,9 +126,11 @@ class Course:
         )
         lesson.to(machine.device)
 
-        def move(step: int) -> float:
-            loss, kept = functional_call(lesson, descent.leaves, self._given(step, machine.device))
-            value = descent.down([loss])
+        def take_step(step: int) -> float:
+            loss, kept = functional_call(
+                lesson, descent.leaves, self._build_batch(step, machine.device)
+            )
+            value = descent.step([loss])
             if not math.isfinite(value):
                 raise DivergedError(
                     f"a student's loss is {value} at step {step}; lower teach.highest, or the weights of the method"
@@ -135,21 +139,21 @@ class Course:
                 for name, (index, values) in kept.items():
                     descent.leaves[f"parts.{name}"][index] = values
             if looks and step + 1 in looks:
-                looks[step + 1](_with(pupil, descent.leaves))
+                looks[step + 1](_load_weights(pupil, descent.leaves))
             return value
 
-        descent.run(stop, move)
-        return _with(pupil, descent.leaves)
+        descent.run(stop, take_step)
+        return _load_weights(pupil, descent.leaves)
 
-    def _given(
+    def _build_batch(
         self, step: int, device: torch.device
-    ) -> tuple[dict[str, Tensor], Tensor, Callable[..., Batch]]:
+    ) -> tuple[dict[str, Tensor], Tensor, Callable[..., KDBatch]]:
         """A step's rows, targets and everything else; all of it follows from the step's number."""
         data, room = self.room.data, self.room
-        index = balanced(
-            data.label, self.settings.batch, stream("teach", *self.name, step, "batch")
+        index = draw_balanced_batch(
+            data.label, self.settings.batch, make_generator("teach", *self.name, step, "batch")
         )
-        numbers = stream("teach", *self.name, step, "augment")
+        numbers = make_generator("teach", *self.name, step, "augment")
         taken = {m: values.to(device) for m, values in data.take(index).items()}
         rows = {
             m: augment(values, self.student.augment, data.normalisation[m].fill, numbers)
@@ -158,7 +162,7 @@ class Course:
         label = data.label[index].to(device)
         target = data.soft[room.modality][index].to(device) if data.soft else label
         batch = partial(
-            Batch,
+            KDBatch,
             label=label,
             rows=index.to(device),
             teachers={m: vectors[index].to(device) for m, vectors in room.teachers.items()},
@@ -167,12 +171,12 @@ class Course:
                 for m, vectors in room.teachers.items()
             },
             epoch=step * len(index) // len(data.label),
-            generator=stream("teach", *self.name, step, "method"),
+            generator=make_generator("teach", *self.name, step, "method"),
         )
         return rows, target, batch
 
 
-def balanced(label: Tensor, batch: Balanced, generator: torch.Generator) -> Tensor:
+def draw_balanced_batch(label: Tensor, batch: BalancedBatch, generator: torch.Generator) -> Tensor:
     """Numbers of a step's rows, class by class: int64 [classes x samples]."""
     classes = label.bincount().nonzero().flatten()
     rows = []
@@ -183,7 +187,7 @@ def balanced(label: Tensor, batch: Balanced, generator: torch.Generator) -> Tens
     return torch.cat(rows)
 
 
-def _with(pupil: Pupil, leaves: Mapping[str, Tensor]) -> Pupil:
+def _load_weights(pupil: Student, leaves: Mapping[str, Tensor]) -> Student:
     """The pupil with its weights among the leaves."""
     own = {
         name.removeprefix("pupil."): values.detach()

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipeline.core.errors import ArtifactError, CellError
-from pipeline.core.files import digest_of, short
+from pipeline.core.files import digest_of, shorten_digest
 from pipeline.core.plugins import pick
 from pipeline.training import instances as training
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet, SyntheticSet
     from pipeline.coresets.rankings import Coreset
-    from pipeline.kd.settings import Student
+    from pipeline.kd.settings import StudentSettings
     from pipeline.training.instances import Instances
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class TrainingSet:
     """Training instances, the key of the sample that each one's teachers saw, what people call it, and a digest of all of it."""
 
     data: Instances
@@ -29,32 +29,34 @@ class Train:
     digest: str
 
 
-def of_shards(real: RealSet, device: torch.device) -> Train:
+def build_from_shards(real: RealSet, device: torch.device) -> TrainingSet:
     """Every sample of the training split."""
-    return Train(
-        data=training.whole(real, device),
+    return TrainingSet(
+        data=training.wrap_real_set(real, device),
         keys=real.keys,
         name="whole",
         digest=digest_of([real.digest, real.keys]),
     )
 
 
-def of_coreset(coreset: Coreset, ipc: int, real: RealSet, device: torch.device) -> Train:
+def build_from_coreset(
+    coreset: Coreset, ipc: int, real: RealSet, device: torch.device
+) -> TrainingSet:
     """The best `ipc` samples of each class; CellError if the ranking is of other shards, or of samples that are not among these."""
     if coreset.shards != real.digest:
-        told = f"the ranking by {coreset.selector} is of shards {short(coreset.shards)}, these are {short(real.digest)}"
+        told = f"the ranking by {coreset.selector} is of shards {shorten_digest(coreset.shards)}, these are {shorten_digest(real.digest)}"
         raise CellError(f"{told}; run `avdistill extract` and `coreset` again")
     place = {key: row for row, key in enumerate(real.keys)}
-    keys = tuple(key for label in real.classes for key in pick(coreset.best(ipc), label, "class"))
+    keys = tuple(key for label in real.classes for key in pick(coreset.select(ipc), label, "class"))
     absent = [key for key in keys if key not in place]
     if absent:
         raise CellError(
             f"{len(absent)} of {len(keys)} chosen samples are not at hand, first {absent[0]}; extract vectors of them"
         )
-    data = training.whole(real, device).at(
+    data = training.wrap_real_set(real, device).select(
         torch.tensor([place[key] for key in keys]), len(real.classes)
     )
-    return Train(
+    return TrainingSet(
         data=data,
         keys=keys,
         name=f"{coreset.selector} ipc {ipc}",
@@ -62,9 +64,13 @@ def of_coreset(coreset: Coreset, ipc: int, real: RealSet, device: torch.device) 
     )
 
 
-def of_artifact(
-    synthetic: SyntheticSet, student: Student, name: str, real: RealSet, device: torch.device
-) -> Train:
+def build_from_artifact(
+    synthetic: SyntheticSet,
+    student: StudentSettings,
+    name: str,
+    real: RealSet,
+    device: torch.device,
+) -> TrainingSet:
     """The instances of one modality of a distilled set.
 
     What a teacher would make of a synthetic row is not known; its vector is that of the real sample which the piece was formed
@@ -90,7 +96,7 @@ def of_artifact(
         )
     if made != real.digest:
         raise ArtifactError(
-            f"{name} was made from shards {short(made)}, the training split is {short(real.digest)}; give those shards"
+            f"{name} was made from shards {shorten_digest(made)}, the training split is {shorten_digest(real.digest)}; give those shards"
         )
     seen = replace(
         synthetic,
@@ -102,8 +108,8 @@ def of_artifact(
     pieces = tuple(names[piece] for piece in range(own) for names in keys)
     content = str(synthetic.provenance.get("content_digest", ""))
     told = f"{synthetic.provenance.get('method', name)} ipc {synthetic.ipc}"
-    return Train(
-        data=training.decoded(seen, device),
+    return TrainingSet(
+        data=training.decode_synthetic_set(seen, device),
         keys=pieces,
         name=told,
         digest=digest_of([content, modality]),

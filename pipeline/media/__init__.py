@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import MediaError
-from pipeline.core.paths import fetched
+from pipeline.core.paths import fetch
 from pipeline.media.decord_backend import Decord
-from pipeline.media.encode import mp3, png, write_clip
+from pipeline.media.encode import encode_mp3, encode_png, write_clip
 from pipeline.media.pyav_backend import PyAV
-from pipeline.media.timeline import SLACK_S, Probe, Stream, first_line, probe
-from pipeline.media.tracks import Backend, Picture, Reading, Sound, Track
+from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line, probe
+from pipeline.media.tracks import Backend, FrameTrack, Reading, SoundTrack, Track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKENDS",
     "Backend",
-    "Picture",
-    "Probe",
+    "FrameTrack",
+    "MediaProbe",
+    "MediaStream",
     "Reading",
     "Second",
-    "Sound",
-    "Stream",
+    "SoundTrack",
     "Track",
     "decode",
-    "mp3",
-    "png",
+    "encode_mp3",
+    "encode_png",
     "probe",
     "read",
     "write_clip",
@@ -65,11 +65,11 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
     Raises:
         MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
     """
-    with fetched(clip.path) as path:
-        return _seconds(path, clip, tracks, backends)
+    with fetch(clip.path) as path:
+        return _decode_seconds(path, clip, tracks, backends)
 
 
-def _seconds(
+def _decode_seconds(
     path: str, clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]
 ) -> list[Second]:
     header = probe(path)
@@ -83,7 +83,7 @@ def _seconds(
         raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")
     starts = [clip.start_s + second for second in range(count)]
     rows = {
-        modality: _first_answer(track, path, header, starts, backends)
+        modality: _read_with_fallback(track, path, header, starts, backends)
         for modality, track in tracks.items()
     }
     return [
@@ -96,11 +96,11 @@ def read(
     path: str, track: Track, starts: Sequence[float], backends: Sequence[str]
 ) -> list[Reading]:
     """One reading per window of a file, wherever the windows begin; arguments and errors as in `decode`."""
-    return _first_answer(track, path, probe(path), starts, backends)
+    return _read_with_fallback(track, path, probe(path), starts, backends)
 
 
-def _first_answer(
-    track: Track, path: str, header: Probe, starts: Sequence[float], backends: Sequence[str]
+def _read_with_fallback(
+    track: Track, path: str, header: MediaProbe, starts: Sequence[float], backends: Sequence[str]
 ) -> list[Reading]:
     refusal = MediaError("decode_error", "no decoder was asked")
     for name in backends:

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import MediaError
-from pipeline.media.downmix import mono
-from pipeline.media.timeline import PACKET_S, SLACK_S, STEP_S, Probe, Stream, refuse_encrypted_file
+from pipeline.media.downmix import mix_to_mono
+from pipeline.media.timeline import (
+    PACKET_S,
+    SLACK_S,
+    STEP_S,
+    MediaProbe,
+    MediaStream,
+    refuse_encrypted_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +30,9 @@ if TYPE_CHECKING:
 class Decord:
     """decord, where both streams start at time zero and nothing but their packets decides what is shown."""
 
-    def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]:
+    def read_frames(
+        self, path: str, probe: MediaProbe, times: Sequence[float]
+    ) -> list[Shown | None]:
         assert probe.video is not None
         self._refuse(probe.video)
         if probe.video.hidden:
@@ -32,13 +41,13 @@ class Decord:
                 f"an edit list hides {probe.video.hidden} packets; decord would count them as frames",
             )
         refuse_encrypted_file(path, probe.video)
-        with _heard() as decord:
+        with _import_decord() as decord:
             # Not one frame may be replaced by its neighbour.
             reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
             spans = reader.get_frame_timestamp(range(len(reader)))
             if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
                 raise MediaError("decode_error", "decord has no ascending time stamps")
-            wanted = [_on_display(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
+            wanted = [_find_frame(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
             unique = sorted({index for index in wanted if index is not None})
             # Frames keep their size: asked for 32, 48 or 96 pixels, decord2 3.4.0 hands over padded rows as if they were pixels.
             batch = reader.get_batch(unique).asnumpy() if unique else np.empty(0)
@@ -46,12 +55,12 @@ class Decord:
         rgb = dict(zip(unique, batch, strict=True))
         return [None if index is None else (rgb[index], float(spans[index, 0])) for index in wanted]
 
-    def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray:
+    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
         assert probe.audio is not None
         self._refuse(probe.audio)
-        with _heard() as decord:
+        with _import_decord() as decord:
             reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
-            track = mono(reader[:].asnumpy(), probe.audio.channels)
+            track = mix_to_mono(reader[:].asnumpy(), probe.audio.channels)
         # decord joins what it could decode, wherever it belonged: behind a gap all sound would come too early.
         surplus = len(track) / rate - probe.audio.end
         if not -STEP_S <= surplus <= PACKET_S:
@@ -61,7 +70,7 @@ class Decord:
             )
         return track
 
-    def _refuse(self, stream: Stream) -> None:
+    def _refuse(self, stream: MediaStream) -> None:
         if not stream.indexed:
             raise MediaError(
                 "decode_error",
@@ -78,7 +87,7 @@ class Decord:
 
 
 @contextmanager
-def _heard() -> Iterator[Any]:
+def _import_decord() -> Iterator[Any]:
     """decord, imported in the worker that uses it, and held to its word.
 
     It paints over what is damaged and says so on the error stream alone: that is kept off the terminal, and whatever stands there
@@ -100,7 +109,7 @@ def _heard() -> Iterator[Any]:
         raise MediaError("decode_error", f"decord: {words.splitlines()[0][:200]}")
 
 
-def _on_display(starts: np.ndarray, end: float, time: float, probe: Probe) -> int | None:
+def _find_frame(starts: np.ndarray, end: float, time: float, probe: MediaProbe) -> int | None:
     """Index of the frame with pts <= time < next pts, compared in ticks; None before the first or after the last."""
     assert probe.video is not None
     tick = float(probe.video.tick)

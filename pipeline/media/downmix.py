@@ -19,7 +19,7 @@ PARTS = {
 }
 
 
-def mono(samples: np.ndarray, channels: Sequence[str]) -> np.ndarray:
+def mix_to_mono(samples: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     """float32 [C, n] -> float32 [n]: the weighted mean, its weights of sum 1."""
     if len(samples) == 1:
         return np.ascontiguousarray(samples[0], dtype=np.float32)

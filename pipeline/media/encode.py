@@ -45,7 +45,7 @@ def write_clip(
         container.mux(audio.encode(None))
 
 
-def png(rgb: np.ndarray) -> bytes:
+def encode_png(rgb: np.ndarray) -> bytes:
     """Encode one u8 [H, W, 3] picture as PNG bytes."""
     target = io.BytesIO()
     with av.open(target, "w", format="image2pipe") as container:
@@ -58,7 +58,7 @@ def png(rgb: np.ndarray) -> bytes:
     return target.getvalue()
 
 
-def mp3(waveform: np.ndarray, rate: int) -> bytes:
+def encode_mp3(waveform: np.ndarray, rate: int) -> bytes:
     """Encode a mono waveform float32 [n] in -1..1 as MP3, at the next rate that MP3 has; its header keeps the duration exact."""
     target = io.BytesIO()
     with av.open(target, "w", format="mp3", options={"fflags": "+bitexact"}) as container:

@@ -71,7 +71,7 @@ class LogMel:
         """Whether the windows overlap, without which no waveform can be made from them."""
         return self.hop < self.n_fft
 
-    def waveforms(self, decibels: Tensor) -> Tensor:
+    def invert(self, decibels: Tensor) -> Tensor:
         """Log-mels in dB [N, n_mels, columns] -> float32 [N, rate]: one second each, finite, within PEAK; an estimate for ears.
 
         The power spectrum is the least-squares one of the mel bins, cut off at 0; its phase is found by Griffin and Lim, Signal
@@ -86,14 +86,14 @@ class LogMel:
             beside = power.transpose(0, 1).flatten(
                 1
             )  # one least-squares problem, every column a right side
-            spectra = self._unmel(beside).unflatten(1, (len(power), -1)).transpose(0, 1)
-            sound: Tensor = self._phased(spectra)
+            spectra = self._inverse_mel(beside).unflatten(1, (len(power), -1)).transpose(0, 1)
+            sound: Tensor = self._griffin_lim(spectra)
         finally:
             torch.set_num_threads(threads)
         return sound * (PEAK / sound.abs().amax(1, keepdim=True).clamp_min(PEAK))
 
     @cached_property
-    def _unmel(self) -> InverseMelScale:
+    def _inverse_mel(self) -> InverseMelScale:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
             # gelsd, because an empty bin leaves the bank short of full rank.
@@ -102,7 +102,7 @@ class LogMel:
             )
 
     @cached_property
-    def _phased(self) -> GriffinLim:
+    def _griffin_lim(self) -> GriffinLim:
         return GriffinLim(
             self.n_fft, ROUNDS, hop_length=self.hop, momentum=0.0, length=self.rate, rand_init=False
         )

@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from pipeline.media.downmix import mono
+from pipeline.media.downmix import mix_to_mono
 from pipeline.media.timeline import STEP_S
 
 # Sound may go on this long behind the end that a header tells.
@@ -25,7 +25,7 @@ class _Run:
 
 
 @dataclass(kw_only=True)
-class Placed:
+class PlacedSound:
     """A sound track in the making, mono float32 at `rate` Hz from time zero; NaN where the container has no sound."""
 
     rate: int
@@ -47,11 +47,14 @@ class Placed:
         frame.pts = None
         run.pieces += [piece.to_ndarray() for piece in run.resampler.resample(frame)]
 
-    def whole(self, end: float) -> np.ndarray:
+    def assemble(self, end: float) -> np.ndarray:
         """The track from time zero to its last sample, but no farther than the file's end: one wild time stamp costs no memory."""
         self._close()
         placed = [
-            (round(run.start * self.rate), mono(np.concatenate(run.pieces, 1), self.channels))
+            (
+                round(run.start * self.rate),
+                mix_to_mono(np.concatenate(run.pieces, 1), self.channels),
+            )
             for run in self.runs
             if run.pieces
         ]

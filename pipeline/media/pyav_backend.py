@@ -11,8 +11,8 @@ import av
 import numpy as np
 
 from pipeline.core.errors import MediaError
-from pipeline.media.placement import Placed
-from pipeline.media.timeline import SLACK_S, Probe, Stream, first_line, refuse_encrypted
+from pipeline.media.placement import PlacedSound
+from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line, refuse_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,23 +26,25 @@ SEEK_BEYOND_S = 5.0
 class PyAV:
     """PyAV, packet by packet with the time stamps of the container."""
 
-    def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]:
+    def read_frames(
+        self, path: str, probe: MediaProbe, times: Sequence[float]
+    ) -> list[Shown | None]:
         assert probe.video is not None
         if not times:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
-        found = _found(path, probe, times, order, sought=times[order[0]] > SEEK_BEYOND_S)
+        found = _find_frames(path, probe, times, order, sought=times[order[0]] > SEEK_BEYOND_S)
         if found[order[0]] is None and times[order[0]] > SEEK_BEYOND_S:
             # The index may lead to a key frame behind the time: decode from the start instead.
-            found = _found(path, probe, times, order, sought=False)
+            found = _find_frames(path, probe, times, order, sought=False)
         return found
 
-    def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray:
+    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
         assert probe.audio is not None
-        track = Placed(rate=rate, channels=probe.audio.channels)
+        track = PlacedSound(rate=rate, channels=probe.audio.channels)
         with av.open(path) as container:
             stream = container.streams[probe.audio.index]
-            for frame, _ in _decoded(container, stream, probe.audio):
+            for frame, _ in _decode_frames(container, stream, probe.audio):
                 if frame is not None:
                     track.add(
                         frame,
@@ -50,11 +52,11 @@ class PyAV:
                         if frame.pts is None
                         else float(frame.pts * frame.time_base) - probe.zero,
                     )
-        return track.whole(probe.end)
+        return track.assemble(probe.end)
 
 
-def _found(
-    path: str, probe: Probe, times: Sequence[float], order: Sequence[int], sought: bool
+def _find_frames(
+    path: str, probe: MediaProbe, times: Sequence[float], order: Sequence[int], sought: bool
 ) -> list[Shown | None]:
     assert probe.video is not None
     found: list[Shown | None] = [None] * len(times)
@@ -64,17 +66,21 @@ def _found(
             container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
         pending = iter(order)
         at = next(pending, None)
-        for shown, pts, until in _spans(_decoded(container, stream, probe.video), probe):
+        for shown, pts, until in _compute_spans(
+            _decode_frames(container, stream, probe.video), probe
+        ):
             while at is not None and times[at] + 1e-6 < until:
                 if pts <= times[at] + 1e-6:
-                    found[at] = (None if shown is None else _upright(shown, stream), pts)
+                    found[at] = (None if shown is None else _convert_to_rgb(shown, stream), pts)
                 at = next(pending, None)
             if at is None:
                 break
     return found
 
 
-def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, int | None]]:
+def _decode_frames(
+    container: Any, stream: Any, about: MediaStream
+) -> Iterator[tuple[Any, int | None]]:
     """(frame, its time stamp) in the order of display; None for a frame that is damaged, or that leans on a damaged one.
 
     Raises:
@@ -86,7 +92,7 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
     order: deque[int] = deque()
     whole, refusal, count = True, "", 0
-    for packet in _packets(container, stream):
+    for packet in _read_packets(container, stream):
         if packet.size == 0 and packet.dts is not None:
             continue  # "the last frame stays", in AVI and Ogg; a decoder would take it for the end
         refuse_encrypted(packet)
@@ -103,19 +109,19 @@ def _decoded(container: Any, stream: Any, about: Stream) -> Iterator[tuple[Any, 
             count += 1
             yield (
                 frame if whole and not frame.is_corrupt else None,
-                _stamp(frame, order, stream, about),
+                _timestamp_of(frame, order, stream, about),
             )
     if refusal and not count:
         raise MediaError("decode_error", f"pyav: {refusal}")
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
+def _read_packets(container: Any, stream: Any) -> Iterator[Any]:
     """A stream's packets up to where the file can be read: what lies behind is missing, and the windows there are told so."""
     with suppress(av.error.FFmpegError):
         yield from container.demux(stream)
 
 
-def _stamp(frame: Any, order: deque[int], stream: Any, about: Stream) -> int | None:
+def _timestamp_of(frame: Any, order: deque[int], stream: Any, about: MediaStream) -> int | None:
     """When a frame is shown, in ticks; without presentation times: when its packet is decoded, or the n-th frame with the n-th."""
     if about.ordered and getattr(stream.codec_context, "has_b_frames", False) and order:
         return order.popleft()
@@ -123,8 +129,8 @@ def _stamp(frame: Any, order: deque[int], stream: Any, about: Stream) -> int | N
     return None if stamp is None else stamp + about.skew
 
 
-def _spans(
-    frames: Iterator[tuple[Any, int | None]], probe: Probe
+def _compute_spans(
+    frames: Iterator[tuple[Any, int | None]], probe: MediaProbe
 ) -> Iterator[tuple[Any, float, float]]:
     """(frame, its pts, the next frame's pts) in seconds from zero; the last stays for its duration, or one more frame's time."""
     assert probe.video is not None
@@ -147,7 +153,7 @@ def _spans(
         yield frame, pts, pts + lasts + SLACK_S
 
 
-def _upright(frame: Any, stream: Any) -> np.ndarray:
+def _convert_to_rgb(frame: Any, stream: Any) -> np.ndarray:
     """u8 [H, W, 3]: by FFmpeg's own scale filter, which is what decord uses, to the bit; turned as the container says."""
     graph = av.filter.Graph()
     source = graph.add_buffer(

@@ -31,7 +31,7 @@ BANDS_HZ = (100.0, 4000.0)  # of the sound's hash
 Measured = dict[str, float | str]
 
 
-def of_sound(waveform: np.ndarray) -> Measured:
+def measure_sound(waveform: np.ndarray) -> Measured:
     """Level, peak, share of clipped samples and hash of a mono waveform float32 [rate] of one second, in -1..1."""
     level = np.abs(waveform)
     rms_db = max(10 * np.log10(np.mean(np.square(waveform, dtype=np.float64)) + 1e-30), QUIETEST_DB)
@@ -43,7 +43,7 @@ def of_sound(waveform: np.ndarray) -> Measured:
     }
 
 
-def of_picture(frame: np.ndarray, other: np.ndarray | None) -> Measured:
+def measure_picture(frame: np.ndarray, other: np.ndarray | None) -> Measured:
     """Light, contrast and hash of a frame u8 [H, W, 3]; how far another frame of its second is from it, if there is one."""
     grey = frame.astype(np.float32) @ LUMA
     moved = (
@@ -60,7 +60,7 @@ def of_picture(frame: np.ndarray, other: np.ndarray | None) -> Measured:
     }
 
 
-def refused(measured: Measured, filters: Mapping[Any, float]) -> tuple[str, str]:
+def apply_filters(measured: Measured, filters: Mapping[Any, float]) -> tuple[str, str]:
     """The first filter that a window falls to, and why; two empty texts if it falls to none."""
     for name, (measure, above) in FILTERS.items():
         value, threshold = measured.get(measure), filters.get(name)
@@ -75,8 +75,8 @@ def refused(measured: Measured, filters: Mapping[Any, float]) -> tuple[str, str]
 
 def frame_hash(grey: np.ndarray) -> str:
     """64 bits in hex: on 8 x 9 block means, whether each is darker than its right neighbour (dHash, Krawetz 2013)."""
-    cells = _blocks(_blocks(grey, 8).T, 9).T
-    return _hex(cells[:, 1:] > cells[:, :-1])
+    cells = _average_blocks(_average_blocks(grey, 8).T, 9).T
+    return _format_hex(cells[:, 1:] > cells[:, :-1])
 
 
 def sound_hash(waveform: np.ndarray) -> str:
@@ -88,7 +88,7 @@ def sound_hash(waveform: np.ndarray) -> str:
     if len(low) < 10:  # a sample rate so low that bands fall together
         return ""
     energy = np.add.reduceat(power, low, axis=1)[:, :9]
-    return _hex(np.diff(np.diff(energy, axis=1), axis=0) > 0)
+    return _format_hex(np.diff(np.diff(energy, axis=1), axis=0) > 0)
 
 
 def distances(one: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def distances(one: np.ndarray, others: np.ndarray) -> np.ndarray:
     return apart
 
 
-def _blocks(values: np.ndarray, count: int) -> np.ndarray:
+def _average_blocks(values: np.ndarray, count: int) -> np.ndarray:
     """Means of `count` bands of rows, as equal as whole rows allow; fewer rows than that are repeated."""
     if len(values) < count:
         values = np.repeat(values, -(-count // len(values)), axis=0)
@@ -106,5 +106,5 @@ def _blocks(values: np.ndarray, count: int) -> np.ndarray:
     return means
 
 
-def _hex(bits: np.ndarray) -> str:
+def _format_hex(bits: np.ndarray) -> str:
     return np.packbits(bits.ravel()).tobytes().hex()

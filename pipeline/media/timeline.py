@@ -28,7 +28,7 @@ INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stream:
+class MediaStream:
     """One track of a container.
 
     Args:
@@ -54,36 +54,36 @@ class Stream:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class MediaProbe:
     """What a container says of itself; `zero` is the first presentation time of its picture and sound in seconds."""
 
     zero: float
     end: float
-    video: Stream | None
-    audio: Stream | None
+    video: MediaStream | None
+    audio: MediaStream | None
 
 
-def probe(path: str) -> Probe:
+def probe(path: str) -> MediaProbe:
     """Read the container's header: streams, starts and ends in seconds from time zero.
 
     Of several tracks of a kind the one counts that players choose; a cover picture is no video.
     """
     try:
         with av.open(path) as container:
-            streams = {kind: _chosen(container, kind) for kind in ("video", "audio")}
+            streams = {kind: _choose_stream(container, kind) for kind in ("video", "audio")}
             starts = [
                 float(s.start_time * s.time_base)
                 for s in streams.values()
                 if s and s.start_time is not None
             ]
-            zero = _zero(min(starts, default=0.0))
+            zero = _choose_zero(min(starts, default=0.0))
             end = (container.duration or 0) / av.time_base
-            end = end if 0 < end <= BELIEVED_S else _scanned(path, zero)
+            end = end if 0 < end <= BELIEVED_S else _scan_end(path, zero)
             known = {
-                kind: _stream(stream, zero, end) if stream else None
+                kind: _describe_stream(stream, zero, end) if stream else None
                 for kind, stream in streams.items()
             }
-            return Probe(zero=zero, end=end, video=known["video"], audio=known["audio"])
+            return MediaProbe(zero=zero, end=end, video=known["video"], audio=known["audio"])
     except FileNotFoundError as error:
         raise MediaError("missing_file", f"{path} does not exist") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -92,12 +92,12 @@ def probe(path: str) -> Probe:
         ) from error
 
 
-def _zero(first: float) -> float:
+def _choose_zero(first: float) -> float:
     """Time zero: a start just below 0 is the encoder's priming, which decoders drop; far below, a clock that wrapped (MPEG-TS)."""
     return first if first < -PRIMING_S else max(first, 0.0)
 
 
-def _chosen(container: Any, kind: str) -> Any:
+def _choose_stream(container: Any, kind: str) -> Any:
     tracks = [
         s
         for s in container.streams
@@ -113,14 +113,14 @@ def refuse_encrypted(packet: Any) -> None:
         raise MediaError("decode_error", "the stream is encrypted")
 
 
-def refuse_encrypted_file(path: str, stream: Stream) -> None:
+def refuse_encrypted_file(path: str, stream: MediaStream) -> None:
     """`refuse_encrypted` for every packet of a stream."""
     with av.open(path) as container:
         for packet in container.demux(container.streams[stream.index]):
             refuse_encrypted(packet)
 
 
-def _scanned(path: str, zero: float) -> float:
+def _scan_end(path: str, zero: float) -> float:
     """The end of a file whose header tells none, or one that is hard to believe: that of its last packet."""
     end = zero
     with av.open(path) as container:
@@ -134,12 +134,12 @@ def _scanned(path: str, zero: float) -> float:
     return end - zero
 
 
-def _stream(stream: Any, zero: float, container_end: float) -> Stream:
+def _describe_stream(stream: Any, zero: float, container_end: float) -> MediaStream:
     tick, codec = Fraction(stream.time_base), stream.codec_context
     hidden = sum(entry.is_discard for entry in stream.index_entries)
     skew = _skew(stream) if hidden and stream.type == "video" else 0
     start = 0.0 if stream.start_time is None else float((stream.start_time + skew) * tick) - zero
-    return Stream(
+    return MediaStream(
         index=stream.index,
         alone=[other.type for other in stream.container.streams].count(stream.type) == 1,
         start=start,

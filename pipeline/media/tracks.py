@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.errors import MediaError
 from pipeline.media import quality
-from pipeline.media.timeline import PADDED_S, Probe
+from pipeline.media.timeline import PADDED_S, MediaProbe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,23 +42,25 @@ class Backend(Protocol):
     waveform: the whole sound track as mono, NaN where it has gaps.
     """
 
-    def frames(self, path: str, probe: Probe, times: Sequence[float]) -> list[Shown | None]: ...
+    def read_frames(
+        self, path: str, probe: MediaProbe, times: Sequence[float]
+    ) -> list[Shown | None]: ...
 
-    def waveform(self, path: str, probe: Probe, rate: int) -> np.ndarray: ...
+    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray: ...
 
 
 class Track(Protocol):
     """How one modality reads its windows from a clip."""
 
-    def require(self, probe: Probe) -> None: ...
+    def require(self, probe: MediaProbe) -> None: ...
 
     def read(
-        self, path: str, probe: Probe, starts: Sequence[float], backend: Backend
+        self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
     ) -> list[Reading]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class FrameTrack:
     """Frames on display at `offsets` seconds into each window, u8 [T, height, width, 3].
 
     Args:
@@ -70,29 +72,29 @@ class Picture:
     crop: bool
     offsets: tuple[float, ...]
 
-    def require(self, probe: Probe) -> None:
+    def require(self, probe: MediaProbe) -> None:
         """A MediaError if the file has no picture."""
         if probe.video is None:
             raise MediaError("no_video", "the file has no video stream")
 
     def read(
-        self, path: str, probe: Probe, starts: Sequence[float], backend: Backend
+        self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
     ) -> list[Reading]:
         """One reading per window; a MediaError if the file has no picture."""
         self.require(probe)
         assert probe.video is not None
-        looks = (*self.offsets, self._later)
+        looks = (*self.offsets, self._motion_offset)
         times = [start + offset for start in starts for offset in looks]
-        shown = backend.frames(path, probe, times)
+        shown = backend.read_frames(path, probe, times)
         count = len(looks)
         late = probe.video.start
         return [
-            self._reading(shown[i * count : (i + 1) * count], start, late)
+            self._make_reading(shown[i * count : (i + 1) * count], start, late)
             for i, start in enumerate(starts)
         ]
 
     @property
-    def _later(self) -> float:
+    def _motion_offset(self) -> float:
         """Where a second look tells a moving picture from a still one: as far from the first offset as the second allows."""
         return (
             self.offsets[0] + APART_S
@@ -100,20 +102,20 @@ class Picture:
             else self.offsets[0] - APART_S
         )
 
-    def _reading(self, shown: list[Shown | None], start: float, late: float) -> Reading:
+    def _make_reading(self, shown: list[Shown | None], start: float, late: float) -> Reading:
         *kept, later = shown
         found = [(rgb, pts) for rgb, pts in filter(None, kept) if rgb is not None]
         if len(found) == len(kept):
             scaled = np.stack(
-                [_scaled(rgb, self.width, self.height, self.crop) for rgb, _ in found]
+                [_resize(rgb, self.width, self.height, self.crop) for rgb, _ in found]
             )
             other = (
                 None
                 if later is None or later[0] is None
-                else _scaled(later[0], self.width, self.height, self.crop)
+                else _resize(later[0], self.width, self.height, self.crop)
             )
             pts = tuple(round(pts, 6) for _, pts in found)
-            return Reading(array=scaled, pts=pts, quality=quality.of_picture(scaled[0], other))
+            return Reading(array=scaled, pts=pts, quality=quality.measure_picture(scaled[0], other))
         if len(found) < sum(frame is not None for frame in kept):
             return Reading(
                 array=None,
@@ -132,26 +134,26 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sound:
+class SoundTrack:
     """The waveform of each window, float32 [rate] mono at `rate` Hz; up to PADDED_S of it may be missing, and is silence."""
 
     rate: int
 
-    def require(self, probe: Probe) -> None:
+    def require(self, probe: MediaProbe) -> None:
         """A MediaError if the file has no sound."""
         if probe.audio is None:
             raise MediaError("no_audio", "the file has no audio stream")
 
     def read(
-        self, path: str, probe: Probe, starts: Sequence[float], backend: Backend
+        self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
     ) -> list[Reading]:
         """One reading per window; a MediaError if the file has no sound."""
         self.require(probe)
         assert probe.audio is not None
-        track = backend.waveform(path, probe, self.rate)
-        return [self._reading(track, start, probe.audio.start) for start in starts]
+        track = backend.read_waveform(path, probe, self.rate)
+        return [self._make_reading(track, start, probe.audio.start) for start in starts]
 
-    def _reading(self, track: np.ndarray, start: float, late: float) -> Reading:
+    def _make_reading(self, track: np.ndarray, start: float, late: float) -> Reading:
         first = round(start * self.rate)
         piece = track[first : first + self.rate]
         piece = np.pad(piece, (0, self.rate - len(piece)), constant_values=np.nan)
@@ -167,10 +169,10 @@ class Sound:
                 detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s",
             )
         heard = np.nan_to_num(piece)
-        return Reading(array=heard, pts=(first / self.rate,), quality=quality.of_sound(heard))
+        return Reading(array=heard, pts=(first / self.rate,), quality=quality.measure_sound(heard))
 
 
-def _scaled(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
+def _resize(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
     native = rgb.shape[1], rgb.shape[0]
     cover = max(width / native[0], height / native[1])
     wide, high = (

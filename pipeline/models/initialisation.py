@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Position(nn.Module):
+class PositionEmbedding(nn.Module):
     """Adds a learned vector to each token; drawn from N(0, 0.02) as in ViT (Dosovitskiy et al., ICLR 2021)."""
 
     def __init__(self, tokens: int, width: int) -> None:
@@ -21,12 +21,12 @@ class Position(nn.Module):
 
 
 @torch.no_grad()
-def draw(module: nn.Module, generator: torch.Generator) -> None:
+def init_(module: nn.Module, generator: torch.Generator) -> None:
     """PyTorch's default weights for convolutions and linear layers, from the generator; norms get their ones and zeros back."""
     for part in module.modules():
         if isinstance(part, nn.GroupNorm | nn.LayerNorm):
             part.reset_parameters()
-        if isinstance(part, Position):
+        if isinstance(part, PositionEmbedding):
             part.vectors.copy_(torch.randn(part.vectors.shape, generator=generator) * 0.02)
         if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear):
             bound = 1 / math.sqrt(part.weight[0].numel())

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.heads import modalities
+from pipeline.models.heads import modalities_of
 
 if TYPE_CHECKING:
     from pipeline.models.networks._towers import Towers
 
 
-class Network(Protocol):
+class NetworkPlugin(Protocol):
     """A network plugin: shapes -> towers with fresh weights."""
 
     def build(
@@ -22,7 +22,7 @@ class Network(Protocol):
     ) -> Towers: ...
 
 
-class Head(Protocol):
+class HeadPlugin(Protocol):
     """A head plugin: numbers of features -> a module with fresh weights, from features to outputs, with a loss.
 
     `gives` says what the outputs are: heads.CLASSES or heads.VECTORS.
@@ -50,8 +50,8 @@ class AudioVisual(nn.Module):
 
 
 def build(
-    network: Network,
-    head: Head,
+    network: NetworkPlugin,
+    head: HeadPlugin,
     shapes: Mapping[str, tuple[int, ...]],
     classes: int,
     generator: torch.Generator,
@@ -63,4 +63,4 @@ def build(
 
 def modality_of(parameter: str) -> str:
     """Whose rates move a parameter called towers.towers.<modality>... or head.parts.<output>...: the first that an output sees."""
-    return modalities(parameter.split(".")[2])[0]
+    return modalities_of(parameter.split(".")[2])[0]

@@ -33,10 +33,10 @@ def average_precision(score: np.ndarray, relevant: np.ndarray, weights: np.ndarr
 def accuracy(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The share of clips whose best class is theirs."""
     right = has[np.arange(len(has)), scores.argmax(1)]
-    return _mean(right, weights)
+    return _weighted_mean(right, weights)
 
 
-def macro(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def macro_average_precision(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean over classes of the average precision over all clips: the mAP that is meant where nothing else is said."""
     each = np.stack(
         [average_precision(scores[:, c], has[:, c], weights) for c in np.flatnonzero(has.any(0))]
@@ -45,7 +45,9 @@ def macro(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarra
         return np.asarray(np.nansum(each, axis=0) / (~np.isnan(each)).sum(0))
 
 
-def by_clip(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def label_ranking_average_precision(
+    scores: np.ndarray, has: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Mean over clips that have a label of the average precision over classes: label-ranking AP, where no scores are equal."""
     one = np.ones((1, has.shape[1]))
     told = has.any(1)
@@ -53,10 +55,10 @@ def by_clip(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndar
         average_precision(score, true, one)[0]
         for score, true in zip(scores[told], has[told], strict=True)
     ]
-    return _mean(np.array(own), weights[:, told])
+    return _weighted_mean(np.array(own), weights[:, told])
 
 
-def by_batch(scores: np.ndarray, has: np.ndarray) -> float:
+def batch_average_precision(scores: np.ndarray, has: np.ndarray) -> float:
     """What the paper's code averages for zero-shot: class-wise AP inside batches of 32 clips, absent classes counted as 0."""
     batches = []
     for first in range(0, len(has), BATCH):
@@ -70,7 +72,7 @@ def by_batch(scores: np.ndarray, has: np.ndarray) -> float:
     return float(np.mean(batches))
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """float64 [B]; NaN where a resample holds none of them."""
     with np.errstate(invalid="ignore"):
         return np.asarray((weights @ values) / weights.sum(1))

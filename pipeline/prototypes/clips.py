@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import SourceError, StoreError
-from pipeline.core.files import short
+from pipeline.core.files import shorten_digest
 from pipeline.core.records import SPLITS, space_of
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class Clips:
     without: int
 
     @cached_property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a clip may have several labels, or none."""
         return bool((self.has.sum(1) != 1).any())
 
     @cached_property
-    def tested(self) -> np.ndarray:
+    def tested_classes(self) -> np.ndarray:
         """bool [C]: classes that some test clip has."""
         return np.asarray(self.has[np.concatenate([at.test for at in self.rounds])].any(0))
 
@@ -80,7 +80,7 @@ class Clips:
         return tuple(made)
 
 
-def gathered(
+def gather_clips(
     manifest: Sequence[Clip], tables: Mapping[str, Features], modality: str, shared: int
 ) -> Clips:
     """Clips of a manifest with the mean of their samples' vectors, brought to length 1.
@@ -92,25 +92,25 @@ def gathered(
         StoreError: tables of several encoders, without the modality, of other clips, or with numbers that are none.
         SourceError: folds that some clips lack, or that leak recordings; a split without a clip.
     """
-    vectors = _pooled(tables, modality)
+    vectors = _pool_samples(tables, modality)
     known = {clip.clip_id: clip for clip in manifest}
     strange = sorted(vectors.keys() - known.keys())
     if strange:
-        told = f"the features hold {len(strange)} clips that the manifest does not list, {_few(strange)}"
+        told = f"the features hold {len(strange)} clips that the manifest does not list, {_abbreviate_names(strange)}"
         raise StoreError(f"{told}; name the manifest that they were decoded from")
     clips = [known[name] for name in sorted(vectors)]
     folded = any(clip.fold is not None for clip in manifest)
-    parted = _parted(clips, folded, shared)
+    parted = _find_shared_groups(clips, folded, shared)
     classes = tuple(sorted({label for clip in manifest for label in clip.labels or (clip.label,)}))
     numbers = {name: number for number, name in enumerate(sorted({clip.group for clip in clips}))}
     return Clips(
         ids=tuple(clip.clip_id for clip in clips),
         classes=classes,
-        vectors=unit(np.stack([vectors[clip.clip_id] for clip in clips])),
+        vectors=normalise_rows(np.stack([vectors[clip.clip_id] for clip in clips])),
         has=np.array(
             [[name in (clip.labels or (clip.label,)) for name in classes] for clip in clips]
         ),
-        part=np.array([_part(clip, folded) for clip in clips]),
+        part=np.array([_part_of(clip, folded) for clip in clips]),
         folded=folded,
         group=np.array([numbers[clip.group] for clip in clips]),
         parted=parted,
@@ -126,8 +126,8 @@ def refuse_other_texts(
     found, wanted = space_of(texts, "text"), space_of(features.origin, modality)
     if found != wanted:
         of, heard = (
-            f"{texts.extractor} {short(found)}",
-            f"{features.origin.extractor} {short(wanted)}",
+            f"{texts.extractor} {shorten_digest(found)}",
+            f"{features.origin.extractor} {shorten_digest(wanted)}",
         )
         remedy = "extract one of them anew, or set extract.external.spaces"
         raise StoreError(
@@ -141,21 +141,21 @@ def refuse_other_texts(
     silent = sorted(set(classes) - set(texts.classes))
     if silent:
         raise StoreError(
-            f"{name} has no prompt for {len(silent)} of {len(classes)} labels, {_few(silent)}; add them"
+            f"{name} has no prompt for {len(silent)} of {len(classes)} labels, {_abbreviate_names(silent)}; add them"
         )
     more = sorted(set(texts.classes) - set(classes))
     if more:
-        told = f"{name} is of another label map, no clip is of {_few(more)}"
+        told = f"{name} is of another label map, no clip is of {_abbreviate_names(more)}"
         raise StoreError(f"{told}; run `avdistill extract-text` for this manifest")
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def normalise_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1, float64; zeros stay zeros."""
     exact = vectors.astype(np.float64)
     return np.asarray(exact / np.maximum(np.linalg.norm(exact, axis=-1, keepdims=True), 1e-12))
 
 
-def _pooled(tables: Mapping[str, Features], modality: str) -> dict[str, np.ndarray]:
+def _pool_samples(tables: Mapping[str, Features], modality: str) -> dict[str, np.ndarray]:
     """Clip -> the mean of its samples' vectors, float64 [D]."""
     first_name, first = next(iter(tables.items()))
     rows = defaultdict(list)
@@ -180,22 +180,22 @@ def _pooled(tables: Mapping[str, Features], modality: str) -> dict[str, np.ndarr
     return {clip: np.asarray(np.mean(own, axis=0, dtype=np.float64)) for clip, own in rows.items()}
 
 
-def _part(clip: Clip, folded: bool) -> str:
+def _part_of(clip: Clip, folded: bool) -> str:
     return str(clip.fold) if folded else clip.split
 
 
-def _parted(clips: Sequence[Clip], folded: bool, shared: int) -> tuple[str, ...]:
+def _find_shared_groups(clips: Sequence[Clip], folded: bool, shared: int) -> tuple[str, ...]:
     """Recordings in several parts; SourceError if there are more than may be, or if parts are missing."""
     noun, none = (
         ("fold", [clip.clip_id for clip in clips if clip.fold is None]) if folded else ("split", [])
     )
     if none:
         raise SourceError(
-            f"{len(none)} of {len(clips)} clips have no fold, {_few(none)}; give each one, or none"
+            f"{len(none)} of {len(clips)} clips have no fold, {_abbreviate_names(none)}; give each one, or none"
         )
     parts = defaultdict(set)
     for clip in clips:
-        parts[clip.group].add(_part(clip, folded))
+        parts[clip.group].add(_part_of(clip, folded))
     there = set.union(*parts.values())
     if len(there) < FEW:
         found = f"the features are of the {noun}s {', '.join(sorted(there))}"
@@ -204,12 +204,12 @@ def _parted(clips: Sequence[Clip], folded: bool, shared: int) -> tuple[str, ...]
         )
     leaking = sorted(group for group, own in parts.items() if len(own) > 1)
     if len(leaking) > shared:
-        told = f"{len(leaking)} groups stand in more than one {noun}, {_few(leaking)}, and {shared} may"
+        told = f"{len(leaking)} groups stand in more than one {noun}, {_abbreviate_names(leaking)}, and {shared} may"
         raise SourceError(
             f"{told}; repair the {noun}s, or set prototypes.shared_groups if the official lists have it so"
         )
     return tuple(leaking)
 
 
-def _few(names: Sequence[str]) -> str:
+def _abbreviate_names(names: Sequence[str]) -> str:
     return ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.prototypes import Clips
 
 
-def _tables(folder: Path) -> tuple[dict[str, Features], dict[str, str]]:
+def _read_tables(folder: Path) -> tuple[dict[str, Features], dict[str, str]]:
     """Split -> its features, and their digests; StoreError if the folder has none."""
     from pipeline.core.errors import StoreError
     from pipeline.core.records import SPLITS
@@ -29,7 +29,7 @@ def _tables(folder: Path) -> tuple[dict[str, Features], dict[str, str]]:
     }
 
 
-def _encoder(tables: Mapping[str, Features], modality: str) -> str:
+def _encoder_of(tables: Mapping[str, Features], modality: str) -> str:
     """The encoder's public name, if it has one."""
     from pipeline.core.records import space_of
 
@@ -37,14 +37,14 @@ def _encoder(tables: Mapping[str, Features], modality: str) -> str:
     return str(origin.params.get("model", space_of(origin, modality)))
 
 
-def _counts(clips: Clips) -> dict[str, Any]:
+def _count_clips(clips: Clips) -> dict[str, Any]:
     return {
         "clips": len(clips.ids),
         "clips_without_vector": clips.without,
         "parts": "folds" if clips.folded else "splits",
         "shared_groups": clips.parted,
         "classes_without_positives": [
-            name for name, some in zip(clips.classes, clips.tested, strict=True) if not some
+            name for name, some in zip(clips.classes, clips.tested_classes, strict=True) if not some
         ],
         "clips_without_label": int((~clips.has.any(1)).sum()),
     }

@@ -10,38 +10,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.prototypes.clips import unit
+from pipeline.prototypes.clips import normalise_rows
 
 
-def by_text(vectors: np.ndarray, texts: np.ndarray) -> np.ndarray:
+def score_by_text(vectors: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """Cosines of clips [N, D] and texts [C, D], all of length 1: float64 [N, C]."""
     return np.asarray(vectors @ texts.T)
 
 
-def neighbours(pool: np.ndarray, texts: np.ndarray) -> np.ndarray:
+def rank_neighbours(pool: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """int64 [N, C]: for each text the rows of the pool, nearest first; of equals the first.
 
     Rounded far above the last bits and far below what tells clips apart, so that ties are ties on any machine.
     """
-    return np.argsort(-by_text(pool, texts).round(12), axis=0, kind="stable")
+    return np.argsort(-score_by_text(pool, texts).round(12), axis=0, kind="stable")
 
 
-def prototypes(pool: np.ndarray, nearest: np.ndarray, k: int) -> np.ndarray:
+def build_prototypes(pool: np.ndarray, nearest: np.ndarray, k: int) -> np.ndarray:
     """float64 [C, D]: the mean of the first `k` of each column of `neighbours`."""
     return np.asarray(pool[nearest[:k]].mean(axis=0))
 
 
-def supervised(vectors: np.ndarray, has: np.ndarray) -> np.ndarray:
+def compute_class_means(vectors: np.ndarray, has: np.ndarray) -> np.ndarray:
     """float64 [C, D]: the mean of all clips of each class; NaN for a class without one."""
     counts = has.sum(0)[:, None]
     with np.errstate(invalid="ignore"):
         return np.asarray((has.T.astype(np.float64) @ vectors) / counts)
 
 
-def by_points(vectors: np.ndarray, points: np.ndarray, several: bool) -> np.ndarray:
+def score_by_points(vectors: np.ndarray, points: np.ndarray, several: bool) -> np.ndarray:
     """Scores of clips [N, D] for points [C, D]: minus their distance, or their cosine where there may be several; least for NaN."""
     # |a - p|^2 without |a|^2, which is the same for all classes
     scores = (
-        by_text(vectors, unit(points)) if several else 2 * vectors @ points.T - (points**2).sum(1)
+        score_by_text(vectors, normalise_rows(points))
+        if several
+        else 2 * vectors @ points.T - (points**2).sum(1)
     )
     return np.asarray(np.where(np.isnan(points).any(1), -np.inf, scores))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.core.params import Count, Positive, Share
-from pipeline.models.initialisation import draw
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Mlp:
     rate: Positive
     dropout: Share
 
-    def scores(
+    def fit_predict(
         self,
         seen: np.ndarray,
         has: np.ndarray,
@@ -39,12 +39,12 @@ class Mlp:
         """Taught clips [n, D] and their labels [n, C] -> logits of other clips, float64 [N, C]."""
         (count, width), classes = seen.shape, has.shape[1]
         network = nn.Sequential(nn.Linear(width, 2 * width), nn.Linear(2 * width, classes))
-        draw(network, generator)
+        init_(network, generator)
         x, y = torch.from_numpy(seen).float(), torch.from_numpy(has).float()
         optimiser = torch.optim.Adam(network.parameters(), lr=self.rate)
         for _ in range(self.epochs):
             for index in torch.split(torch.randperm(count, generator=generator), self.batch):
-                logits = network[1](self._dropped(network[0](x[index]).relu(), generator))
+                logits = network[1](self._apply_dropout(network[0](x[index]).relu(), generator))
                 loss = (
                     F.binary_cross_entropy_with_logits(logits, y[index])
                     if several
@@ -58,13 +58,13 @@ class Mlp:
                 network[1](network[0](torch.from_numpy(vectors).float()).relu()).double().numpy()
             )
 
-    def _dropped(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
+    def _apply_dropout(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
         """Dropout from the generator, not from torch's own state."""
         kept = torch.rand(hidden.shape, generator=generator) >= self.dropout
         return hidden * kept / max(1 - self.dropout, 1e-12)
 
 
-def ridge(
+def fit_predict_ridge(
     seen: np.ndarray, has: np.ndarray, penalties: Sequence[float], vectors: np.ndarray
 ) -> list[np.ndarray]:
     """Ridge regression onto 0 and 1: scores of clips [N, D] for each penalty, float64 [N, C]; centred, no penalty on the offset."""

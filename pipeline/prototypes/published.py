@@ -19,7 +19,7 @@ ROWS = {
 TABLE = dict.fromkeys(("ESC-50", "UrbanSound8K", "FSD50K"), ROWS)
 
 
-def not_run(dataset: str, encoder: str) -> Iterator[dict[str, str]]:
+def list_missing_rows(dataset: str, encoder: str) -> Iterator[dict[str, str]]:
     """The published rows of a dataset that are not of this encoder, and what each needs."""
     for other, rows in TABLE.get(dataset, {}).items():
         if other != encoder:

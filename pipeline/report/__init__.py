@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ParamsError
-from pipeline.core.files import new_file, refuse_existing
-from pipeline.report.html.gallery import gallery
-from pipeline.report.html.page import page
+from pipeline.core.files import create_file, refuse_existing
+from pipeline.report.html.gallery import build_gallery
+from pipeline.report.html.page import render_page
 from pipeline.report.read.results import gather
-from pipeline.report.text.latex import latex
+from pipeline.report.text.latex import format_latex
 from pipeline.report.text.machine import (
-    accuracy_csv,
-    losses_csv,
-    means_json,
-    scores_csv,
-    taught_csv,
+    format_accuracy_csv,
+    format_kd_csv,
+    format_losses_csv,
+    format_means_json,
+    format_scores_csv,
 )
-from pipeline.report.text.markdown import markdown, terminal
+from pipeline.report.text.markdown import format_markdown, format_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ SUFFIXES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ReportSettings:
     """Section `report`.
 
     Args:
@@ -63,7 +63,7 @@ def write(
     results: Path,
     out: Path,
     grid: Grid,
-    settings: Report,
+    settings: ReportSettings,
     recipes: Mapping[str, Mapping[str, Any]],
     logmel: LogMel | None,
 ) -> str:
@@ -92,21 +92,21 @@ def write(
         )
     ipc = found.ipcs[0]
     galleries = [
-        {m: gallery(board.cells[m, ipc], settings.gallery, logmel) for m in found.methods}
+        {m: build_gallery(board.cells[m, ipc], settings.gallery, logmel) for m in found.methods}
         for board in found.boards
     ]
     texts = {
-        ".csv": scores_csv(found),
-        ".accuracy.csv": accuracy_csv(found),
-        ".losses.csv": losses_csv(found),
-        ".taught.csv": taught_csv(found),
-        ".json": means_json(found),
-        ".md": markdown(found),
-        ".tex": latex(found),
-        ".txt": terminal(found, results, out),
-        ".html": page(found, galleries, recipes),  # last: where the page is, everything is
+        ".csv": format_scores_csv(found),
+        ".accuracy.csv": format_accuracy_csv(found),
+        ".losses.csv": format_losses_csv(found),
+        ".taught.csv": format_kd_csv(found),
+        ".json": format_means_json(found),
+        ".md": format_markdown(found),
+        ".tex": format_latex(found),
+        ".txt": format_terminal(found, results, out),
+        ".html": render_page(found, galleries, recipes),  # last: where the page is, everything is
     }
     for suffix, text in texts.items():
-        with new_file(places[suffix]) as part:
+        with create_file(places[suffix]) as part:
             part.write_text(text, encoding="utf-8")
     return texts[".txt"].rstrip()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipeline.core.rng import stream
-from pipeline.evaluation.bootstrap import nested, resampled
+from pipeline.core.rng import make_generator
+from pipeline.evaluation.bootstrap import resample, resample_nested
 from pipeline.report.read.scores import ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.report.read.results import Board, Results
+    from pipeline.report.read.results import DatasetResults, Results
     from pipeline.report.read.scores import Entry
 
 
@@ -34,7 +34,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Comparison:
     """One cell under the headline's joint view, against the other rows at its IPC; all numbers are fractions.
 
     Args:
@@ -53,17 +53,17 @@ class Standing:
     step: float | None
 
 
-def standings(board: Board, found: Results) -> list[Standing]:
+def compare_methods(board: DatasetResults, found: Results) -> list[Comparison]:
     """Every cell, IPC by IPC and the methods in the grid's order."""
     whole, rows = board.whole[found.headline].joint.mean, []
     for ipc in found.ipcs:
-        entries = {method: board.row(method, ipc, found.headline) for method in found.methods}
+        entries = {method: board.entry_of(method, ipc, found.headline) for method in found.methods}
         before: float | None = None
         for method, entry in entries.items():
             mean = entry.joint.mean
             random = entries[RANDOM].joint.mean if RANDOM in entries else None
             rows.append(
-                Standing(
+                Comparison(
                     method=method,
                     ipc=ipc,
                     accuracy=mean,
@@ -88,10 +88,10 @@ def difference(one: Entry, other: Entry) -> Difference:
     view = one.views[0]
     windows = torch.tensor(one.windows, dtype=torch.float64)
     rights = [torch.tensor(entry.right[view], dtype=torch.float64) for entry in (one, other)]
-    generator = stream("paired", *(len(right) for right in rights), len(windows))
-    clips = resampled(RESAMPLES, len(windows), generator)
+    generator = make_generator("paired", *(len(right) for right in rights), len(windows))
+    clips = resample(RESAMPLES, len(windows), generator)
     drawn = [
-        nested(RESAMPLES, entry.sets, len(entry.right[view]) // entry.sets, generator)
+        resample_nested(RESAMPLES, entry.sets, len(entry.right[view]) // entry.sets, generator)
         for entry in (one, other)
     ]
     means = [

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import media
 from pipeline.core.errors import REASONS, OutputError, ParamsError
-from pipeline.core.files import digest_of, only_one
+from pipeline.core.files import digest_of, lock_output
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Normalisation, Source
-from pipeline.shards.index import Index, shard_of, standing, write_index
+from pipeline.shards.index import Index, find_intact_shards, shard_of, write_index
 from pipeline.shards.leaks import LEAKS, write_leaks
 from pipeline.shards.ledger import (
     LEDGER,
@@ -24,28 +24,35 @@ from pipeline.shards.ledger import (
     table_of,
     write_ledger,
 )
-from pipeline.shards.outcomes import Fate, Outcome, Row, foretold, limited, outcome
-from pipeline.shards.settings import UNIT, Decode, Fixed
+from pipeline.shards.outcomes import (
+    ClipOutcome,
+    Row,
+    Status,
+    limit_clips,
+    make_outcome,
+    refuse_before_decoding,
+)
+from pipeline.shards.settings import UNIT, Decode, FixedNormalisation
 from pipeline.shards.write import moments_of, write_shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from pipeline.shards.engines import Engine
+    from pipeline.shards.engines import EnginePlugin
     from pipeline.shards.index import Shard
 
 __all__ = [
     "LEDGER",
     "UNIT",
+    "ClipOutcome",
     "Decode",
-    "Fixed",
-    "Outcome",
+    "FixedNormalisation",
     "counts_of",
     "decode_all",
-    "foretold",
-    "limited",
-    "outcome",
+    "limit_clips",
+    "make_outcome",
+    "refuse_before_decoding",
     "table_of",
 ]
 
@@ -60,11 +67,11 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class DecodePlan:
     """Which clips make which shard, the fates that are known before, and how the rest are decoded."""
 
     clips: Mapping[Key, list[Clip]]
-    fates: Mapping[str, Fate]
+    fates: Mapping[str, Status]
     params: Decode
 
     def source(self, key: Key) -> str:
@@ -91,7 +98,7 @@ def decode_all(
     clips: list[Clip],
     out: Path,
     params: Decode,
-    engine: Engine,
+    engine: EnginePlugin,
     report: Callable[..., None],
     retry: Collection[str] = (),
     source: Source = UNKNOWN,
@@ -115,17 +122,17 @@ def decode_all(
             f"--retry {unknown[0]}: the ledger knows no such reason; there are {', '.join(REASONS)}"
         )
     _refuse_foreign(out)
-    with only_one(out):
-        plan = Plan(
-            clips=_by_shard(clips, params),
-            fates=foretold(clips, params.drop_duplicates),
+    with lock_output(out):
+        plan = DecodePlan(
+            clips=_group_by_shard(clips, params),
+            fates=refuse_before_decoding(clips, params.drop_duplicates),
             params=params,
         )
-        done = _standing(plan, out, PASSING | set(retry))
+        done = _find_reusable_shards(plan, out, PASSING | set(retry))
         for split in SPLITS:
             (out / split).mkdir(parents=True, exist_ok=True)
         done |= dict(
-            _decoded(
+            _decode_shards(
                 plan, [key for key in sorted(plan.clips) if key not in done], out, engine, report
             )
         )
@@ -151,18 +158,22 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _by_shard(clips: list[Clip], params: Decode) -> dict[Key, list[Clip]]:
+def _group_by_shard(clips: list[Clip], params: Decode) -> dict[Key, list[Clip]]:
     plan: dict[Key, list[Clip]] = defaultdict(list)
     for clip in sorted(clips, key=lambda clip: clip.clip_id):
         plan[clip.split, shard_of(clip.clip_id, params.shards)].append(clip)
     return plan
 
 
-def _standing(plan: Plan, out: Path, again: Collection[str]) -> dict[Key, tuple[Shard, list[Row]]]:
+def _find_reusable_shards(
+    plan: DecodePlan, out: Path, again: Collection[str]
+) -> dict[Key, tuple[Shard, list[Row]]]:
     """The shards of earlier runs that are what this plan would make, and hold no clip that is to be tried again."""
     ledger = read_ledger(out)
     kept = {
-        split: standing(out / split, {key[1]: ledger[key] for key in ledger if key[0] == split})
+        split: find_intact_shards(
+            out / split, {key[1]: ledger[key] for key in ledger if key[0] == split}
+        )
         for split in SPLITS
     }
     found = {key: kept[key[0]][key[1]] for key in plan.clips if key[1] in kept[key[0]]}
@@ -173,22 +184,22 @@ def _standing(plan: Plan, out: Path, again: Collection[str]) -> dict[Key, tuple[
     }
 
 
-def _decoded(
-    plan: Plan, todo: list[Key], out: Path, engine: Engine, report: Callable[..., None]
+def _decode_shards(
+    plan: DecodePlan, todo: list[Key], out: Path, engine: EnginePlugin, report: Callable[..., None]
 ) -> Iterator[tuple[Key, tuple[Shard, list[Row]]]]:
     """Decode clips in any order, write each shard when its last clip is in."""
     params, home = plan.params, {clip.clip_id: key for key in todo for clip in plan.clips[key]}
-    outcomes: dict[Key, dict[str, Outcome]] = defaultdict(dict)
+    outcomes: dict[Key, dict[str, ClipOutcome]] = defaultdict(dict)
     batches: dict[Key, list[Clip]] = defaultdict(list)
     for clip in (clip for key in todo for clip in plan.clips[key]):
         fate, key = plan.fates.get(clip.clip_id), home[clip.clip_id]
         if fate is None:
             batches[key].append(clip)
         else:
-            outcomes[key][clip.clip_id] = outcome(clip, key[1], fate, params)
+            outcomes[key][clip.clip_id] = make_outcome(clip, key[1], fate, params)
     # What needs no decoding is whole already.
     yield from (
-        _written(plan, key, outcomes.pop(key), out)
+        _finish_shard(plan, key, outcomes.pop(key), out)
         for key in todo
         if len(outcomes[key]) == len(plan.clips[key])
     )
@@ -198,18 +209,18 @@ def _decoded(
         "memory_mb": params.memory_mb,
         "recycle": params.recycle,
     }
-    total, tally = sum(map(len, batches.values())), Tally()
+    total, tally = sum(map(len, batches.values())), DecodeProgress()
     for clip, result in engine.work(function, batches.values(), **limits):  # type: ignore[arg-type]
         key = home[clip.clip_id]
-        outcomes[key][clip.clip_id] = outcome(clip, key[1], result, params)
+        outcomes[key][clip.clip_id] = make_outcome(clip, key[1], result, params)
         tally.add(clip, outcomes[key][clip.clip_id])
         report(tally.ok + tally.rejected, total, **tally.figures)
         if len(outcomes[key]) == len(plan.clips[key]):
-            yield _written(plan, key, outcomes.pop(key), out)
+            yield _finish_shard(plan, key, outcomes.pop(key), out)
 
 
-def _written(
-    plan: Plan, key: Key, outcomes: Mapping[str, Outcome], out: Path
+def _finish_shard(
+    plan: DecodePlan, key: Key, outcomes: Mapping[str, ClipOutcome], out: Path
 ) -> tuple[Key, tuple[Shard, list[Row]]]:
     parts = [outcomes[clip.clip_id] for clip in plan.clips[key]]
     rows = [row for part in parts for row in part.rows]
@@ -218,7 +229,7 @@ def _written(
 
 
 @dataclass(kw_only=True)
-class Tally:
+class DecodeProgress:
     """What has been done, for the progress line: clips ok and rejected, windows and megabytes of media a second."""
 
     ok: int = 0
@@ -227,7 +238,7 @@ class Tally:
     megabytes: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
-    def add(self, clip: Clip, outcome: Outcome) -> None:
+    def add(self, clip: Clip, outcome: ClipOutcome) -> None:
         """Count one clip."""
         self.ok += bool(outcome.samples)
         self.rejected += not outcome.samples
@@ -244,7 +255,9 @@ class Tally:
 def _write_indices(
     done: Mapping[Key, Shard], clips: list[Clip], params: Decode, source: Source, out: Path
 ) -> None:
-    normalisation = _normalisation([done[key] for key in sorted(done) if key[0] == "train"], params)
+    normalisation = _measure_normalisation(
+        [done[key] for key in sorted(done) if key[0] == "train"], params
+    )
     for split in SPLITS:
         index = Index(
             source=source,
@@ -256,14 +269,14 @@ def _write_indices(
         write_index(out / split, index)
 
 
-def _normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisation]:
+def _measure_normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisation]:
     moments = moments_of(train, {modality: UNIT[modality] for modality in params.modalities})
     result: dict[str, Normalisation] = {}
     for modality in params.modalities:
         mean, std = moments[modality]
-        nothing = params.nothing[modality]
+        nothing = params.fill_values[modality]
         fill = 0.0 if nothing is None else (nothing - mean[0]) / std[0]
-        fixed = params.normalise.get(modality, Fixed(mean=mean, std=std, fill=fill))
+        fixed = params.normalise.get(modality, FixedNormalisation(mean=mean, std=std, fill=fill))
         result[modality] = Normalisation(
             scale=UNIT[modality], mean=fixed.mean, std=fixed.std, fill=fixed.fill
         )

@@ -66,7 +66,7 @@ def shard_of(clip_id: str, count: int) -> str:
     return f"shard-{int(hashlib.sha256(clip_id.encode()).hexdigest(), 16) % count:05d}"
 
 
-def standing(
+def find_intact_shards(
     folder: Path, ledger: Mapping[str, list[dict[str, str]]]
 ) -> dict[str, tuple[Shard, list[dict[str, str]]]]:
     """The whole shards of an earlier or interrupted run, by name, with their rows; a folder that holds something else is refused.
@@ -85,13 +85,13 @@ def standing(
         raise OutputError(
             f"{folder} holds {foreign[0].name}, which is no shard; name another output folder"
         )
-    listed = [(shard, ledger.get(shard.name, [])) for shard in _listed(folder)]
+    listed = [(shard, ledger.get(shard.name, [])) for shard in _list_shards(folder)]
     records = [read_json(path, "decode") for path in sorted(folder.glob("shard-*.json"))]
     found = [*listed, *((Shard(**record["shard"]), record["rows"]) for record in records)]
     return {
         shard.name: (shard, rows)
         for shard, rows in found
-        if shard.fates == digest_of(rows) and _whole(folder, shard)
+        if shard.fates == digest_of(rows) and _is_intact(folder, shard)
     }
 
 
@@ -127,10 +127,10 @@ def read_index(folder: Path) -> Index:
         ) from error
 
 
-def _listed(folder: Path) -> tuple[Shard, ...]:
+def _list_shards(folder: Path) -> tuple[Shard, ...]:
     return read_index(folder).shards if (folder / INDEX).is_file() else ()
 
 
-def _whole(folder: Path, shard: Shard) -> bool:
+def _is_intact(folder: Path, shard: Shard) -> bool:
     path = folder / f"{shard.name}.tar"
     return path.is_file() and file_digest(path) == shard.sha256

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _channels_first(array: np.ndarray) -> np.ndarray:
+def _move_channels_first(array: np.ndarray) -> np.ndarray:
     """Frame [T, H, W, 3] -> [T, 3, H, W]; logmel [M, F] -> [1, M, F], wave [n] -> [1, n]: on disk pictures end in channels."""
     return np.moveaxis(array, -1, -3) if array.ndim > 2 else array[None]
 
 
-def channels_last(row: np.ndarray) -> np.ndarray:
+def move_channels_last(row: np.ndarray) -> np.ndarray:
     """Frame [T, 3, H, W] -> [T, H, W, 3]; logmel [1, M, F] -> [M, F]: a row as shards hold it."""
     return np.moveaxis(row, -3, -1) if row.ndim > 3 else row[0]
 

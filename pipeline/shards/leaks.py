@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.files import new_file
+from pipeline.core.files import create_file
 from pipeline.core.records import SPLITS
 from pipeline.media.quality import distances
 
@@ -46,11 +46,11 @@ def write_leaks(rows: Sequence[Row], most: Mapping[Any, int], out: Path) -> dict
     windows = [row for row in rows if row["second"] and row["verdict"] == "ok"]
     written = {split: [row for row in windows if row["split"] == split] for split in SPLITS}
     counts: Counter[str] = Counter()
-    with new_file(out / LEAKS) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    with create_file(out / LEAKS) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for one, other in combinations(SPLITS, 2):
-            for left, right, bits in _pairs(written[one], written[other], most):
+            for left, right, bits in _find_pairs(written[one], written[other], most):
                 counts[f"{one}-{other}"] += 1
                 places = [
                     row[name] for row in (left, right) for name in ("clip_id", "second", "split")
@@ -59,13 +59,13 @@ def write_leaks(rows: Sequence[Row], most: Mapping[Any, int], out: Path) -> dict
     return {f"{one}-{other}": counts[f"{one}-{other}"] for one, other in combinations(SPLITS, 2)}
 
 
-def _pairs(
+def _find_pairs(
     ours: list[Row], theirs: list[Row], most: Mapping[Any, int]
 ) -> Iterator[tuple[Row, Row, list[int]]]:
-    hashes = {name: (_numbers(ours, name), _numbers(theirs, name)) for name in HASHES}
+    hashes = {name: (_parse_hashes(ours, name), _parse_hashes(theirs, name)) for name in HASHES}
     for first in range(0, len(ours) if theirs else 0, ROWS):
         apart = {
-            name: _apart(mine, theirs_, slice(first, first + ROWS))
+            name: _count_differing_bits(mine, theirs_, slice(first, first + ROWS))
             for name, (mine, theirs_) in hashes.items()
         }
         near = np.logical_and.reduce([apart[name] <= most[name] for name in HASHES])
@@ -78,7 +78,7 @@ def _pairs(
             )
 
 
-def _apart(
+def _count_differing_bits(
     ours: tuple[np.ndarray, np.ndarray], theirs: tuple[np.ndarray, np.ndarray], part: slice
 ) -> np.ndarray:
     """Bits between hashes [A, B], ABSENT where one is missing."""
@@ -86,7 +86,7 @@ def _apart(
     return np.where(both, distances(ours[0][part], theirs[0]).astype(np.int16), np.int16(ABSENT))
 
 
-def _numbers(rows: list[Row], name: str) -> tuple[np.ndarray, np.ndarray]:
+def _parse_hashes(rows: list[Row], name: str) -> tuple[np.ndarray, np.ndarray]:
     """(uint64 [N], whether there is a hash [N])."""
     texts = [row[f"{name}_hash"] for row in rows]
     return np.array([int(text or "0", 16) for text in texts], dtype=np.uint64), np.array(

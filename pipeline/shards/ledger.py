@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import REASONS, RejectError, ShardError
-from pipeline.core.files import new_file, write_json
+from pipeline.core.files import create_file, write_json
 from pipeline.shards.outcomes import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def write_ledger(
             "seconds": len(windows),
             **{verdict: tallies["windows"][verdict] for verdict in VERDICTS},
         },
-        "reasons": reasons(rows),
+        "reasons": count_reasons(rows),
         "leaks": leaks,
     }
     for noun, total in (("clips", "rows"), ("windows", "seconds")):
@@ -82,7 +82,7 @@ def write_ledger(
     return counts
 
 
-def reasons(rows: Iterable[Row]) -> dict[str, int]:
+def count_reasons(rows: Iterable[Row]) -> dict[str, int]:
     """reason -> rows of clips and of windows that give it."""
     return dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items()))
 
@@ -91,8 +91,8 @@ def refuse_empty(rows: Sequence[Row], clips: Iterable[Clip], out: Path) -> None:
     """A class without a sample in some split is a ShardError."""
     written = {(row["split"], row["label"]) for row in rows if row["verdict"] == "ok"}
     for split, label in sorted({(clip.split, clip.label) for clip in clips} - written):
-        why = _listed(
-            reasons(row for row in rows if (row["split"], row["label"]) == (split, label))
+        why = _format_counts(
+            count_reasons(row for row in rows if (row["split"], row["label"]) == (split, label))
         )
         found = f"no window of class {label!r} in the {split} split could be decoded ({why})"
         raise ShardError(f"{found}; mend or add clips, {out / LEDGER} names them")
@@ -104,17 +104,17 @@ def refuse_rejects(counts: dict[str, Any], most: float, out: Path) -> None:
         row = counts[noun]
         if row["failed"] > most * row[total]:
             raise RejectError(
-                f"{row['failed']} of {row[total]} {noun} were rejected ({_listed(counts['reasons'])}), more than "
+                f"{row['failed']} of {row[total]} {noun} were rejected ({_format_counts(counts['reasons'])}), more than "
                 f"decode.max_reject_fraction = {most:g}; the shards are written, see {out / LEDGER}"
             )
 
 
-def _listed(counted: dict[str, int]) -> str:
+def _format_counts(counted: dict[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counted.items()) or "no clips"
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

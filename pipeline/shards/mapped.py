@@ -15,8 +15,8 @@ from torch import Tensor
 
 from pipeline.core.errors import ShardError
 from pipeline.core.records import RealSet
-from pipeline.shards.layout import _channels_first, _refuse_not_finite
-from pipeline.shards.read import _checked, _filled, _real_set
+from pipeline.shards.layout import _move_channels_first, _refuse_not_finite
+from pipeline.shards.read import _build_real_set, _check_shard, _read_nonempty_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mapped:
+class MappedRows:
     """Rows of one modality that stay in their tars and are read as they are taken: what is in memory is what was asked for.
 
     Args:
@@ -51,7 +51,7 @@ class Mapped:
         return torch.Size(
             (
                 len(self),
-                *_channels_first(np.broadcast_to(np.empty((), self.kind), self.stored)).shape,
+                *_move_channels_first(np.broadcast_to(np.empty((), self.kind), self.stored)).shape,
             )
         )
 
@@ -78,7 +78,7 @@ class Mapped:
                             f"{self.tars[tar]} has become shorter while it was read; run the same command again"
                         )
                     _refuse_not_finite(row, self.modality, self.keys[number], self.tars[tar])
-                    values[place] = _channels_first(row)
+                    values[place] = _move_channels_first(row)
         return torch.from_numpy(values)
 
     def to(self, device: torch.device, /) -> Tensor:
@@ -93,13 +93,15 @@ class Mapped:
 
 
 def map_shards(folder: Path) -> RealSet:
-    """A split whose rows stay in their shards, see `Mapped`; otherwise what `read_shards` gives.
+    """A split whose rows stay in their shards, see `MappedRows`; otherwise what `read_shards` gives.
 
     Each tar is checked by its digest. In memory are keys, labels, and 16 bytes per row and modality.
     """
-    index, _ = _filled(folder)
-    tars = [_checked(folder, shard) for shard in index.shards]
-    found = [(number, *sample) for number, tar in enumerate(tars) for sample in _located(tar)]
+    index, _ = _read_nonempty_index(folder)
+    tars = [_check_shard(folder, shard) for shard in index.shards]
+    found = [
+        (number, *sample) for number, tar in enumerate(tars) for sample in _locate_samples(tar)
+    ]
     keys = [key for _, key, _, _ in found]
     rows = {}
     for modality in index.normalisation:
@@ -110,13 +112,13 @@ def map_shards(folder: Path) -> RealSet:
             )
         kind, stored = forms.pop()
         places = torch.tensor([(number, members[modality][0]) for number, _, _, members in found])
-        rows[modality] = Mapped(
+        rows[modality] = MappedRows(
             modality=modality, tars=tars, places=places, kind=kind, stored=stored, keys=keys
         )
-    return _real_set(index, rows, keys, [said for _, _, said, _ in found])
+    return _build_real_set(index, rows, keys, [said for _, _, said, _ in found])
 
 
-def _located(
+def _locate_samples(
     path: Path,
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, tuple[int, np.dtype[Any], tuple[int, ...]]]]]:
     """Key, description and modality -> (first byte of its values, type, shape) of each sample of a tar."""

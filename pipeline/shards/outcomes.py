@@ -25,7 +25,7 @@ COLUMNS = ("clip_id", "second", "split", "label", "shard", "verdict", "reason", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fate:
+class Status:
     """A verdict (ok, failed or filtered), its reason and what there is to say of it."""
 
     verdict: str
@@ -33,25 +33,25 @@ class Fate:
     detail: str = ""
 
 
-OK = Fate(verdict="ok")
+OK = Status(verdict="ok")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ClipOutcome:
     """The samples of one clip, and its rows: one for the clip, one for each of its windows."""
 
     samples: list[Sample]
     rows: list[Row]
 
 
-def foretold(clips: Iterable[Clip], drop_duplicates: bool) -> dict[str, Fate]:
+def refuse_before_decoding(clips: Iterable[Clip], drop_duplicates: bool) -> dict[str, Status]:
     """clip id -> the fate of a clip that need not be decoded to be refused."""
     clips = list(clips)
-    fates = {clip.clip_id: fate for clip in clips if (fate := _refusal(clip)) is not OK}
-    return {**_duplicates(clips), **fates} if drop_duplicates else fates
+    fates = {clip.clip_id: fate for clip in clips if (fate := _check_clip(clip)) is not OK}
+    return {**_find_duplicates(clips), **fates} if drop_duplicates else fates
 
 
-def limited(clips: Iterable[Clip], count: int) -> list[Clip]:
+def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
     """At most `count` of the clips: of each class and split in turn, so that a trial run has some of all."""
     piles: dict[tuple[str, str], int] = defaultdict(int)
     places = []
@@ -62,47 +62,47 @@ def limited(clips: Iterable[Clip], count: int) -> list[Clip]:
     return [clip for *_, clip in sorted(places, key=lambda place: place[:3])[:count]]
 
 
-def outcome(
-    clip: Clip, shard: str, result: list[Second] | MediaError | Fate, params: Decode
-) -> Outcome:
+def make_outcome(
+    clip: Clip, shard: str, result: list[Second] | MediaError | Status, params: Decode
+) -> ClipOutcome:
     """What a clip's result means for the shard and for the ledger."""
     if isinstance(result, MediaError):
-        result = Fate(verdict="failed", reason=result.reason, detail=result.detail)
-    if isinstance(result, Fate):
-        return Outcome(samples=[], rows=[_row(clip, shard, "", result, {})])
+        result = Status(verdict="failed", reason=result.reason, detail=result.detail)
+    if isinstance(result, Status):
+        return ClipOutcome(samples=[], rows=[_make_row(clip, shard, "", result, {})])
     samples, windows, fates = [], [], []
     for second in result:
-        measured = _measured(second.readings)
-        fate = _window(second.readings, measured, params)
+        measured = _collect_measures(second.readings)
+        fate = _check_window(second.readings, measured, params)
         if fate is OK:
-            samples.append(_sample(clip, second, measured, params))
-        windows.append(_row(clip, shard, str(second.second), fate, measured))
+            samples.append(_make_sample(clip, second, measured, params))
+        windows.append(_make_row(clip, shard, str(second.second), fate, measured))
         fates.append(fate)
     # Of a clip without a sample the first failure speaks, or else the first filter.
     whole = OK if samples else min(fates, key=lambda fate: fate.verdict != "failed")
-    return Outcome(
+    return ClipOutcome(
         samples=samples,
         rows=[
-            _row(clip, shard, "", Fate(verdict=whole.verdict, reason=whole.reason), {}),
+            _make_row(clip, shard, "", Status(verdict=whole.verdict, reason=whole.reason), {}),
             *windows,
         ],
     )
 
 
-def _refusal(clip: Clip) -> Fate:
+def _check_clip(clip: Clip) -> Status:
     end = math.inf if clip.end_s is None else clip.end_s
     if not (math.isfinite(clip.start_s) and 0 <= clip.start_s <= end):
-        return Fate(
+        return Status(
             verdict="failed", reason="bad_span", detail=f"the span is {clip.start_s:g} to {end:g} s"
         )
     if ".." in Path(clip.path).parts:
-        return Fate(
+        return Status(
             verdict="failed", reason="outside_root", detail="the path leaves the manifest's folder"
         )
     return OK
 
 
-def _duplicates(clips: list[Clip]) -> dict[str, Fate]:
+def _find_duplicates(clips: list[Clip]) -> dict[str, Status]:
     """All but one of the clips with the same bytes and span: the one that stays is of the most held-out split."""
     kept: dict[tuple[str, float, float | None], Clip] = {}
     fates = {}
@@ -112,23 +112,25 @@ def _duplicates(clips: list[Clip]) -> dict[str, Fate]:
         first = kept.setdefault((clip.sha256, clip.start_s, clip.end_s), clip)
         if first is not clip:
             said = f"the same bytes and span as {first.clip_id} of the {first.split} split"
-            fates[clip.clip_id] = Fate(verdict="filtered", reason="duplicate", detail=said)
+            fates[clip.clip_id] = Status(verdict="filtered", reason="duplicate", detail=said)
     return fates
 
 
-def _measured(readings: Mapping[str, Reading]) -> dict[str, Any]:
+def _collect_measures(readings: Mapping[str, Reading]) -> dict[str, Any]:
     return {name: value for reading in readings.values() for name, value in reading.quality.items()}
 
 
-def _window(readings: Mapping[str, Reading], measured: dict[str, Any], params: Decode) -> Fate:
+def _check_window(
+    readings: Mapping[str, Reading], measured: dict[str, Any], params: Decode
+) -> Status:
     fault = next((reading for reading in readings.values() if reading.array is None), None)
     if fault is not None:
-        return Fate(verdict="failed", reason=fault.reason, detail=fault.detail)
-    reason, detail = quality.refused(measured, params.filters)
-    return Fate(verdict="filtered", reason=reason, detail=detail) if reason else OK
+        return Status(verdict="failed", reason=fault.reason, detail=fault.detail)
+    reason, detail = quality.apply_filters(measured, params.filters)
+    return Status(verdict="filtered", reason=reason, detail=detail) if reason else OK
 
 
-def _sample(clip: Clip, second: Second, measured: dict[str, Any], params: Decode) -> Sample:
+def _make_sample(clip: Clip, second: Second, measured: dict[str, Any], params: Decode) -> Sample:
     readings = {
         m: reading.array for m, reading in second.readings.items() if reading.array is not None
     }
@@ -142,7 +144,7 @@ def _sample(clip: Clip, second: Second, measured: dict[str, Any], params: Decode
     )
 
 
-def _row(clip: Clip, shard: str, second: str, fate: Fate, measured: dict[str, Any]) -> Row:
+def _make_row(clip: Clip, shard: str, second: str, fate: Status, measured: dict[str, Any]) -> Row:
     place = (
         clip.clip_id,
         second,

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import media
 from pipeline.core.errors import MediaError, ParamsError, SourceError
 from pipeline.core.records import SPLITS
-from pipeline.core.workers import Costed, costed
-from pipeline.shards.decode import foretold, outcome
+from pipeline.core.workers import TimedResult, measure_cost
+from pipeline.shards.decode import make_outcome, refuse_before_decoding
 from pipeline.shards.engines.local import Engine
 from pipeline.shards.index import shard_of
 from pipeline.shards.write import write_shard
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeline.core.records import Clip, Sample
-    from pipeline.shards.decode import Decode, Outcome
+    from pipeline.shards.decode import ClipOutcome, Decode
 
 SEED = 0
 # Of a normal law, for 95 %.
@@ -41,7 +41,7 @@ TAR_BYTES = (256e6, 512e6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class ClipTrial:
     """One sampled clip: seconds in its worker and in the parent, windows that were written, and its reason if there were none."""
 
     worker_cpu_s: float
@@ -52,7 +52,7 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class WindowBytes:
     """Bytes of one window: in a tar, and as arrays in memory; and of one clip in the ledger, with its windows' rows."""
 
     tar: float
@@ -61,7 +61,7 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class Interval:
     """A prediction and its 95 % interval."""
 
     value: float
@@ -75,49 +75,49 @@ class Forecast:
 
     clips: dict[str, int]
     refused: dict[str, int]
-    trials: list[Trial]
-    window: Window
+    trials: list[ClipTrial]
+    window: WindowBytes
     tars: int
     start_s: float
     params: Decode
     workers: int
 
-    def whole(self, of: Callable[[Trial], float]) -> Range:
+    def extrapolate(self, of: Callable[[ClipTrial], float]) -> Interval:
         """What `of` says of a clip, for all clips that are left to decode; exact if all were sampled."""
-        values, left = [of(trial) for trial in self.trials], self.left
+        values, left = [of(trial) for trial in self.trials], self.remaining
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         unseen = math.sqrt(max(1 - len(values) / left, 0))
         value, half = (
             left * statistics.fmean(values),
             DEVIATIONS * left * spread * unseen / math.sqrt(len(values)),
         )
-        return Range(value=value, low=max(value - half, 0), high=value + half)
+        return Interval(value=value, low=max(value - half, 0), high=value + half)
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         return sum(self.clips.values()) - sum(self.refused.values())
 
     @property
-    def windows(self) -> Range:
-        return self.whole(lambda trial: trial.windows)
+    def windows(self) -> Interval:
+        return self.extrapolate(lambda trial: trial.windows)
 
     @property
-    def cpu_s(self) -> Range:
+    def cpu_s(self) -> Interval:
         """Seconds of workers and parent, without the workers' start."""
-        return self.whole(lambda trial: trial.worker_cpu_s + trial.parent_s)
+        return self.extrapolate(lambda trial: trial.worker_cpu_s + trial.parent_s)
 
     @property
     def parent_s(self) -> float:
-        return self.whole(lambda trial: trial.parent_s).value
+        return self.extrapolate(lambda trial: trial.parent_s).value
 
     @property
     def starts_s(self) -> float:
-        return self.start_s * max(self.workers, math.ceil(self.left / self.params.recycle))
+        return self.start_s * max(self.workers, math.ceil(self.remaining / self.params.recycle))
 
     @property
     def wall_s(self) -> float:
         """The slowest of three: the parent, the workers side by side, and all CPU time on this machine's cores."""
-        waited = self.whole(lambda trial: trial.worker_wall_s).value + self.starts_s
+        waited = self.extrapolate(lambda trial: trial.worker_wall_s).value + self.starts_s
         cores = len(os.sched_getaffinity(0))
         return max(self.parent_s, waited / self.workers, (self.cpu_s.value + self.starts_s) / cores)
 
@@ -153,25 +153,25 @@ def forecast(clips: Sequence[Clip], params: Decode, sample: int, workers: int) -
     """
     if sample < 1:
         raise ParamsError(f"--sample {sample}: a prediction needs one clip or more")
-    refused = foretold(clips, params.drop_duplicates)
+    refused = refuse_before_decoding(clips, params.drop_duplicates)
     left = sorted(
         (clip for clip in clips if clip.clip_id not in refused), key=lambda clip: clip.clip_id
     )
     drawn = random.Random(SEED).sample(left, min(sample, len(left)))
-    before, spent = _children_s(), _spent(drawn, params)
+    before, spent = _children_s(), _measure_costs(drawn, params)
     if not any(part.samples for _, part, _ in spent):
-        why = _listed(Counter(part.rows[0]["reason"] for _, part, _ in spent)) or _listed(
-            _reasons(refused)
-        )
+        why = _format_counts(
+            Counter(part.rows[0]["reason"] for _, part, _ in spent)
+        ) or _format_counts(_count_reasons(refused))
         raise SourceError(
             f"none of {len(drawn)} sampled clips could be decoded ({why}); see that their media lie where it says"
         )
-    write_s, window = _written([part for _, part, _ in spent])
+    write_s, window = _measure_writing([part for _, part, _ in spent])
     return Forecast(
         clips={split: sum(clip.split == split for clip in clips) for split in SPLITS},
-        refused=_reasons(refused),
+        refused=_count_reasons(refused),
         trials=[
-            _trial(answer, part, parent_s + write_s * len(part.samples))
+            _make_trial(answer, part, parent_s + write_s * len(part.samples))
             for answer, part, parent_s in spent
         ],
         window=window,
@@ -190,16 +190,16 @@ def describe(plan: Forecast) -> str:
         sum(getattr(trial, name) for trial in plan.trials) for name in ("worker_cpu_s", "parent_s")
     )
     fates = Counter(trial.reason or "ok" for trial in plan.trials)
-    refused = f"; refused before decoding: {_listed(plan.refused)}" if plan.refused else ""
+    refused = f"; refused before decoding: {_format_counts(plan.refused)}" if plan.refused else ""
     return "\n".join(
         [
             f"clips: {sum(plan.clips.values()):,} ({', '.join(f'{plan.clips[split]:,} {split}' for split in SPLITS)}){refused}",
-            f"measured: {len(plan.trials)} clips, drawn with seed {SEED}: {_listed(fates)}; "
+            f"measured: {len(plan.trials)} clips, drawn with seed {SEED}: {_format_counts(fates)}; "
             f"{worker_s:.2f} CPU s in the worker, {plan.start_s:.2f} to start it, {parent_s:.2f} in the parent",
             f"windows: {windows.value:,.0f} ({windows.low:,.0f} to {windows.high:,.0f})",
-            f"CPU: {_hours(cpu.value)} h ({_hours(cpu.low)} to {_hours(cpu.high)}), "
+            f"CPU: {_format_hours(cpu.value)} h ({_format_hours(cpu.low)} to {_format_hours(cpu.high)}), "
             f"{plan.parent_s / cpu.value:.0%} of it in the parent",
-            f"wall: {_hours(plan.wall_s)} h with --workers {plan.workers} on this machine",
+            f"wall: {_format_hours(plan.wall_s)} h with --workers {plan.workers} on this machine",
             f"disk: {plan.shard_bytes / mega:,.1f} MB of shards, {plan.ledger_bytes / mega:,.1f} MB of ledger",
             f"memory: {plan.train_bytes / mega:,.1f} MB for the training split",
             f"shards: decode.shards = {plan.params.shards} makes tars of {plan.largest / plan.params.shards / mega:,.1f} MB in the "
@@ -209,7 +209,9 @@ def describe(plan: Forecast) -> str:
     )
 
 
-def _spent(drawn: Sequence[Clip], params: Decode) -> list[tuple[Costed[Any], Outcome, float]]:
+def _measure_costs(
+    drawn: Sequence[Clip], params: Decode
+) -> list[tuple[TimedResult[Any], ClipOutcome, float]]:
     """Each clip's answer, outcome and the parent's CPU seconds; one that took its worker down or hung has no cost of its own."""
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
     limits: dict[str, Any] = {
@@ -221,22 +223,22 @@ def _spent(drawn: Sequence[Clip], params: Decode) -> list[tuple[Costed[Any], Out
     batches = [drawn[:1], drawn]
     spent, began = [], time.process_time()
     answers = Engine(workers=1).work(
-        functools.partial(costed, function=function), batches, **limits
+        functools.partial(measure_cost, function=function), batches, **limits
     )
     for clip, answer in answers:
         known = (
-            Costed(result=answer, cpu_s=0.0, wall_s=0.0)
+            TimedResult(result=answer, cpu_s=0.0, wall_s=0.0)
             if isinstance(answer, MediaError)
             else answer
         )
-        part = outcome(clip, "shard-00000", known.result, params)
+        part = make_outcome(clip, "shard-00000", known.result, params)
         spent.append((known, part, time.process_time() - began))
         began = time.process_time()
     return spent[1:]
 
 
-def _trial(answer: Costed[Any], part: Outcome, parent_s: float) -> Trial:
-    return Trial(
+def _make_trial(answer: TimedResult[Any], part: ClipOutcome, parent_s: float) -> ClipTrial:
+    return ClipTrial(
         worker_cpu_s=answer.cpu_s,
         worker_wall_s=answer.wall_s,
         parent_s=parent_s,
@@ -245,7 +247,7 @@ def _trial(answer: Costed[Any], part: Outcome, parent_s: float) -> Trial:
     )
 
 
-def _written(parts: Sequence[Outcome]) -> tuple[float, Window]:
+def _measure_writing(parts: Sequence[ClipOutcome]) -> tuple[float, WindowBytes]:
     """Write the samples as one shard: the parent's seconds for a window, and the bytes."""
     samples: list[Sample] = [sample for part in parts for sample in part.samples]
     rows = [row for part in parts for row in part.rows]
@@ -256,7 +258,7 @@ def _written(parts: Sequence[Outcome]) -> tuple[float, Window]:
         with tarfile.open(Path(folder) / "shard-00000.tar") as tar:
             tar.getmembers()
             length = tar.offset  # where the last member ends
-    window = Window(
+    window = WindowBytes(
         tar=length / len(samples),
         memory=sum(array.nbytes for sample in samples for array in sample.arrays.values())
         / len(samples),
@@ -271,13 +273,13 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _reasons(fates: Any) -> dict[str, int]:
+def _count_reasons(fates: Any) -> dict[str, int]:
     return dict(sorted(Counter(fate.reason for fate in fates.values()).items()))
 
 
-def _listed(counts: Any) -> str:
+def _format_counts(counts: Any) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-def _hours(seconds: float) -> str:
+def _format_hours(seconds: float) -> str:
     return f"{seconds / 3600:.3g}"

@@ -12,8 +12,8 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.core.errors import ShardError
 from pipeline.core.records import RealSet, Rows
-from pipeline.shards.index import INDEX, Index, Shard, _whole, read_index
-from pipeline.shards.layout import _channels_first, _refuse_not_finite
+from pipeline.shards.index import INDEX, Index, Shard, _is_intact, read_index
+from pipeline.shards.layout import _move_channels_first, _refuse_not_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,23 +25,23 @@ def read_shards(folder: Path) -> RealSet:
 
     Each tar is checked by its digest.
     """
-    index, count = _filled(folder)
+    index, count = _read_nonempty_index(folder)
     keys, about = [], []
     rows: dict[str, np.ndarray] = {}
     for place, (key, said, arrays) in enumerate(
-        row for shard in index.shards for row in _rows(folder, shard)
+        row for shard in index.shards for row in _read_rows(folder, shard)
     ):
         keys.append(key)
         about.append(said)
         for modality in index.normalisation:
             _refuse_not_finite(arrays[modality], modality, key, folder)
-            array = _channels_first(arrays[modality])
+            array = _move_channels_first(arrays[modality])
             # Each sample is copied once, to its place. Contiguous, or networks run with channels last, where instance norm is
             # several times slower on a CPU.
             if modality not in rows:
                 rows[modality] = np.empty((count, *array.shape), array.dtype)
             rows[modality][place] = array
-    return _real_set(
+    return _build_real_set(
         index,
         {modality: torch.from_numpy(values) for modality, values in rows.items()},
         keys,
@@ -49,7 +49,7 @@ def read_shards(folder: Path) -> RealSet:
     )
 
 
-def _filled(folder: Path) -> tuple[Index, int]:
+def _read_nonempty_index(folder: Path) -> tuple[Index, int]:
     """The index, and how many samples it counts: a ShardError if there is none."""
     index = read_index(folder)
     count = sum(shard.samples for shard in index.shards)
@@ -58,7 +58,7 @@ def _filled(folder: Path) -> tuple[Index, int]:
     return index, count
 
 
-def _real_set(
+def _build_real_set(
     index: Index, rows: Mapping[str, Rows], keys: Sequence[str], about: Sequence[Mapping[str, Any]]
 ) -> RealSet:
     number = {name: i for i, name in enumerate(index.classes)}
@@ -75,10 +75,10 @@ def _real_set(
     )
 
 
-def _rows(
+def _read_rows(
     folder: Path, shard: Shard
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray]]]:
-    path = _checked(folder, shard)
+    path = _check_shard(folder, shard)
     with path.open("rb") as stream:  # webdataset's own loader would leave the file open
         for member in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
             arrays = {
@@ -89,9 +89,9 @@ def _rows(
             yield member["__key__"], json.loads(member["json"]), arrays
 
 
-def _checked(folder: Path, shard: Shard) -> Path:
+def _check_shard(folder: Path, shard: Shard) -> Path:
     path = folder / f"{shard.name}.tar"
-    if not _whole(folder, shard):
+    if not _is_intact(folder, shard):
         raise ShardError(
             f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew"
         )

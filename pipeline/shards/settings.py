@@ -11,7 +11,7 @@ from pipeline import media
 from pipeline.core.errors import ParamsError
 from pipeline.core.files import digest_of
 from pipeline.core.params import Count, Positive, Share
-from pipeline.media import Picture, Sound
+from pipeline.media import FrameTrack, SoundTrack
 from pipeline.media.logmel import LogMel
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Filter = Literal["black", "still", "silent", "clipping"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fixed:
+class FixedNormalisation:
     """A published normalisation, instead of the one measured on the training split."""
 
     mean: tuple[float, ...]
@@ -52,10 +52,10 @@ class Decode:
 
     modalities: tuple[Modality, ...]
     backends: tuple[Literal["decord", "pyav"], ...]
-    frame: Picture
+    frame: FrameTrack
     logmel: LogMel
-    wave: Sound
-    normalise: dict[Modality, Fixed]
+    wave: SoundTrack
+    normalise: dict[Modality, FixedNormalisation]
     filters: dict[Filter, float]
     drop_duplicates: bool
     leak_bits: dict[Literal["frame", "sound"], int]
@@ -89,7 +89,7 @@ class Decode:
         """How each required modality is read from a clip."""
         known: dict[str, media.Track] = {
             "frame": self.frame,
-            "logmel": Sound(rate=self.logmel.rate),
+            "logmel": SoundTrack(rate=self.logmel.rate),
             "wave": self.wave,
         }
         return {modality: known[modality] for modality in self.modalities}
@@ -111,6 +111,6 @@ class Decode:
         return digest_of({modality: asdict(sections[modality]) for modality in self.modalities})
 
     @property
-    def nothing(self) -> dict[str, float | None]:
+    def fill_values(self) -> dict[str, float | None]:
         """What stands for nothing in each modality, in its unit; None is the mean."""
         return {"frame": None, "logmel": self.logmel.floor_db, "wave": 0.0}

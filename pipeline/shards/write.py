@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import webdataset
 
-from pipeline.core.files import digest_of, file_digest, new_file, write_json
+from pipeline.core.files import create_file, digest_of, file_digest, write_json
 from pipeline.core.records import Sample
 from pipeline.shards.index import Shard
-from pipeline.shards.layout import _channels_first
+from pipeline.shards.layout import _move_channels_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,12 +30,12 @@ def write_shard(
     moments = _Moments()
     path = folder / f"{name}.tar"
 
-    def counted() -> Iterator[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
+    def iterate_samples() -> Iterator[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
         for sample in sorted(samples, key=lambda sample: sample.key):
             moments.add(sample)
             yield sample.key, sample.arrays, {told: getattr(sample, told) for told in _TOLD}
 
-    count = write_tar(path, counted())
+    count = write_tar(path, iterate_samples())
     shard = Shard(
         name=name,
         source=source,
@@ -54,12 +54,14 @@ def write_tar(
     """Write samples, each a key, arrays by modality and what is said of it, as one tar without a clock; return their number."""
     count = 0
     with (
-        new_file(path) as part,
+        create_file(path) as part,
         part.open("wb") as stream,
         webdataset.TarWriter(stream, encoder=False, mtime=0) as tar,
     ):
         for key, arrays, about in samples:
-            named = {f"{modality}.npy": _npy(array) for modality, array in sorted(arrays.items())}
+            named = {
+                f"{modality}.npy": _encode_npy(array) for modality, array in sorted(arrays.items())
+            }
             tar.write({"__key__": key, **named, "json": json.dumps(about, sort_keys=True).encode()})
             count += 1
     return count
@@ -88,7 +90,7 @@ class _Moments:
 
     def add(self, sample: Sample) -> None:
         for modality, array in sample.arrays.items():
-            channels = _channels_first(array)
+            channels = _move_channels_first(array)
             # Contiguous before it grows to float64: a strided sum takes ten times as long.
             values = np.ascontiguousarray(np.moveaxis(channels, max(channels.ndim - 3, 0), 0))
             values = values.reshape(len(values), -1).astype(np.float64)
@@ -100,7 +102,7 @@ class _Moments:
             ]
 
 
-def _npy(array: np.ndarray) -> bytes:
+def _encode_npy(array: np.ndarray) -> bytes:
     target = io.BytesIO()
     np.save(target, np.ascontiguousarray(array), allow_pickle=False)
     return target.getvalue()

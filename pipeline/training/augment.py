@@ -52,7 +52,7 @@ def _color(x: Tensor, draw: list[float]) -> Tensor:
 
 def _crop(x: Tensor, draw: list[float]) -> Tensor:
     down, right = (_offset(size, 0.125, u) for size, u in zip(x.shape[-2:], draw, strict=False))
-    return _moved(x, down, right)
+    return _translate(x, down, right)
 
 
 def _cutout(x: Tensor, draw: list[float]) -> Tensor:
@@ -70,17 +70,17 @@ def _flip(x: Tensor, draw: list[float]) -> Tensor:
 
 def _scale(x: Tensor, draw: list[float]) -> Tensor:
     wide, high = (1 / 1.2 + u * (1.2 - 1 / 1.2) for u in draw[:2])
-    return _warped(x, [[wide, 0.0, 0.0], [0.0, high, 0.0]])
+    return _warp(x, [[wide, 0.0, 0.0], [0.0, high, 0.0]])
 
 
 def _rotate(x: Tensor, draw: list[float]) -> Tensor:
     angle = (2 * draw[0] - 1) * math.radians(15)
     sine, cosine = math.sin(angle), math.cos(angle)
-    return _warped(x, [[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    return _warp(x, [[cosine, -sine, 0.0], [sine, cosine, 0.0]])
 
 
 def _shift(x: Tensor, draw: list[float]) -> Tensor:
-    return _moved(x, 0, _offset(x.shape[-1], 0.125, draw[0]))
+    return _translate(x, 0, _offset(x.shape[-1], 0.125, draw[0]))
 
 
 def _gain(x: Tensor, draw: list[float]) -> Tensor:
@@ -128,13 +128,13 @@ def _hole(size: int, fraction: float, u: float) -> tuple[int, int]:
     return max(first, 0), min(first + length, size)
 
 
-def _moved(x: Tensor, down: int, right: int) -> Tensor:
+def _translate(x: Tensor, down: int, right: int) -> Tensor:
     padded = F.pad(x, (abs(right), abs(right), abs(down), abs(down)))
     top, left = abs(down) - down, abs(right) - right
     return padded[..., top : top + x.shape[-2], left : left + x.shape[-1]]
 
 
-def _warped(x: Tensor, matrix: list[list[float]]) -> Tensor:
+def _warp(x: Tensor, matrix: list[list[float]]) -> Tensor:
     if x.is_cuda and x.requires_grad:
         warped: Tensor = Warp.apply(x, matrix)  # type: ignore[no-untyped-call]
         return warped
@@ -156,7 +156,7 @@ class Warp(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, matrix: list[list[float]]) -> Tensor:
         """As `_warped`."""
         ctx.matrix = matrix
-        return _warped(x.detach(), matrix)
+        return _warp(x.detach(), matrix)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.core import tensors
 from pipeline.core.errors import CellError, TensorError
-from pipeline.core.files import digest_of, file_digest, read_json, short, write_json
+from pipeline.core.files import digest_of, file_digest, read_json, shorten_digest, write_json
 from pipeline.core.plugins import pick
 from pipeline.models.model import AudioVisual
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.core.records import RealSet
-    from pipeline.models.model import Head, Network
+    from pipeline.models.model import HeadPlugin, NetworkPlugin
 
 INDEX = "index.json"
 # Weights of one expert: parameter -> [epochs + 1, ...].
@@ -32,7 +32,7 @@ Course = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bank:
+class ExpertBank:
     """The experts of one real set.
 
     Args:
@@ -42,8 +42,8 @@ class Bank:
         courses: one per expert; all have as many epochs.
     """
 
-    network: Network
-    head: Head
+    network: NetworkPlugin
+    head: HeadPlugin
     shards: str
     about: Mapping[str, Any]
     temperature: Mapping[str, float]
@@ -64,10 +64,10 @@ class Bank:
         """Of everything that decides the weights, and of their files."""
         return digest_of(dict(self.about))
 
-    def blank(self, real: RealSet, device: torch.device) -> AudioVisual:
+    def build_empty_model(self, real: RealSet, device: torch.device) -> AudioVisual:
         """A network of the bank's form for this real set, whose weights are to be loaded; a CellError if the bank is of another."""
         if self.shards != real.digest:
-            trained = f"the bank of experts was trained on shards {short(self.shards)}, the shards here are {short(real.digest)}"
+            trained = f"the bank of experts was trained on shards {shorten_digest(self.shards)}, the shards here are {shorten_digest(real.digest)}"
             raise CellError(f"{trained}; run `avdistill experts` again")
         generator = torch.Generator()
         towers = self.network.build(real.shapes, generator)
@@ -78,7 +78,7 @@ class Bank:
         """One expert's weights after an epoch; 0 is its start."""
         return {name: values[epoch] for name, values in self.courses[expert].items()}
 
-    def between(self, expert: int, share: float) -> dict[str, Tensor]:
+    def interpolate(self, expert: int, share: float) -> dict[str, Tensor]:
         """Weights on the straight line from an expert's start (share 0) to its end (1), as in DANCE (Zhang et al., IJCAI 2024)."""
         return {
             name: torch.lerp(values[0], values[-1], share)
@@ -87,14 +87,22 @@ class Bank:
 
 
 def write_bank(
-    folder: Path, courses: Sequence[Path], about: Mapping[str, Any], network: Network, head: Head
+    folder: Path,
+    courses: Sequence[Path],
+    about: Mapping[str, Any],
+    network: NetworkPlugin,
+    head: HeadPlugin,
 ) -> None:
     """Add the index to a folder of expert files; see `read_bank`."""
     files = [{"name": path.name, "sha256": file_digest(path)} for path in courses]
-    write_json(folder / INDEX, {**about, "form": _form(network, head), "experts": files})
+    write_json(
+        folder / INDEX, {**about, "form": _describe_architecture(network, head), "experts": files}
+    )
 
 
-def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str, Head]) -> Bank:
+def read_bank(
+    folder: Path, networks: Mapping[str, NetworkPlugin], heads: Mapping[str, HeadPlugin]
+) -> ExpertBank:
     """The bank in a folder, every file checked by its digest; its network and head are those of the same names.
 
     Raises:
@@ -120,8 +128,8 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
         raise TensorError(
             f"{folder / INDEX} is no index of experts ({error}); run `avdistill experts` again"
         ) from error
-    if digest_of(form) != digest_of(_form(network, head)):
-        told = f"{folder} holds experts of {form}, the parameters say {_form(network, head)}"
+    if digest_of(form) != digest_of(_describe_architecture(network, head)):
+        told = f"{folder} holds experts of {form}, the parameters say {_describe_architecture(network, head)}"
         raise TensorError(f"{told}; run `avdistill experts` again")
     for name, digest in files.items():
         path = folder / name
@@ -130,7 +138,7 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
                 f"{path} is not the file that {INDEX} lists; remove {folder} and run `avdistill experts` again"
             )
     courses = [tensors.load(folder / name)[0] for name in files]
-    return Bank(
+    return ExpertBank(
         network=network,
         head=head,
         shards=shards,
@@ -140,5 +148,5 @@ def read_bank(folder: Path, networks: Mapping[str, Network], heads: Mapping[str,
     )
 
 
-def _form(network: Network, head: Head) -> dict[str, Any]:
+def _describe_architecture(network: NetworkPlugin, head: HeadPlugin) -> dict[str, Any]:
     return {"network": asdict(network), "head": asdict(head)}  # type: ignore[call-overload]

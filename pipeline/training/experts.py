@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.core import tensors
-from pipeline.core.files import new_folder
+from pipeline.core.files import create_folder
 from pipeline.core.params import Count, Least, Positive, Share
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.models import model
 from pipeline.training import instances, loop
 from pipeline.training.augment import Operation
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import RealSet
-    from pipeline.models.model import Head, Network
+    from pipeline.models.model import HeadPlugin, NetworkPlugin
     from pipeline.training.bank import Course
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experts:
+class ExpertSettings:
     """Section `experts`.
 
     Args:
@@ -69,7 +69,7 @@ class Experts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class School:
+class ExpertTrainer:
     """The settings, with everything that they name, and the real set that the experts learn from.
 
     Args:
@@ -77,42 +77,54 @@ class School:
         report: called with (done, all) steps of all experts.
     """
 
-    settings: Experts
-    network: Network
-    head: Head
+    settings: ExpertSettings
+    network: NetworkPlugin
+    head: HeadPlugin
     real: RealSet
     val: RealSet
     device: torch.device
     report: Callable[..., None]
 
     @property
-    def decides(self) -> list[object]:
+    def cache_key(self) -> list[object]:
         """JSON values of all that decides the weights, besides the code."""
         form = {"network": asdict(self.network), "head": asdict(self.head)}  # type: ignore[call-overload]
         return [asdict(self.settings), form, self.real.digest, self.val.digest, self.device.type]
 
-    def course(self, number: int) -> Course:
+    def train(self, number: int) -> Course:
         """Train one expert; its weights at the start and after every epoch."""
-        data, name = instances.whole(self.real, self.device), ("expert", self.settings.seed, number)
+        data, name = (
+            instances.wrap_real_set(self.real, self.device),
+            ("expert", self.settings.seed, number),
+        )
         recipe = self.settings.recipe(len(self.real))
         module = model.build(
-            self.network, self.head, data.shapes, data.classes, stream(*name, "weights")
+            self.network, self.head, data.shapes, data.classes, make_generator(*name, "weights")
         ).to(self.device)
-        states = [_copied(module)]
+        states = [_copy_state(module)]
 
-        def told(done: int, total: int, **figures: float) -> None:
+        def report_progress(done: int, total: int, **figures: float) -> None:
             self.report(number * total + done, self.settings.count * total, **figures)
 
         each = recipe.steps // self.settings.epochs
-        marks = loop.Marks(
-            steps=range(each, recipe.steps + 1, each), look=lambda _: states.append(_copied(module))
+        marks = loop.Snapshots(
+            steps=range(each, recipe.steps + 1, each),
+            look=lambda _: states.append(_copy_state(module)),
         )
-        loop.fit(module, data, recipe, stream(*name, "batches"), self.device, told, marks)
+        loop.fit(
+            module,
+            data,
+            recipe,
+            make_generator(*name, "batches"),
+            self.device,
+            report_progress,
+            marks,
+        )
         return {key: torch.stack([state[key] for state in states]) for key in states[0]}
 
     def accuracy(self, course: Course) -> dict[str, float]:
         """Of each output after the last epoch, on the training split."""
-        outputs = self._outputs(course, self.real)
+        outputs = self._compute_logits(course, self.real)
         return {
             name: (logits.argmax(1) == self.real.label).float().mean().item()
             for name, logits in outputs.items()
@@ -120,30 +132,30 @@ class School:
 
     def temperature(self, courses: Sequence[Course]) -> dict[str, float]:
         """Of each output after the last epoch: what makes the experts as certain as they are right on the validation split."""
-        seen = [self._outputs(course, self.val) for course in courses]
+        seen = [self._compute_logits(course, self.val) for course in courses]
         label = self.val.label.repeat(len(courses))
         return {
             name: temperature(torch.cat([own[name] for own in seen]), label) for name in seen[0]
         }
 
-    def _outputs(self, course: Course, real: RealSet) -> dict[str, Tensor]:
+    def _compute_logits(self, course: Course, real: RealSet) -> dict[str, Tensor]:
         """Logits of each output after the last epoch, on every sample."""
-        data = instances.whole(self.real, self.device)
+        data = instances.wrap_real_set(self.real, self.device)
         module = model.build(
-            self.network, self.head, data.shapes, data.classes, stream("outputs")
+            self.network, self.head, data.shapes, data.classes, make_generator("outputs")
         ).to(self.device)
         module.load_state_dict({name: values[-1] for name, values in course.items()})
-        return loop.applied(module, module, real, self.real.normalisation, self.device)
+        return loop.apply_in_batches(module, module, real, self.real.normalisation, self.device)
 
 
-def train_bank(out: Path, school: School, parts: Parts) -> dict[str, float]:
+def train_bank(out: Path, school: ExpertTrainer, parts: PartialResults) -> dict[str, float]:
     """Write the bank to the folder `out`; return each output's mean accuracy on the training split.
 
     Finished experts are parts and survive an interruption.
     """
     names = [f"expert{number:03d}" for number in range(school.settings.count)]
     courses = [
-        parts.kept(name, partial(school.course, number)) for number, name in enumerate(names)
+        parts.load_or_make(name, partial(school.train, number)) for number, name in enumerate(names)
     ]
     accuracies = [school.accuracy(course) for course in courses]
     about = {
@@ -153,7 +165,7 @@ def train_bank(out: Path, school: School, parts: Parts) -> dict[str, float]:
         "accuracy": accuracies,
         "temperature": school.temperature(courses),
     }
-    with new_folder(out) as part:
+    with create_folder(out) as part:
         files = [part / f"{name}.safetensors" for name in names]
         for file, course in zip(files, courses, strict=True):
             tensors.save(file, course, {})
@@ -162,7 +174,7 @@ def train_bank(out: Path, school: School, parts: Parts) -> dict[str, float]:
     return {name: sum(own[name] for own in accuracies) / len(accuracies) for name in accuracies[0]}
 
 
-def _copied(module: torch.nn.Module) -> Course:
+def _copy_state(module: torch.nn.Module) -> Course:
     return {name: values.detach().cpu().clone() for name, values in module.state_dict().items()}
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Grid = tuple[int, int]
 
 
-def pieces(formation: Mapping[str, Grid]) -> int:
+def count_pieces(formation: Mapping[str, Grid]) -> int:
     """Training instances per stored one: the pieces of the finest grid.
 
     A coarser grid's pieces are repeated in their order, so its number must divide that; a CellError otherwise.
@@ -44,19 +44,19 @@ def split(rows: Tensor, grid: Grid, count: int | None = None) -> Tensor:
     """
     if grid != (1, 1):
         cells = [cell for column in rows.chunk(grid[1], -1) for cell in column.chunk(grid[0], -2)]
-        rows = _resized(torch.cat(cells), rows.shape[-2], rows.shape[-1])
-    return repeated(rows, grid, count or grid[0] * grid[1])
+        rows = _resize(torch.cat(cells), rows.shape[-2], rows.shape[-1])
+    return repeat_pieces(rows, grid, count or grid[0] * grid[1])
 
 
-def repeated(values: Tensor, grid: Grid, count: int) -> Tensor:
+def repeat_pieces(values: Tensor, grid: Grid, count: int) -> Tensor:
     """Piece by piece [pieces * N, ...] of a grid -> [count * N, ...], the pieces again and again in their order."""
     times = count // (grid[0] * grid[1])
     return values if times == 1 else values.repeat(times, *[1] * (values.ndim - 1))
 
 
-def listed(values: Tensor, grid: Grid, count: int) -> Tensor:
+def flatten_pieces(values: Tensor, grid: Grid, count: int) -> Tensor:
     """What is said of each piece of each stored instance [N, pieces of the grid, ...] -> of training instances [count * N, ...]."""
-    return repeated(values.transpose(0, 1).flatten(0, 1), grid, count)
+    return repeat_pieces(values.transpose(0, 1).flatten(0, 1), grid, count)
 
 
 def join(instances: Tensor, grid: Grid) -> Tensor:
@@ -68,14 +68,14 @@ def join(instances: Tensor, grid: Grid) -> Tensor:
         raise CellError(
             f"a grid of {grid[0]} x {grid[1]} pieces does not divide {high} x {wide}; change the formation or the sizes"
         )
-    cells = _resized(instances, high // grid[0], wide // grid[1]).chunk(grid[0] * grid[1])
+    cells = _resize(instances, high // grid[0], wide // grid[1]).chunk(grid[0] * grid[1])
     columns = [torch.cat(cells[i * grid[0] : (i + 1) * grid[0]], -2) for i in range(grid[1])]
     return torch.cat(columns, -1)
 
 
-def _resized(rows: Tensor, high: int, wide: int) -> Tensor:
+def _resize(rows: Tensor, high: int, wide: int) -> Tensor:
     if rows.is_cuda and rows.requires_grad:
-        return resized_by_lines(rows, high, wide)
+        return resize_by_matmul(rows, high, wide)
     flat = rows.flatten(
         0, -4
     )  # frames [N, T, 3, H, W] have one dimension more than F.interpolate takes
@@ -84,7 +84,7 @@ def _resized(rows: Tensor, high: int, wide: int) -> Tensor:
     )
 
 
-def resized_by_lines(rows: Tensor, high: int, wide: int) -> Tensor:
+def resize_by_matmul(rows: Tensor, high: int, wide: int) -> Tensor:
     """Bilinear resizing as two products, whose slopes have the same bits each time.
 
     A GPU adds those of F.interpolate in any order.

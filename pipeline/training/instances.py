@@ -31,7 +31,7 @@ class Instances:
     normalisation: Mapping[str, Normalisation]
     soft: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def at(self, index: Tensor, classes: int) -> Instances:
+    def select(self, index: Tensor, classes: int) -> Instances:
         """The instances at an index, all of the first `classes` classes, and what their soft labels say of those."""
         soft = {
             m: values[index, :classes] / values[index, :classes].sum(1, keepdim=True)
@@ -41,11 +41,11 @@ class Instances:
         return replace(taken, soft=soft, classes=classes)
 
 
-def whole(real: RealSet, device: torch.device) -> Instances:
+def wrap_real_set(real: RealSet, device: torch.device) -> Instances:
     """Every sample of a real set, as it is stored, on the device."""
     real = replace(real, rows={m: values.to(device) for m, values in real.rows.items()})
     return Instances(
-        take=real.normalised,
+        take=real.normalise,
         label=real.label,
         classes=len(real.classes),
         shapes=real.shapes,
@@ -53,9 +53,9 @@ def whole(real: RealSet, device: torch.device) -> Instances:
     )
 
 
-def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
+def decode_synthetic_set(synthetic: SyntheticSet, device: torch.device) -> Instances:
     """The training instances that a synthetic set's formation holds, on the device."""
-    count = formation.pieces(synthetic.formation)
+    count = formation.count_pieces(synthetic.formation)
     rows = {
         m: formation.split(values, synthetic.formation[m], count).to(device)
         for m, values in synthetic.rows.items()
@@ -64,7 +64,7 @@ def decoded(synthetic: SyntheticSet, device: torch.device) -> Instances:
         take=lambda index: {m: values[index] for m, values in rows.items()},
         label=synthetic.label.repeat(count),
         soft={
-            m: formation.listed(values, synthetic.formation[m], count)
+            m: formation.flatten_pieces(values, synthetic.formation[m], count)
             for m, values in synthetic.soft_label.items()
         },
         classes=len(synthetic.classes),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from pipeline.core.plugins import pick
-from pipeline.models.kernels.cuda.replay import Replayed
+from pipeline.models.kernels.cuda.replay import GraphReplay
 from pipeline.models.model import AudioVisual, modality_of
 from pipeline.training.augment import augment
 from pipeline.training.instances import Instances
@@ -46,16 +46,16 @@ class Recipe:
     operations: Mapping[str, tuple[str, ...]]
     momentum: float | None = None
 
-    def until(self, fraction: float) -> int:
+    def count_steps(self, fraction: float) -> int:
         """Steps after which that fraction is done, at least one."""
         return max(round(fraction * self.steps), 1)
 
-    def stopped(self, fraction: float) -> Recipe:
+    def stop_after(self, fraction: float) -> Recipe:
         """The same, ended after that fraction of the steps."""
         return replace(self, stops=dict.fromkeys(self.rates, fraction))
 
     @classmethod
-    def even(
+    def build_uniform(
         cls,
         rate: float,
         operations: Mapping[str, tuple[str, ...]],
@@ -79,14 +79,14 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marks:
+class Snapshots:
     """Steps at which a training course is looked at, and who looks."""
 
     steps: Collection[int] = ()
     look: Callable[[int], None] = lambda step: None
 
 
-def silent(done: int, total: int, **figures: float) -> None:
+def ignore_progress(done: int, total: int, **figures: float) -> None:
     """A report that says nothing."""
 
 
@@ -96,18 +96,18 @@ def fit(
     recipe: Recipe,
     generator: torch.Generator,
     device: torch.device,
-    report: Callable[..., None] = silent,
-    marks: Marks = Marks(),
+    report: Callable[..., None] = ignore_progress,
+    marks: Snapshots = Snapshots(),
 ) -> None:
     """Train the module in place; batches and augmentations are drawn from the generator."""
-    optimiser = _optimiser(dict(module.named_parameters()), recipe)
-    batches = _batches(data, recipe, generator, device)
+    optimiser = _build_optimiser(dict(module.named_parameters()), recipe)
+    batches = _iterate_batches(data, recipe, generator, device)
     module.train()
     for step in range(recipe.steps):
         rows, *labels = next(batches)
         loss = module.head.loss(module(rows), *labels)  # type: ignore[operator]
         _set_rates(optimiser, recipe, step)
-        _down(optimiser, loss)
+        _take_step(optimiser, loss)
         report(step + 1, recipe.steps, loss=loss.item())
         if step + 1 in marks.steps:
             marks.look(step + 1)
@@ -120,8 +120,8 @@ def fit_stacked(
     recipe: Recipe,
     generators: Sequence[torch.Generator],
     device: torch.device,
-    report: Callable[..., None] = silent,
-    marks: Marks = Marks(),
+    report: Callable[..., None] = ignore_progress,
+    marks: Snapshots = Snapshots(),
 ) -> None:
     """`fit` for several modules of one form at once, their weights stacked: what keeps a GPU busy with small networks.
 
@@ -130,9 +130,9 @@ def fit_stacked(
     """
     base = modules[0].train()
     parameters, _ = stack_module_state(list(modules))
-    optimiser = _optimiser(parameters, recipe)
+    optimiser = _build_optimiser(parameters, recipe)
     batches = [
-        _batches(own, recipe, generator, device)
+        _iterate_batches(own, recipe, generator, device)
         for own, generator in zip(data, generators, strict=True)
     ]
 
@@ -142,20 +142,24 @@ def fit_stacked(
         loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label, soft)  # type: ignore[operator]
         return loss
 
-    def move(given: dict[str, Tensor]) -> Tensor:
+    def train_step(given: dict[str, Tensor]) -> Tensor:
         rows, soft = (
             {m: given[kind + m] for m in names}
             for kind, names in (("rows.", data[0].shapes), ("soft.", data[0].soft))
         )
         losses = vmap(loss_of)(parameters, rows, given["label"], soft)
-        _down(optimiser, losses.sum())
+        _take_step(optimiser, losses.sum())
         return losses.detach().mean()
 
-    moved = Replayed(move) if _recorded(recipe, device) else move
+    moved = GraphReplay(train_step) if _can_record(recipe, device) else train_step
     for step in range(recipe.steps):
         rows, label, soft = zip(*(next(batch) for batch in batches), strict=True)
         _set_rates(optimiser, recipe, step)
-        given = {"label": torch.stack(label), **_stacked("rows.", rows), **_stacked("soft.", soft)}
+        given = {
+            "label": torch.stack(label),
+            **_stack_inputs("rows.", rows),
+            **_stack_inputs("soft.", soft),
+        }
         report(step + 1, recipe.steps, loss=moved(given).item())
         if step + 1 in marks.steps:
             _unstack(modules, parameters)
@@ -164,7 +168,7 @@ def fit_stacked(
     _unstack(modules, parameters)
 
 
-def _stacked(kind: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def _stack_inputs(kind: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {kind + name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -181,12 +185,12 @@ def predict(
     """Class probabilities [N, C] per output on every sample of a real set, normalised as the training data were."""
     return {
         name: logits.softmax(1)
-        for name, logits in applied(module, module, real, using, device).items()
+        for name, logits in apply_in_batches(module, module, real, using, device).items()
     }
 
 
 @torch.no_grad()
-def applied(
+def apply_in_batches(
     module: nn.Module,
     function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     real: RealSet,
@@ -199,7 +203,7 @@ def applied(
     for first in range(0, len(real), PASS):
         rows = {
             m: values.to(device)
-            for m, values in real.normalised(slice(first, first + PASS), using).items()
+            for m, values in real.normalise(slice(first, first + PASS), using).items()
         }
         passes.append({name: values.cpu() for name, values in function(rows).items()})
     return {name: torch.cat([part[name] for part in passes]) for name in passes[0]}
@@ -215,16 +219,16 @@ def constant(done: float) -> float:
     return 1.0
 
 
-def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+def _build_optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Optimizer:
     """With a group per learning rate and stop."""
     groups: dict[tuple[float, int], list[Tensor]] = {}
     for name, values in parameters.items():
         rates = recipe.rates if name.startswith("towers.") else recipe.head_rates
         modality = modality_of(name)
         groups.setdefault(
-            (pick(rates, modality, "learning rate"), recipe.until(recipe.stops[modality])), []
+            (pick(rates, modality, "learning rate"), recipe.count_steps(recipe.stops[modality])), []
         ).append(values)
-    recorded = _recorded(recipe, next(iter(parameters.values())).device)
+    recorded = _can_record(recipe, next(iter(parameters.values())).device)
     given = [
         # A rate that a recorded step is to read anew each time has to be a number of the device.
         {
@@ -245,7 +249,7 @@ def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.
     )
 
 
-def _recorded(recipe: Recipe, device: torch.device) -> bool:
+def _can_record(recipe: Recipe, device: torch.device) -> bool:
     """Whether steps can be recorded: on a GPU, and by Adam, whose state can stay there."""
     return device.type == "cuda" and recipe.momentum is None
 
@@ -256,13 +260,13 @@ def _set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> N
         group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
 
 
-def _down(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def _take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 
-def _batches(
+def _iterate_batches(
     data: Instances, recipe: Recipe, generator: torch.Generator, device: torch.device
 ) -> Iterator[tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]]:
     """Augmented rows, labels and soft labels without end, in shuffled batches; the last one of an epoch may be smaller."""

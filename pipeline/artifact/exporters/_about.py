@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.files import short
+from pipeline.core.files import shorten_digest
 from pipeline.core.hdf5 import DIGEST
 from pipeline.core.records import NOT_STATED
 
@@ -18,10 +18,10 @@ ROWS = {"frame": "frames", "logmel": "log-mels"}
 
 def name_of(about: Attributes) -> str:
     """A name that no other set has: method, instances per class, and the beginning of the digest."""
-    return f"{about.get('method', 'set')}-ipc{about['ipc']}-{short(about[DIGEST])}"
+    return f"{about.get('method', 'set')}-ipc{about['ipc']}-{shorten_digest(about[DIGEST])}"
 
 
-def sentence(about: Attributes) -> str:
+def describe_set(about: Attributes) -> str:
     """What the set is."""
     what = " and ".join(ROWS.get(modality, modality) for modality in sorted(about["normalisation"]))
     stored = "instance" if about["ipc"] == 1 else "instances"
@@ -33,7 +33,7 @@ def sentence(about: Attributes) -> str:
     )
 
 
-def of_sources(about: Attributes, name: str) -> str:
+def join_statements(about: Attributes, name: str) -> str:
     """What the sources state as `licence` or `citation`, each once; nothing where none does."""
     stated = [
         str(source.get(name, NOT_STATED))
@@ -43,13 +43,13 @@ def of_sources(about: Attributes, name: str) -> str:
     return "; ".join(dict.fromkeys(text for text in stated if text != NOT_STATED))
 
 
-def listed(value: Any) -> str:
+def format_list(value: Any) -> str:
     """Text as it is; a list or a mapping as lines of Markdown."""
     if isinstance(value, dict):
         return "\n".join(f"- {key}: {item}" for key, item in value.items())
     return "\n".join(f"- {item}" for item in value) if isinstance(value, list) else str(value)
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those values that there are."""
     return {key: value for key, value in values.items() if value not in (None, "", [], {})}

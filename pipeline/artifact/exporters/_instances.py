@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.training.instances import Instances, decoded
+from pipeline.training.instances import Instances, decode_synthetic_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pipeline.core.records import SyntheticSet
 
 
-def instances(synthetic: SyntheticSet) -> tuple[Instances, Tensor]:
+def decode_instances(synthetic: SyntheticSet) -> tuple[Instances, Tensor]:
     """The decoded instances, and their order here: int64 [rows x pieces], row after row."""
-    whole = decoded(synthetic, torch.device("cpu"))
+    whole = decode_synthetic_set(synthetic, torch.device("cpu"))
     return whole, torch.arange(len(whole.label)).reshape(-1, len(synthetic.label)).T.flatten()
 
 
-def keys(labels: Iterable[int]) -> list[str]:
+def make_keys(labels: Iterable[int]) -> list[str]:
     """`<label>_<n>`, each of four digits: the label's number, and which of its kind this is, from 0."""
     seen: Counter[int] = Counter()
     names = []

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifact import read_artifact
 from pipeline.artifact.exporters._about import (
     Attributes,
-    given,
-    listed,
+    describe_set,
+    drop_empty,
+    format_list,
+    join_statements,
     name_of,
-    of_sources,
-    sentence,
 )
-from pipeline.core.files import new_file
-from pipeline.core.scores import told
+from pipeline.core.files import create_file
+from pipeline.core.scores import format_score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,28 +91,29 @@ class Exporter:
         """Write the card, to lie beside the artifact: what, from what, how, how to load it, its scores, and whom to cite."""
         read = read_artifact(artifact)
         columns, about = read.columns, read.about
-        header = _header(artifact.name, columns, about)
+        header = _make_header(artifact.name, columns, about)
         yaml = [
             f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()
         ]  # JSON is YAML
         sections = {
-            title: text.strip() for title, text in _sections(artifact.name, columns, about).items()
+            title: text.strip()
+            for title, text in _make_sections(artifact.name, columns, about).items()
         }
         body = [
             f"# {name_of(about)}",
-            sentence(about),
-            *(f"## {title}\n\n{text}" for title, text in given(sections).items()),
+            describe_set(about),
+            *(f"## {title}\n\n{text}" for title, text in drop_empty(sections).items()),
         ]
-        with new_file(out) as part:
+        with create_file(out) as part:
             part.write_text(
                 "\n".join(["---", *yaml, "---", "", "\n\n".join(body), ""]), encoding="utf-8"
             )
         return f"{out}  the card of {artifact.name}; publish both in one folder"
 
 
-def _header(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, Any]:
+def _make_header(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, Any]:
     count = len(columns["label"])
-    said = of_sources(about, "licence")
+    said = join_statements(about, "licence")
     licence = (
         {"license": said.lower()}
         if said.lower() in LICENCES
@@ -126,16 +127,16 @@ def _header(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dic
             "dataset-distillation",
             "synthetic",
             "avdistill",
-            *given({"method": about.get("method")}).values(),
+            *drop_empty({"method": about.get("method")}).values(),
         ],
         "size_categories": [next((name for name, most in SIZES.items() if count < most), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": file}]}],
     }
 
 
-def _sections(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, str]:
+def _make_sections(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, str]:
     """Title -> text, empty where the attributes say nothing."""
-    digests = given(
+    digests = drop_empty(
         {"training shards": about.get("source_shards"), "preprocessing": about.get("preprocessing")}
     )
     how = {
@@ -151,17 +152,19 @@ def _sections(file: str, columns: dict[str, np.ndarray], about: Attributes) -> d
     }
     params = json.dumps(about.get("params", {}), indent=1, sort_keys=True)
     return {
-        "What is in it": f"{_rows(columns)}\n\nClasses, in the order of the labels: {', '.join(about['classes'])}.",
-        "From what": "\n\n".join([*map(listed, about.get("sources", [])), listed(digests)]),
-        "How it was made": f"{listed(given(how))}\n\n```json\n{params}\n```",
+        "What is in it": f"{_tabulate_columns(columns)}\n\nClasses, in the order of the labels: {', '.join(about['classes'])}.",
+        "From what": "\n\n".join(
+            [*map(format_list, about.get("sources", [])), format_list(digests)]
+        ),
+        "How it was made": f"{format_list(drop_empty(how))}\n\n```json\n{params}\n```",
         "Reading it": READING.format(file=file),
-        "Scores": _scores(about.get("scores", [])),
-        "Licence": of_sources(about, "licence"),
-        "Citation": of_sources(about, "citation"),
+        "Scores": _tabulate_scores(about.get("scores", [])),
+        "Licence": join_statements(about, "licence"),
+        "Citation": join_statements(about, "citation"),
     }
 
 
-def _rows(columns: dict[str, np.ndarray]) -> str:
+def _tabulate_columns(columns: dict[str, np.ndarray]) -> str:
     types = {
         name: "text" if column.dtype.kind == "U" else str(column.dtype)
         for name, column in columns.items()
@@ -172,10 +175,10 @@ def _rows(columns: dict[str, np.ndarray]) -> str:
     return "\n".join(["| dataset | type | shape |", "| --- | --- | --- |", *rows])
 
 
-def _scores(scores: list[Attributes]) -> str:
+def _tabulate_scores(scores: list[Attributes]) -> str:
     """What students reached on the test split, mean ± deviation [95 % interval]."""
     rows = [
-        f"| {' '.join(entry[key] for key in ('protocol', 'network', 'head', 'task'))} | {metric} | {view} | {told(metric, one)} |"
+        f"| {' '.join(entry[key] for key in ('protocol', 'network', 'head', 'task'))} | {metric} | {view} | {format_score(metric, one)} |"
         for entry in scores
         for metric, views in entry["metrics"].items()
         for view, one in views.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.artifact import read_about
-from pipeline.artifact.exporters._about import given, name_of, of_sources, sentence
+from pipeline.artifact.exporters._about import describe_set, drop_empty, join_statements, name_of
 from pipeline.core.files import file_digest, write_json
 
 if TYPE_CHECKING:
@@ -86,16 +86,16 @@ class Exporter:
             "creator": {"@type": "sc:Organization", "name": self.creator} if self.creator else None,
             "datePublished": self.published,
             "version": self.version,
-            "license": of_sources(about, "licence"),
-            "citeAs": of_sources(about, "citation"),
+            "license": join_statements(about, "licence"),
+            "citeAs": join_statements(about, "citation"),
         }
         described = {
             "@context": CONTEXT,
             "@type": "sc:Dataset",
             "conformsTo": "http://mlcommons.org/croissant/1.0",
             "name": name_of(about),
-            "description": sentence(about),
-            **given(optional),
+            "description": describe_set(about),
+            **drop_empty(optional),
             "distribution": [file],
         }
         write_json(out, described)

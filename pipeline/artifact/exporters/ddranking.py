@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.artifact import read_artifact
-from pipeline.artifact.exporters._instances import instances
+from pipeline.artifact.exporters._instances import decode_instances
 from pipeline.core.errors import ArtifactError
-from pipeline.core.files import new_folder
+from pipeline.core.files import create_folder
 from pipeline.core.plugins import pick
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class Exporter:
         open with `torch.load(..., weights_only=True)`.
         """
         synthetic = read_artifact(artifact).synthetic
-        whole, order = instances(synthetic)
+        whole, order = decode_instances(synthetic)
         told = []
-        with new_folder(out) as part:
+        with create_folder(out) as part:
             for modality, rows in whole.take(order).items():
                 content: dict[str, Any] = {
                     "images": pick(IMAGES, modality, "picture")(rows).contiguous()
@@ -60,7 +60,7 @@ class Exporter:
 TINY = torch.finfo(torch.float32).tiny
 
 
-def _moment(rows: Tensor) -> Tensor:
+def _take_moment(rows: Tensor) -> Tensor:
     if rows.shape[1] != 1:
         raise ArtifactError(
             f"frames of {rows.shape[1]} moments are no pictures, and DD-Ranking takes one a sample; distil one"
@@ -70,6 +70,6 @@ def _moment(rows: Tensor) -> Tensor:
 
 # modality -> its rows [N, ...] as images of three channels; a log-mel is a grey picture
 IMAGES: dict[str, Callable[[Tensor], Tensor]] = {
-    "frame": _moment,
+    "frame": _take_moment,
     "logmel": lambda rows: rows.expand(-1, 3, -1, -1),
 }

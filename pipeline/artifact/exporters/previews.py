@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pipeline import media
 from pipeline.artifact import read_artifact
-from pipeline.artifact.exporters._instances import keys
+from pipeline.artifact.exporters._instances import make_keys
 from pipeline.artifact.pictures import PICTURES
-from pipeline.artifact.sounds import MODALITY, wav, waveforms
-from pipeline.core.files import new_folder
+from pipeline.artifact.sounds import MODALITY, encode_wav, reconstruct_waveforms
+from pipeline.core.files import create_folder
 from pipeline.media.logmel import LogMel
 
 if TYPE_CHECKING:
@@ -38,21 +38,23 @@ class Exporter:
         their windows do not overlap.
         """
         synthetic = read_artifact(artifact).synthetic
-        names = keys(synthetic.label.tolist())
-        with new_folder(out) as part:
+        names = make_keys(synthetic.label.tolist())
+        with create_folder(out) as part:
             for modality in sorted(synthetic.rows.keys() & PICTURES.keys()):
                 _, drawn = PICTURES[modality]
                 for name, row in zip(names, synthetic.rows[modality], strict=True):
-                    picture = media.png(drawn(row, synthetic.normalisation[modality]))
+                    picture = media.encode_png(drawn(row, synthetic.normalisation[modality]))
                     (part / f"{name}.{modality}.png").write_bytes(picture)
-            for name, sound in zip(names, self._sounds(synthetic, str(artifact)), strict=False):
-                (part / f"{name}.wav").write_bytes(wav(sound.numpy(), self.logmel.rate))
+            for name, sound in zip(
+                names, self._reconstruct_sounds(synthetic, str(artifact)), strict=False
+            ):
+                (part / f"{name}.wav").write_bytes(encode_wav(sound.numpy(), self.logmel.rate))
             return f"{out}  {len(names)} stored rows, {len(list(part.iterdir()))} files"
 
-    def _sounds(self, synthetic: SyntheticSet, where: str) -> Iterator[Tensor]:
+    def _reconstruct_sounds(self, synthetic: SyntheticSet, where: str) -> Iterator[Tensor]:
         """Of each row in turn; of none, if there is nothing to hear."""
         heard = len(synthetic.label) if MODALITY in synthetic.rows and self.logmel.invertible else 0
         for first in range(0, heard, CHUNK):
-            yield from waveforms(
+            yield from reconstruct_waveforms(
                 synthetic, list(range(first, min(first + CHUNK, heard))), self.logmel, where
             )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifact import read_artifact
-from pipeline.artifact.exporters._instances import instances, keys
-from pipeline.shards.layout import channels_last
+from pipeline.artifact.exporters._instances import decode_instances, make_keys
+from pipeline.shards.layout import move_channels_last
 from pipeline.shards.write import write_tar
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ class Exporter:
 
         The formation is undone. Values are as distilled, neither rounded nor clipped, and may so lie outside of 0..255.
         """
-        count = write_tar(out, _samples(read_artifact(artifact).synthetic))
+        count = write_tar(out, _iterate_samples(read_artifact(artifact).synthetic))
         return f"{out}  {count} training instances"
 
 
-def _samples(
+def _iterate_samples(
     synthetic: SyntheticSet,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, Any]]]:
-    whole, order = instances(synthetic)
-    for key, index in zip(keys(whole.label[order].tolist()), order[:, None], strict=True):
+    whole, order = decode_instances(synthetic)
+    for key, index in zip(make_keys(whole.label[order].tolist()), order[:, None], strict=True):
         rows = {m: synthetic.normalisation[m].undo(row)[0] for m, row in whole.take(index).items()}
         label = int(whole.label[index])
         about = {
@@ -45,4 +45,4 @@ def _samples(
             "soft_label": {m: values[index][0].tolist() for m, values in whole.soft.items()},
             "source_key": synthetic.source_key[int(index) % len(synthetic.label)],
         }
-        yield key, {m: channels_last(row.numpy()) for m, row in rows.items()}, about
+        yield key, {m: move_channels_last(row.numpy()) for m, row in rows.items()}, about

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def loaded(path: Path, allowed: Sequence[Any] = ()) -> Any:
+def load_file(path: Path, allowed: Sequence[Any] = ()) -> Any:
     """Tensors, numbers, text and lists and mappings of them, on the CPU.
 
     A pickle can run anything, so what names more is refused before it is made.
@@ -41,7 +41,7 @@ def loaded(path: Path, allowed: Sequence[Any] = ()) -> Any:
         ) from error
 
 
-def one_of(folder: Path, names: Sequence[str]) -> Path:
+def find_file(folder: Path, names: Sequence[str]) -> Path:
     """The first of these files that is there."""
     found = [folder / name for name in names if (folder / name).is_file()]
     if not found:
@@ -51,7 +51,7 @@ def one_of(folder: Path, names: Sequence[str]) -> Path:
     return found[0]
 
 
-def tensor(value: Any, where: object, shape: str) -> Tensor:
+def check_tensor(value: Any, where: object, shape: str) -> Tensor:
     """A value as a finite tensor without gradient, of as many dimensions as the shape `[A, B, ...]` names."""
     dimensions = shape.count(",") + 1
     if not isinstance(value, torch.Tensor) or value.ndim != dimensions or not len(value):

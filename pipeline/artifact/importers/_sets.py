@@ -13,7 +13,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.params import Count, Names
 from pipeline.core.plugins import pick
 from pipeline.core.records import Normalisation, SyntheticSet
-from pipeline.shards.decode import UNIT, Fixed
+from pipeline.shards.decode import UNIT, FixedNormalisation
 from pipeline.training import formation
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STORED: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedSet:
     """What no layout says.
 
     Args:
@@ -49,7 +49,7 @@ class Published:
 
     classes: Names | str
     formation: dict[str, tuple[Count, Count]]
-    normalise: dict[str, Fixed]
+    normalise: dict[str, FixedNormalisation]
     units: dict[str, Units]
     preprocessing: str | None
 
@@ -60,16 +60,18 @@ class Published:
                 f"formation, normalise and units are of {named}; expected one of each for every modality of the set"
             )
 
-    def names(self, folder: Path) -> tuple[str, ...]:
+    def read_names(self, folder: Path) -> tuple[str, ...]:
         """The classes' names; an error if there are none, or one twice."""
-        names = _lines(folder / self.classes) if isinstance(self.classes, str) else self.classes
+        names = (
+            _read_lines(folder / self.classes) if isinstance(self.classes, str) else self.classes
+        )
         if not names or len(set(names)) < len(names):
             raise ParamsError(
                 f"classes are {len(names)} names, {len(set(names))} of them different; name each class once"
             )
         return names
 
-    def assembled(
+    def assemble(
         self,
         rows: Mapping[str, Tensor],
         files: Sequence[Path],
@@ -82,14 +84,14 @@ class Published:
             files: what was read; `soft`: class probabilities [N, classes], of all pieces of a row alike.
             about: more that the artifact shall say.
         """
-        classes = self.names(files[0].parent)
+        classes = self.read_names(files[0].parent)
         count = len(next(iter(rows.values())))
         if count % len(classes) or any(len(values) != count for values in rows.values()):
             found = ", ".join(f"{len(values)} of {modality}" for modality, values in rows.items())
             raise SourceError(
                 f"{files[0]} holds {found}; expected as many rows of each of {len(classes)} classes"
             )
-        fitted = {m: self._fitted(m, values, files[0]) for m, values in rows.items()}
+        fitted = {m: self._convert_rows(m, values, files[0]) for m, values in rows.items()}
         pieces = {m: grid[0] * grid[1] for m, grid in self.formation.items()}
         return SyntheticSet(
             rows={m: values for m, (values, _) in fitted.items()},
@@ -105,7 +107,7 @@ class Published:
             provenance={
                 "adopted": {file.name: file_digest(file) for file in files},
                 "params": asdict(self),
-                "pieces": formation.pieces(self.formation),
+                "pieces": formation.count_pieces(self.formation),
                 "preprocessing": self.preprocessing or "",
                 "source_shards": "",
                 "tuning": [],
@@ -113,7 +115,9 @@ class Published:
             },
         )
 
-    def _fitted(self, modality: str, rows: Tensor, file: Path) -> tuple[Tensor, Normalisation]:
+    def _convert_rows(
+        self, modality: str, rows: Tensor, file: Path
+    ) -> tuple[Tensor, Normalisation]:
         """What an artifact stores of one modality, and how it is undone."""
         given, grid, plain = (
             self.normalise[modality],
@@ -148,7 +152,7 @@ class Published:
         return (normalisation.apply(values / UNIT[modality]) if plain else values), normalisation
 
 
-def by_class(label: Tensor, classes: int, where: object) -> Tensor:
+def order_by_class(label: Tensor, classes: int, where: object) -> Tensor:
     """The order int64 [N] that puts rows class by class; a SourceError if classes differ in number, or some are not known."""
     if label.is_floating_point() or not 0 <= int(label.min()) <= int(label.max()) < classes:
         raise SourceError(
@@ -162,7 +166,7 @@ def by_class(label: Tensor, classes: int, where: object) -> Tensor:
     return label.argsort(stable=True)
 
 
-def _lines(path: Path) -> tuple[str, ...]:
+def _read_lines(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise SourceError(
             f"{path} does not exist; it names the classes, one a line, in the order of the labels"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pipeline.artifact.importers._files import loaded, one_of, tensor
-from pipeline.artifact.importers._sets import Published
+from pipeline.artifact.importers._files import check_tensor, find_file, load_file
+from pipeline.artifact.importers._sets import PublishedSet
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Count, Number
 from pipeline.core.plugins import pick
@@ -30,7 +30,7 @@ SHAPE = "[rows, channels, high, wide]"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importer(Published):
+class Importer(PublishedSet):
     """`ipc`: rows a class; `experiment`: one of the independent sets, from 0; `iteration`: when it was saved."""
 
     ipc: Count
@@ -40,37 +40,37 @@ class Importer(Published):
     def read(self, place: Path) -> SyntheticSet:
         """The set in a folder of such files, whole ones before class-wise; errors say what is missing or does not fit."""
         classwise = any(place.glob("class:*.pt*")) and not any(place.glob("exp_*Syn_*.pt*"))
-        rows, files = self._by_class(place) if classwise else self._whole(place)
-        classes = len(self.names(place))
+        rows, files = self._read_classwise(place) if classwise else self._read_whole(place)
+        classes = len(self.read_names(place))
         for modality, values in rows.items():
             if len(values) != self.ipc * classes:
                 told = f"{place} holds {len(values)} rows of {modality}, expected ipc {self.ipc} x {classes} classes"
                 raise SourceError(f"{told}; give the ipc that the set has, and its classes")
-        return self.assembled(rows, files, method="avdd", seed=self.experiment)
+        return self.assemble(rows, files, method="avdd", seed=self.experiment)
 
-    def _whole(self, place: Path) -> tuple[dict[str, Tensor], list[Path]]:
+    def _read_whole(self, place: Path) -> tuple[dict[str, Tensor], list[Path]]:
         stems = {
             m: f"exp_{self.experiment}_{pick(WHOLE, m, 'modality')}_{self.iteration}"
             for m in self.formation
         }
-        files = {m: one_of(place, (f"{stem}.pt", f"{stem}.pth")) for m, stem in stems.items()}
-        return {m: tensor(loaded(file), file, SHAPE) for m, file in files.items()}, list(
+        files = {m: find_file(place, (f"{stem}.pt", f"{stem}.pth")) for m, stem in stems.items()}
+        return {m: check_tensor(load_file(file), file, SHAPE) for m, file in files.items()}, list(
             files.values()
         )
 
-    def _by_class(self, place: Path) -> tuple[dict[str, Tensor], list[Path]]:
+    def _read_classwise(self, place: Path) -> tuple[dict[str, Tensor], list[Path]]:
         files = [
-            one_of(place, (f"class:{c}.pt", f"class:{c}.pth"))
-            for c in range(len(self.names(place)))
+            find_file(place, (f"class:{c}.pt", f"class:{c}.pth"))
+            for c in range(len(self.read_names(place)))
         ]
         parts: dict[str, list[Tensor]] = {m: [] for m in self.formation}
         for file in files:
-            content = loaded(file)
+            content = load_file(file)
             for modality, part in parts.items():
-                part.append(tensor(self._at(content, modality, file), file, SHAPE))
+                part.append(check_tensor(self._look_up(content, modality, file), file, SHAPE))
         return {m: torch.cat(part) for m, part in parts.items()}, files
 
-    def _at(self, content: Any, modality: str, file: Path) -> Any:
+    def _look_up(self, content: Any, modality: str, file: Path) -> Any:
         """experiment -> modality -> iteration -> rows."""
         for key in (self.experiment, pick(CLASSWISE, modality, "modality"), self.iteration):
             if not isinstance(content, dict) or key not in content:

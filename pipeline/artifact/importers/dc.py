@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.artifact.importers._files import loaded, tensor
-from pipeline.artifact.importers._sets import Published, by_class
+from pipeline.artifact.importers._files import check_tensor, load_file
+from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Number
 
@@ -31,7 +31,7 @@ NUMBERS = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importer(Published):
+class Importer(PublishedSet):
     """`method`: which of the family; `experiment`: one of the independent sets, from 0."""
 
     method: str
@@ -39,8 +39,8 @@ class Importer(Published):
 
     def read(self, place: Path) -> SyntheticSet:
         """The set in such a file, or in the only one of a folder; errors say what is missing or does not fit."""
-        file = _only(place)
-        content = loaded(file, NUMBERS)
+        file = _find_file(place)
+        content = load_file(file, NUMBERS)
         sets = content.get("data") if isinstance(content, dict) else None
         if (
             not isinstance(sets, list)
@@ -51,21 +51,21 @@ class Importer(Published):
             raise SourceError(
                 f"{file} holds {told}; expected [images, labels] of experiment {self.experiment}, see `experiment`"
             )
-        images = tensor(
+        images = check_tensor(
             sets[self.experiment][0], f"images of {file}", "[rows, channels, high, wide]"
         )
-        label = tensor(sets[self.experiment][1], f"labels of {file}", "[rows]")
+        label = check_tensor(sets[self.experiment][1], f"labels of {file}", "[rows]")
         if len(images) != len(label):
             raise SourceError(
                 f"{file} holds {len(images)} images and {len(label)} labels; fetch it again"
             )
-        order = by_class(label, len(self.names(file.parent)), file)
-        return self.assembled(
+        order = order_by_class(label, len(self.read_names(file.parent)), file)
+        return self.assemble(
             {"frame": images[order]}, [file], method=self.method, seed=self.experiment
         )
 
 
-def _only(place: Path) -> Path:
+def _find_file(place: Path) -> Path:
     if not place.is_dir():
         return place
     found = sorted(place.glob("res_*.pt"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from pipeline.artifact.importers._files import loaded, one_of, tensor
-from pipeline.artifact.importers._sets import Published, by_class
+from pipeline.artifact.importers._files import check_tensor, find_file, load_file
+from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import ParamsError, SourceError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SUMS = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importer(Published):
+class Importer(PublishedSet):
     """What these files leave out.
 
     Args:
@@ -48,20 +48,20 @@ class Importer(Published):
                 "whitened pixels have no mean and std; with zca: true, mean is [0, 0, 0] and std [1, 1, 1]"
             )
         names = {what: (f"{what}_best.pt", f"{what}.pt") for what in ("images", "labels", "lr")}
-        files = [one_of(place, names[what]) for what in ("images", "labels")]
-        images = tensor(loaded(files[0]), files[0], "[rows, channels, high, wide]")
-        classes = len(self.names(place))
-        order, soft = LABELS[self.labels](loaded(files[1]), len(images), classes, files[1])
+        files = [find_file(place, names[what]) for what in ("images", "labels")]
+        images = check_tensor(load_file(files[0]), files[0], "[rows, channels, high, wide]")
+        classes = len(self.read_names(place))
+        order, soft = LABELS[self.labels](load_file(files[1]), len(images), classes, files[1])
         about: dict[str, Any] = {"method": self.method, "seed": 0}
         if any((place / name).is_file() for name in names["lr"]):
-            files.append(one_of(place, names["lr"]))
-            about["learned_rates"] = {"frame": _rate(loaded(files[2]), files[2])}
+            files.append(find_file(place, names["lr"]))
+            about["learned_rates"] = {"frame": _read_rate(load_file(files[2]), files[2])}
         if self.zca:
             about["whitening"] = "ZCA; pixels cannot be had back"
-        return self.assembled({"frame": images[order]}, files, soft, **about)
+        return self.assemble({"frame": images[order]}, files, soft, **about)
 
 
-def _rate(value: Any, file: Path) -> float:
+def _read_rate(value: Any, file: Path) -> float:
     if not isinstance(value, float) and not (
         isinstance(value, torch.Tensor) and value.numel() == 1
     ):
@@ -71,16 +71,16 @@ def _rate(value: Any, file: Path) -> float:
     return float(value)
 
 
-def _hard(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, None]:
-    label = tensor(value, f"labels of {file}", "[rows]")
+def _read_hard(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, None]:
+    label = check_tensor(value, f"labels of {file}", "[rows]")
     if len(label) != count:
         raise SourceError(f"{file} holds {len(label)} labels of {count} images; fetch both again")
-    return by_class(label, classes, file), None
+    return order_by_class(label, classes, file), None
 
 
-def _logits(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
+def _read_logits(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
     """Probabilities of logits; rows stand class by class, or most of them would be taken for another class."""
-    soft = tensor(value, f"labels of {file}", "[rows, classes]").float()
+    soft = check_tensor(value, f"labels of {file}", "[rows, classes]").float()
     if tuple(soft.shape) != (count, classes):
         raise SourceError(
             f"{file} holds labels {list(soft.shape)}, expected [{count}, {classes}] as there are images and classes"
@@ -94,8 +94,8 @@ def _logits(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, T
     return order, soft.softmax(1)
 
 
-def _probabilities(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
-    order, _ = _logits(value, count, classes, file)
+def _read_probabilities(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
+    order, _ = _read_logits(value, count, classes, file)
     soft = value.detach().float()
     if float(soft.min()) < 0 or not torch.allclose(soft.sum(1), torch.ones(count), atol=SUMS):
         raise ParamsError(
@@ -105,4 +105,4 @@ def _probabilities(value: Any, count: int, classes: int, file: Path) -> tuple[Te
 
 
 # What labels are -> their order, and class probabilities if they are soft
-LABELS = {"hard": _hard, "logits": _logits, "probabilities": _probabilities}
+LABELS = {"hard": _read_hard, "logits": _read_logits, "probabilities": _read_probabilities}

@@ -36,13 +36,13 @@ class Finding:
 RANGES = {"frame": (0.0, 255.0), "logmel": (-120.0, 60.0)}
 
 
-def remarks(artifact: Artifact) -> Iterator[Finding]:
+def find_remarks(artifact: Artifact) -> Iterator[Finding]:
     """Warnings and hints about an artifact without faults."""
     for look in LOOKS:
         yield from look(artifact)
 
 
-def _ranges(artifact: Artifact) -> Iterator[Finding]:
+def _check_ranges(artifact: Artifact) -> Iterator[Finding]:
     for name in RANGES.keys() & artifact.about["normalisation"].keys():
         (low, high), raw = RANGES[name], raw_rows(artifact, name)
         if raw.min() < 2 * low - high or raw.max() > 2 * high - low:
@@ -50,7 +50,7 @@ def _ranges(artifact: Artifact) -> Iterator[Finding]:
             yield _warning(f"{told}; was it normalised twice, or not at all?")
 
 
-def _sameness(artifact: Artifact) -> Iterator[Finding]:
+def _check_duplicates(artifact: Artifact) -> Iterator[Finding]:
     for name in artifact.about["normalisation"]:
         rows = artifact.columns[name].reshape(len(artifact.columns[name]), -1)
         if still := int((rows.min(1) == rows.max(1)).sum()):
@@ -59,7 +59,7 @@ def _sameness(artifact: Artifact) -> Iterator[Finding]:
             yield _warning(f"{twice} of {len(rows)} {name} rows are there twice")
 
 
-def _origin(artifact: Artifact) -> Iterator[Finding]:
+def _check_origin(artifact: Artifact) -> Iterator[Finding]:
     if "preprocessing" not in artifact.about:
         yield _warning(
             "no preprocessing is named, so whether shards fit cannot be told; take those it was made from"
@@ -74,19 +74,19 @@ def _origin(artifact: Artifact) -> Iterator[Finding]:
         yield _hint("no source keys: which samples the rows were made from is not said")
 
 
-def _scores(artifact: Artifact) -> Iterator[Finding]:
+def _check_scores(artifact: Artifact) -> Iterator[Finding]:
     if not artifact.about.get("scores"):
         yield _hint("no scores; `avdistill evaluate`, then `avdistill publish`")
 
 
-def _version(artifact: Artifact) -> Iterator[Finding]:
+def _check_version(artifact: Artifact) -> Iterator[Finding]:
     if (version := str(artifact.about["format_version"])) != VERSION:
         yield _hint(
             f"format version {version[:20]}, this program knows {VERSION}: there may be more in it"
         )
 
 
-LOOKS = (_ranges, _sameness, _origin, _scores, _version)
+LOOKS = (_check_ranges, _check_duplicates, _check_origin, _check_scores, _check_version)
 
 
 def _warning(text: str) -> Finding:

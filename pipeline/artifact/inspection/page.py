@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifact import read_artifact
-from pipeline.core.files import short
+from pipeline.core.files import shorten_digest
 from pipeline.core.records import SOFT
-from pipeline.core.scores import told
+from pipeline.core.scores import format_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,12 +48,18 @@ TOLD = {
 }
 
 
-def page(path: Path) -> str:
+def render_page(path: Path) -> str:
     """The page; an ArtifactError if the file is none of the format."""
     artifact = read_artifact(path)
     about = artifact.about
-    head = f"{path}: {told_bytes(path.stat().st_size)}, format {about['format_version']}"
-    parts = {"what": _what, "from what": _origin, "how": _how, "scores": _scores, "also": _rest}
+    head = f"{path}: {format_bytes(path.stat().st_size)}, format {about['format_version']}"
+    parts = {
+        "what": _describe_set,
+        "from what": _describe_origin,
+        "how": _describe_method,
+        "scores": _describe_scores,
+        "also": _describe_rest,
+    }
     lines = [head]
     for title, lines_of in parts.items():
         if found := [f"  {name:<{WIDTH - 1}} {text}" for name, text in lines_of(artifact)]:
@@ -61,7 +67,7 @@ def page(path: Path) -> str:
     return "\n".join(lines)
 
 
-def told_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """5321 -> 5.3 kB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
@@ -69,7 +75,7 @@ def told_bytes(count: int) -> str:
     return f"{count} bytes"
 
 
-def _what(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _describe_set(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about, columns = artifact.about, artifact.columns
     grids = {name: f"{high} x {wide}" for name, (high, wide) in about["formation"].items()}
     count = max(high * wide for high, wide in about["formation"].values()) * len(columns["label"])
@@ -81,28 +87,28 @@ def _what(artifact: Artifact) -> Iterator[tuple[str, str]]:
         whole = "whole" if grid == "1 x 1" else f"{grid} pieces each"
         soft = ", soft labels" if f"{SOFT}{name}" in columns else ""
         packing = ", stored as whole numbers" if name in about.get("packing", {}) else ""
-        yield name, f"{_by(columns[name].shape)}, {whole}{soft}{packing}"
+        yield name, f"{_format_shape(columns[name].shape)}, {whole}{soft}{packing}"
     yield "classes", ", ".join(about["classes"])
     yield "digest", about["content_digest"]
 
 
-def _origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _describe_origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about = artifact.about
-    for source in _listed(about.get("sources")):
+    for source in _list_mappings(about.get("sources")):
         yield "source", str(source.get("name", "not named"))
         stated = [
             name for name in ("home", "licence", "citation", "clip_licences") if source.get(name)
         ]
-        yield from ((name.replace("_", " "), flat(source[name])) for name in stated)
+        yield from ((name.replace("_", " "), format_value(source[name])) for name in stated)
     if "sources" not in about:
         yield "licence", "not stated: no source is named; ask who sent the file"
     if ids := about.get("source_ids"):
         yield "source ids", f"{len(ids)}, the attribute source_ids lists them"
     for name in ("source_shards", "preprocessing"):
-        yield name.replace("_", " "), short(str(about.get(name, "not stated")))
+        yield name.replace("_", " "), shorten_digest(str(about.get(name, "not stated")))
 
 
-def _listed(value: Any) -> list[Mapping[str, Any]]:
+def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
     return (
         [value]
         if isinstance(value, dict)
@@ -110,7 +116,7 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
     )
 
 
-def _how(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _describe_method(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about = artifact.about
     method, seed, version = (
         about.get(name, "not stated") for name in ("method", "seed", "package_version")
@@ -118,18 +124,21 @@ def _how(artifact: Artifact) -> Iterator[tuple[str, str]]:
     yield "method", f"{method}, seed {seed}, by avdistill {version}"
     params = about.get("params")
     yield from (
-        (f"  {name}", flat(value))
+        (f"  {name}", format_value(value))
         for name, value in (params if isinstance(params, dict) else {}).items()
     )
     if tuning := about.get("tuning"):
         yield "chosen", f"among {len(tuning)} candidates, on the validation split"
     if rates := about.get("learned_rates"):
-        yield "learned rates", flat(rates)
+        yield "learned rates", format_value(rates)
     for name, how in about["normalisation"].items():
-        yield f"{name} is", f"(raw x {how['scale']:.6g} - {flat(how['mean'])}) / {flat(how['std'])}"
+        yield (
+            f"{name} is",
+            f"(raw x {how['scale']:.6g} - {format_value(how['mean'])}) / {format_value(how['std'])}",
+        )
 
 
-def _scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _describe_scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
     found = list(scores_of(artifact.about))
     yield from found or [("none", "`avdistill evaluate`, then `avdistill publish`")]
 
@@ -140,28 +149,28 @@ def scores_of(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
             yield from (
-                (f"{name} {metric} {view}", f"{told(metric, x)} (n = {x['n']})")
+                (f"{name} {metric} {view}", f"{format_score(metric, x)} (n = {x['n']})")
                 for view, x in views.items()
             )
 
 
-def _rest(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _describe_rest(artifact: Artifact) -> Iterator[tuple[str, str]]:
     """What stands nowhere else on the page."""
     for name, value in artifact.about.items():
         if name not in TOLD:
-            text = flat(value)
+            text = format_value(value)
             yield name, text if len(text) <= MOST else f"{text[:MOST]}..."
 
 
-def flat(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A parameter in one line: mappings as `a 1, b 2`, lists as `1, 2`, short numbers."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {flat(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
     if isinstance(value, list):
         grid = len(value) == 2 and all(isinstance(number, int) for number in value)
-        return (" x " if grid else ", ").join(map(flat, value)) or "none"
+        return (" x " if grid else ", ").join(map(format_value, value)) or "none"
     return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))

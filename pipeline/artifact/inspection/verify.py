@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.artifact import faults, read_about, read_unchecked
-from pipeline.artifact.inspection.findings import Finding, Severity, remarks
+from pipeline.artifact import find_faults, read_about, read_unchecked
+from pipeline.artifact.inspection.findings import Finding, Severity, find_remarks
 from pipeline.core import workers as pool
 from pipeline.core.errors import ArtifactError, MediaError
 
@@ -24,16 +24,16 @@ RESIDENT_MB = 2**20
 RECYCLE = 500
 
 
-def verified(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
+def verify_files(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
     """Each file, in their order, with everything that is to be said of it; nothing at all if it is as it should be.
 
     Two processes read it: one the structure and the attributes, within a second and 200 MiB; then, if these are whole, another one
     the rows. What hangs, grows or takes its process down is one CRITICAL finding.
     """
-    declared = _answers(_parsed, [str(file) for file in files], PARSE_S)
+    declared = _run_workers(_parse, [str(file) for file in files], PARSE_S)
     sound = {name: size for name, size in declared.items() if isinstance(size, int)}
     allowed = PARSE_S + ROWS_S * max(sound.values(), default=0) / 2**30
-    examined = _answers(_examined, list(sound.items()), allowed)
+    examined = _run_workers(_examine, list(sound.items()), allowed)
     for file in files:
         name = str(file)
         found = examined[name, sound[name]] if name in sound else declared[name]
@@ -41,18 +41,18 @@ def verified(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
             file,
             found
             if isinstance(found, list)
-            else [Finding(severity=Severity.CRITICAL, text=_told(file, found))],
+            else [Finding(severity=Severity.CRITICAL, text=_describe_failure(file, found))],
         )
 
 
 def refuse_damaged(*files: Path) -> None:
     """Raise an ArtifactError for the first CRITICAL finding, before any of the files is opened in this process."""
-    for _, found in verified(files):
+    for _, found in verify_files(files):
         if wrong := [finding.text for finding in found if finding.severity is Severity.CRITICAL]:
             raise ArtifactError(wrong[0])
 
 
-def _answers(function: Any, tasks: list[Any], deadline_s: float) -> dict[Any, Any]:
+def _run_workers(function: Any, tasks: list[Any], deadline_s: float) -> dict[Any, Any]:
     return dict(
         pool.work(
             function,
@@ -65,13 +65,13 @@ def _answers(function: Any, tasks: list[Any], deadline_s: float) -> dict[Any, An
     )
 
 
-def _told(file: Path, found: str | MediaError) -> str:
+def _describe_failure(file: Path, found: str | MediaError) -> str:
     return found if isinstance(found, str) else f"{file} is damaged: {found.detail}; fetch it again"
 
 
-def _parsed(name: str) -> int | str:
+def _parse(name: str) -> int | str:
     """Bytes that the rows declare, or why the file is none of the format."""
-    _limited(PARSE_MIB)
+    _limit_memory(PARSE_MIB)
     try:
         kinds, _ = read_about(Path(name))
     except ArtifactError as error:
@@ -79,23 +79,23 @@ def _parsed(name: str) -> int | str:
     return sum(kind.nbytes for kind in kinds.values())
 
 
-def _examined(task: tuple[str, int]) -> list[Finding] | str:
+def _examine(task: tuple[str, int]) -> list[Finding] | str:
     """What is to be said of a file whose structure is sound."""
     file, declared = Path(task[0]), task[1]
-    _limited(PARSE_MIB + HELD * declared // 2**20)
+    _limit_memory(PARSE_MIB + HELD * declared // 2**20)
     try:
         found = read_unchecked(file)
     except ArtifactError as error:
         return str(error)
     wrong = [
         Finding(severity=Severity.CRITICAL, text=f"{file} {fault}")
-        for fault in faults(found.columns, found.about)
+        for fault in find_faults(found.columns, found.about)
     ]
-    return wrong or list(remarks(found))
+    return wrong or list(find_remarks(found))
 
 
 @cache
-def _limited(mib: int) -> None:
+def _limit_memory(mib: int) -> None:
     """Take no more than so many MiB from here on; once per process and number."""
     has = (
         int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.core.records import Features
 
 
-def classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def iterate_classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(label, keys [N], joint features float64 [N, D]) of one class after the other.
 
     Joint features are the L2-normalised embeddings of all modalities, concatenated. Rows are in the order of their keys: what
@@ -37,7 +37,7 @@ def classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
                 f"{lacks}; add clips of it, or run `avdistill extract` on shards that have some"
             )
         units = [
-            _unit(vectors[rows].astype(np.float64))
+            _normalise(vectors[rows].astype(np.float64))
             for _, vectors in sorted(features.vectors.items())
         ]
         yield name, keys[rows], np.concatenate(units, axis=1)
@@ -60,11 +60,14 @@ class Greedy(ABC):
     def rank(self, features: Features) -> Ranking:
         """The `most` best samples of each class; a smaller class is ranked whole."""
         return Ranking(
-            {name: tuple(keys[self.order(x)].tolist()) for name, keys, x in classes(features)}
+            {
+                name: tuple(keys[self.order(x)].tolist())
+                for name, keys, x in iterate_classes(features)
+            }
         )
 
 
-def apart(x: np.ndarray, points: np.ndarray) -> np.ndarray:
+def euclidean_distances(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     """float64 [N]: Euclidean distances of rows [N, D] to one point [D], or to a point each [N, D].
 
     Rounded far above the last bits and far below what tells samples apart, so that equal distances are equal on any machine.
@@ -72,6 +75,6 @@ def apart(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(x - points, axis=1).round(12))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _normalise(vectors: np.ndarray) -> np.ndarray:
     norms: np.ndarray = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return np.asarray(vectors / norms)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.coresets.selectors._joint import Greedy, apart
+from pipeline.coresets.selectors._joint import Greedy, euclidean_distances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,10 @@ class Selector(Greedy):
 
     def order(self, x: np.ndarray) -> list[int]:
         """The first centres."""
-        picked = [int(apart(x, x.mean(0)).argmin())]
+        picked = [int(euclidean_distances(x, x.mean(0)).argmin())]
         distance = np.full(len(x), np.inf)
         while len(picked) < min(self.most, len(x)):
-            distance = np.minimum(distance, apart(x, x[picked[-1]]))
+            distance = np.minimum(distance, euclidean_distances(x, x[picked[-1]]))
             distance[
                 picked[-1]
             ] = -1  # below all others: where only copies are left, none is picked twice

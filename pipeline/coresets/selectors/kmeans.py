@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from pipeline.core.params import Count, Counts
-from pipeline.core.rng import stream
-from pipeline.coresets.rankings import Choices, Keys
-from pipeline.coresets.selectors._joint import apart, classes
+from pipeline.core.rng import make_generator
+from pipeline.coresets.rankings import Keys, PerCountSelections
+from pipeline.coresets.selectors._joint import euclidean_distances, iterate_classes
 
 if TYPE_CHECKING:
     from pipeline.core.records import Features
@@ -37,30 +37,30 @@ class Selector:
     starts: Count
     steps: Count
 
-    def rank(self, features: Features) -> Choices:
+    def rank(self, features: Features) -> PerCountSelections:
         """The medoids of as many clusters as each of `counts` says; a smaller class is chosen whole."""
         by_count: dict[int, Keys] = {count: {} for count in sorted(self.counts)}
-        for name, keys, x in classes(features):
+        for name, keys, x in iterate_classes(features):
             # The same distances between N samples, in N dimensions where there are more: x x^T = r^T r with x^T = q r.
             points = np.asarray(np.linalg.qr(x.T, mode="r")).T
             for count, chosen in by_count.items():
                 chosen[name] = tuple(
-                    keys[self._medoids(points, min(count, len(points)), name)].tolist()
+                    keys[self._find_medoids(points, min(count, len(points)), name)].tolist()
                 )
-        return Choices(by_count)
+        return PerCountSelections(by_count)
 
-    def _medoids(self, x: np.ndarray, k: int, name: str) -> list[int]:
+    def _find_medoids(self, x: np.ndarray, k: int, name: str) -> list[int]:
         tried = []
         for start in range(self.starts):
-            centres = _drawn(x, k, stream("kmeans", self.seed, name, k, start))
-            tried.append(_clusters(x, centres, self.steps))
-        member = min(tried, key=lambda member: np.square(_own(x, member, k)).sum())
-        distance = _own(x, member, k)
+            centres = _draw_centres(x, k, make_generator("kmeans", self.seed, name, k, start))
+            tried.append(_run_lloyd(x, centres, self.steps))
+        member = min(tried, key=lambda member: np.square(_distance_to_mean(x, member, k)).sum())
+        distance = _distance_to_mean(x, member, k)
         nearest = [min(np.flatnonzero(member == j), key=distance.__getitem__) for j in range(k)]
         return sorted(map(int, nearest), key=lambda row: (-(member == member[row]).sum(), row))
 
 
-def _drawn(x: np.ndarray, k: int, generator: torch.Generator) -> np.ndarray:
+def _draw_centres(x: np.ndarray, k: int, generator: torch.Generator) -> np.ndarray:
     """k-means++ [k, D]: each centre is a sample, drawn by its squared distance to the nearest centre so far, the first evenly."""
     draws = torch.rand(k, generator=generator, dtype=torch.float64).numpy()
     picked, weight = np.empty(k, int), np.ones(len(x))
@@ -69,23 +69,23 @@ def _drawn(x: np.ndarray, k: int, generator: torch.Generator) -> np.ndarray:
         total = weight.cumsum()
         # The last one where all weigh nothing, since only copies are left; their clusters start empty.
         picked[i] = min(np.searchsorted(total, draw * total[-1], side="right"), len(x) - 1)
-        nearest = np.minimum(nearest, apart(x, x[picked[i]]))
+        nearest = np.minimum(nearest, euclidean_distances(x, x[picked[i]]))
         weight = np.square(nearest)
     return x[picked]
 
 
-def _clusters(x: np.ndarray, centres: np.ndarray, steps: int) -> np.ndarray:
+def _run_lloyd(x: np.ndarray, centres: np.ndarray, steps: int) -> np.ndarray:
     """int [N]: the cluster of each sample; every cluster has some."""
-    member = _nearest(x, centres)
+    member = _assign_clusters(x, centres)
     for _ in range(steps):
-        moved = _nearest(x, _means(x, member, len(centres)))
+        moved = _assign_clusters(x, _means(x, member, len(centres)))
         if (moved == member).all():
             break
         member = moved
     return member
 
 
-def _nearest(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _assign_clusters(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """int [N]: the nearest centre; one that is nearest to no sample gets the sample farthest from its own, if that is not alone."""
     squared = np.square(x).sum(1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(1)
     squared = squared.round(12)  # as in `apart`
@@ -101,6 +101,6 @@ def _means(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
     return np.stack([x[member == j].mean(0) for j in range(k)])
 
 
-def _own(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
+def _distance_to_mean(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
     """float64 [N]: each sample's distance to the mean of its cluster."""
-    return apart(x, _means(x, member, k)[member])
+    return euclidean_distances(x, _means(x, member, k)[member])

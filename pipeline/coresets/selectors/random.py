@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipeline.core.rng import stream
+from pipeline.core.rng import make_generator
 from pipeline.coresets.rankings import Ranking
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Selector:
         result = {}
         for label, name in enumerate(features.classes):
             rows = np.flatnonzero(features.label == label)
-            order = torch.randperm(len(rows), generator=stream("random", self.seed, label)).numpy()
+            order = torch.randperm(
+                len(rows), generator=make_generator("random", self.seed, label)
+            ).numpy()
             result[name] = tuple(features.keys[row] for row in rows[order])
         return Ranking(result)

@@ -13,6 +13,6 @@ def check(count: int, test: int, val: int) -> None:
         )
 
 
-def split(fold: int, test: int, val: int) -> str:
+def split_of(fold: int, test: int, val: int) -> str:
     """The split of a fold."""
     return {test: "test", val: "val"}.get(fold, "train")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
-from pipeline.core.paths import walked
-from pipeline.datasets.adapters._tree import SOUND, VIDEO, Contents, clip_of, unique
+from pipeline.core.paths import walk
+from pipeline.datasets.adapters._tree import SOUND, VIDEO, Contents, clip_of, make_ids_unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ LISTS = {".csv", ".json", ".txt"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class AnnotatedClip:
     """One annotated clip.
 
     Args:
@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Index:
+class MediaIndex:
     """The files below a root: media by their stem, annotation files by their name.
 
     Of two media of one stem a video goes before a sound, then what lies higher in the tree; of two lists the higher one.
@@ -52,7 +52,7 @@ class Index:
     lists: dict[str, Path]
 
     @classmethod
-    def below(cls, root: Path) -> Index:
+    def scan(cls, root: Path) -> MediaIndex:
         """Walk once; links are followed, each folder is entered once, what starts with a dot is passed over."""
         if not root.is_dir():
             found = "is a file" if root.exists() else "does not exist"
@@ -61,7 +61,7 @@ class Index:
             )
         # Best first: the dictionaries are filled from behind.
         files = sorted(
-            _named(root),
+            _walk_files(root),
             key=lambda file: (
                 file[1].lower() in SOUND,
                 len(file[2].parts),
@@ -79,7 +79,7 @@ class Index:
             lists={stem + suffix: path for stem, suffix, path in named if suffix.lower() in LISTS},
         )
 
-    def listing(self, *names: str) -> Path:
+    def find_list(self, *names: str) -> Path:
         """The first of these annotation files that is there."""
         for name in names:
             if name in self.lists:
@@ -92,7 +92,7 @@ class Index:
         """The media file of the first of these stems that is there."""
         return next((self.media[stem] for stem in stems if stem in self.media), None)
 
-    def clips(self, rows: list[Row], layouts: str) -> list[Clip]:
+    def clips(self, rows: list[AnnotatedClip], layouts: str) -> list[Clip]:
         """A clip per row, sorted by id, in the splits that the lists name; each file is read once, an absent one keeps its rows.
 
         Raises:
@@ -124,12 +124,12 @@ class Index:
                 contents=contents,
             )
             clips.append(replace(clip, fold=row.fold, labels=row.labels))
-        return unique(clips)
+        return make_ids_unique(clips)
 
 
-def _named(root: Path) -> Iterator[tuple[str, str, Path]]:
+def _walk_files(root: Path) -> Iterator[tuple[str, str, Path]]:
     """(stem, suffix, folder) of every file."""
-    for folder, names in walked(root):
+    for folder, names in walk(root):
         for name in names:
             stem, dot, suffix = name.rpartition(".")
             yield stem, dot + suffix, folder

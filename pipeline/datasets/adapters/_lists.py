@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from pipeline.datasets.adapters._index import Index
+    from pipeline.datasets.adapters._index import MediaIndex
 
 # Where a cell stands, for messages: the file, and its line or entry.
 Where = str
 KINDS: dict[type[Any], str] = {dict: "an object", list: "a list", str: "a text"}
 
 
-def lines(path: Path) -> Iterator[tuple[Where, str]]:
+def read_lines(path: Path) -> Iterator[tuple[Where, str]]:
     """The lines of a text file that are not empty, stripped."""
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()
 
 
-def cells(
+def read_cells(
     path: Path, columns: tuple[str, ...], delimiter: str = ","
 ) -> Iterator[tuple[Where, list[str]]]:
     """The cells of every line that is not empty, stripped, for a list without a header; more cells than columns may stand there."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True)
     try:
         for raw in reader:
             row = [cell.strip() for cell in raw]
@@ -49,9 +49,9 @@ def cells(
         ) from error
 
 
-def table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[str, str]]]:
+def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[str, str]]]:
     """The rows of a CSV with a header that has these columns, whatever their order, and maybe more."""
-    rows = cells(path, ("",))
+    rows = read_cells(path, ("",))
     _, header = next(rows, ("", [""]))
     absent = [name for name in columns if name not in header]
     if absent:
@@ -66,28 +66,28 @@ def table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[st
         yield where, dict(zip(header, row, strict=False))
 
 
-def document(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     """The value of a JSON file."""
     try:
-        return json.loads(_text(path))
+        return json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is no JSON ({error}); fetch it again") from error
 
 
-def entry(where: Where, value: Any, kind: type[Any], key: str) -> Any:
+def get_entry(where: Where, value: Any, kind: type[Any], key: str) -> Any:
     """value[key], which must be of that type."""
     found = value.get(key) if isinstance(value, dict) else None
     if not isinstance(found, kind):
-        raise unlike(f"{where}, {key!r}", found, KINDS[kind])
+        raise make_error(f"{where}, {key!r}", found, KINDS[kind])
     return found
 
 
-def unlike(where: Where, found: Any, expected: str) -> SourceError:
+def make_error(where: Where, found: Any, expected: str) -> SourceError:
     """The complaint about a value of another shape."""
     return SourceError(f"{where}: found {repr(found)[:60]}; expected {expected}")
 
 
-def file_id(where: Where, text: Any) -> str:
+def parse_file_id(where: Where, text: Any) -> str:
     """An id that files are named after: some text without a slash."""
     if not isinstance(text, str) or not text or set(text) & set("/\\\0"):
         raise SourceError(
@@ -96,21 +96,21 @@ def file_id(where: Where, text: Any) -> str:
     return text
 
 
-def label(where: Where, text: Any) -> str:
+def parse_label(where: Where, text: Any) -> str:
     """A class name: some text."""
     if not isinstance(text, str) or not text:
         raise SourceError(f"{where}: the label is {text!r}; expected the name of a class")
     return text
 
 
-def split(where: Where, text: str, splits: Mapping[str, str]) -> str:
+def parse_split(where: Where, text: str, splits: Mapping[str, str]) -> str:
     """What a list's own word for a split stands for."""
     if text not in splits:
         raise SourceError(f"{where}: the split is {text!r}; expected one of {', '.join(splits)}")
     return splits[text]
 
 
-def span(where: Where, start: Any, end: Any) -> tuple[float, float]:
+def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
     """Seconds from start to end; an empty span stays, decode puts it into the ledger as short."""
     try:
         first, last = float(start), float(end)
@@ -125,7 +125,7 @@ def span(where: Where, start: Any, end: Any) -> tuple[float, float]:
     return first, last
 
 
-def whole(where: Where, text: str, noun: str, least: int, most: int) -> int:
+def parse_integer(where: Where, text: str, noun: str, least: int, most: int) -> int:
     """A whole number in a range."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
         raise SourceError(
@@ -134,14 +134,18 @@ def whole(where: Where, text: str, noun: str, least: int, most: int) -> int:
     return int(text)
 
 
-def chosen(index: Index, classes: tuple[str, ...] | str | None, known: Iterable[str]) -> set[str]:
+def select_classes(
+    index: MediaIndex, classes: tuple[str, ...] | str | None, known: Iterable[str]
+) -> set[str]:
     """The classes that are asked for, in lower case: a list of them, the name of a file with one a line, or None for all.
 
     Lower case, because one class of UCF101 is written in two ways, HandstandPushups and HandStandPushups.
     """
     names = {name.casefold(): name for name in known}
     asked = (
-        [line for _, line in lines(index.listing(classes))] if isinstance(classes, str) else classes
+        [line for _, line in read_lines(index.find_list(classes))]
+        if isinstance(classes, str)
+        else classes
     )
     absent = [name for name in asked or () if name.casefold() not in names]
     if absent:
@@ -152,7 +156,7 @@ def chosen(index: Index, classes: tuple[str, ...] | str | None, known: Iterable[
     return {name.casefold() for name in (names if asked is None else asked)}
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """UTF-8, with a byte-order mark or without."""
     try:
         return path.read_text(encoding="utf-8-sig")

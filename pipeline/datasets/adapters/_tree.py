@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import file_digest
-from pipeline.core.paths import absolute, walked
+from pipeline.core.paths import make_absolute, walk
 from pipeline.core.records import SPLITS, Clip
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Contents(dict[Path, tuple[int, str]]):
         return self[path]
 
 
-def media_under(root: Path) -> list[Path]:
+def list_media(root: Path) -> list[Path]:
     """Every video below a folder, or every sound where there is no video, by suffix, sorted.
 
     Links are followed; what starts with a dot is passed over.
@@ -45,7 +45,7 @@ def media_under(root: Path) -> list[Path]:
         raise SourceError(
             f"{root} {found}; expected a folder of videos, or a CSV with path,label,split"
         )
-    shown = [folder / name for folder, names in walked(root) for name in names]
+    shown = [folder / name for folder, names in walk(root) for name in names]
     videos, sounds = (
         sorted(path for path in shown if path.suffix.lower() in suffixes)
         for suffixes in (VIDEO, SOUND)
@@ -58,10 +58,10 @@ def media_under(root: Path) -> list[Path]:
     return videos or sounds
 
 
-def clips_under(root: Path) -> list[Clip]:
+def list_clips(root: Path) -> list[Clip]:
     """The clips of a `split/label/*.mp4` tree, or of a `label/*.mp4` tree (all of them then in train)."""
     clips = []
-    for path in media_under(root):
+    for path in list_media(root):
         folders = path.relative_to(root).parts[:-1]
         split, labels = (
             (folders[0], folders[1:]) if folders and folders[0] in SPLITS else ("train", folders)
@@ -79,7 +79,7 @@ def clips_under(root: Path) -> list[Clip]:
                 path, path.relative_to(root).with_suffix("").as_posix(), "/".join(labels), split
             )
         )
-    return unique(clips)
+    return make_ids_unique(clips)
 
 
 def clip_of(
@@ -104,7 +104,7 @@ def clip_of(
     size, digest = (Contents() if contents is None else contents)[path]
     return Clip(
         clip_id=clip_id,
-        path=absolute(path),
+        path=make_absolute(path),
         label=label,
         split=split,
         start_s=start_s,
@@ -115,12 +115,14 @@ def clip_of(
     )
 
 
-def unique(clips: Iterable[Clip]) -> list[Clip]:
+def make_ids_unique(clips: Iterable[Clip]) -> list[Clip]:
     """Give clips whose ids clash (`a b.mp4`, `a-b.mp4`) a suffix from their path, label and span; sort by id."""
     rows = list(clips)
     seen = Counter(clip.clip_id for clip in rows)
     renamed = [
-        replace(clip, clip_id=f"{clip.clip_id}-{_mark(clip)}") if seen[clip.clip_id] > 1 else clip
+        replace(clip, clip_id=f"{clip.clip_id}-{_hash_clip(clip)}")
+        if seen[clip.clip_id] > 1
+        else clip
         for clip in rows
     ]
     twice = [
@@ -145,7 +147,7 @@ def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: in
         labels[clip.label].update([clip.group] if clip.split == source else [])
     moved = set()
     for named in labels.values():
-        groups = sorted(named, key=lambda group: _draw(seed, group))
+        groups = sorted(named, key=lambda group: _hash_group(seed, group))
         moved.update(groups[: min(max(round(fraction * len(groups)), 1), len(groups) - 1)])
     return [
         replace(clip, split=target) if clip.split == source and clip.group in moved else clip
@@ -153,11 +155,11 @@ def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: in
     ]
 
 
-def _draw(seed: int, text: str) -> str:
+def _hash_group(seed: int, text: str) -> str:
     return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
 
 
-def _mark(clip: Clip) -> str:
+def _hash_clip(clip: Clip) -> str:
     return hashlib.sha256(
         f"{clip.path} {clip.label} {clip.split} {clip.start_s} {clip.end_s}".encode()
     ).hexdigest()[:8]

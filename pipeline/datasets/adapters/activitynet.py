@@ -13,7 +13,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import Names, Share
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._tree import carve
 
 if TYPE_CHECKING:
@@ -54,13 +54,17 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""
-        index = Index.below(root)
-        path = index.listing(*self.tables)
-        listed = _lists.document(path)
+        index = MediaIndex.scan(root)
+        path = index.find_list(*self.tables)
+        listed = _lists.read_document(path)
         official = isinstance(listed, dict) and "database" in listed
-        videos = _official(path, listed) if official else _bmn(path, listed, index.listing(SUBSETS))
+        videos = (
+            _read_official(path, listed)
+            if official
+            else _read_bmn(path, listed, index.find_list(SUBSETS))
+        )
         splits = {"training": "train", "validation": self.validation, "testing": "test"}
-        rows = [row for video in videos for row in _rows(*video, splits)]
+        rows = [row for video in videos for row in _parse_rows(*video, splits)]
         clips = index.clips(rows, "v_<id>.mp4, <id>.mp4")
         return carve(
             carve(clips, "train", "test", self.test_fraction, self.seed),
@@ -71,22 +75,24 @@ class Dataset:
         )
 
 
-def _official(path: Path, listed: dict[str, Any]) -> Iterator[tuple[str, str, list[Any], str]]:
+def _read_official(path: Path, listed: dict[str, Any]) -> Iterator[tuple[str, str, list[Any], str]]:
     """(where, id, segments, subset) of each video."""
-    for video, entry in _lists.entry(str(path), listed, dict, "database").items():
+    for video, entry in _lists.get_entry(str(path), listed, dict, "database").items():
         where = f"{path}, video {video}"
         yield (
             where,
             video,
-            _lists.entry(where, entry, list, "annotations"),
-            _lists.entry(where, entry, str, "subset"),
+            _lists.get_entry(where, entry, list, "annotations"),
+            _lists.get_entry(where, entry, str, "subset"),
         )
 
 
-def _bmn(path: Path, listed: Any, subsets: Path) -> Iterator[tuple[str, str, list[Any], str]]:
+def _read_bmn(path: Path, listed: Any, subsets: Path) -> Iterator[tuple[str, str, list[Any], str]]:
     if not isinstance(listed, dict):
-        raise _lists.unlike(str(path), listed, "an object of videos")
-    known = {row["video"]: row["subset"] for _, row in _lists.table(subsets, ("video", "subset"))}
+        raise _lists.make_error(str(path), listed, "an object of videos")
+    known = {
+        row["video"]: row["subset"] for _, row in _lists.read_table(subsets, ("video", "subset"))
+    }
     for video, entry in listed.items():
         where = f"{path}, video {video}"
         if video not in known:
@@ -96,24 +102,24 @@ def _bmn(path: Path, listed: Any, subsets: Path) -> Iterator[tuple[str, str, lis
         yield (
             where,
             video.removeprefix("v_"),
-            _lists.entry(where, entry, list, "annotations"),
+            _lists.get_entry(where, entry, list, "annotations"),
             known[video],
         )
 
 
-def _rows(
+def _parse_rows(
     where: str, video: str, segments: list[Any], subset: str, splits: dict[str, str]
-) -> Iterator[Row]:
-    stem = f"v_{_lists.file_id(where, video)}"
-    split = _lists.split(where, subset, splits)
+) -> Iterator[AnnotatedClip]:
+    stem = f"v_{_lists.parse_file_id(where, video)}"
+    split = _lists.parse_split(where, subset, splits)
     for number, segment in enumerate(segments):
         here = f"{where}, segment {number}"
-        ends = _lists.entry(here, segment, list, "segment")
+        ends = _lists.get_entry(here, segment, list, "segment")
         if len(ends) != 2:
-            raise _lists.unlike(here, ends, "a start and an end")
-        start, end = _lists.span(here, *ends)
-        label = _lists.label(here, _lists.entry(here, segment, str, "label"))
-        yield Row(
+            raise _lists.make_error(here, ends, "a start and an end")
+        start, end = _lists.parse_span(here, *ends)
+        label = _lists.parse_label(here, _lists.get_entry(here, segment, str, "label"))
+        yield AnnotatedClip(
             stems=(stem, video),
             place=f"{stem}.mp4",
             name=f"{stem}_{number}",

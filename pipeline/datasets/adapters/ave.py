@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import SourceError
 from pipeline.core.records import NOT_STATED, SPLITS, Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,18 +43,18 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id; SourceError where lists and annotations differ."""
-        index = Index.below(root)
-        listed = index.listing(ALL)
-        known = {tuple(row): where for where, row in _rows(listed)}
+        index = MediaIndex.scan(root)
+        listed = index.find_list(ALL)
+        known = {tuple(row): where for where, row in _read_rows(listed)}
         rows = []
         for split in SPLITS:
-            for where, row in _rows(index.listing(f"{split}Set.txt")):
+            for where, row in _read_rows(index.find_list(f"{split}Set.txt")):
                 if known.pop(tuple(row), None) is None:
                     raise SourceError(
                         f"{where}: {'&'.join(row)} is not in {listed}, or in two lists; fetch the four files anew"
                     )
-                rows.append(_row(where, row, split))
-        for where, row in _rows(listed):
+                rows.append(_parse_row(where, row, split))
+        for where, row in _read_rows(listed):
             if tuple(row) in known:
                 raise SourceError(
                     f"{where}: {'&'.join(row)} is in none of the lists of the three splits; fetch the four files anew"
@@ -62,19 +62,19 @@ class Dataset:
         return index.clips(rows, "AVE/<id>.mp4, <id>.mp4")
 
 
-def _rows(path: Path) -> list[tuple[str, list[str]]]:
+def _read_rows(path: Path) -> list[tuple[str, list[str]]]:
     return [
         (where, row)
-        for where, row in _lists.cells(path, COLUMNS, delimiter="&")
+        for where, row in _lists.read_cells(path, COLUMNS, delimiter="&")
         if row[0] != COLUMNS[0]
     ]
 
 
-def _row(where: str, row: list[str], split: str) -> Row:
+def _parse_row(where: str, row: list[str], split: str) -> AnnotatedClip:
     category, video, _, start, end = row[:5]
-    label, video = _lists.label(where, category), _lists.file_id(where, video)
-    first, last = _lists.span(where, start, end)
-    return Row(
+    label, video = _lists.parse_label(where, category), _lists.parse_file_id(where, video)
+    first, last = _lists.parse_span(where, start, end)
+    return AnnotatedClip(
         stems=(video,),
         place=f"AVE/{video}.mp4",
         name=f"{video}_{label}_{first:g}-{last:g}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.params import Names
 from pipeline.core.records import Source
 from pipeline.datasets.adapters import _folds, _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
@@ -47,26 +47,26 @@ class Dataset:
 
     def source(self, root: Path) -> Source:
         """What its author says of it."""
-        return SUBSETS.get(Index.below(root).listing(*self.tables).name, SOURCE)
+        return SUBSETS.get(MediaIndex.scan(root).find_list(*self.tables).name, SOURCE)
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""
-        index = Index.below(root)
-        table = _lists.table(
-            index.listing(*self.tables), ("filename", "fold", "category", "src_file")
+        index = MediaIndex.scan(root)
+        table = _lists.read_table(
+            index.find_list(*self.tables), ("filename", "fold", "category", "src_file")
         )
-        rows = [self._row(where, row) for where, row in table]
+        rows = [self._parse_row(where, row) for where, row in table]
         return index.clips(rows, "audio/<filename>.wav, <filename>.wav")
 
-    def _row(self, where: str, row: dict[str, str]) -> Row:
-        name = _lists.file_id(where, row["filename"])
-        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
-        return Row(
+    def _parse_row(self, where: str, row: dict[str, str]) -> AnnotatedClip:
+        name = _lists.parse_file_id(where, row["filename"])
+        fold = _lists.parse_integer(where, row["fold"], "fold", 1, FOLDS)
+        return AnnotatedClip(
             stems=(Path(name).stem,),
             place=f"audio/{name}",
             name=Path(name).stem,
-            label=_lists.label(where, row["category"]),
-            split=_folds.split(fold, self.test_fold, self.val_fold),
-            group=_lists.file_id(where, row["src_file"]),
+            label=_lists.parse_label(where, row["category"]),
+            split=_folds.split_of(fold, self.test_fold, self.val_fold),
+            group=_lists.parse_file_id(where, row["src_file"]),
             fold=fold,
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Share
-from pipeline.core.paths import within
+from pipeline.core.paths import join_path
 from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
-from pipeline.datasets.adapters._tree import Contents, carve, clip_of, clips_under, unique
+from pipeline.datasets.adapters._tree import Contents, carve, clip_of, list_clips, make_ids_unique
 
 TABLE = "clips.csv"
 
@@ -39,7 +39,7 @@ class Dataset:
     def clips(self, root: Path) -> list[Clip]:
         """All clips under `root`, sorted by id; SourceError where it is not laid out as said above."""
         table = root if root.is_file() else root / TABLE
-        clips = _tabled(table) if table.is_file() else clips_under(root)
+        clips = _read_table(table) if table.is_file() else list_clips(root)
         return carve(
             carve(clips, "train", "test", self.test_fraction, self.seed),
             "train",
@@ -49,7 +49,7 @@ class Dataset:
         )
 
 
-def _tabled(table: Path) -> list[Clip]:
+def _read_table(table: Path) -> list[Clip]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             rows = [
@@ -69,11 +69,13 @@ def _tabled(table: Path) -> list[Clip]:
             f"{table} lacks the column {', '.join(sorted(missing))}; expected path,label,split[,start,end][,group]"
         )
     contents = Contents()
-    return unique(_row(table, number, row, contents) for number, row in enumerate(rows, start=2))
+    return make_ids_unique(
+        _parse_row(table, number, row, contents) for number, row in enumerate(rows, start=2)
+    )
 
 
-def _row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
-    path = within(table.parent, row["path"])
+def _parse_row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
+    path = join_path(table.parent, row["path"])
     where = f"{table}, line {number}"
     if row["split"] not in SPLITS:
         raise SourceError(

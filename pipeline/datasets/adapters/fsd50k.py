@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.params import Names
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,51 +46,55 @@ class Dataset:
 
     def source(self, root: Path) -> Source:
         """What its authors say of it, and under which licences its training clips are."""
-        index = Index.below(root)
-        known = _licences(index)
+        index = MediaIndex.scan(root)
+        known = _read_licences(index)
         counts = Counter(
-            known.get(row.name, NOT_STATED) for row in self._rows(index) if row.split == "train"
+            known.get(row.name, NOT_STATED)
+            for row in self._read_rows(index)
+            if row.split == "train"
         )
         return replace(SOURCE, clip_licences=dict(sorted(counts.items())))
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips of the classes, sorted by id."""
-        index = Index.below(root)
+        index = MediaIndex.scan(root)
         return index.clips(
-            self._rows(index),
+            self._read_rows(index),
             "FSD50K.dev_audio/<fname>.wav, FSD50K.eval_audio/<fname>.wav, <fname>.wav",
         )
 
-    def _rows(self, index: Index) -> list[Row]:
-        dev = _lists.table(index.listing("dev.csv"), (*COLUMNS, "split"))
+    def _read_rows(self, index: MediaIndex) -> list[AnnotatedClip]:
+        dev = _lists.read_table(index.find_list("dev.csv"), (*COLUMNS, "split"))
         rows = [
-            _row(w, row, "dev", _lists.split(w, row["split"], {"train": "train", "val": "val"}))
+            _parse_row(
+                w, row, "dev", _lists.parse_split(w, row["split"], {"train": "train", "val": "val"})
+            )
             for w, row in dev
         ]
         rows += [
-            _row(where, row, "eval", "test")
-            for where, row in _lists.table(index.listing("eval.csv"), COLUMNS)
+            _parse_row(where, row, "eval", "test")
+            for where, row in _lists.read_table(index.find_list("eval.csv"), COLUMNS)
         ]
-        wanted = _lists.chosen(index, self.classes, (row.label for row in rows))
+        wanted = _lists.select_classes(index, self.classes, (row.label for row in rows))
         return [row for row in rows if row.label.casefold() in wanted]
 
 
-def _licences(index: Index) -> dict[str, str]:
+def _read_licences(index: MediaIndex) -> dict[str, str]:
     """Clip -> the address of its licence; none is known without the metadata."""
     path = index.lists.get(LICENCES)
-    said = _lists.document(path) if path else {}
+    said = _lists.read_document(path) if path else {}
     if not isinstance(said, dict):
-        raise _lists.unlike(str(path), said, "an object of clips")
+        raise _lists.make_error(str(path), said, "an object of clips")
     return {
-        name: _lists.entry(f"{path}, clip {name}", about, str, "license")
+        name: _lists.get_entry(f"{path}, clip {name}", about, str, "license")
         for name, about in said.items()
     }
 
 
-def _row(where: str, row: dict[str, str], part: str, split: str) -> Row:
-    name = _lists.file_id(where, row["fname"])
-    labels = tuple(_lists.label(where, label.strip()) for label in row["labels"].split(","))
-    return Row(
+def _parse_row(where: str, row: dict[str, str], part: str, split: str) -> AnnotatedClip:
+    name = _lists.parse_file_id(where, row["fname"])
+    labels = tuple(_lists.parse_label(where, label.strip()) for label in row["labels"].split(","))
+    return AnnotatedClip(
         stems=(name,),
         place=f"FSD50K.{part}_audio/{name}.wav",
         name=name,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import Generator
 
 from pipeline.core.errors import ParamsError, SourceError
-from pipeline.core.files import new_folder
+from pipeline.core.files import create_folder
 from pipeline.core.records import SPLITS, Clip, Source
-from pipeline.datasets.adapters._tree import clips_under
+from pipeline.datasets.adapters._tree import list_clips
 from pipeline.media import write_clip
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def cog(x: Array, y: Array) -> Array:
 
 def thud(age: Array, pitch: float, rng: Generator) -> Array:
     return np.exp(-12 * age) * (
-        np.sin(2 * np.pi * 110 * pitch * age) + 0.2 * coloured(rng, len(age), -0.5)
+        np.sin(2 * np.pi * 110 * pitch * age) + 0.2 * make_noise(rng, len(age), -0.5)
     )
 
 
@@ -76,11 +76,11 @@ def sweep(age: Array, pitch: float, rng: Generator) -> Array:
 
 
 def hiss(age: Array, pitch: float, rng: Generator) -> Array:
-    return np.exp(-4 * age) * coloured(rng, len(age), 0.5)
+    return np.exp(-4 * age) * make_noise(rng, len(age), 0.5)
 
 
 def rattle(age: Array, pitch: float, rng: Generator) -> Array:
-    return np.exp(-60 * (age % (0.08 / pitch**0.5))) * coloured(rng, len(age), 0)
+    return np.exp(-60 * (age % (0.08 / pitch**0.5))) * make_noise(rng, len(age), 0)
 
 
 def buzz(age: Array, pitch: float, rng: Generator) -> Array:
@@ -153,7 +153,7 @@ class Dataset:
         """The clips under `root`, written first if it is absent; a folder made with other parameters is a SourceError."""
         stamp = json.dumps(asdict(self), sort_keys=True)
         if not root.exists():
-            with new_folder(root) as part:
+            with create_folder(root) as part:
                 (part / STAMP).write_text(stamp, encoding="utf-8")
                 for split, count in zip(SPLITS, (self.train, self.val, self.test), strict=True):
                     for label in EVENTS:
@@ -167,7 +167,7 @@ class Dataset:
             raise SourceError(
                 f"{root} was generated with {made}, now asked for {stamp}; remove the folder to generate it anew"
             )
-        return clips_under(root)
+        return list_clips(root)
 
     def write(self, path: Path, split: str, label: str, index: int) -> None:
         """Draw and write one clip; look and sound share their onsets."""
@@ -175,10 +175,12 @@ class Dataset:
             [self.seed, SPLITS.index(split), list(EVENTS).index(label), index]
         )
         event, tempo, onset = EVENTS[label], rng.uniform(1.2, 2.4), rng.uniform()
-        frames = self.picture(event, tempo, onset, rng)
-        write_clip(path, frames, self.fps, self.sound(event, tempo, onset, rng), self.rate)
+        frames = self.render_frames(event, tempo, onset, rng)
+        write_clip(
+            path, frames, self.fps, self.synthesise_sound(event, tempo, onset, rng), self.rate
+        )
 
-    def picture(self, event: Event, tempo: float, onset: float, rng: Generator) -> Array:
+    def render_frames(self, event: Event, tempo: float, onset: float, rng: Generator) -> Array:
         """Frames u8 [T, pixels, pixels, 3]: a figure of one colour before a drifting texture."""
         time = np.arange(round(self.seconds * self.fps), dtype=np.float32)[:, None, None] / self.fps
         y, x = np.mgrid[1 : -1 : self.pixels * 1j, -1 : 1 : self.pixels * 1j].astype(np.float32)
@@ -206,19 +208,19 @@ class Dataset:
         )
         return (1 - look.fade * (beat % 1)) * np.clip(0.5 - distance * self.pixels / 2, 0, 1)
 
-    def sound(self, event: Event, tempo: float, onset: float, rng: Generator) -> Array:
+    def synthesise_sound(self, event: Event, tempo: float, onset: float, rng: Generator) -> Array:
         """Waveform float32 [n] in -1..1: the timbre after each onset, over noise of some colour."""
         beat = tempo * np.arange(round(self.seconds * self.rate)) / self.rate + onset
         clean = event.timbre(beat % 1 / tempo, 2 ** rng.uniform(-1, 1), rng)
         snr = rng.uniform(10, 35) - 50 * self.noise  # dB
-        mixed = clean / clean.std() + 10 ** (-snr / 20) * coloured(
+        mixed = clean / clean.std() + 10 ** (-snr / 20) * make_noise(
             rng, len(clean), rng.uniform(-1, 0.5)
         )
         loudness = 10 ** rng.uniform(-1, 0)
         return (loudness * mixed / np.abs(mixed).max()).astype(np.float32)
 
 
-def coloured(rng: Generator, count: int, tilt: float) -> Array:
+def make_noise(rng: Generator, count: int, tilt: float) -> Array:
     """Noise [count] of unit deviation whose amplitude grows as frequency ** tilt."""
     spectrum = np.fft.rfft(rng.standard_normal(count)) * np.arange(1, count // 2 + 2) ** tilt
     noise = np.fft.irfft(spectrum, count)

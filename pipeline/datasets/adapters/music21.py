@@ -14,7 +14,7 @@ from pipeline.core.errors import MediaError
 from pipeline.core.params import Count, Names, Share
 from pipeline.core.records import NOT_STATED, SPLITS, Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._tree import carve
 from pipeline.media import probe
 
@@ -55,10 +55,10 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""
-        index = Index.below(root)
-        path = index.listing(*self.lists)
-        listed = _table(path) if path.suffix == ".csv" else _named(path)
-        rows = [self._row(index, *entry) for entry in listed]
+        index = MediaIndex.scan(root)
+        path = index.find_list(*self.lists)
+        listed = _read_csv(path) if path.suffix == ".csv" else _read_json(path)
+        rows = [self._make_row(index, *entry) for entry in listed]
         clips = index.clips(rows, "<class>/<id>.mp4, solo/<class>/<id>.mp4, <id>.mp4")
         return carve(
             carve(clips, "train", "test", self.test_fraction, self.seed),
@@ -68,11 +68,11 @@ class Dataset:
             self.seed,
         )
 
-    def _row(self, index: Index, video: str, label: str, split: str) -> Row:
+    def _make_row(self, index: MediaIndex, video: str, label: str, split: str) -> AnnotatedClip:
         found = index.find(video)
-        start, end = _middle(found, self.seconds) if found and self.seconds else (0.0, None)
+        start, end = _find_middle(found, self.seconds) if found and self.seconds else (0.0, None)
         name = f"{label}/{video}"
-        return Row(
+        return AnnotatedClip(
             stems=(video,),
             place=f"{name}.mp4",
             name=name,
@@ -84,23 +84,30 @@ class Dataset:
         )
 
 
-def _named(path: Path) -> Iterator[tuple[str, str, str]]:
-    for label, videos in _lists.entry(path.name, _lists.document(path), dict, "videos").items():
+def _read_json(path: Path) -> Iterator[tuple[str, str, str]]:
+    for label, videos in _lists.get_entry(
+        path.name, _lists.read_document(path), dict, "videos"
+    ).items():
         where = f"{path}, class {label!r}"
         if not isinstance(videos, list):
-            raise _lists.unlike(where, videos, "a list of video ids")
+            raise _lists.make_error(where, videos, "a list of video ids")
         yield from (
-            (_lists.file_id(where, video), _lists.label(where, label), "train") for video in videos
+            (_lists.parse_file_id(where, video), _lists.parse_label(where, label), "train")
+            for video in videos
         )
 
 
-def _table(path: Path) -> Iterator[tuple[str, str, str]]:
-    for where, row in _lists.table(path, ("vid", "split", "label")):
-        split = _lists.split(where, row["split"], dict(zip(SPLITS, SPLITS, strict=True)))
-        yield _lists.file_id(where, row["vid"]), _lists.label(where, row["label"]), split
+def _read_csv(path: Path) -> Iterator[tuple[str, str, str]]:
+    for where, row in _lists.read_table(path, ("vid", "split", "label")):
+        split = _lists.parse_split(where, row["split"], dict(zip(SPLITS, SPLITS, strict=True)))
+        yield (
+            _lists.parse_file_id(where, row["vid"]),
+            _lists.parse_label(where, row["label"]),
+            split,
+        )
 
 
-def _middle(path: Path, seconds: int) -> tuple[float, float | None]:
+def _find_middle(path: Path, seconds: int) -> tuple[float, float | None]:
     """Whole seconds around the middle; all of a file that is shorter, or that cannot be read: decode says why."""
     try:
         end = probe(str(path)).end

@@ -13,7 +13,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import Names, Share
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._tree import carve
 
 if TYPE_CHECKING:
@@ -51,26 +51,26 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips of the classes, sorted by id."""
-        index = Index.below(root)
+        index = MediaIndex.scan(root)
         rows = [
-            _row(where, line, split)
+            _parse_row(where, line, split)
             for split in ("train", "test")
-            for where, line in _lists.lines(index.listing(f"{split}list0{self.fold}.txt"))
+            for where, line in _lists.read_lines(index.find_list(f"{split}list0{self.fold}.txt"))
         ]
-        wanted = _lists.chosen(index, self.classes, (row.label for row in rows))
+        wanted = _lists.select_classes(index, self.classes, (row.label for row in rows))
         rows = [row for row in rows if row.label.casefold() in wanted]
         clips = index.clips(rows, "<class>/v_<class>_g01_c01.avi, v_<class>_g01_c01.avi")
         return carve(clips, "train", "val", self.val_fraction, self.seed)
 
 
-def _row(where: str, line: str, split: str) -> Row:
+def _parse_row(where: str, line: str, split: str) -> AnnotatedClip:
     match = LINE.fullmatch(line)
     if match is None:
         raise SourceError(
             f"{where}: {line[:80]!r}; expected Class/v_Class_g01_c01.avi, and maybe a number"
         )
     label, stem = match["label"], match["stem"]
-    return Row(
+    return AnnotatedClip(
         stems=(stem,),
         place=f"{label}/{stem}.avi",
         name=stem,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.records import Source
 from pipeline.datasets.adapters import _folds, _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
@@ -46,22 +46,22 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips, sorted by id."""
-        index = Index.below(root)
-        table = _lists.table(
-            index.listing(TABLE), ("slice_file_name", "fsID", "fold", "class_name")
+        index = MediaIndex.scan(root)
+        table = _lists.read_table(
+            index.find_list(TABLE), ("slice_file_name", "fsID", "fold", "class_name")
         )
-        rows = [self._row(where, row) for where, row in table]
+        rows = [self._parse_row(where, row) for where, row in table]
         return index.clips(rows, "audio/fold<k>/<slice_file_name>, <slice_file_name>")
 
-    def _row(self, where: str, row: dict[str, str]) -> Row:
-        name = _lists.file_id(where, row["slice_file_name"])
-        fold = _lists.whole(where, row["fold"], "fold", 1, FOLDS)
-        return Row(
+    def _parse_row(self, where: str, row: dict[str, str]) -> AnnotatedClip:
+        name = _lists.parse_file_id(where, row["slice_file_name"])
+        fold = _lists.parse_integer(where, row["fold"], "fold", 1, FOLDS)
+        return AnnotatedClip(
             stems=(Path(name).stem,),
             place=f"audio/fold{fold}/{name}",
             name=Path(name).stem,
-            label=_lists.label(where, row["class_name"]),
-            split=_folds.split(fold, self.test_fold, self.val_fold),
-            group=_lists.file_id(where, row["fsID"]),
+            label=_lists.parse_label(where, row["class_name"]),
+            split=_folds.split_of(fold, self.test_fold, self.val_fold),
+            group=_lists.parse_file_id(where, row["fsID"]),
             fold=fold,
         )

@@ -14,7 +14,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import Names, Share
 from pipeline.core.records import Source
 from pipeline.datasets.adapters import _lists
-from pipeline.datasets.adapters._index import Index, Row
+from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._tree import carve
 
 if TYPE_CHECKING:
@@ -63,34 +63,36 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         """All clips of the classes, sorted by id."""
-        index = Index.below(root)
-        listed = _lists.cells(index.listing(*self.tables), COLUMNS)
+        index = MediaIndex.scan(root)
+        listed = _lists.read_cells(index.find_list(*self.tables), COLUMNS)
         table = [
             (where, row) for where, row in listed if row[3] != "split"
         ]  # without a header, where there is one
-        wanted = _lists.chosen(index, self.classes, (row[2] for _, row in table))
+        wanted = _lists.select_classes(index, self.classes, (row[2] for _, row in table))
         count = Counter(row[0] for _, row in table)
         rows = [
-            self._row(where, row, count[row[0]] == 1)
+            self._parse_row(where, row, count[row[0]] == 1)
             for where, row in table
             if row[2].casefold() in wanted
         ]
         clips = index.clips(rows, "<id>_<start, six digits>.mp4, <id>_<start>.mp4, <id>.mp4")
         return carve(clips, "train", "val", self.val_fraction, self.seed)
 
-    def _row(self, where: str, row: list[str], only: bool) -> Row:
+    def _parse_row(self, where: str, row: list[str], only: bool) -> AnnotatedClip:
         """`only`: the video has no other clip, so that a file named after the video alone is this one."""
-        video = _lists.file_id(where, row[0])
-        start = _lists.whole(where, row[1], "start second", 0, MOST_S)
+        video = _lists.parse_file_id(where, row[0])
+        start = _lists.parse_integer(where, row[1], "start second", 0, MOST_S)
         name = f"{video}_{start:06d}"
         span = f"{video}_{1000 * start}_{1000 * (start + CLIP_S)}"
         begin, end = self.window or (0.0, None)
-        return Row(
+        return AnnotatedClip(
             stems=(name, f"{video}_{start}", span, *[video] * only),
             place=f"{name}.mp4",
             name=name,
-            label=_lists.label(where, row[2]),
-            split=_lists.split(where, row[3], {"train": "train", "val": "val", "test": "test"}),
+            label=_lists.parse_label(where, row[2]),
+            split=_lists.parse_split(
+                where, row[3], {"train": "train", "val": "val", "test": "test"}
+            ),
             group=video,
             start_s=begin,
             end_s=end,

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeline.core.records import SyntheticSet
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.optimise import Outcome
-    from pipeline.models.model import Network
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.optimise import DistillResult
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moving(ABC):
+class Optimized(ABC):
     """Parameters of a method that moves rows by SGD.
 
     Args:
@@ -39,11 +39,13 @@ class Moving(ABC):
     separable: ClassVar[bool] = False
 
     @abstractmethod
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
 
     @abstractmethod
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The network whose features or gradients move the rows; a CellError or PluginError if it was not given."""
 
     @property
@@ -51,7 +53,7 @@ class Moving(ABC):
         """Whether the first candidate of any rate moves rows; a step size of 0 moves none."""
         return any(rates[0] for rates in self.rates.values())
 
-    def variants(self, materials: Materials, ipc: int) -> list[Self]:
+    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
         """One distiller per candidate step size."""
         count = max((len(rates) for rates in self.rates.values()), default=1)
         return [
@@ -61,19 +63,19 @@ class Moving(ABC):
             for i in range(count)
         ]
 
-    def mixed(self, parts: Mapping[str, Self]) -> Self:
+    def mix(self, parts: Mapping[str, Self]) -> Self:
         """The distiller that does with each modality what the variant given for it does."""
         return replace(self, rates={m: part.rates[m] for m, part in parts.items()})
 
-    def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
+    def begin(self, materials: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""
         return form(
-            materials.real, coreset_of(materials.coresets, self.start).best, ipc, self.formation
+            materials.real, coreset_of(materials.coresets, self.start).select, ipc, self.formation
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimised(Moving):
+class AugmentedOptimized(Optimized):
     """A method that moves rows as augmentations show them; `augment`: modality -> augmentations, drawn anew each time."""
 
     augment: dict[str, tuple[Operation, ...]]

@@ -10,8 +10,8 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import Count
 from pipeline.core.plugins import pick
 from pipeline.distillation import distribution_matching as matching
-from pipeline.distillation.methods._base import Optimised
-from pipeline.distillation.network_sampler import Fresh
+from pipeline.distillation.methods._base import AugmentedOptimized
+from pipeline.distillation.network_sampler import RandomNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.network_sampler import Embedder
-    from pipeline.distillation.optimise import Outcome
-    from pipeline.models.model import Network
+    from pipeline.distillation.distribution_matching import FeatureBatch
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.network_sampler import NetworkSampler
+    from pipeline.distillation.optimise import DistillResult
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched(Optimised):
+class DistributionMatching(AugmentedOptimized):
     """Parameters of a method that matches distributions of embeddings; `batch_real`: real samples per class and step."""
 
     separable: ClassVar[bool] = True
@@ -36,22 +36,26 @@ class Matched(Optimised):
 
     @abstractmethod
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """The distance that the rows go down, summed over classes; each method has its own."""
 
     @abstractmethod
-    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+    def build_embedder(
+        self, materials: DistillInputs, seed: int, device: torch.device
+    ) -> NetworkSampler:
         """Whose eyes the distributions are compared with."""
 
     def schedule(self, done: float) -> float:
         """Factor on the step sizes when a fraction of the steps is done; DM and those that follow it keep them."""
         return 1.0
 
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
         start = self.begin(materials, ipc=ipc, seed=seed)
-        plan = matching.Plan(
+        plan = matching.MatchingPlan(
             steps=self.steps,
             batch_real=self.batch_real,
             rates={modality: rates[0] for modality, rates in self.rates.items()},
@@ -59,33 +63,35 @@ class Matched(Optimised):
             schedule=self.schedule,
             operations=self.augment,
         )
-        embedder = self.embedder(materials, seed, machine.device)
+        embedder = self.build_embedder(materials, seed, machine.device)
         return matching.match(
             materials.real, start, self.loss, embedder, plan, seed=seed, machine=machine
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Untrained(Matched):
+class RandomNetworkMatching(DistributionMatching):
     """A method that compares with random weights: `network` is drawn anew at each step."""
 
     network: str
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
         return pick(materials.networks, self.network, "network")
 
-    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+    def build_embedder(
+        self, materials: DistillInputs, seed: int, device: torch.device
+    ) -> NetworkSampler:
         """A fresh network at each step."""
-        return Fresh(self.network_of(materials), materials.real, seed, device)
+        return RandomNetworks(self.network_of(materials), materials.real, seed, device)
 
 
-def squared(difference: Tensor) -> Tensor:
+def squared_norm(difference: Tensor) -> Tensor:
     """Squared Euclidean norm of each class's difference, summed over classes."""
     return difference.square().sum()
 
 
-def paired(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor]:
+def pair_means(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor]:
     """Means of sound and of picture, for a method that adds them; a CellError unless there are two of one width."""
     if len(means) != 2:
         raise CellError(

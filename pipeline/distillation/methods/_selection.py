@@ -13,19 +13,19 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import Count
 from pipeline.core.plugins import pick
 from pipeline.core.records import RealSet, SyntheticSet
-from pipeline.distillation.optimise import Outcome
+from pipeline.distillation.optimise import DistillResult
 from pipeline.training import formation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pipeline.coresets.rankings import Coreset, Keys
-    from pipeline.distillation.inputs import Machine, Materials
+    from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.training.formation import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen(ABC):
+class Selection(ABC):
     """A method that chooses and optimises nothing.
 
     Args:
@@ -39,32 +39,34 @@ class Chosen(ABC):
     moves: ClassVar[bool] = False
 
     @abstractmethod
-    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
         """The `count` best samples of each class, best first; each method has its own."""
 
-    def variants(self, materials: Materials, ipc: int) -> list[Self]:
+    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
         """Nothing to choose between."""
         return [self]
 
-    def mixed(self, parts: Mapping[str, Self]) -> Self:
+    def mix(self, parts: Mapping[str, Self]) -> Self:
         """Nothing to mix."""
         return self
 
-    def begin(self, materials: Materials, *, ipc: int, seed: int) -> SyntheticSet:
+    def begin(self, materials: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
         """The best `ipc` x pieces samples of each class."""
-        return form(materials.real, partial(self.best, materials, seed), ipc, self.formation)
+        return form(materials.real, partial(self.select, materials, seed), ipc, self.formation)
 
-    def network_of(self, materials: Materials) -> None:
+    def network_of(self, materials: DistillInputs) -> None:
         """Nobody looks at the rows."""
         return
 
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """What it begins with; nothing moves."""
-        return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
+        return DistillResult(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranked(Chosen):
+class CoresetSelection(Selection):
     """A method that takes one coreset's best samples, so that all seeds give one set.
 
     Args:
@@ -73,9 +75,9 @@ class Ranked(Chosen):
 
     coreset: str
 
-    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
         """The coreset's, whatever the seed."""
-        return coreset_of(materials.coresets, self.coreset).best(count)
+        return coreset_of(materials.coresets, self.coreset).select(count)
 
 
 def coreset_of(coresets: Mapping[str, Coreset], name: str) -> Coreset:
@@ -101,7 +103,7 @@ def form(
         CellError: a class has too few samples, or a grid does not divide its picture.
     """
     grids = {m: pick(grids, m, "formation") for m in real.rows}
-    count = formation.pieces(grids)
+    count = formation.count_pieces(grids)
     refuse_infeasible(real, ipc, count)
     keys_of = best(ipc * count)
     place = {key: row for row, key in enumerate(real.keys)}
@@ -118,7 +120,7 @@ def form(
         for keys in chosen
         for key in keys[piece * ipc : (piece + 1) * ipc]
     ]
-    instances = real.normalised(torch.tensor([place[key] for key in by_piece]))
+    instances = real.normalise(torch.tensor([place[key] for key in by_piece]))
     own = {m: high * wide * ipc * len(chosen) for m, (high, wide) in grids.items()}
     sources = [" ".join(keys[i::ipc]) for keys in chosen for i in range(ipc)]
     return SyntheticSet(
@@ -136,7 +138,7 @@ def refuse_infeasible(real: RealSet, ipc: int, count: int) -> None:
     """A cell that asks a class for more samples than it has is a CellError naming the largest ipc that fits."""
     if ipc < 1:
         raise CellError(f"ipc is {ipc}; expected 1 or more instances per class")
-    held = {name: len(real.of_class(label)) for label, name in enumerate(real.classes)}
+    held = {name: len(real.indices_of(label)) for label, name in enumerate(real.classes)}
     name, least = min(held.items(), key=lambda item: item[1])
     if ipc * count > least:
         fits = (

@@ -11,7 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.distillation.methods._distribution import Untrained, paired, squared
+from pipeline.distillation.methods._distribution import (
+    RandomNetworkMatching,
+    pair_means,
+    squared_norm,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,25 +23,25 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
+    from pipeline.distillation.distribution_matching import FeatureBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Untrained):
-    """See `Untrained` for the other parameters; weight_joint is the authors' lambda_icm, weight_gap their lambda_cgm."""
+class Distiller(RandomNetworkMatching):
+    """See `RandomNetworkMatching` for the other parameters; weight_joint is the authors' lambda_icm, weight_gap their lambda_cgm."""
 
     weight_joint: float
     weight_gap: float
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """The published loss; a CellError unless there are two modalities of one width."""
-        theirs, ours = (paired(side.means(), "avdd") for side in (real, synthetic))
+        theirs, ours = (pair_means(side.means(), "avdd") for side in (real, synthetic))
         a, v = (one - other for one, other in zip(theirs, ours, strict=True))
         return (
-            squared(a)
-            + squared(v)
-            + self.weight_joint * squared(a + v)
-            + self.weight_gap * squared(a - v)
+            squared_norm(a)
+            + squared_norm(v)
+            + self.weight_joint * squared_norm(a + v)
+            + self.weight_gap * squared_norm(a - v)
         )

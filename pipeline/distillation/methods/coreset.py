@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.distillation.methods._selection import Ranked
+from pipeline.distillation.methods._selection import CoresetSelection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Ranked):
-    """See `Ranked`."""
+class Distiller(CoresetSelection):
+    """See `CoresetSelection`."""

@@ -12,25 +12,29 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.distillation.methods._distribution import Untrained, paired, squared
+from pipeline.distillation.methods._distribution import (
+    RandomNetworkMatching,
+    pair_means,
+    squared_norm,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
+    from pipeline.distillation.distribution_matching import FeatureBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Untrained):
-    """See `Untrained` for the parameters."""
+class Distiller(RandomNetworkMatching):
+    """See `RandomNetworkMatching` for the parameters."""
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances across the modalities; a CellError unless there are two of one width."""
         (a_real, v_real), (a_synthetic, v_synthetic) = (
-            paired(side.means(), "cross") for side in (real, synthetic)
+            pair_means(side.means(), "cross") for side in (real, synthetic)
         )
-        return squared(a_synthetic - v_real) + squared(v_synthetic - a_real)
+        return squared_norm(a_synthetic - v_real) + squared_norm(v_synthetic - a_real)

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.distillation.methods._distribution import Untrained, squared
+from pipeline.distillation.methods._distribution import RandomNetworkMatching, squared_norm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
+    from pipeline.distillation.distribution_matching import FeatureBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Untrained):
-    """See `Matched` for the parameters."""
+class Distiller(RandomNetworkMatching):
+    """See `DistributionMatching` for the parameters."""
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances of class means, summed over modalities and classes."""
         theirs, ours = real.means(), synthetic.means()
-        return torch.stack([squared(theirs[m] - ours[m]) for m in theirs]).sum()
+        return torch.stack([squared_norm(theirs[m] - ours[m]) for m in theirs]).sum()

@@ -25,12 +25,12 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import Count, Positive
 from pipeline.core.plugins import pick
 from pipeline.distillation import gradient_matching as gradients
-from pipeline.distillation.methods._base import Optimised
+from pipeline.distillation.methods._base import AugmentedOptimized
 
 if TYPE_CHECKING:
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.optimise import Outcome
-    from pipeline.models.model import Network
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.optimise import DistillResult
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Loop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Optimised):
+class Distiller(AugmentedOptimized):
     """Parameters of gradient matching; without augmentations it is DC, with them DSA.
 
     Args:
@@ -59,14 +59,16 @@ class Distiller(Optimised):
     batch_net: Count
     rate_net: Positive
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
         return pick(materials.networks, self.network, "network")
 
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
-        loop, start = self._loop(ipc), self.begin(materials, ipc=ipc, seed=seed)
-        plan = gradients.Plan(
+        loop, start = self._pick_loop(ipc), self.begin(materials, ipc=ipc, seed=seed)
+        plan = gradients.GradientMatchingPlan(
             steps=self.steps,
             outer=loop.outer,
             inner=loop.inner,
@@ -81,7 +83,7 @@ class Distiller(Optimised):
             self.network_of(materials), materials.real, start, plan, seed=seed, machine=machine
         )
 
-    def _loop(self, ipc: int) -> Loop:
+    def _pick_loop(self, ipc: int) -> Loop:
         """The one with the largest IPC that is not above this; a CellError if there is none."""
         below = [loop for loop in self.loops if loop.ipc <= ipc]
         if not below:

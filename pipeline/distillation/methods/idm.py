@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from pipeline.core.params import Least, Share
-from pipeline.distillation.methods._distribution import Matched, squared
-from pipeline.distillation.network_sampler import Experts, Window
+from pipeline.distillation.methods._distribution import DistributionMatching, squared_norm
+from pipeline.distillation.network_sampler import EpochRange, ExpertNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
-    from pipeline.distillation.inputs import Materials
-    from pipeline.distillation.network_sampler import Embedder
-    from pipeline.models.model import Network
+    from pipeline.distillation.distribution_matching import FeatureBatch
+    from pipeline.distillation.inputs import DistillInputs
+    from pipeline.distillation.network_sampler import NetworkSampler
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Matched):
-    """See `Matched`.
+class Distiller(DistributionMatching):
+    """See `DistributionMatching`.
 
     Args:
         weight: of the cross-entropy; published: 0.5 at IPC 1 and 10, 0.1 at 50.
@@ -46,24 +46,26 @@ class Distiller(Matched):
     first: Share
     last: Share
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.experts("idm").network
+        return materials.require_experts("idm").network
 
-    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+    def build_embedder(
+        self, materials: DistillInputs, seed: int, device: torch.device
+    ) -> NetworkSampler:
         """An expert at each step."""
-        return Experts(
-            materials.experts("idm"),
+        return ExpertNetworks(
+            materials.require_experts("idm"),
             materials.real,
-            Window(first=self.first, last=self.last),
+            EpochRange(first=self.first, last=self.last),
             seed,
             device,
         )
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances of class means, and the cross-entropy of experts that know the class."""
         theirs, ours = real.means(), synthetic.means()
-        distance = torch.stack([squared(theirs[m] - ours[m]) for m in theirs]).sum()
-        return distance + self.weight * (real.right() * synthetic.surprise()).sum()
+        distance = torch.stack([squared_norm(theirs[m] - ours[m]) for m in theirs]).sum()
+        return distance + self.weight * (real.accuracy() * synthetic.cross_entropy()).sum()

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from pipeline.core.params import Count, Least, Leasts, Positive, Share
-from pipeline.distillation.distribution_matching import per_class
-from pipeline.distillation.methods._distribution import Matched
-from pipeline.distillation.network_sampler import Experts, Window
-from pipeline.distillation.optimise import Outcome
-from pipeline.distillation.soft_labels import labelled
-from pipeline.training.formation import pieces
+from pipeline.distillation.distribution_matching import class_means
+from pipeline.distillation.methods._distribution import DistributionMatching
+from pipeline.distillation.network_sampler import EpochRange, ExpertNetworks
+from pipeline.distillation.optimise import DistillResult
+from pipeline.distillation.soft_labels import add_soft_labels
+from pipeline.training.formation import count_pieces
 from pipeline.training.loop import cosine
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.network_sampler import Embedder
-    from pipeline.models.model import Network
+    from pipeline.distillation.distribution_matching import FeatureBatch
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.network_sampler import NetworkSampler
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Matched):
-    """See `Matched`; a step size is that of IPC 1, and may be 0 as in `Candidate`.
+class Distiller(DistributionMatching):
+    """See `DistributionMatching`; a step size is that of IPC 1, and may be 0 as in `Candidate`.
 
     Args:
         frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
@@ -85,16 +85,16 @@ class Distiller(Matched):
         """Any two of the formations can be mixed, or a CellError says which cannot."""
         formations = [self.formation, *(other.formation for other in self.others)]
         for grids in product(*([(m, grids[m]) for grids in formations] for m in self.formation)):
-            pieces(dict(grids))
+            count_pieces(dict(grids))
 
     def schedule(self, done: float) -> float:
         """Falls to 0: each step sees other networks, and the last ones should not undo what all of them agree on."""
         return cosine(done)
 
-    def variants(self, materials: Materials, ipc: int) -> list[Self]:
+    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
         """One distiller per candidate that is tried; where no formation fits, the coarsest, which says so when it begins."""
         least = min(
-            len(materials.real.of_class(label)) for label in range(len(materials.real.classes))
+            len(materials.real.indices_of(label)) for label in range(len(materials.real.classes))
         )
         others = [
             replace(
@@ -108,44 +108,48 @@ class Distiller(Matched):
         variants = [
             replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)
         ]
-        fitting = [variant for variant in variants if ipc * pieces(variant.formation) <= least]
+        fitting = [
+            variant for variant in variants if ipc * count_pieces(variant.formation) <= least
+        ]
         return fitting[: self.tried] or [
-            min(variants, key=lambda variant: pieces(variant.formation))
+            min(variants, key=lambda variant: count_pieces(variant.formation))
         ]
 
-    def mixed(self, parts: Mapping[str, Self]) -> Self:
+    def mix(self, parts: Mapping[str, Self]) -> Self:
         """The distiller that treats each modality as the variant given for it does."""
         formation = {m: part.formation[m] for m, part in parts.items()}
         temperature = {m: part.temperature[m] for m, part in parts.items()}
-        return replace(
-            super().mixed(parts), formation=formation, temperature=temperature, others=()
-        )
+        return replace(super().mix(parts), formation=formation, temperature=temperature, others=())
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.experts("jcf").network
+        return materials.require_experts("jcf").network
 
-    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+    def build_embedder(
+        self, materials: DistillInputs, seed: int, device: torch.device
+    ) -> NetworkSampler:
         """An expert at each step."""
-        return Experts(
-            materials.experts("jcf"),
+        return ExpertNetworks(
+            materials.require_experts("jcf"),
             materials.real,
-            Window(first=self.first, last=self.last),
+            EpochRange(first=self.first, last=self.last),
             seed,
             device,
         )
 
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """Move the start's rows, then ask the experts what they take each piece for."""
         still = [m for m, rates in self.rates.items() if not rates[0]]
         outcome = (
-            self._moved(materials, ipc, seed, machine)
+            self._optimise(materials, ipc, seed, machine)
             if self.moves
-            else self._begun(materials, ipc, seed)
+            else self._keep_start(materials, ipc, seed)
         )
-        made = labelled(
+        made = add_soft_labels(
             outcome.synthetic,
-            materials.experts("jcf"),
+            materials.require_experts("jcf"),
             materials.real,
             self.temperature,
             machine.device,
@@ -153,48 +157,51 @@ class Distiller(Matched):
         )
         return replace(outcome, synthetic=made)
 
-    def _moved(self, materials: Materials, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def _optimise(
+        self, materials: DistillInputs, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
-        return Matched.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
+        return DistributionMatching.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
 
-    def _begun(self, materials: Materials, ipc: int, seed: int) -> Outcome:
-        return Outcome(synthetic=self.begin(materials, ipc=ipc, seed=seed))
+    def _keep_start(self, materials: DistillInputs, ipc: int, seed: int) -> DistillResult:
+        return DistillResult(synthetic=self.begin(materials, ipc=ipc, seed=seed))
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Distances of characteristic functions, and the calibration."""
         generator = streams("frequencies")
-        masks = self._masks(len(real.features), generator)
+        masks = self._draw_masks(len(real.features), generator)
         phases = [torch.zeros(()), torch.zeros(())]
         for mask, m in zip(masks, sorted(real.features), strict=True):
-            spread = torch.stack([_spread(own) for own in real.by_class(m)])
+            spread = torch.stack([_spread(own) for own in real.split_by_class(m)])
             t = (
                 self.bandwidth
                 * mask
                 * torch.randn(real.features[m].shape[1], self.frequencies, generator=generator)
             )
             phases = [
-                phase + seen.scaled(m, spread) @ t.to(spread)
+                phase + seen.rescale(m, spread) @ t.to(spread)
                 for phase, seen in zip(phases, (real, synthetic), strict=True)
             ]
         theirs, ours = (
-            _characteristic(p, s.sizes) for p, s in zip(phases, (real, synthetic), strict=True)
+            _characteristic_function(p, s.sizes)
+            for p, s in zip(phases, (real, synthetic), strict=True)
         )
         # The square root's slope is infinite at zero.
         distance = (theirs - ours).square().sum(0).add(1e-8).sqrt().mean(1).sum()
-        return distance + self.weight * synthetic.surprise().sum()
+        return distance + self.weight * synthetic.cross_entropy().sum()
 
-    def _masks(self, modalities: int, generator: torch.Generator) -> Tensor:
+    def _draw_masks(self, modalities: int, generator: torch.Generator) -> Tensor:
         """[modalities, frequencies]: 1 where a frequency sees the modality."""
         both = torch.rand(self.frequencies, generator=generator) < self.joint
         own = torch.arange(self.frequencies) % modalities == torch.arange(modalities)[:, None]
         return (both | own).float()
 
 
-def _characteristic(phase: Tensor, sizes: tuple[int, ...]) -> Tensor:
+def _characteristic_function(phase: Tensor, sizes: tuple[int, ...]) -> Tensor:
     """Phases [N, F], class by class -> real and imaginary part of each class's function, [2, classes, F]."""
-    return torch.stack([per_class(phase.cos(), sizes), per_class(phase.sin(), sizes)])
+    return torch.stack([class_means(phase.cos(), sizes), class_means(phase.sin(), sizes)])
 
 
 def _spread(x: Tensor) -> Tensor:

@@ -18,23 +18,23 @@ import torch
 
 from pipeline.core.params import Count, Positives
 from pipeline.core.plugins import pick
-from pipeline.distillation.methods._distribution import Matched
-from pipeline.distillation.network_sampler import Fresh
+from pipeline.distillation.methods._distribution import DistributionMatching
+from pipeline.distillation.network_sampler import RandomNetworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from pipeline.distillation.distribution_matching import Seen
-    from pipeline.distillation.inputs import Materials
-    from pipeline.distillation.network_sampler import Embedder
-    from pipeline.models.model import Network
+    from pipeline.distillation.distribution_matching import FeatureBatch
+    from pipeline.distillation.inputs import DistillInputs
+    from pipeline.distillation.network_sampler import NetworkSampler
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Matched):
-    """See `Matched`.
+class Distiller(DistributionMatching):
+    """See `DistributionMatching`.
 
     Args:
         network: drawn anew every `steps_per_network` steps; `scales`: multiples of the mean squared distance.
@@ -44,24 +44,28 @@ class Distiller(Matched):
     steps_per_network: Count
     scales: Positives
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
         return pick(materials.networks, self.network, "network")
 
-    def embedder(self, materials: Materials, seed: int, device: torch.device) -> Embedder:
+    def build_embedder(
+        self, materials: DistillInputs, seed: int, device: torch.device
+    ) -> NetworkSampler:
         """Several steps with each fresh network, as published."""
-        return Fresh(
+        return RandomNetworks(
             self.network_of(materials), materials.real, seed, device, every=self.steps_per_network
         )
 
     def loss(
-        self, real: Seen, synthetic: Seen, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared maximum mean discrepancies, summed over modalities and classes."""
         pairs = [
             (theirs, ours)
             for m in real.features
-            for theirs, ours in zip(real.by_class(m), synthetic.by_class(m), strict=True)
+            for theirs, ours in zip(
+                real.split_by_class(m), synthetic.split_by_class(m), strict=True
+            )
         ]
         return torch.stack(
             [_discrepancy(theirs, ours, self.scales) for theirs, ours in pairs]

@@ -37,19 +37,19 @@ import torch
 
 from pipeline.core.params import Count, Least
 from pipeline.core.plugins import pick
-from pipeline.distillation.methods._base import Optimised
-from pipeline.distillation.optimise import Descent
-from pipeline.distillation.trajectory_matching import RATE, Pursuit
+from pipeline.distillation.methods._base import AugmentedOptimized
+from pipeline.distillation.optimise import SyntheticOptimizer
+from pipeline.distillation.trajectory_matching import RATE, TrajectoryMatcher
 
 if TYPE_CHECKING:
-    from pipeline.distillation.inputs import Machine, Materials
-    from pipeline.distillation.optimise import Outcome
-    from pipeline.models.model import Network
+    from pipeline.distillation.inputs import DistillInputs, Runtime
+    from pipeline.distillation.optimise import DistillResult
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Optimised):
-    """See `Optimised`; `rates` and `momentum` are the rows'.
+class Distiller(AugmentedOptimized):
+    """See `AugmentedOptimized`; `rates` and `momentum` are the rows'.
 
     Args:
         inner: steps of the student; `batch`: training instances in each, of shuffled epochs of them, or all if there are fewer.
@@ -63,23 +63,25 @@ class Distiller(Optimised):
     max_start: Count
     rate_step: Least
 
-    def network_of(self, materials: Materials) -> Network:
+    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.experts("mtt").network
+        return materials.require_experts("mtt").network
 
-    def distill(self, materials: Materials, *, ipc: int, seed: int, machine: Machine) -> Outcome:
+    def distill(
+        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+    ) -> DistillResult:
         """Move the start's rows and the student's rates; these end in the set's provenance as `learned_rates`.
 
         Raises:
             CellError: there is no bank, it is of other data, or its courses are shorter than `max_start` + `ahead`.
         """
-        bank, start = materials.experts("mtt"), self.begin(materials, ipc=ipc, seed=seed)
-        pursuit = Pursuit(self, bank, materials.real, start, seed, machine)
+        bank, start = materials.require_experts("mtt"), self.begin(materials, ipc=ipc, seed=seed)
+        pursuit = TrajectoryMatcher(self, bank, materials.real, start, seed, machine)
         rates = {m: pick(self.rates, m, "rate")[0] for m in start.rows}
         logarithms = {RATE + m: torch.tensor(math.log(bank.rate)) for m in start.rows}
         steps = {**rates, **dict.fromkeys(logarithms, self.rate_step)}
-        descent = Descent({**start.rows, **logarithms}, steps, self.momentum, machine)
-        descent.run(self.steps, lambda step: pursuit.move(step, descent))
+        descent = SyntheticOptimizer({**start.rows, **logarithms}, steps, self.momentum, machine)
+        descent.run(self.steps, lambda step: pursuit.run_step(step, descent))
         learned = {m: descent.leaves[RATE + m].exp().item() for m in start.rows}
         return descent.outcome(
             replace(start, provenance={**start.provenance, "learned_rates": learned})

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.core.rng import stream
-from pipeline.distillation.methods._selection import Chosen
+from pipeline.core.rng import make_generator
+from pipeline.distillation.methods._selection import Selection
 
 if TYPE_CHECKING:
     from pipeline.coresets.rankings import Keys
-    from pipeline.distillation.inputs import Materials
+    from pipeline.distillation.inputs import DistillInputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distiller(Chosen):
-    """See `Chosen`."""
+class Distiller(Selection):
+    """See `Selection`."""
 
-    def best(self, materials: Materials, seed: int, count: int) -> Keys:
+    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
         """The first `count` samples of each class, in an order drawn from the seed."""
         real, result = materials.real, {}
         for label, name in enumerate(real.classes):
-            rows = real.of_class(label)
-            order = torch.randperm(len(rows), generator=stream("random", seed, label))
+            rows = real.indices_of(label)
+            order = torch.randperm(len(rows), generator=make_generator("random", seed, label))
             result[name] = tuple(real.keys[row] for row in rows[order[:count]].tolist())
         return result

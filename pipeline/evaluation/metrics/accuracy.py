@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation.metrics import sum_per_clip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,4 +17,4 @@ class Metric:
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
-        return per_clip(probabilities.argmax(1) == label, clip)
+        return sum_per_clip(probabilities.argmax(1) == label, clip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation.metrics import sum_per_clip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,4 +18,4 @@ class Metric:
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
         best = probabilities.topk(min(5, probabilities.shape[1])).indices
-        return per_clip((best == label[:, None]).any(1), clip)
+        return sum_per_clip((best == label[:, None]).any(1), clip)

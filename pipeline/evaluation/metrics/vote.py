@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation.metrics import sum_per_clip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,4 +22,4 @@ class Metric:
         clips = int(clip.max()) + 1
         votes = torch.zeros(clips, probabilities.shape[1]).index_add_(0, clip, probabilities)
         wanted = torch.zeros(clips, dtype=torch.long).index_copy_(0, clip, label)
-        return per_clip(votes.argmax(1) == wanted, torch.arange(clips))
+        return sum_per_clip(votes.argmax(1) == wanted, torch.arange(clips))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pipeline import evaluation
 from pipeline.core.errors import CellError
-from pipeline.core.rng import stream
-from pipeline.evaluation.metrics import per_clip
+from pipeline.core.rng import make_generator
+from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.training import loop as training
 
 if TYPE_CHECKING:
@@ -27,31 +27,31 @@ DRAWS = 50
 ROWS = 1024
 
 
-def vectors(
+def embed_split(
     module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device
 ) -> dict[str, Tensor]:
     """Unit vectors [N, width] per modality."""
-    return training.applied(module, module, real, using, device)
+    return training.apply_in_batches(module, module, real, using, device)
 
 
-def one_per_class(real: RealSet) -> list[Tensor]:
+def draw_galleries(real: RealSet) -> list[Tensor]:
     """Galleries of one window of each class, drawn at random, the same for every student."""
-    members = [real.of_class(label) for label in range(len(real.classes))]
+    members = [real.indices_of(label) for label in range(len(real.classes))]
     if not all(len(own) for own in members):
         short = next(name for name, own in zip(real.classes, members, strict=True) if not len(own))
         raise CellError(
             f"a gallery takes one window of each class, and {short!r} has none in this split; decode more of its clips"
         )
-    generator = stream("galleries", len(real))
+    generator = make_generator("galleries", len(real))
     return [
         torch.stack([own[torch.randint(len(own), (), generator=generator)] for own in members])
         for _ in range(DRAWS)
     ]
 
 
-def same_class(real: RealSet) -> list[Tensor]:
+def split_by_class(real: RealSet) -> list[Tensor]:
     """Galleries of all windows of one class; a class of one window has nothing to confuse it with, and is left out."""
-    members = [real.of_class(label) for label in range(len(real.classes))]
+    members = [real.indices_of(label) for label in range(len(real.classes))]
     return [own for own in members if len(own) > 1]
 
 
@@ -75,19 +75,19 @@ def ranks(
     return torch.cat(places), torch.cat(galleries)
 
 
-def recalled(rank: Tensor, row: Tensor, most: int, real: RealSet) -> Counted:
+def count_hits(rank: Tensor, row: Tensor, most: int, real: RealSet) -> Counted:
     """R@most: queries whose partner is among the nearest `most`, per source clip."""
     clip = evaluation.clip_numbers(real)
-    return per_clip(rank <= most, clip[row], int(clip.max()) + 1)
+    return sum_per_clip(rank <= most, clip[row], int(clip.max()) + 1)
 
 
-def nearest(galleries: Callable[[RealSet], list[Tensor]]) -> evaluation.Criterion:
+def make_recall_criterion(galleries: Callable[[RealSet], list[Tensor]]) -> evaluation.Criterion:
     """The selection rule's score for retrieval: R@1 on the validation split, the mean of both directions."""
 
     def criterion(
         module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device
     ) -> dict[str, float]:
-        found = vectors(module, real, using, device)
+        found = embed_split(module, real, using, device)
         shares = [
             (ranks(found, galleries(real), direction)[0] == 1).float().mean().item()
             for direction in DIRECTIONS

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipeline import evaluation
 from pipeline.core.params import Count
-from pipeline.evaluation import Avdd, Budget
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 
 if TYPE_CHECKING:
@@ -31,13 +31,17 @@ class Task:
     """`groups`: how many groups the classes come in."""
 
     takes: ClassVar[str] = CLASSES
-    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 1
 
     groups: Count
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """Joint accuracy after each group, on the test windows of the classes seen; `average` is their mean."""
         recipe, trials = evaluation.choose(
@@ -45,9 +49,9 @@ class Task:
         )
         stages = []
         for seen in self._stages(sets[0].classes):
-            memory = [data.at((data.label < seen).nonzero().flatten(), seen) for data in sets]
-            lessons = bench.lessons(memory, protocol.resized(recipe, len(memory[0].label)))
-            stages.append((seen, bench.crew.taught(lessons, _Reader(bench, sets[0], seen))))
+            memory = [data.select((data.label < seen).nonzero().flatten(), seen) for data in sets]
+            lessons = bench.make_jobs(memory, protocol.resize(recipe, len(memory[0].label)))
+            stages.append((seen, bench.crew.train(lessons, _Reader(bench, sets[0], seen))))
         counted = [
             {
                 "accuracy": {
@@ -58,11 +62,11 @@ class Task:
             }
             for number in range(len(stages[0][1]))
         ]
-        scores = bench.scores(sets, recipe, trials, counted)
+        scores = bench.summarise_runs(sets, recipe, trials, counted)
         means = [
             [(s.sum() / n.sum()).item() for s, n in run["accuracy"].values()] for run in counted
         ]
-        average = evaluation.plain([sum(values) / len(values) for values in means])
+        average = evaluation.summarise_values([sum(values) / len(values) for values in means])
         return replace(
             scores, metrics={"accuracy": {**scores.metrics["accuracy"], "average": average}}
         )
@@ -84,7 +88,7 @@ class _Reader:
     def __call__(self, module: AudioVisual) -> dict[str, Counted]:
         test = self.bench.test
         clip, among = evaluation.clip_numbers(test), test.label < self.seen
-        views = self.bench.predicted(module, self.data)
-        joint = evaluation.joint(views)
+        views = self.bench.predict(module, self.data)
+        joint = evaluation.pick_joint_view(views)
         right: Tensor = (views[joint].argmax(1) == test.label) & among
-        return {joint: (per_clip(right, clip)[0], per_clip(among, clip)[0])}
+        return {joint: (sum_per_clip(right, clip)[0], sum_per_clip(among, clip)[0])}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from pipeline import evaluation
-from pipeline.evaluation import Avdd, Budget
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 from pipeline.training import loop as training
 
@@ -31,11 +31,15 @@ class Task:
     """No parameters."""
 
     takes: ClassVar[str] = CLASSES
-    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""
         recipe, trials = evaluation.choose(
@@ -46,28 +50,30 @@ class Task:
         def read(module: AudioVisual) -> dict[str, dict[str, Counted]]:
             right = {}
             for view, missing in MISSING.items():
-                given = _without(missing, module)
-                logits = training.applied(
+                given = _drop_modality(missing, module)
+                logits = training.apply_in_batches(
                     module, given, bench.test, sets[0].normalisation, bench.crew.device
                 )
-                seen = evaluation.viewed(
+                seen = evaluation.fuse_outputs(
                     {name: values.softmax(1) for name, values in logits.items()}
                 )["av"]
-                right[view] = per_clip(seen.argmax(1) == bench.test.label, clip)
+                right[view] = sum_per_clip(seen.argmax(1) == bench.test.label, clip)
             return {"accuracy": right}
 
-        return bench.scores(
-            sets, recipe, trials, bench.crew.taught(bench.lessons(sets, recipe), read)
+        return bench.summarise_runs(
+            sets, recipe, trials, bench.crew.train(bench.make_jobs(sets, recipe), read)
         )
 
 
-def _without(missing: str, module: AudioVisual) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+def _drop_modality(
+    missing: str, module: AudioVisual
+) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
     """The module, given zeros for one modality: the mean, in normalised units."""
 
-    def given(rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    def predict(rows: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs: dict[str, Tensor] = module(
             {m: torch.zeros_like(x) if m == missing else x for m, x in rows.items()}
         )
         return outputs
 
-    return given
+    return predict

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pipeline import evaluation
 from pipeline.core.params import Names, Positives
 from pipeline.core.plugins import pick
-from pipeline.evaluation import Avdd, Budget
-from pipeline.evaluation.metrics import per_clip
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Task:
     """Candidates are `networks` x `rates`."""
 
     takes: ClassVar[str] = CLASSES
-    protocols: ClassVar[tuple[type, ...]] = (Budget,)
+    protocols: ClassVar[tuple[type, ...]] = (BudgetProtocol,)
     modalities: ClassVar[int] = 1
 
     networks: Names
@@ -40,25 +40,31 @@ class Task:
             raise ValueError("networks and rates name each candidate once")
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """Joint accuracy of each candidate; nothing is chosen."""
-        assert isinstance(protocol, Budget), "see `protocols`"
+        assert isinstance(protocol, BudgetProtocol), "see `protocols`"
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> Counted:
-            views = bench.predicted(module, sets[0])
-            return per_clip(views[evaluation.joint(views)].argmax(1) == bench.test.label, clip)
+            views = bench.predict(module, sets[0])
+            return sum_per_clip(
+                views[evaluation.pick_joint_view(views)].argmax(1) == bench.test.label, clip
+            )
 
         results = {}
         for name in self.networks:
             crew = replace(bench.crew, network=pick(bench.networks, name, "network"))
             for rate in self.rates:
-                results[f"{name} {rate:g}"] = crew.taught(
-                    bench.lessons(sets, protocol.recipe(rate)), read
+                results[f"{name} {rate:g}"] = crew.train(
+                    bench.make_jobs(sets, protocol.make_recipe(rate)), read
                 )
         runs = len(sets) * bench.repeats
         counted = [
             {"accuracy": {name: own[run] for name, own in results.items()}} for run in range(runs)
         ]
-        return bench.scores(sets, protocol.recipe(self.rates[0]), [], counted)
+        return bench.summarise_runs(sets, protocol.make_recipe(self.rates[0]), [], counted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from pipeline import evaluation
-from pipeline.evaluation import Avdd, Budget
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.models.heads import CLASSES
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ class Task:
     """No parameters; the metrics are those of `evaluate.metrics`."""
 
     takes: ClassVar[str] = CLASSES
-    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 1
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """Choose on the validation split with the first set, then train `repeats` students on each set and test each once."""
         recipe, trials = evaluation.choose(
@@ -38,10 +42,10 @@ class Task:
         )
         clip = evaluation.clip_numbers(bench.test)
 
-        def read(module: AudioVisual) -> Seen:
-            return Seen.of(bench.predicted(module, sets[0]), bench, clip)
+        def read(module: AudioVisual) -> StudentPredictions:
+            return StudentPredictions.from_views(bench.predict(module, sets[0]), bench, clip)
 
-        seen = bench.crew.taught(bench.lessons(sets, recipe), read)
+        seen = bench.crew.train(bench.make_jobs(sets, recipe), read)
         details = {
             "right": {view: [run.right[view].tolist() for run in seen] for view in seen[0].right},
             "windows": torch.bincount(clip).tolist(),
@@ -51,12 +55,13 @@ class Task:
             },
         }
         return replace(
-            bench.scores(sets, recipe, trials, [run.counted for run in seen]), details=details
+            bench.summarise_runs(sets, recipe, trials, [run.counted for run in seen]),
+            details=details,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class StudentPredictions:
     """What one student made of the test split.
 
     Args:
@@ -69,7 +74,9 @@ class Seen:
     confusion: Mapping[str, Any]
 
     @classmethod
-    def of(cls, views: Mapping[str, Tensor], bench: Bench, clip: Tensor) -> Seen:
+    def from_views(
+        cls, views: Mapping[str, Tensor], bench: Bench, clip: Tensor
+    ) -> StudentPredictions:
         label, classes = bench.test.label, len(bench.test.classes)
         counted = {
             name: {view: metric.per_clip(p, label, clip) for view, p in views.items()}

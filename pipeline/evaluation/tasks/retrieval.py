@@ -17,7 +17,7 @@ import torch
 
 from pipeline import evaluation
 from pipeline.core.params import Count
-from pipeline.evaluation import Avdd, Budget
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.evaluation.tasks import _embeddings
 from pipeline.evaluation.tasks._embeddings import DIRECTIONS
 from pipeline.models.heads import VECTORS
@@ -37,24 +37,28 @@ class Task:
     """`recalls`: the k of each R@k."""
 
     takes: ClassVar[str] = VECTORS
-    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
 
     recalls: tuple[Count, ...]
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """Recalls and median ranks, chosen for R@1 in the galleries of one window per class of the validation split."""
-        criterion = _embeddings.nearest(_embeddings.one_per_class)
+        criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.crew, bench.val, criterion
         )
         everything = [torch.arange(len(bench.test))]
-        galleries = {"": _embeddings.one_per_class(bench.test), ", all": everything}
+        galleries = {"": _embeddings.draw_galleries(bench.test), ", all": everything}
 
         def read(module: AudioVisual) -> dict[str, tuple[Tensor, Tensor]]:
-            found = _embeddings.vectors(
+            found = _embeddings.embed_split(
                 module, bench.test, sets[0].normalisation, bench.crew.device
             )
             return {
@@ -63,29 +67,31 @@ class Task:
                 for d in DIRECTIONS
             }
 
-        ranked = bench.crew.taught(bench.lessons(sets, recipe), read)
-        scores = bench.scores(
-            sets, recipe, trials, [self._counted(run, bench.test) for run in ranked]
+        ranked = bench.crew.train(bench.make_jobs(sets, recipe), read)
+        scores = bench.summarise_runs(
+            sets, recipe, trials, [self._count_hits(run, bench.test) for run in ranked]
         )
         sizes = {d + kind: len(own[0]) for kind, own in galleries.items() for d in DIRECTIONS}
         medians = {
             view: [run[view][0].double().quantile(0.5).item() for run in ranked] for view in sizes
         }
         more = {
-            "median rank": {view: evaluation.plain(values) for view, values in medians.items()},
+            "median rank": {
+                view: evaluation.summarise_values(values) for view, values in medians.items()
+            },
             "gallery": {
-                view: evaluation.plain([float(count)] * len(ranked))
+                view: evaluation.summarise_values([float(count)] * len(ranked))
                 for view, count in sizes.items()
             },
         }
         return replace(scores, metrics={**scores.metrics, **more})
 
-    def _counted(
+    def _count_hits(
         self, run: dict[str, tuple[Tensor, Tensor]], test: RealSet
     ) -> dict[str, dict[str, Counted]]:
         return {
             f"R@{most}": {
-                view: _embeddings.recalled(rank, row, most, test)
+                view: _embeddings.count_hits(rank, row, most, test)
                 for view, (rank, row) in run.items()
             }
             for most in self.recalls

@@ -15,8 +15,8 @@ import torch
 
 from pipeline import evaluation
 from pipeline.core.plugins import pick
-from pipeline.core.rng import stream
-from pipeline.evaluation import Avdd, Budget
+from pipeline.core.rng import make_generator
+from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.evaluation.tasks import _embeddings
 from pipeline.evaluation.tasks._embeddings import DIRECTIONS
 from pipeline.models.heads import VECTORS
@@ -36,38 +36,42 @@ class Task:
     """`moved`: the modality whose rows change places within their class."""
 
     takes: ClassVar[str] = VECTORS
-    protocols: ClassVar[tuple[type, ...]] = (Avdd, Budget)
+    protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
 
     moved: str
 
     def score(
-        self, sets: Sequence[Instances], protocol: Avdd | Budget, spent: int, bench: Bench
+        self,
+        sets: Sequence[Instances],
+        protocol: AvddProtocol | BudgetProtocol,
+        spent: int,
+        bench: Bench,
     ) -> Scores:
         """R@1, the mean of both directions, of students of the set as it is and of the shuffled one; one recipe for both."""
-        criterion = _embeddings.nearest(_embeddings.one_per_class)
+        criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.crew, bench.val, criterion
         )
         galleries = {
-            "one per class": _embeddings.one_per_class(bench.test),
-            "same class": _embeddings.same_class(bench.test),
+            "one per class": _embeddings.draw_galleries(bench.test),
+            "same class": _embeddings.split_by_class(bench.test),
         }
 
         def read(module: AudioVisual) -> dict[str, Counted]:
-            found = _embeddings.vectors(
+            found = _embeddings.embed_split(
                 module, bench.test, sets[0].normalisation, bench.crew.device
             )
             return {
-                kind: _both_ways(found, own, bench.test) for kind, own in galleries.items() if own
+                kind: _count_hits(found, own, bench.test) for kind, own in galleries.items() if own
             }
 
         shuffled = [
-            _shuffled(data, self.moved, stream("shuffle", number))
+            _shuffle(data, self.moved, make_generator("shuffle", number))
             for number, data in enumerate(sets)
         ]
-        paired = bench.crew.taught(bench.lessons(sets, recipe), read)
-        parted = bench.crew.taught(bench.lessons(shuffled, recipe), read)
+        paired = bench.crew.train(bench.make_jobs(sets, recipe), read)
+        parted = bench.crew.train(bench.make_jobs(shuffled, recipe), read)
         counted = [
             {
                 "R@1": {
@@ -78,25 +82,29 @@ class Task:
             }
             for one, other in zip(paired, parted, strict=True)
         ]
-        scores = bench.scores(sets, recipe, trials, counted)
+        scores = bench.summarise_runs(sets, recipe, trials, counted)
         shares = [
             (data.label.bincount()[data.label] > 1).double().mean().item()
             for data in sets
             for _ in range(bench.repeats)
         ]
         return replace(
-            scores, metrics={**scores.metrics, "exchanged": {"shuffled": evaluation.plain(shares)}}
+            scores,
+            metrics={
+                **scores.metrics,
+                "exchanged": {"shuffled": evaluation.summarise_values(shares)},
+            },
         )
 
 
-def _both_ways(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
+def _count_hits(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
     ranked = [_embeddings.ranks(found, galleries, direction) for direction in DIRECTIONS]
-    return _embeddings.recalled(
+    return _embeddings.count_hits(
         torch.cat([rank for rank, _ in ranked]), torch.cat([row for _, row in ranked]), 1, real
     )
 
 
-def _shuffled(data: Instances, moved: str, generator: torch.Generator) -> Instances:
+def _shuffle(data: Instances, moved: str, generator: torch.Generator) -> Instances:
     """The instances, one modality of each that of another one of its class; soft labels, which nobody here learns, are left out."""
     partner = torch.arange(len(data.label))
     for label in range(data.classes):

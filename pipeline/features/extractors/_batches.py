@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.core.errors import ShardError
-from pipeline.core.files import short
+from pipeline.core.files import shorten_digest
 from pipeline.core.records import Features, Origin
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import RealSet, Rows
 
 # Batches per kept part: few files for a large set, little lost when a run is killed.
@@ -35,12 +35,12 @@ def rows_of(real: RealSet, modality: str) -> Rows:
 
 
 @torch.no_grad()
-def embedded(
+def embed_in_batches(
     real: RealSet,
     encode: Callable[[slice], dict[str, Tensor]],
     source: Origin,
     batch: int,
-    parts: Parts,
+    parts: PartialResults,
     report: Callable[..., None],
 ) -> Features:
     """Features of a whole real set: `encode`, modality -> [n, D], of every sample, `batch` at a time.
@@ -53,7 +53,7 @@ def embedded(
     for first in range(0, len(real), batch * BATCHES):
         end = min(first + batch * BATCHES, len(real))
 
-        def part(first: int = first, end: int = end) -> dict[str, Tensor]:
+        def embed_part(first: int = first, end: int = end) -> dict[str, Tensor]:
             passes = []
             for start in range(first, end, batch):
                 stop = min(start + batch, end)
@@ -63,7 +63,11 @@ def embedded(
                 report(stop, len(real))
             return {m: torch.cat([rows[m] for rows in passes]) for m in passes[0]}
 
-        made.append(parts.kept(f"{short(source.weights)}-{first:08d}-{end:08d}", part))
+        made.append(
+            parts.load_or_make(
+                f"{shorten_digest(source.weights)}-{first:08d}-{end:08d}", embed_part
+            )
+        )
     vectors = {m: torch.cat([rows[m] for rows in made]).numpy() for m in made[0]}
     return Features(
         keys=real.keys,
@@ -74,7 +78,7 @@ def embedded(
     )
 
 
-def origin(real: RealSet, extractor: str, plugin: Any, weights: str) -> Origin:
+def build_origin(real: RealSet, extractor: str, plugin: Any, weights: str) -> Origin:
     """What a plugin's embeddings of a real set come from."""
     return Origin(
         extractor=extractor,

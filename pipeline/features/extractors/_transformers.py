@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXTRA = "avdistill[encoders]"
 
 
-def model(kind: str, name: str, revision: str, device: torch.device) -> Any:
+def load_model(kind: str, name: str, revision: str, device: torch.device) -> Any:
     """A frozen model of a transformers class, float32, on the device.
 
     Args:
@@ -28,8 +28,8 @@ def model(kind: str, name: str, revision: str, device: torch.device) -> Any:
         PluginError: the extra is not installed.
         SourceError: there is no such model, it cannot be fetched or read, or it is of another kind.
     """
-    loader = getattr(_library(), kind).from_pretrained
-    module, about = _loaded(
+    loader = getattr(_import_transformers(), kind).from_pretrained
+    module, about = _load(
         lambda: loader(name, revision=revision, dtype=torch.float32, output_loading_info=True),
         name,
         kind,
@@ -43,20 +43,20 @@ def model(kind: str, name: str, revision: str, device: torch.device) -> Any:
     return module.eval().requires_grad_(False).to(device)
 
 
-def sound_reader(name: str, revision: str) -> Any:
+def load_feature_extractor(name: str, revision: str) -> Any:
     """The model's own feature extractor: float waves of its `sampling_rate` -> what the model takes."""
-    loader = _library().ClapFeatureExtractor.from_pretrained
-    return _loaded(lambda: loader(name, revision=revision), name, "ClapFeatureExtractor")
+    loader = _import_transformers().ClapFeatureExtractor.from_pretrained
+    return _load(lambda: loader(name, revision=revision), name, "ClapFeatureExtractor")
 
 
-def picture_constants(name: str, revision: str) -> Mapping[str, Any]:
+def read_image_constants(name: str, revision: str) -> Mapping[str, Any]:
     """The image processor's image_mean, image_std and rescale_factor, read without the packages that it would draw in."""
-    _library()
+    _import_transformers()
     from transformers.image_processing_base import ImageProcessingMixin
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     reader = ImageProcessingMixin.get_image_processor_dict
-    found = _loaded(lambda: reader(name, revision=revision), name, "image processor")[0]
+    found = _load(lambda: reader(name, revision=revision), name, "image processor")[0]
     # What CLIP's processor takes where the file does not say: the first published files have no rescale_factor.
     return {
         "image_mean": OPENAI_CLIP_MEAN,
@@ -67,22 +67,24 @@ def picture_constants(name: str, revision: str) -> Mapping[str, Any]:
 
 
 @torch.no_grad()
-def read(module: Any, name: str, revision: str, sentences: Sequence[str], batch: int) -> Tensor:
+def embed_sentences(
+    module: Any, name: str, revision: str, sentences: Sequence[str], batch: int
+) -> Tensor:
     """float32 [n, D]: a model's unit vectors of sentences, by its own tokenizer; SourceError for one that it would cut."""
-    loader = _library().AutoTokenizer.from_pretrained
-    tokenizer = _loaded(lambda: loader(name, revision=revision), name, "tokenizer")
-    _refuse_unread(tokenizer, module, name, sentences)
+    loader = _import_transformers().AutoTokenizer.from_pretrained
+    tokenizer = _load(lambda: loader(name, revision=revision), name, "tokenizer")
+    _refuse_unreadable(tokenizer, module, name, sentences)
     device, made = next(module.parameters()).device, []
     for first in range(0, len(sentences), batch):
         tokens = tokenizer(
             list(sentences[first : first + batch]), padding=True, return_tensors="pt"
         )
         given = {key: tokens[key].to(device) for key in ("input_ids", "attention_mask")}
-        made.append(unit(module.get_text_features(**given)).cpu())
+        made.append(normalise(module.get_text_features(**given)).cpu())
     return torch.cat(made)
 
 
-def _refuse_unread(tokenizer: Any, module: Any, name: str, sentences: Sequence[str]) -> None:
+def _refuse_unreadable(tokenizer: Any, module: Any, name: str, sentences: Sequence[str]) -> None:
     """SourceError for a sentence that is too long, or that reads like another: without its files a tokenizer knows no word."""
     most = min(tokenizer.model_max_length, module.config.text_config.max_position_embeddings)
     seen: dict[tuple[int, ...], str] = {}
@@ -99,7 +101,7 @@ def _refuse_unread(tokenizer: Any, module: Any, name: str, sentences: Sequence[s
             )
 
 
-def unit(output: Any) -> Tensor:
+def normalise(output: Any) -> Tensor:
     """What get_image_features and its like gave, as unit vectors: transformers 4 gives a tensor, 5 an object around it.
 
     These encoders were trained on cosines, so a vector's length says nothing.
@@ -108,7 +110,7 @@ def unit(output: Any) -> Tensor:
     return F.normalize(vectors.float(), dim=-1)
 
 
-def _library() -> Any:
+def _import_transformers() -> Any:
     try:
         import transformers
     except ImportError as error:
@@ -122,7 +124,7 @@ def _library() -> Any:
     return transformers
 
 
-def _loaded(load: Callable[[], Any], name: str, what: str) -> Any:
+def _load(load: Callable[[], Any], name: str, what: str) -> Any:
     try:
         return load()
     except Exception as error:  # files, JSON, shapes, sockets: a dozen packages raise their own

@@ -16,7 +16,7 @@ from pipeline.core import tensors
 from pipeline.core.errors import ShardError
 from pipeline.core.params import Count
 from pipeline.features.extractors import _transformers
-from pipeline.features.extractors._batches import embedded, origin, rows_of
+from pipeline.features.extractors._batches import build_origin, embed_in_batches, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import Features, RealSet
-    from pipeline.models.model import Network
+    from pipeline.models.model import NetworkPlugin
 
 # Samples are signed 16-bit.
 FULL_SCALE = 2**15
@@ -48,37 +48,39 @@ class Extractor:
     def embed(
         self,
         real: RealSet,
-        networks: Mapping[str, Network],
-        parts: Parts,
+        networks: Mapping[str, NetworkPlugin],
+        parts: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
         """wave int16 [N, 1, rate] -> wave float32 [N, D]; ShardError for a rate other than the model's."""
         waves = rows_of(real, "wave")
-        reader = _transformers.sound_reader(self.model, self.revision)
+        reader = _transformers.load_feature_extractor(self.model, self.revision)
         _refuse_rate(waves.shape[-1], reader, self.model)
-        model = _transformers.model("ClapModel", self.model, self.revision, device)
+        model = _transformers.load_model("ClapModel", self.model, self.revision, device)
 
         def encode(index: slice) -> dict[str, Tensor]:
-            heard = sounds(waves[index], reader).to(device)
+            heard = preprocess_waves(waves[index], reader).to(device)
             uncut = torch.zeros(len(heard), 1, dtype=torch.bool, device=device)
             return {
-                "wave": _transformers.unit(
+                "wave": _transformers.normalise(
                     model.get_audio_features(input_features=heard, is_longer=uncut)
                 )
             }
 
-        source = origin(real, "clap", self, tensors.digest(model.state_dict()))
-        return embedded(real, encode, source, self.batch, parts, report)
+        source = build_origin(real, "clap", self, tensors.digest(model.state_dict()))
+        return embed_in_batches(real, encode, source, self.batch, parts, report)
 
     def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
         """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
-        model = _transformers.model("ClapModel", self.model, self.revision, device)
-        read = _transformers.read(model, self.model, self.revision, sentences, self.batch)
+        model = _transformers.load_model("ClapModel", self.model, self.revision, device)
+        read = _transformers.embed_sentences(
+            model, self.model, self.revision, sentences, self.batch
+        )
         return read.numpy(), tensors.digest(model.state_dict())
 
 
-def sounds(waves: Tensor, reader: Any) -> Tensor:
+def preprocess_waves(waves: Tensor, reader: Any) -> Tensor:
     """int16 [B, 1, rate] -> the log-mels that the model takes, of its length, float32 [B, 1 or 4, F, M]."""
     floats = waves[:, 0].double().numpy() / FULL_SCALE
     heard: Tensor = reader(list(floats), sampling_rate=reader.sampling_rate, return_tensors="pt")[

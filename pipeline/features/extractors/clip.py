@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from pipeline.core import tensors
 from pipeline.core.params import Count
 from pipeline.features.extractors import _transformers
-from pipeline.features.extractors._batches import embedded, origin, rows_of
+from pipeline.features.extractors._batches import build_origin, embed_in_batches, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import Features, RealSet
-    from pipeline.models.model import Network
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,40 +44,42 @@ class Extractor:
     def embed(
         self,
         real: RealSet,
-        networks: Mapping[str, Network],
-        parts: Parts,
+        networks: Mapping[str, NetworkPlugin],
+        parts: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
         """frame u8 [N, T, 3, H, W] -> frame float32 [N, D]."""
         frames = rows_of(real, "frame")
-        model = _transformers.model("CLIPModel", self.model, self.revision, device)
-        constants = _transformers.picture_constants(self.model, self.revision)
+        model = _transformers.load_model("CLIPModel", self.model, self.revision, device)
+        constants = _transformers.read_image_constants(self.model, self.revision)
         side = model.config.vision_config.image_size
 
         def encode(index: slice) -> dict[str, Tensor]:
             some = frames[index].to(device)
-            seen = pictures(
+            seen = preprocess_frames(
                 some.flatten(0, 1),
                 side,
                 constants["rescale_factor"],
                 constants["image_mean"],
                 constants["image_std"],
             )
-            each = _transformers.unit(model.get_image_features(pixel_values=seen))
+            each = _transformers.normalise(model.get_image_features(pixel_values=seen))
             return {"frame": F.normalize(each.view(*some.shape[:2], -1).mean(1), dim=-1)}
 
-        source = origin(real, "clip", self, tensors.digest(model.state_dict()))
-        return embedded(real, encode, source, self.batch, parts, report)
+        source = build_origin(real, "clip", self, tensors.digest(model.state_dict()))
+        return embed_in_batches(real, encode, source, self.batch, parts, report)
 
     def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
         """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
-        model = _transformers.model("CLIPModel", self.model, self.revision, device)
-        read = _transformers.read(model, self.model, self.revision, sentences, self.batch)
+        model = _transformers.load_model("CLIPModel", self.model, self.revision, device)
+        read = _transformers.embed_sentences(
+            model, self.model, self.revision, sentences, self.batch
+        )
         return read.numpy(), tensors.digest(model.state_dict())
 
 
-def pictures(
+def preprocess_frames(
     raw: Tensor, side: int, scale: float, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
     """u8 [B, 3, H, W] -> float32 [B, 3, side, side] as the encoder wants it."""

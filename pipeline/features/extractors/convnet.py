@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pipeline.core import tensors
 from pipeline.core.params import Count, Least, Positive
 from pipeline.core.plugins import pick
-from pipeline.core.rng import stream
-from pipeline.features.extractors._batches import embedded, origin
+from pipeline.core.rng import make_generator
+from pipeline.features.extractors._batches import build_origin, embed_in_batches
 from pipeline.models import model
 from pipeline.models.heads.ensemble import Head as Ensemble
 from pipeline.training import instances, loop
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import Features, RealSet
-    from pipeline.models.model import Network
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,20 @@ class Extractor:
     def embed(
         self,
         real: RealSet,
-        networks: Mapping[str, Network],
-        parts: Parts,
+        networks: Mapping[str, NetworkPlugin],
+        parts: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
         """One float32 [N, D] per modality; the trained weights are the first part that is kept."""
-        data, network = instances.whole(real, device), pick(networks, self.network, "network")
+        data, network = (
+            instances.wrap_real_set(real, device),
+            pick(networks, self.network, "network"),
+        )
         module = model.build(
-            network, Ensemble(), data.shapes, data.classes, stream("extractor", self.seed)
+            network, Ensemble(), data.shapes, data.classes, make_generator("extractor", self.seed)
         ).to(device)
-        recipe = loop.Recipe.even(
+        recipe = loop.Recipe.build_uniform(
             self.rate,
             self.augment,
             steps=self.steps,
@@ -64,8 +67,10 @@ class Extractor:
             weight_decay=self.weight_decay,
         )
 
-        def trained() -> dict[str, Tensor]:
-            loop.fit(module, data, recipe, stream("extractor", self.seed, "fit"), device, report)
+        def train() -> dict[str, Tensor]:
+            loop.fit(
+                module, data, recipe, make_generator("extractor", self.seed, "fit"), device, report
+            )
             return module.state_dict()
 
         def encode(index: slice) -> dict[str, Tensor]:
@@ -76,8 +81,8 @@ class Extractor:
                 }
             )
 
-        state = parts.kept("weights", trained)
+        state = parts.load_or_make("weights", train)
         module.load_state_dict(state)
         module.eval()
-        source = origin(real, "convnet", self, tensors.digest(state))
-        return embedded(real, encode, source, loop.PASS, parts, report)
+        source = build_origin(real, "convnet", self, tensors.digest(state))
+        return embed_in_batches(real, encode, source, loop.PASS, parts, report)

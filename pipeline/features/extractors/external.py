@@ -19,16 +19,16 @@ from pipeline.core.files import digest_of, file_digest
 from pipeline.core.params import Files
 from pipeline.core.records import Features
 from pipeline.features import store
-from pipeline.features.extractors._batches import origin
+from pipeline.features.extractors._batches import build_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import torch
 
-    from pipeline.core.checkpoints import Parts
+    from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import RealSet
-    from pipeline.models.model import Network
+    from pipeline.models.model import NetworkPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,8 @@ class Extractor:
     def embed(
         self,
         real: RealSet,
-        networks: Mapping[str, Network],
-        parts: Parts,
+        networks: Mapping[str, NetworkPlugin],
+        parts: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
@@ -70,9 +70,9 @@ class Extractor:
         return Features(
             keys=tuple(np.array(real.keys)[kept].tolist()),
             label=real.label.numpy()[kept],
-            vectors={modality: own.rows(kept) for modality, own in given.items()},
+            vectors={modality: own.read_rows(kept) for modality, own in given.items()},
             classes=real.classes,
-            origin=origin(
+            origin=build_origin(
                 real,
                 "external",
                 self,
@@ -87,22 +87,22 @@ class Extractor:
                 "extract.external.sentences is null; name the file of the prompts' vectors there"
             )
         path = Path(self.sentences)
-        ids, vectors = _checked(path, "text", "extract.external.sentences")
+        ids, vectors = _read_vectors(path, "text", "extract.external.sentences")
         row = {name: number for number, name in enumerate(ids)}
         missing = [sentence for sentence in sentences if sentence not in row]
         if missing:
-            lacks = f"{path} has no vector for {len(missing)} of {len(sentences)} prompts, {_few(missing)}"
+            lacks = f"{path} has no vector for {len(missing)} of {len(sentences)} prompts, {_format_names(missing)}"
             raise SourceError(
                 f"{lacks}; an id is a whole sentence: add these, or change extract-text.templates"
             )
-        rows = _finite(
+        rows = _take_finite(
             path, ids, vectors, np.array([row[sentence] for sentence in sentences]), "repair them"
         )
         return rows, digest_of(_digests(path))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Own:
+class _ExternalTable:
     """One file's ids and float [n, D], and the row of each sample's vector: int64 [N], -1 where there is none."""
 
     path: Path
@@ -114,26 +114,26 @@ class _Own:
     def digests(self) -> list[str]:
         return _digests(self.path)
 
-    def rows(self, kept: np.ndarray) -> np.ndarray:
+    def read_rows(self, kept: np.ndarray) -> np.ndarray:
         """float32 rows of those samples; SourceError for numbers that are none, or too large for the type."""
         remedy = "repair them, or leave them out and set extract.external.exclude_missing to true"
-        return _finite(self.path, self.ids, self.vectors, self.places[kept], remedy)
+        return _take_finite(self.path, self.ids, self.vectors, self.places[kept], remedy)
 
     def refuse_missing(self, real: RealSet) -> None:
         missing = np.array(real.keys)[self.places < 0]
         if len(missing):
-            lacks = f"{self.path} has no vector for {len(missing)} of {len(real)} samples, {_few(missing)}"
+            lacks = f"{self.path} has no vector for {len(missing)} of {len(real)} samples, {_format_names(missing)}"
             raise SourceError(
                 f"{lacks}; add them by sample key or clip id, or set extract.external.exclude_missing to true"
             )
 
 
-def _read(path: Path, modality: str, real: RealSet) -> _Own:
-    ids, vectors = _checked(path, modality, f"extract.external.vectors.{modality}", real)
-    return _Own(path=path, ids=ids, vectors=vectors, places=_places(ids, real))
+def _read(path: Path, modality: str, real: RealSet) -> _ExternalTable:
+    ids, vectors = _read_vectors(path, modality, f"extract.external.vectors.{modality}", real)
+    return _ExternalTable(path=path, ids=ids, vectors=vectors, places=_find_rows(ids, real))
 
 
-def _checked(
+def _read_vectors(
     path: Path, modality: str, key: str, real: RealSet | None = None
 ) -> tuple[Sequence[str], np.ndarray]:
     """A file's ids and float [n, D], one of each per row; `key` of the params file names it, a table of ours must be of `real`."""
@@ -153,7 +153,7 @@ def _checked(
     names, counts = np.unique(np.array(ids, dtype=str), return_counts=True)
     if (counts > 1).any():
         raise SourceError(
-            f"{path} has {(counts > 1).sum()} ids more than once, {_few(names[counts > 1])}; keep one vector of each"
+            f"{path} has {(counts > 1).sum()} ids more than once, {_format_names(names[counts > 1])}; keep one vector of each"
         )
     return ids, vectors
 
@@ -189,14 +189,14 @@ def _read_h5(path: Path, modality: str, real: RealSet | None) -> tuple[Sequence[
     return ids.tolist(), columns[modality]
 
 
-def _finite(
+def _take_finite(
     path: Path, ids: Sequence[str], vectors: np.ndarray, places: np.ndarray, remedy: str
 ) -> np.ndarray:
     with np.errstate(over="ignore"):
         rows = np.asarray(vectors[places], dtype=np.float32)
     wrong = places[~np.isfinite(rows).all(axis=1)]
     if len(wrong):
-        found = f"{path} has NaN or infinite numbers in {len(wrong)} vectors, {_few([ids[place] for place in wrong])}"
+        found = f"{path} has NaN or infinite numbers in {len(wrong)} vectors, {_format_names([ids[place] for place in wrong])}"
         raise SourceError(f"{found}; {remedy}")
     return rows
 
@@ -209,7 +209,7 @@ def _ids_of(path: Path) -> Path:
     return path.with_suffix(".ids.txt")
 
 
-def _places(ids: Sequence[str], real: RealSet) -> np.ndarray:
+def _find_rows(ids: Sequence[str], real: RealSet) -> np.ndarray:
     """int64 [N]: the row of each sample's vector, by its key or by its clip, whichever finds more; -1 where there is none."""
     row = {name: number for number, name in enumerate(ids)}
     found = [np.array([row.get(name, -1) for name in names]) for names in (real.keys, real.clips)]
@@ -222,9 +222,9 @@ def _refuse_empty_classes(kept: np.ndarray, real: RealSet) -> None:
     ]
     if len(empty):
         raise SourceError(
-            f"{len(empty)} classes have no sample with a vector in every file, {_few(empty)}; add some for each"
+            f"{len(empty)} classes have no sample with a vector in every file, {_format_names(empty)}; add some for each"
         )
 
 
-def _few(names: Sequence[str] | np.ndarray) -> str:
+def _format_names(names: Sequence[str] | np.ndarray) -> str:
     return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")

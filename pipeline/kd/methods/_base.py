@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class KDBatch:
     """A step's rows, as the student and its frozen teachers see them.
 
     Args:
@@ -70,7 +70,7 @@ class Term:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(ABC):
+class KDMethod(ABC):
     """A method; with several teachers its term is the mean over them.
 
     Args:
@@ -84,17 +84,17 @@ class Method(ABC):
         return nn.ModuleDict({})
 
     @abstractmethod
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The method's term; a pure function, each method has its own."""
 
 
-def mean(batch: Batch, between: Callable[[str, Tensor], Tensor]) -> Term:
+def average_over_teachers(batch: KDBatch, between: Callable[[str, Tensor], Tensor]) -> Term:
     """The mean over teachers of `between(modality, vectors)`."""
     return Term(
         student=torch.stack([between(m, vectors) for m, vectors in batch.teachers.items()]).mean()
     )
 
 
-def unit(x: Tensor) -> Tensor:
+def normalise_rows(x: Tensor) -> Tensor:
     """[n, D] -> the same, each row of length 1."""
     return F.normalize(x, dim=1)

@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from pipeline.core.params import Count, Number, Positive, Share
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import Term, unit
-from pipeline.kd.methods._projections import Embeds
-from pipeline.models.initialisation import draw
+from pipeline.kd.methods._base import Term, normalise_rows
+from pipeline.kd.methods._projections import ProjectionPair
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods._base import Batch, Kept, Widths
+    from pipeline.kd.methods._base import KDBatch, Kept, Widths
 
 SIDES = ("student", "teacher")
 
 
-class Memory(nn.Module):
+class MemoryBank(nn.Module):
     """Embeds of a student and a teacher, and for either side the embeds that each training row had when it was seen last.
 
     `of_student`, `of_teacher`: [N, width]; `z_student`, `z_teacher`: the Z of anchors of that side, [1], 0 before the first batch.
@@ -36,11 +36,11 @@ class Memory(nn.Module):
     """
 
     def __init__(
-        self, embeds: Embeds, label: Tensor, width: int, generator: torch.Generator
+        self, embeds: ProjectionPair, label: Tensor, width: int, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.embeds, self.label = embeds, label
-        draw(embeds, generator)
+        init_(embeds, generator)
         bound = 1 / math.sqrt(width / 3)
         for side in SIDES:
             self.register_buffer(
@@ -48,13 +48,13 @@ class Memory(nn.Module):
             )
             self.register_buffer(f"z_{side}", torch.zeros(1))
 
-    def remembered(self, name: str) -> Tensor:
+    def get_detached_buffer(self, name: str) -> Tensor:
         """A bank or a Z, which no gradient reaches."""
         return self.get_buffer(name).detach()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remembering(_method.Method):
+class MemoryContrast(_method.KDMethod):
     """Both sides' embeds against the other side's memory.
 
     Args:
@@ -70,15 +70,15 @@ class Remembering(_method.Method):
     negatives: Number
 
     @abstractmethod
-    def allowed(self, label: Tensor, of_row: Tensor) -> Tensor:
+    def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
         """Labels [n] of a batch and [N] of the set -> float [n, N], how likely each row is drawn as a negative of each."""
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
         """A memory per teacher."""
         return nn.ModuleDict(
             {
-                m: Memory(
-                    Embeds(widths.student, wide, self.width),
+                m: MemoryBank(
+                    ProjectionPair(widths.student, wide, self.width),
                     widths.label.cpu(),
                     self.width,
                     generator,
@@ -87,35 +87,38 @@ class Remembering(_method.Method):
             }
         )
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The mean over teachers of both directions' sum."""
         losses: list[Tensor] = []
         kept: Kept = {}
         for modality, vectors in batch.teachers.items():
-            memory = cast("Memory", parts[modality])
-            index = self._candidates(memory, batch)
+            memory = cast("MemoryBank", parts[modality])
+            index = self._draw_candidates(memory, batch)
             for side, other, anchor in zip(
                 SIDES, SIDES[::-1], memory.embeds(batch.features, vectors), strict=True
             ):
-                bank, z = memory.remembered(f"of_{other}"), memory.remembered(f"z_{side}")
-                loss, fixed = estimation(anchor, bank[index], z, len(bank), self.temperature)
+                bank, z = (
+                    memory.get_detached_buffer(f"of_{other}"),
+                    memory.get_detached_buffer(f"z_{side}"),
+                )
+                loss, fixed = nce_loss(anchor, bank[index], z, len(bank), self.temperature)
                 losses.append(loss)
-                old = memory.remembered(f"of_{side}")[batch.rows]
-                new = unit(self.momentum * old + (1 - self.momentum) * anchor.detach())
+                old = memory.get_detached_buffer(f"of_{side}")[batch.rows]
+                new = normalise_rows(self.momentum * old + (1 - self.momentum) * anchor.detach())
                 kept[f"{modality}.of_{side}"] = (batch.rows, new)
                 kept[f"{modality}.z_{side}"] = (torch.zeros_like(batch.rows[:1]), fixed)
         return Term(student=torch.stack(losses).sum() / len(batch.teachers), kept=kept)
 
-    def _candidates(self, memory: Memory, batch: Batch) -> Tensor:
+    def _draw_candidates(self, memory: MemoryBank, batch: KDBatch) -> Tensor:
         """int64 [n, 1 + K]: each row's own number, and those of its negatives."""
-        likely = self.allowed(batch.label.cpu(), memory.label)
+        likely = self.weigh_negatives(batch.label.cpu(), memory.label)
         drawn = torch.multinomial(
             likely, self.negatives, replacement=True, generator=batch.generator
         )
         return torch.cat([batch.rows[:, None], drawn.to(batch.rows.device)], 1)
 
 
-def estimation(
+def nce_loss(
     anchor: Tensor, candidates: Tensor, z: Tensor, rows: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
     """Anchors [n, D] against candidates [n, 1 + K, D], the own one first: the loss, a mean over rows, and Z, [1].

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pipeline.kd.methods._base import unit
-from pipeline.models.initialisation import draw
+from pipeline.kd.methods._base import normalise_rows
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.kd.methods._base import Widths
 
 
-class Embeds(nn.Module):
+class ProjectionPair(nn.Module):
     """The student's features [n, D] and the teacher's vectors [n, D_t] -> unit vectors [n, width] of both."""
 
     def __init__(self, student: int, teacher: int, width: int) -> None:
@@ -23,13 +23,13 @@ class Embeds(nn.Module):
         self.student, self.teacher = nn.Linear(student, width), nn.Linear(teacher, width)
 
     def forward(self, features: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        return unit(self.student(features)), unit(self.teacher(vectors))
+        return normalise_rows(self.student(features)), normalise_rows(self.teacher(vectors))
 
 
-def embeds(widths: Widths, width: int, generator: torch.Generator) -> nn.ModuleDict:
+def build_projections(widths: Widths, width: int, generator: torch.Generator) -> nn.ModuleDict:
     """A pair per teacher."""
     parts = nn.ModuleDict(
-        {m: Embeds(widths.student, wide, width) for m, wide in widths.teachers.items()}
+        {m: ProjectionPair(widths.student, wide, width) for m, wide in widths.teachers.items()}
     )
-    draw(parts, generator)
+    init_(parts, generator)
     return parts

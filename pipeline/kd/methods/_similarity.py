@@ -17,16 +17,16 @@ def cosine(x: Tensor, least: float) -> Tensor:
     return (directions @ directions.T + 1) / 2
 
 
-def near(x: Tensor, least: float) -> Tensor:
+def distance_kernel(x: Tensor, least: float) -> Tensor:
     """1 / (1 + distance); `least` is added to squared distances, whose root has no gradient at 0."""
-    return (1 + (squared(x) + least).sqrt()).reciprocal()
+    return (1 + (squared_distances(x) + least).sqrt()).reciprocal()
 
 
-def likely(kernel: Tensor) -> Tensor:
+def to_probabilities(kernel: Tensor) -> Tensor:
     """Each row of a kernel as probabilities, the row's own included; none of them is quite 0."""
     return (kernel / kernel.sum(1, keepdim=True)).clamp_min(1e-12)
 
 
-def squared(x: Tensor) -> Tensor:
+def squared_distances(x: Tensor) -> Tensor:
     """Squared Euclidean distances of rows [n, D]."""
     return (x[:, None] - x).square().sum(2)

@@ -18,11 +18,11 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import Positive
 from pipeline.core.plugins import pick
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import Term, unit
-from pipeline.models.initialisation import draw
+from pipeline.kd.methods._base import Term, normalise_rows
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods._base import Batch, Widths
+    from pipeline.kd.methods._base import KDBatch, Widths
 
 # Keeps logarithms finite.
 LEAST = 1e-10
@@ -43,12 +43,14 @@ class Composer(nn.Module):
     def forward(self, features: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Student [n, D] and teacher [n, D_t] -> the teacher at the student's width, the composed [n, D], its logits [n, C]."""
         teacher = self.projection(vectors)
-        composed = teacher + self.residual(torch.cat([unit(teacher), unit(features)], 1))
+        composed = teacher + self.residual(
+            torch.cat([normalise_rows(teacher), normalise_rows(features)], 1)
+        )
         return teacher, composed, self.classifier(composed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`temperature` of each teacher's contrast; published: 0.5 for sound, 0.1 for pictures."""
 
     temperature: Mapping[str, Positive]
@@ -61,37 +63,43 @@ class Method(_method.Method):
                 for m, wide in widths.teachers.items()
             }
         )
-        draw(parts, generator)
+        init_(parts, generator)
         return parts
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The student's part is the mean over teachers, which is the published lambda of 1 for one and 0.5 for two."""
         student, own = [], []
         for modality, vectors in batch.teachers.items():
             temperature = pick(self.temperature, modality, "temperature")
             teacher, composed, logits = parts[modality](batch.features, vectors)
             student.append(
-                both(batch.features, composed, batch.label, temperature)
-                + both(batch.features, teacher, batch.label, temperature)
-                + jeffreys(batch.logits, logits) / 2
+                symmetric_contrastive_loss(batch.features, composed, batch.label, temperature)
+                + symmetric_contrastive_loss(batch.features, teacher, batch.label, temperature)
+                + jeffreys_divergence(batch.logits, logits) / 2
             )
             features, still = batch.features.detach(), batch.logits.detach()
             teacher, composed, logits = parts[modality](features, vectors)
             own.append(
                 F.cross_entropy(logits, batch.target)
-                + both(features, composed, batch.label, temperature)
-                + both(composed, teacher, batch.label, temperature)
-                + jeffreys(still, logits) / 2
+                + symmetric_contrastive_loss(features, composed, batch.label, temperature)
+                + symmetric_contrastive_loss(composed, teacher, batch.label, temperature)
+                + jeffreys_divergence(still, logits) / 2
             )
         return Term(student=torch.stack(student).mean(), own=torch.stack(own).sum())
 
 
-def both(one: Tensor, other: Tensor, label: Tensor, temperature: float) -> Tensor:
+def symmetric_contrastive_loss(
+    one: Tensor, other: Tensor, label: Tensor, temperature: float
+) -> Tensor:
     """The contrast of either as anchors, summed."""
-    return contrast(one, other, label, temperature) + contrast(other, one, label, temperature)
+    return contrastive_loss(one, other, label, temperature) + contrastive_loss(
+        other, one, label, temperature
+    )
 
 
-def contrast(anchor: Tensor, candidates: Tensor, label: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(
+    anchor: Tensor, candidates: Tensor, label: Tensor, temperature: float
+) -> Tensor:
     """Rows of a class find each other: -mean log P over an anchor's class, -mean log(1 - P) over the others; P is a softmax.
 
     Raises:
@@ -102,13 +110,13 @@ def contrast(anchor: Tensor, candidates: Tensor, label: Tensor, temperature: flo
         raise CellError(
             "a batch holds one class, which contrast tells from nothing; expected two or more, see teach.batch.classes"
         )
-    likely = (unit(anchor) @ unit(candidates).T / temperature).softmax(1)
+    likely = (normalise_rows(anchor) @ normalise_rows(candidates).T / temperature).softmax(1)
     towards = ((likely + LEAST).log() * same).sum(1) / same.sum(1)
     away = ((1 - likely + LEAST).log() * ~same).sum(1) / (~same).sum(1)
     return -(towards + away).mean()
 
 
-def jeffreys(one: Tensor, other: Tensor) -> Tensor:
+def jeffreys_divergence(one: Tensor, other: Tensor) -> Tensor:
     """KL of two softmaxes, both ways, a mean over rows [n, C]."""
     p, q = F.log_softmax(one, 1), F.log_softmax(other, 1)
     return ((p.exp() - q.exp()) * (p - q)).sum(1).mean()

@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.params import Number, Positive
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import mean, unit
+from pipeline.kd.methods._base import average_over_teachers, normalise_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import Batch, Term
+    from pipeline.kd.methods._base import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`gamma` of the kernel, published: 0.4; `order` of the expansion, published: 2."""
 
     gamma: Positive
     order: Number
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Squared Frobenius norm of the kernels' difference, over n x n."""
-        return mean(
+        return average_over_teachers(
             batch,
             lambda _, vectors: (self.kernel(batch.features) - self.kernel(vectors)).square().mean(),
         )
 
     def kernel(self, x: Tensor) -> Tensor:
         """[n, D] -> exp(-2 gamma) sum_p (2 gamma)^p / p! cosine^p, [n, n]."""
-        cosines = unit(x) @ unit(x).T
+        cosines = normalise_rows(x) @ normalise_rows(x).T
         scale = 2 * self.gamma
         powers = [scale**p / math.factorial(p) * cosines**p for p in range(self.order + 1)]
         return math.exp(-scale) * sum(powers[1:], powers[0])

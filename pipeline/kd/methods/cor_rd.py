@@ -12,18 +12,18 @@ from torch import nn
 
 from pipeline.core.params import Count
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import mean
-from pipeline.models.initialisation import draw
+from pipeline.kd.methods._base import average_over_teachers
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.kd.methods._base import Batch, Term, Widths
+    from pipeline.kd.methods._base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`width` of the embeds, published: 128."""
 
     width: Count
@@ -41,20 +41,20 @@ class Method(_method.Method):
                 for m, wide in widths.teachers.items()
             }
         )
-        draw(parts, generator)
+        init_(parts, generator)
         return parts
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """See `following`."""
 
-        def between(modality: str, vectors: Tensor) -> Tensor:
+        def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
             pair = cast("nn.ModuleDict", parts[modality])
-            return following(pair["student"](batch.features), pair["teacher"](vectors))
+            return correlation_loss(pair["student"](batch.features), pair["teacher"](vectors))
 
-        return mean(batch, between)
+        return average_over_teachers(batch, teacher_loss)
 
 
-def following(student: Tensor, teacher: Tensor) -> Tensor:
+def correlation_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """With D = |student - teacher| [n, width]: the mean over i < n of the products D_i D_(i+1), summed."""
     apart = (student - teacher).abs()
     return (apart[:-1] * apart[1:]).sum(1).mean()

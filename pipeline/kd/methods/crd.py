@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from pipeline.kd.methods._base import mean, unit
-from pipeline.kd.methods._memory_bank import Remembering
-from pipeline.kd.methods._projections import embeds
+from pipeline.kd.methods._base import average_over_teachers, normalise_rows
+from pipeline.kd.methods._memory_bank import MemoryContrast
+from pipeline.kd.methods._projections import build_projections
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import Batch, Term, Widths
+    from pipeline.kd.methods._base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Remembering):
-    """See `Remembering`; `negatives: 0` keeps no memory and contrasts within the batch.
+class Method(MemoryContrast):
+    """See `MemoryContrast`; `negatives: 0` keeps no memory and contrasts within the batch.
 
     Args:
         same_class: whether rows of the anchor's class are negatives too (CMC).
@@ -33,7 +33,7 @@ class Method(Remembering):
 
     same_class: bool
 
-    def allowed(self, label: Tensor, of_row: Tensor) -> Tensor:
+    def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
         """Weights float [n, N]: rows of other classes, or all rows."""
         if self.same_class:
             return torch.ones(len(label), len(of_row))
@@ -43,32 +43,34 @@ class Method(Remembering):
         """A memory per teacher, or a pair of embeds where there is no memory."""
         if self.negatives:
             return super().build(widths, generator)
-        return embeds(widths, self.width, generator)
+        return build_projections(widths, self.width, generator)
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The mean over teachers of both directions."""
-        return super().term(parts, batch) if self.negatives else self._in_batch(parts, batch)
+        return (
+            super().term(parts, batch) if self.negatives else self._contrast_in_batch(parts, batch)
+        )
 
-    def _in_batch(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def _contrast_in_batch(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         own = torch.eye(len(batch.label), dtype=torch.bool, device=batch.label.device)
         masked = (batch.label[:, None] == batch.label) & ~own
         if self.same_class:
             masked = torch.zeros_like(own)
 
-        def between(modality: str, vectors: Tensor) -> Tensor:
+        def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
             student, teacher = parts[modality](batch.features, vectors)
-            forward = contrast(student, teacher, self.temperature, masked)
-            return (forward + contrast(teacher, student, self.temperature, masked)) / 2
+            forward = info_nce_loss(student, teacher, self.temperature, masked)
+            return (forward + info_nce_loss(teacher, student, self.temperature, masked)) / 2
 
-        return mean(batch, between)
+        return average_over_teachers(batch, teacher_loss)
 
 
-def contrast(anchor: Tensor, candidates: Tensor, temperature: float, masked: Tensor) -> Tensor:
+def info_nce_loss(anchor: Tensor, candidates: Tensor, temperature: float, masked: Tensor) -> Tensor:
     """InfoNCE: cross-entropy of cosines over the temperature; candidate i is the positive of anchor i.
 
     Args:
         masked: bool [n, n], pairs that are left out.
     """
-    similarity = unit(anchor) @ unit(candidates).T / temperature
+    similarity = normalise_rows(anchor) @ normalise_rows(candidates).T / temperature
     similarity = similarity.masked_fill(masked, -torch.inf)
     return F.cross_entropy(similarity, torch.arange(len(anchor), device=anchor.device))

@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import mean
-from pipeline.models.initialisation import draw
+from pipeline.kd.methods._base import average_over_teachers
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.kd.methods._base import Batch, Term, Widths
+    from pipeline.kd.methods._base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """No parameters of its own."""
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
@@ -27,9 +27,11 @@ class Method(_method.Method):
         parts = nn.ModuleDict(
             {m: nn.Linear(widths.student, wide, bias=False) for m, wide in widths.teachers.items()}
         )
-        draw(parts, generator)
+        init_(parts, generator)
         return parts
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Mean squared difference, over rows and numbers."""
-        return mean(batch, lambda m, vectors: F.mse_loss(parts[m](batch.features), vectors))
+        return average_over_teachers(
+            batch, lambda m, vectors: F.mse_loss(parts[m](batch.features), vectors)
+        )

@@ -13,42 +13,42 @@ import torch
 
 from pipeline.core.params import Least, Share
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import mean
-from pipeline.kd.methods._similarity import cosine, likely, near
+from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods._similarity import cosine, distance_kernel, to_probabilities
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import Batch, Term
+    from pipeline.kd.methods._base import KDBatch, Term
 
 # Keeps directions and distances finite.
 LEAST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`early`: weight of the earlier layer in the first epoch, published: 100; it shrinks by `decay` each epoch, published: 0.7."""
 
     early: Least
     decay: Share
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The last layer's divergence, and the earlier one's."""
         weight = self.early * self.decay**batch.epoch
 
-        def between(modality: str, vectors: Tensor) -> Tensor:
+        def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
             return divergence(batch.logits, batch.probes[modality]) + weight * divergence(
                 batch.features, vectors
             )
 
-        return mean(batch, between)
+        return average_over_teachers(batch, teacher_loss)
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """Jeffreys divergence of the neighbours' probabilities, a mean over pairs, of the cosine kernel and of 1 / (1 + distance)."""
     kernels = [
-        (likely(kernel(student, LEAST)), likely(kernel(teacher, LEAST)))
-        for kernel in (cosine, near)
+        (to_probabilities(kernel(student, LEAST)), to_probabilities(kernel(teacher, LEAST)))
+        for kernel in (cosine, distance_kernel)
     ]
     return torch.stack(
         [((one - other) * (one.log() - other.log())).mean() for one, other in kernels]

@@ -14,23 +14,25 @@ import torch.nn.functional as F
 
 from pipeline.core.params import Positive
 from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import mean
+from pipeline.kd.methods._base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import Batch, Term
+    from pipeline.kd.methods._base import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`temperature`: what logits are divided by; published: 4."""
 
     temperature: Positive
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """T^2 KL(teacher || student) of predictions softened by T."""
-        return mean(batch, lambda m, _: divergence(batch.logits, batch.probes[m], self.temperature))
+        return average_over_teachers(
+            batch, lambda m, _: divergence(batch.logits, batch.probes[m], self.temperature)
+        )
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

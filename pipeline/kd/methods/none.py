@@ -11,13 +11,13 @@ from pipeline.kd.methods._base import Term
 if TYPE_CHECKING:
     from torch import nn
 
-    from pipeline.kd.methods._base import Batch
+    from pipeline.kd.methods._base import KDBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.Method):
+class Method(_method.KDMethod):
     """`weights` holds one number, which weighs nothing."""
 
-    def term(self, parts: nn.ModuleDict, batch: Batch) -> Term:
+    def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Zero."""
         return Term(student=batch.logits.new_zeros(()))

@@ -5,30 +5,30 @@ Every frame carries its number as bars of light and dark, so that a decoder is h
 
 from __future__ import annotations
 
-from pipeline.media.selftest.cases import CASES, Case
+from pipeline.media.selftest.cases import CASES, ReferenceClip
 from pipeline.media.selftest.check import (
     BEEP_WITHIN_S,
     ORDERS,
-    Answer,
-    Finding,
+    DecoderResult,
+    StreamResult,
     check_beep,
     check_frames,
     examine,
-    lost,
+    report_failure,
 )
-from pipeline.media.selftest.write import Truth, write
+from pipeline.media.selftest.write import GroundTruth, write
 
 __all__ = [
     "BEEP_WITHIN_S",
     "CASES",
     "ORDERS",
-    "Answer",
-    "Case",
-    "Finding",
-    "Truth",
+    "DecoderResult",
+    "GroundTruth",
+    "ReferenceClip",
+    "StreamResult",
     "check_beep",
     "check_frames",
     "examine",
-    "lost",
+    "report_failure",
     "write",
 ]

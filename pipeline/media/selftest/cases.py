@@ -12,7 +12,7 @@ UNEVEN = (Fraction(1, 25), Fraction(3, 25), Fraction(2, 25), Fraction(1, 25), Fr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class ReferenceClip:
     """One clip of the table.
 
     Args:
@@ -45,14 +45,14 @@ class Case:
         ]
         words += [self.audio.removeprefix("lib"), f"{self.rate / 1000:g} kHz", self.layout]
         words += [
-            f"{noun} {self._told(start)}"
+            f"{noun} {self._format_start(start)}"
             for noun, start in (("video", self.video_start), ("audio", self.audio_start))
             if start
         ]
         return " ".join(word for word in [*words, self.movflags] if word)
 
     @staticmethod
-    def _told(start: Fraction) -> str:
+    def _format_start(start: Fraction) -> str:
         return f"{float(start):+g} s"
 
     @property
@@ -69,9 +69,11 @@ class Case:
 # A whole number of frames, not of key-frame distances: what is hidden must be decoded all the same.
 LATE, HIDDEN = Fraction(12, 25), Fraction(-10, 25)
 CASES = (
-    Case(container="mp4", video="libx264", audio="aac", rate=44100, layout="stereo"),
-    Case(container="mp4", video="libx264", audio="aac", rate=48000, layout="5.1", b_frames=3),
-    Case(
+    ReferenceClip(container="mp4", video="libx264", audio="aac", rate=44100, layout="stereo"),
+    ReferenceClip(
+        container="mp4", video="libx264", audio="aac", rate=48000, layout="5.1", b_frames=3
+    ),
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -80,7 +82,7 @@ CASES = (
         steps=UNEVEN,
         b_frames=2,
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -89,7 +91,7 @@ CASES = (
         b_frames=2,
         audio_start=LATE,
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -98,7 +100,7 @@ CASES = (
         b_frames=2,
         video_start=LATE,
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -107,7 +109,7 @@ CASES = (
         b_frames=2,
         video_start=HIDDEN,
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -116,7 +118,7 @@ CASES = (
         video_start=HIDDEN,
         audio_start=HIDDEN,
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -125,7 +127,7 @@ CASES = (
         b_frames=2,
         movflags="frag_keyframe+empty_moov+delay_moov",
     ),
-    Case(
+    ReferenceClip(
         container="mp4",
         video="libx264",
         audio="aac",
@@ -134,15 +136,17 @@ CASES = (
         video_start=LATE,
         audio_start=2 * LATE,
     ),
-    Case(
+    ReferenceClip(
         container="mp4", video="mpeg4", audio="libmp3lame", rate=44100, layout="stereo", b_frames=2
     ),
-    Case(container="mp4", video="libvpx-vp9", audio="aac", rate=96000, layout="stereo"),
-    Case(container="mp4", video="libsvtav1", audio="aac", rate=8000, layout="mono", steps=NTSC),
-    Case(
+    ReferenceClip(container="mp4", video="libvpx-vp9", audio="aac", rate=96000, layout="stereo"),
+    ReferenceClip(
+        container="mp4", video="libsvtav1", audio="aac", rate=8000, layout="mono", steps=NTSC
+    ),
+    ReferenceClip(
         container="mov", video="libx264", audio="pcm_s16le", rate=48000, layout="stereo", b_frames=2
     ),
-    Case(
+    ReferenceClip(
         container="mov",
         video="mpeg4",
         audio="pcm_s16le",
@@ -150,7 +154,7 @@ CASES = (
         layout="mono",
         audio_start=LATE,
     ),
-    Case(
+    ReferenceClip(
         container="mov",
         video="libx264",
         audio="aac",
@@ -159,15 +163,19 @@ CASES = (
         steps=UNEVEN,
         video_start=HIDDEN,
     ),
-    Case(container="mkv", video="libx264", audio="flac", rate=96000, layout="stereo", b_frames=2),
-    Case(
+    ReferenceClip(
+        container="mkv", video="libx264", audio="flac", rate=96000, layout="stereo", b_frames=2
+    ),
+    ReferenceClip(
         container="mkv", video="libx264", audio="pcm_s16le", rate=8000, layout="mono", steps=UNEVEN
     ),
-    Case(container="mkv", video="libx264", audio="aac", rate=44100, layout="stereo", b_frames=2),
-    Case(
+    ReferenceClip(
+        container="mkv", video="libx264", audio="aac", rate=44100, layout="stereo", b_frames=2
+    ),
+    ReferenceClip(
         container="mkv", video="mpeg4", audio="libmp3lame", rate=48000, layout="stereo", steps=NTSC
     ),
-    Case(
+    ReferenceClip(
         container="mkv",
         video="libvpx-vp9",
         audio="libopus",
@@ -175,7 +183,7 @@ CASES = (
         layout="5.1",
         video_start=LATE,
     ),
-    Case(
+    ReferenceClip(
         container="mkv",
         video="libx264",
         audio="flac",
@@ -184,8 +192,8 @@ CASES = (
         audio_start=LATE,
         b_frames=2,
     ),
-    Case(container="webm", video="libvpx-vp9", audio="libopus", rate=48000, layout="mono"),
-    Case(
+    ReferenceClip(container="webm", video="libvpx-vp9", audio="libopus", rate=48000, layout="mono"),
+    ReferenceClip(
         container="webm",
         video="libvpx-vp9",
         audio="libopus",
@@ -193,7 +201,7 @@ CASES = (
         layout="stereo",
         steps=UNEVEN,
     ),
-    Case(
+    ReferenceClip(
         container="webm",
         video="libsvtav1",
         audio="libopus",
@@ -201,12 +209,16 @@ CASES = (
         layout="stereo",
         audio_start=LATE,
     ),
-    Case(container="avi", video="mpeg4", audio="pcm_s16le", rate=44100, layout="stereo"),
-    Case(container="avi", video="libx264", audio="pcm_s16le", rate=8000, layout="mono"),
-    Case(container="avi", video="mpeg4", audio="pcm_s16le", rate=96000, layout="5.1", steps=NTSC),
-    Case(container="avi", video="mpeg4", audio="pcm_s16le", rate=16000, layout="mono", b_frames=2),
+    ReferenceClip(container="avi", video="mpeg4", audio="pcm_s16le", rate=44100, layout="stereo"),
+    ReferenceClip(container="avi", video="libx264", audio="pcm_s16le", rate=8000, layout="mono"),
+    ReferenceClip(
+        container="avi", video="mpeg4", audio="pcm_s16le", rate=96000, layout="5.1", steps=NTSC
+    ),
+    ReferenceClip(
+        container="avi", video="mpeg4", audio="pcm_s16le", rate=16000, layout="mono", b_frames=2
+    ),
     # The delay of MP2 and AAC is signalled in neither of these: their sound starts late, so that the picture tells time zero.
-    Case(
+    ReferenceClip(
         container="mpg",
         video="mpeg2video",
         audio="mp2",
@@ -215,7 +227,7 @@ CASES = (
         b_frames=2,
         audio_start=LATE,
     ),
-    Case(
+    ReferenceClip(
         container="ts",
         video="libx264",
         audio="aac",

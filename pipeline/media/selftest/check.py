@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline import media
 from pipeline.core.errors import MediaError
-from pipeline.media import Picture, Sound
-from pipeline.media.selftest.cases import CASES, Case
-from pipeline.media.selftest.write import SIDE, Truth, number_in, write
+from pipeline.media import FrameTrack, SoundTrack
+from pipeline.media.selftest.cases import CASES, ReferenceClip
+from pipeline.media.selftest.write import SIDE, GroundTruth, read_number, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ BEFORE_S = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class StreamResult:
     """What backends made of one stream of a case: `ok`, `wrong` or `refused`; the largest error in milliseconds, and where."""
 
     verdict: str
@@ -38,20 +38,20 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class DecoderResult:
     """What decoders, asked in turn, made of the frames and of the beep of a case."""
 
-    case: Case
+    case: ReferenceClip
     order: tuple[str, ...]
-    frame: Finding
-    beep: Finding
+    frame: StreamResult
+    beep: StreamResult
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         return self.frame.verdict == self.beep.verdict == "ok"
 
     @property
-    def matters(self) -> bool:
+    def decisive(self) -> bool:
         """Whether nobody is left to ask: one decoder alone may refuse."""
         return self.order == ORDERS[-1]
 
@@ -65,12 +65,12 @@ class Answer:
         return f"{self.case.name:69}  {', '.join(self.order):12}  frame {told[0]}  beep {told[1]}  {why}".rstrip()
 
 
-def examine(case: Case, folder: Path) -> list[Answer]:
+def examine(case: ReferenceClip, folder: Path) -> list[DecoderResult]:
     """Write the clip of a case into a folder, ask each decoder and both in turn, and remove it."""
     path = folder / f"{CASES.index(case)}.{case.container}"
     truth = write(case, path)
     answers = [
-        Answer(
+        DecoderResult(
             case=case,
             order=order,
             frame=check_frames(case, path, truth, order),
@@ -82,19 +82,25 @@ def examine(case: Case, folder: Path) -> list[Answer]:
     return answers
 
 
-def lost(case: Case, error: MediaError) -> list[Answer]:
+def report_failure(case: ReferenceClip, error: MediaError) -> list[DecoderResult]:
     """The answer to a case that took its worker down, or could not be written."""
-    return [Answer(case=case, order=ORDERS[-1], frame=_refused(error), beep=_refused(error))]
+    return [
+        DecoderResult(
+            case=case, order=ORDERS[-1], frame=_make_refusal(error), beep=_make_refusal(error)
+        )
+    ]
 
 
-def check_frames(case: Case, path: Path, truth: Truth, backends: Sequence[str]) -> Finding:
+def check_frames(
+    case: ReferenceClip, path: Path, truth: GroundTruth, backends: Sequence[str]
+) -> StreamResult:
     """Ask backends for every frame, on its first tick, in its middle and before its end, and for none before and after them all."""
-    asked = _asked(case, truth)
-    picture = Picture(width=SIDE, height=SIDE, crop=False, offsets=(0.0,))
+    asked = _build_queries(case, truth)
+    picture = FrameTrack(width=SIDE, height=SIDE, crop=False, offsets=(0.0,))
     try:
         readings = media.read(str(path), picture, [time for time, _ in asked], backends)
     except MediaError as error:
-        return _refused(error)
+        return _make_refusal(error)
     errors, wrong = [], []
     for (time, index), reading in zip(asked, readings, strict=True):
         if reading.array is None or index is None:
@@ -104,19 +110,19 @@ def check_frames(case: Case, path: Path, truth: Truth, backends: Sequence[str]) 
                 )
             continue
         errors.append(abs(reading.pts[0] - truth.pts[index]))
-        number = number_in(reading.array[0])
+        number = read_number(reading.array[0])
         if errors[-1] > case.tick or number != truth.numbers[index]:
             wrong.append(
                 f"at {time:.4f} s frame {number} of {reading.pts[0]:.4f} s, not {truth.numbers[index]}"
             )
-    return Finding(
+    return StreamResult(
         verdict="wrong" if wrong else "ok",
         error_ms=1000 * max(errors, default=np.nan),
         detail="; ".join(wrong[:3]),
     )
 
 
-def _asked(case: Case, truth: Truth) -> list[tuple[float, int | None]]:
+def _build_queries(case: ReferenceClip, truth: GroundTruth) -> list[tuple[float, int | None]]:
     """(time, index of the frame on display)"""
     near = max(case.tick, 1e-4)
     ends = [*truth.pts[1:], truth.pts[-1] + float(min(case.steps))]
@@ -134,14 +140,18 @@ def _asked(case: Case, truth: Truth) -> list[tuple[float, int | None]]:
     return asked
 
 
-def check_beep(path: Path, truth: Truth, backends: Sequence[str]) -> Finding:
+def check_beep(path: Path, truth: GroundTruth, backends: Sequence[str]) -> StreamResult:
     """Ask backends for the sound, and look for the beep where it was written."""
     try:
-        (heard,) = media.read(str(path), Sound(rate=HEARD_HZ), [truth.beep - BEFORE_S], backends)
+        (heard,) = media.read(
+            str(path), SoundTrack(rate=HEARD_HZ), [truth.beep - BEFORE_S], backends
+        )
     except MediaError as error:
-        return _refused(error)
+        return _make_refusal(error)
     if heard.array is None:
-        return Finding(verdict="wrong", error_ms=np.nan, detail=f"{heard.reason}: {heard.detail}")
+        return StreamResult(
+            verdict="wrong", error_ms=np.nan, detail=f"{heard.reason}: {heard.detail}"
+        )
     loud = np.abs(heard.array)
     error_s = (
         abs(float(np.argmax(loud > 0.3 * loud.max())) / HEARD_HZ - BEFORE_S)
@@ -149,8 +159,10 @@ def check_beep(path: Path, truth: Truth, backends: Sequence[str]) -> Finding:
         else np.nan
     )
     detail = "" if error_s <= BEEP_WITHIN_S else f"the beep is {1000 * error_s:.1f} ms off"
-    return Finding(verdict="wrong" if detail else "ok", error_ms=1000 * error_s, detail=detail)
+    return StreamResult(verdict="wrong" if detail else "ok", error_ms=1000 * error_s, detail=detail)
 
 
-def _refused(error: MediaError) -> Finding:
-    return Finding(verdict="refused", error_ms=np.nan, detail=f"{error.reason}: {error.detail}")
+def _make_refusal(error: MediaError) -> StreamResult:
+    return StreamResult(
+        verdict="refused", error_ms=np.nan, detail=f"{error.reason}: {error.detail}"
+    )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeline.media.selftest.cases import Case
+    from pipeline.media.selftest.cases import ReferenceClip
 
 SECONDS, ONSET, BEEP_S, BEEP_HZ = Fraction(12, 5), Fraction(36, 25), 0.3, 1000
 SIDE, BARS, DARK, LIGHT = 64, 8, 30, 220
@@ -37,7 +37,7 @@ ENCODERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
+class GroundTruth:
     """What was written: each frame's number and time, from the first thing that is presented, and when the beep begins."""
 
     numbers: tuple[int, ...]
@@ -45,15 +45,15 @@ class Truth:
     beep: float
 
 
-def write(case: Case, path: Path) -> Truth:
+def write(case: ReferenceClip, path: Path) -> GroundTruth:
     """Write the clip of a case, and say what is in it."""
-    times = _times(case)
+    times = _list_times(case)
     os.environ.setdefault(
         "SVT_LOG", "1"
     )  # the AV1 encoder tells the terminal all about itself otherwise
     options = {"movflags": case.movflags} if case.movflags else {}
     kind = FORMATS.get(case.container, case.container)
-    with _as_scheduled(), av.open(str(path), "w", format=kind, options=options) as container:
+    with _restore_scheduling(), av.open(str(path), "w", format=kind, options=options) as container:
         video: Any = container.add_stream(
             case.video,
             rate=1 / min(case.steps),
@@ -67,13 +67,13 @@ def write(case: Case, path: Path) -> Truth:
         )
         audio: Any = container.add_stream(case.audio, rate=case.rate, layout=case.layout)
         for number, time in enumerate(times):
-            container.mux(video.encode(_frame(number, time, video.codec_context.time_base)))
-        for piece in _pieces(case):
+            container.mux(video.encode(_draw_frame(number, time, video.codec_context.time_base)))
+        for piece in _synthesise_audio(case):
             container.mux(audio.encode(piece))
         container.mux([*video.encode(None), *audio.encode(None)])
     shown = [number for number, time in enumerate(times) if time >= 0]
     zero = max(min(case.video_start, case.audio_start), Fraction(0))
-    return Truth(
+    return GroundTruth(
         numbers=tuple(shown),
         pts=tuple(float(times[n] - zero) for n in shown),
         beep=float(ONSET - zero),
@@ -81,7 +81,7 @@ def write(case: Case, path: Path) -> Truth:
 
 
 @contextmanager
-def _as_scheduled() -> Iterator[None]:
+def _restore_scheduling() -> Iterator[None]:
     """The AV1 encoder makes its caller a real-time process where it may, and all that this starts later would starve the others."""
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -90,14 +90,14 @@ def _as_scheduled() -> Iterator[None]:
         os.sched_setscheduler(0, policy, priority)
 
 
-def _times(case: Case) -> list[Fraction]:
+def _list_times(case: ReferenceClip) -> list[Fraction]:
     times = [case.video_start]
     while times[-1] < SECONDS - max(case.steps):
         times.append(times[-1] + case.steps[(len(times) - 1) % len(case.steps)])
     return times
 
 
-def _frame(number: int, time: Fraction, time_base: Fraction) -> Any:
+def _draw_frame(number: int, time: Fraction, time_base: Fraction) -> Any:
     picture = np.full((SIDE, SIDE), LIGHT if time >= ONSET else DARK, np.uint8)
     bits = np.array([number >> bit & 1 for bit in range(BARS)], np.uint8)
     picture[SIDE // 2 :] = np.repeat(DARK + (LIGHT - DARK) * bits, SIDE // BARS)
@@ -106,7 +106,7 @@ def _frame(number: int, time: Fraction, time_base: Fraction) -> Any:
     return frame
 
 
-def _pieces(case: Case) -> Iterator[Any]:
+def _synthesise_audio(case: ReferenceClip) -> Iterator[Any]:
     first = round(case.audio_start * case.rate)
     times = np.arange(first, round(SECONDS * case.rate)) / case.rate
     on = (times >= float(ONSET)) & (times < float(ONSET) + BEEP_S)
@@ -119,7 +119,7 @@ def _pieces(case: Case) -> Iterator[Any]:
         yield frame
 
 
-def number_in(rgb: np.ndarray) -> int:
+def read_number(rgb: np.ndarray) -> int:
     """The number that a decoded frame u8 [SIDE, SIDE, 3] carries as bars of light and dark."""
     bars = rgb[SIDE // 2 + 4 : -4].mean((0, 2)).reshape(BARS, -1)[:, 2:-2].mean(1)
     return int((bars > (DARK + LIGHT) / 2) @ (1 << np.arange(BARS)))

@@ -9,6 +9,6 @@ AND = "+"
 CLASSES, VECTORS = "classes", "vectors"
 
 
-def modalities(output: str) -> tuple[str, ...]:
+def modalities_of(output: str) -> tuple[str, ...]:
     """The modalities that the output of this name sees."""
     return tuple(output.split(AND))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core.errors import CellError
-from pipeline.models.heads import modalities
+from pipeline.models.heads import modalities_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,8 @@ class Classifier(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features [N, D] per modality -> logits [N, classes] per output."""
         return {
-            name: part([features[m] for m in modalities(name)]) for name, part in self.parts.items()
+            name: part([features[m] for m in modalities_of(name)])
+            for name, part in self.parts.items()
         }
 
     def loss(
@@ -42,7 +43,8 @@ class Classifier(nn.Module):
                 of the modalities that it sees.
         """
         wanted = {
-            name: _mean([soft[m] for m in modalities(name)]) if soft else label for name in outputs
+            name: _mean([soft[m] for m in modalities_of(name)]) if soft else label
+            for name in outputs
         }
         return torch.stack(
             [F.cross_entropy(logits, wanted[name]) for name, logits in outputs.items()]
@@ -54,7 +56,7 @@ def _mean(parts: Sequence[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def linear(features: int, classes: int, generator: torch.Generator) -> nn.Linear:
+def build_linear(features: int, classes: int, generator: torch.Generator) -> nn.Linear:
     """A classifier with weights N(0, 1e-4) and zero bias, as AVDD has them."""
     layer = nn.Linear(features, classes)
     layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * 1e-4)
@@ -62,7 +64,7 @@ def linear(features: int, classes: int, generator: torch.Generator) -> nn.Linear
     return layer
 
 
-def equal(features: Mapping[str, int], head: str) -> int:
+def require_equal_width(features: Mapping[str, int], head: str) -> int:
     """The number of features, which a head that adds them needs to be the same in each modality."""
     counts = set(features.values())
     if len(counts) != 1:
@@ -72,7 +74,7 @@ def equal(features: Mapping[str, int], head: str) -> int:
     return counts.pop()
 
 
-class Fused(nn.Module):
+class FusedClassifier(nn.Module):
     """Features of several modalities -> one vector -> logits."""
 
     def __init__(self, fuse: nn.Module, layer: nn.Linear) -> None:
@@ -86,14 +88,14 @@ class Fused(nn.Module):
         return logits
 
 
-class Concatenated(nn.Module):
+class Concatenate(nn.Module):
     """The features one after another."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(features), 1)
 
 
-class Added(nn.Module):
+class Sum(nn.Module):
     """The sum of the features."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.core.params import Count, Positive
 from pipeline.models.heads import VECTORS
-from pipeline.models.initialisation import draw
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Projecting(ABC):
+class ContrastiveHead(ABC):
     """`width`: of the common space; `temperature`: what similarities are divided by."""
 
     gives: ClassVar[str] = VECTORS
@@ -37,7 +37,7 @@ class Projecting(ABC):
     ) -> Projection:
         """One output per modality."""
         projection = Projection(features, self.width, self.temperature, self.partners)
-        draw(projection, generator)
+        init_(projection, generator)
         return projection
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from pipeline.core.params import Count
 from pipeline.models.heads import AND, CLASSES
-from pipeline.models.heads._classifier import Classifier, Fused, linear
-from pipeline.models.initialisation import draw
+from pipeline.models.heads._classifier import Classifier, FusedClassifier, build_linear
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +34,18 @@ class Head:
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
         """One output that sees all modalities."""
-        fuse = Attention(list(features.values()), self.width)
-        draw(fuse, generator)
-        return Classifier({AND.join(features): Fused(fuse, linear(self.width, classes, generator))})
+        fuse = ModalityAttention(list(features.values()), self.width)
+        init_(fuse, generator)
+        return Classifier(
+            {
+                AND.join(features): FusedClassifier(
+                    fuse, build_linear(self.width, classes, generator)
+                )
+            }
+        )
 
 
-class Attention(nn.Module):
+class ModalityAttention(nn.Module):
     """A list of [N, D_m] -> [N, width]."""
 
     def __init__(self, features: Sequence[int], width: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.models.heads import AND, CLASSES
-from pipeline.models.heads._classifier import Classifier, Concatenated, Fused, linear
+from pipeline.models.heads._classifier import Classifier, Concatenate, FusedClassifier, build_linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,8 @@ class Head:
         """One output that sees all modalities: W [x_1; x_2] + b."""
         return Classifier(
             {
-                AND.join(features): Fused(
-                    Concatenated(), linear(sum(features.values()), classes, generator)
+                AND.join(features): FusedClassifier(
+                    Concatenate(), build_linear(sum(features.values()), classes, generator)
                 )
             }
         )

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.models.heads._projection import Projecting
+from pipeline.models.heads._projection import ContrastiveHead
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head(Projecting):
-    """See `Projecting`."""
+class Head(ContrastiveHead):
+    """See `ContrastiveHead`."""
 
     def partners(self, label: Tensor) -> Tensor:
         """Each row's partner is its own."""

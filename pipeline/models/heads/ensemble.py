@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.models.heads import CLASSES
-from pipeline.models.heads._classifier import Added, Classifier, Fused, linear
+from pipeline.models.heads._classifier import Classifier, FusedClassifier, Sum, build_linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,5 +28,8 @@ class Head:
     ) -> Classifier:
         """One output per modality."""
         return Classifier(
-            {m: Fused(Added(), linear(count, classes, generator)) for m, count in features.items()}
+            {
+                m: FusedClassifier(Sum(), build_linear(count, classes, generator))
+                for m, count in features.items()
+            }
         )

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.models.heads import AND, CLASSES
-from pipeline.models.heads._classifier import Added, Classifier, Fused, equal, linear
+from pipeline.models.heads._classifier import (
+    Classifier,
+    FusedClassifier,
+    Sum,
+    build_linear,
+    require_equal_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,5 +31,9 @@ class Head:
     ) -> Classifier:
         """One output that sees all modalities: W (x_1 + x_2) + b."""
         return Classifier(
-            {AND.join(features): Fused(Added(), linear(equal(features, "sum"), classes, generator))}
+            {
+                AND.join(features): FusedClassifier(
+                    Sum(), build_linear(require_equal_width(features, "sum"), classes, generator)
+                )
+            }
         )

@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.models.heads._projection import Projecting
+from pipeline.models.heads._projection import ContrastiveHead
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head(Projecting):
-    """See `Projecting`."""
+class Head(ContrastiveHead):
+    """See `ContrastiveHead`."""
 
     def partners(self, label: Tensor) -> Tensor:
         """All rows of the row's class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 
-def normalised(channels: int) -> nn.GroupNorm:
+def build_group_norm(channels: int) -> nn.GroupNorm:
     """Group norm (Wu and He, ECCV 2018) over two channels each: it has no running statistics.
 
     So a row's features do not depend on the rows beside it, a batch may be small, and many networks train together under

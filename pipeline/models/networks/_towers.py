@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core.errors import CellError
-from pipeline.models.initialisation import draw
+from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Towers(nn.Module):
         self.towers = nn.ModuleDict(towers)
         self.initialise(generator)
         self.features = {
-            modality: self._features(modality, shape) for modality, shape in shapes.items()
+            modality: self._count_features(modality, shape) for modality, shape in shapes.items()
         }
 
     def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ class Towers(nn.Module):
         return features
 
     @torch.no_grad()
-    def _features(self, modality: str, shape: tuple[int, ...]) -> int:
+    def _count_features(self, modality: str, shape: tuple[int, ...]) -> int:
         """Numbers per row, by way of one blank row; a row that the tower cannot take is a CellError."""
         try:
             return int(self.towers[modality](torch.zeros(1, *shape[-3:])).numel())
@@ -58,10 +58,10 @@ class Towers(nn.Module):
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew, in place."""
-        draw(self.towers, generator)
+        init_(self.towers, generator)
 
 
-class Gridded(nn.AdaptiveAvgPool2d):
+class GridPool(nn.AdaptiveAvgPool2d):
     """Average pool to a grid; on a GPU as two products, for slopes of pixels that windows share are added in any order there."""
 
     def __init__(self, grid: int) -> None:
@@ -70,9 +70,11 @@ class Gridded(nn.AdaptiveAvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, grid, grid]."""
-        return self.by_lines(x) if x.is_cuda and torch.is_grad_enabled() else super().forward(x)
+        return (
+            self.pool_by_matmul(x) if x.is_cuda and torch.is_grad_enabled() else super().forward(x)
+        )
 
-    def by_lines(self, x: Tensor) -> Tensor:
+    def pool_by_matmul(self, x: Tensor) -> Tensor:
         """The same, a line's share in each window times the lines."""
         # Made where x is: a step that is being recorded can copy nothing from the CPU.
         lines = (torch.eye(side, dtype=x.dtype, device=x.device) for side in x.shape[-2:])

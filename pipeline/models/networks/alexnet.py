@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from pipeline.core.params import Count
-from pipeline.models.networks._towers import Gridded, Towers
+from pipeline.models.networks._towers import GridPool, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,12 +38,12 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         return Towers(
-            {modality: self._tower(shape[-3]) for modality, shape in shapes.items()},
+            {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()},
             shapes,
             generator,
         )
 
-    def _tower(self, channels: int) -> nn.Sequential:
+    def _build_tower(self, channels: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         for units, side, pooled in LAYERS:
             layers += [
@@ -53,4 +53,4 @@ class Network:
             channels = units * self.width
             if pooled:  # rounded up, so that a side of one stays one
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
-        return nn.Sequential(*layers, Gridded(self.grid))
+        return nn.Sequential(*layers, GridPool(self.grid))

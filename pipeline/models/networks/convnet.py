@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline.core.params import Count
 from pipeline.core.plugins import pick
 from pipeline.models.kernels import cpu
-from pipeline.models.networks._towers import Gridded, Towers
+from pipeline.models.networks._towers import GridPool, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         towers = {
-            modality: self._tower(
+            modality: self._build_tower(
                 shape[-3],
                 pick(self.depth, modality, "depth"),
                 pick(self.padding, modality, "padding"),
@@ -47,7 +47,7 @@ class Network:
         }
         return Towers(towers, shapes, generator)
 
-    def _tower(self, channels: int, depth: int, padding: int) -> Tower:
+    def _build_tower(self, channels: int, depth: int, padding: int) -> ConvTower:
         layers: list[nn.Module] = []
         for block in range(depth):
             layers += [
@@ -59,36 +59,36 @@ class Network:
                 ),
                 nn.GroupNorm(self.width, self.width),
                 nn.ReLU(inplace=True),
-                Gridded(self.grid) if block == depth - 1 else Halved(),
+                GridPool(self.grid) if block == depth - 1 else HalvingPool(),
             ]
-        return Tower(*layers)
+        return ConvTower(*layers)
 
 
-class Tower(nn.Sequential):
+class ConvTower(nn.Sequential):
     """Blocks of four layers, one after another."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows [N, C, H, W] -> maps [N, width, grid, grid]."""
-        block, layers = _block(x), list(self)
+        block, layers = _select_block(x), list(self)
         for first in range(0, len(layers), 4):
             x = block(x, layers[first : first + 4])
         return x
 
 
-def _block(x: Tensor) -> Callable[[Tensor, Sequence[nn.Module]], Tensor]:
+def _select_block(x: Tensor) -> Callable[[Tensor, Sequence[nn.Module]], Tensor]:
     """How the machine that x is on does four layers: on a CPU and under autocast on a GPU together, where it can."""
-    if x.is_cpu and cpu.kernels():
+    if x.is_cpu and cpu.can_use_kernels():
         from pipeline.models.kernels.cpu import blocks as own
 
-        return own.block
+        return own.run_block
     if torch.is_autocast_enabled("cuda"):
         from pipeline.models.kernels.cuda import blocks
 
-        return blocks.block
+        return blocks.run_block
     return lambda x, layers: nn.Sequential(*layers)(x)
 
 
-class Halved(nn.Module):
+class HalvingPool(nn.Module):
     """Average pool 2 x 2, odd edges dropped; as sums of two views it runs 1.3 x faster on a CPU, forth and back, than AvgPool2d."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -31,12 +31,15 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         return Towers(
-            {modality: self._tower(math.prod(shape[-3:])) for modality, shape in shapes.items()},
+            {
+                modality: self._build_tower(math.prod(shape[-3:]))
+                for modality, shape in shapes.items()
+            },
             shapes,
             generator,
         )
 
-    def _tower(self, numbers: int) -> nn.Sequential:
+    def _build_tower(self, numbers: int) -> nn.Sequential:
         widths = [numbers, *[self.width] * self.depth]
         layers = [
             nn.Sequential(nn.Linear(before, self.width), nn.ReLU(inplace=True))

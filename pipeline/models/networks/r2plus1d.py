@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pipeline.core.params import Count
-from pipeline.models.networks._norm import normalised, strides_of
+from pipeline.models.networks._norm import build_group_norm, strides_of
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ class Network:
         Args:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
-        return Videos(
-            {modality: Tower(shape, self.width) for modality, shape in shapes.items()},
+        return VideoTowers(
+            {modality: VideoTower(shape, self.width) for modality, shape in shapes.items()},
             shapes,
             generator,
         )
 
 
-class Videos(Towers):
+class VideoTowers(Towers):
     """Towers that see all frames of a row at once."""
 
     def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -50,7 +50,7 @@ class Videos(Towers):
         return {modality: self.towers[modality](values) for modality, values in rows.items()}
 
 
-class Tower(nn.Module):
+class VideoTower(nn.Module):
     """[B, T, C, H, W], or [B, C, H, W] for clips of one frame, -> the global average of the last stage, [B, 8 x width].
 
     Args:
@@ -62,13 +62,15 @@ class Tower(nn.Module):
         sides = (shape[-4] if len(shape) == 4 else 1, *shape[-2:])
         strides = (1, *strides_of(sides[1:]))
         self.stem = nn.Sequential(
-            factored(shape[-3], width, 3, 7, strides), normalised(width), nn.ReLU(inplace=True)
+            build_factored_convolution(shape[-3], width, 3, 7, strides),
+            build_group_norm(width),
+            nn.ReLU(inplace=True),
         )
         self.blocks, before = nn.Sequential(), width
         for stage in range(STAGES):
             sides = tuple(-(-side // stride) for side, stride in zip(sides, strides, strict=True))
             strides = strides_of(sides) if stage else (1, 1, 1)
-            self.blocks.append(Block(before, width * 2**stage, strides))
+            self.blocks.append(FactoredBlock(before, width * 2**stage, strides))
             before = width * 2**stage
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,22 +79,22 @@ class Tower(nn.Module):
         return features.mean((2, 3, 4))
 
 
-class Block(nn.Module):
+class FactoredBlock(nn.Module):
     """Two factored 3 x 3 x 3 convolutions beside a shortcut, a 1 x 1 x 1 convolution where the number or the size changes."""
 
     def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            factored(before, after, 3, 3, strides),
-            normalised(after),
+            build_factored_convolution(before, after, 3, 3, strides),
+            build_group_norm(after),
             nn.ReLU(inplace=True),
-            factored(after, after, 3, 3, (1, 1, 1)),
-            normalised(after),
+            build_factored_convolution(after, after, 3, 3, (1, 1, 1)),
+            build_group_norm(after),
         )
         self.shortcut = nn.Sequential()
         if before != after or max(strides) > 1:
             self.shortcut.extend(
-                [convolution(before, after, (1, 1, 1), strides), normalised(after)]
+                [build_convolution(before, after, (1, 1, 1), strides), build_group_norm(after)]
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ class Block(nn.Module):
         return total.relu()
 
 
-def factored(
+def build_factored_convolution(
     before: int, after: int, times: int, side: int, strides: tuple[int, ...]
 ) -> nn.Sequential:
     """A convolution of times x side x side as one over space, a norm, a ReLU and one over time.
@@ -112,23 +114,28 @@ def factored(
     space = side**2
     between = times * space * before * after // (space * before + times * after) // 2 * 2
     return nn.Sequential(
-        convolution(before, between, (1, side, side), (1, *strides[1:])),
-        normalised(between),
+        build_convolution(before, between, (1, side, side), (1, *strides[1:])),
+        build_group_norm(between),
         nn.ReLU(inplace=True),
-        convolution(between, after, (times, 1, 1), (strides[0], 1, 1)),
+        build_convolution(between, after, (times, 1, 1), (strides[0], 1, 1)),
     )
 
 
-def convolution(
+def build_convolution(
     before: int, after: int, sides: tuple[int, ...], strides: tuple[int, ...]
 ) -> nn.Conv3d:
     """A convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
     time, high, wide = (side // 2 for side in sides)
     return nn.Conv3d(
-        before, after, _three(sides), stride=_three(strides), padding=(time, high, wide), bias=False
+        before,
+        after,
+        _to_triple(sides),
+        stride=_to_triple(strides),
+        padding=(time, high, wide),
+        bias=False,
     )
 
 
-def _three(numbers: tuple[int, ...]) -> tuple[int, int, int]:
+def _to_triple(numbers: tuple[int, ...]) -> tuple[int, int, int]:
     time, high, wide = numbers
     return time, high, wide

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pipeline.core.params import Count, Counts
-from pipeline.models.networks._norm import normalised, strides_of
+from pipeline.models.networks._norm import build_group_norm, strides_of
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -36,12 +36,15 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         towers = {
-            modality: residual(shape, self.width, self.blocks) for modality, shape in shapes.items()
+            modality: build_residual_tower(shape, self.width, self.blocks)
+            for modality, shape in shapes.items()
         }
         return Towers(towers, shapes, generator)
 
 
-def residual(shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> nn.Sequential:
+def build_residual_tower(
+    shape: tuple[int, ...], width: int, blocks: Sequence[int]
+) -> nn.Sequential:
     """A tower from [B, C, H, W] to [B, channels of the last stage, 1, 1]: stem, stages of doubling width, global average.
 
     He et al., Deep Residual Learning for Image Recognition, CVPR 2016, in the variant of DC (Zhao et al., ICLR 2021): the stem is
@@ -54,34 +57,36 @@ def residual(shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> nn.Se
     """
     sides, channels = shape[-2:], width
     layers: list[nn.Module] = [
-        convolution(shape[-3], width, 3, (1, 1)),
-        normalised(width),
+        build_convolution(shape[-3], width, 3, (1, 1)),
+        build_group_norm(width),
         nn.ReLU(inplace=True),
     ]
     for stage, count in enumerate(blocks):
         strides = strides_of(sides) if stage else (1, 1)
         for block in range(count):
-            layers.append(Block(channels, width * 2**stage, (1, 1) if block else strides))
+            layers.append(ResidualBlock(channels, width * 2**stage, (1, 1) if block else strides))
             channels = width * 2**stage
         sides = tuple(-(-side // stride) for side, stride in zip(sides, strides, strict=True))
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1))
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, which is a 1 x 1 convolution where the number or the size of the maps changes."""
 
     def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            convolution(before, after, 3, strides),
-            normalised(after),
+            build_convolution(before, after, 3, strides),
+            build_group_norm(after),
             nn.ReLU(inplace=True),
-            convolution(after, after, 3, (1, 1)),
-            normalised(after),
+            build_convolution(after, after, 3, (1, 1)),
+            build_group_norm(after),
         )
         self.shortcut = nn.Sequential()
         if before != after or max(strides) > 1:
-            self.shortcut.extend([convolution(before, after, 1, strides), normalised(after)])
+            self.shortcut.extend(
+                [build_convolution(before, after, 1, strides), build_group_norm(after)]
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, before, H, W] -> [B, after, H / stride, W / stride], rounded up."""
@@ -89,7 +94,7 @@ class Block(nn.Module):
         return total.relu()
 
 
-def convolution(before: int, after: int, side: int, strides: tuple[int, ...]) -> nn.Conv2d:
+def build_convolution(before: int, after: int, side: int, strides: tuple[int, ...]) -> nn.Conv2d:
     """A square convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
     return nn.Conv2d(
         before, after, side, stride=(strides[0], strides[1]), padding=side // 2, bias=False

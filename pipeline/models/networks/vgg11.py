@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.core.params import Count
-from pipeline.models.networks._norm import normalised
+from pipeline.models.networks._norm import build_group_norm
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -41,27 +41,27 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         return Towers(
-            {modality: self._tower(shape[-3]) for modality, shape in shapes.items()},
+            {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()},
             shapes,
             generator,
         )
 
-    def _tower(self, channels: int) -> nn.Sequential:
+    def _build_tower(self, channels: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         for block in BLOCKS:
             for width in (units * self.width for units in block):
                 # No bias: the norm would take it away.
                 layers += [
                     nn.Conv2d(channels, width, 3, padding=1, bias=False),
-                    normalised(width),
+                    build_group_norm(width),
                     nn.ReLU(inplace=True),
                 ]
                 channels = width
-            layers.append(Pool())
+            layers.append(RoundedUpPool())
         return nn.Sequential(*layers[:-1], nn.AdaptiveAvgPool2d(1))
 
 
-class Pool(nn.Module):
+class RoundedUpPool(nn.Module):
     """Max pool 2 x 2, rounded up; a side of two stays two, since of two single values a norm leaves nothing but their order."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import Count
 from pipeline.core.plugins import pick
-from pipeline.models.initialisation import Position
+from pipeline.models.initialisation import PositionEmbedding
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class Network:
             shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         """
         return Towers(
-            {modality: self._tower(modality, shape) for modality, shape in shapes.items()},
+            {modality: self._build_tower(modality, shape) for modality, shape in shapes.items()},
             shapes,
             generator,
         )
 
-    def _tower(self, modality: str, shape: tuple[int, ...]) -> nn.Sequential:
+    def _build_tower(self, modality: str, shape: tuple[int, ...]) -> nn.Sequential:
         (rows, columns), (high, wide) = shape[-2:], pick(self.patch, modality, "patch")
         if rows % high or columns % wide:
             raise ParamsError(
@@ -64,21 +64,21 @@ class Network:
             )
         return nn.Sequential(
             nn.Conv2d(shape[-3], self.width, (high, wide), stride=(high, wide)),
-            Tokens(),
-            Position((rows // high) * (columns // wide), self.width),
-            *(Block(self.width, self.heads, self.mlp_ratio) for _ in range(self.depth)),
+            PatchTokens(),
+            PositionEmbedding((rows // high) * (columns // wide), self.width),
+            *(TransformerBlock(self.width, self.heads, self.mlp_ratio) for _ in range(self.depth)),
             nn.LayerNorm(self.width),
-            Mean(),
+            TokenMean(),
         )
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention, then an MLP, each on layer-normalised tokens and added to them."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
         hidden = mlp_ratio * width
-        self.attention = nn.Sequential(nn.LayerNorm(width), Attention(width, heads))
+        self.attention = nn.Sequential(nn.LayerNorm(width), SelfAttention(width, heads))
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
         )
@@ -90,7 +90,7 @@ class Block(nn.Module):
         return total
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Every token looks at all tokens, in several heads (Vaswani et al., NeurIPS 2017).
 
     Written out, for F.scaled_dot_product_attention has no second derivative on a CPU, which gradient and trajectory matching
@@ -112,7 +112,7 @@ class Attention(nn.Module):
         return mixed
 
 
-class Tokens(nn.Module):
+class PatchTokens(nn.Module):
     """Maps to a row of tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Tokens(nn.Module):
         return x.flatten(2).mT
 
 
-class Mean(nn.Module):
+class TokenMean(nn.Module):
     """The mean of the tokens."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -36,13 +36,13 @@ class Axis:
     end: float
     log: bool
 
-    def at(self, value: float) -> float:
+    def to_pixel(self, value: float) -> float:
         """The pixel of a value; the middle, if there is one value only."""
         low, high, place = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
         share = (place - low) / (high - low) if high > low else 0.5
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self) -> list[float]:
+    def compute_ticks(self) -> list[float]:
         """Round numbers on the axis: four to seven of them; decades and parts of decades, if that gives two or more."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
@@ -62,28 +62,30 @@ class Axis:
         return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def accuracy(
+def draw_accuracy(
     name: str, title: str, series: Mapping[str, Sequence[tuple[int, Summary]]], whole: float
 ) -> str:
     """Accuracy against IPC: for each method (ipc, summary), bars for the intervals, and the whole data as a dashed line."""
     ipcs = sorted({ipc for values in series.values() for ipc, _ in values})
     across = Axis(low=ipcs[0], high=ipcs[-1], start=LEFT + 46, end=WIDTH - RIGHT - 46, log=True)
-    up = _percents([x for values in series.values() for _, x in values], whole)
+    up = _build_percent_axis([x for values in series.values() for _, x in values], whole)
     parts = [
-        _axes(across, ipcs, "instances per class (IPC)", up, "accuracy, %"),
-        _ceiling(up, whole),
+        _draw_axes(across, ipcs, "instances per class (IPC)", up, "accuracy, %"),
+        _draw_upper_bound(up, whole),
     ]
     for i, (method, values) in enumerate(series.items()):
         aside = 8 * (
             i - (len(series) - 1) / 2
         )  # side by side, so that the bars of equal methods stay readable
-        marks = [(across.at(ipc) + aside, x, f"{method}, {ipc} per class") for ipc, x in values]
-        parts.append(_series(i, marks, up))
-    says = f"Accuracy of {', '.join(series)} at IPC {_list(ipcs)}; whole data {100 * whole:.1f} %. The table holds the numbers."
-    return _svg(name, title, says, parts)
+        marks = [
+            (across.to_pixel(ipc) + aside, x, f"{method}, {ipc} per class") for ipc, x in values
+        ]
+        parts.append(_draw_series(i, marks, up))
+    says = f"Accuracy of {', '.join(series)} at IPC {_join_numbers(ipcs)}; whole data {100 * whole:.1f} %. The table holds the numbers."
+    return _wrap_svg(name, title, says, parts)
 
 
-def against(
+def draw_cost(
     name: str,
     title: str,
     below: str,
@@ -101,26 +103,32 @@ def against(
     across = Axis(
         low=min(known) / 1.3, high=max(known) * 1.3, start=LEFT, end=WIDTH - RIGHT, log=True
     )
-    up = _percents([x for values in series.values() for *_, x in values], mean)
-    parts = [_axes(across, across.ticks(), below, up, "accuracy, %"), _ceiling(up, mean)]
+    up = _build_percent_axis([x for values in series.values() for *_, x in values], mean)
+    parts = [
+        _draw_axes(across, across.compute_ticks(), below, up, "accuracy, %"),
+        _draw_upper_bound(up, mean),
+    ]
     for i, (method, values) in enumerate(series.items()):
         parts.append(
-            _series(
+            _draw_series(
                 i,
-                [(across.at(x), summary, f"{method}, {label}") for x, label, summary in values],
+                [
+                    (across.to_pixel(x), summary, f"{method}, {label}")
+                    for x, label, summary in values
+                ],
                 up,
             )
         )
     if cost is not None:
-        star = f'<g class="mark" transform="translate({across.at(cost)} {up.at(100 * mean)})"><circle r="4.2"/></g>'
+        star = f'<g class="mark" transform="translate({across.to_pixel(cost)} {up.to_pixel(100 * mean)})"><circle r="4.2"/></g>'
         parts.append(
             f'<g class="whole-mark"><title>whole data: {100 * mean:.1f} %</title>{star}</g>'
         )
     says = f"Accuracy of {', '.join(series)} against {below}; whole data {100 * mean:.1f} %. The tables hold the numbers."
-    return _svg(name, title, says, parts)
+    return _wrap_svg(name, title, says, parts)
 
 
-def plane(
+def draw_plane(
     name: str,
     title: str,
     says: str,
@@ -136,32 +144,33 @@ def plane(
     unit = (WIDTH - 2 * edge) / span
     middle = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
 
-    def at(x: float, y: float) -> str:
+    def format_point(x: float, y: float) -> str:
         return f"{WIDTH / 2 + unit * (x - middle[0]):.1f} {HEIGHT / 2 - unit * (y - middle[1]):.1f}"
 
     dots = [
-        f'<path class="c{_hue(label, len(classes))}" d="M{at(x, y)}h0"/>' for x, y, label in real
+        f'<path class="c{_hue_of(label, len(classes))}" d="M{format_point(x, y)}h0"/>'
+        for x, y, label in real
     ]
     parts = [f'<g class="dots">{"".join(dots)}</g>']
     for i, (method, own) in enumerate(synthetic.items()):
         for x, y, label in own:
-            mark = (
-                f'<g class="mark" transform="translate({at(x, y)})">{SHAPES[i % len(SHAPES)]}</g>'
-            )
+            mark = f'<g class="mark" transform="translate({format_point(x, y)})">{SHAPES[i % len(SHAPES)]}</g>'
             parts.append(
-                f'<g class="c{_hue(label, len(classes))}"><title>{escape(f"{classes[label]}, {method}")}</title>{mark}</g>'
+                f'<g class="c{_hue_of(label, len(classes))}"><title>{escape(f"{classes[label]}, {method}")}</title>{mark}</g>'
             )
-    return _svg(name, title, says, parts)
+    return _wrap_svg(name, title, says, parts)
 
 
-def losses(
+def draw_losses(
     name: str, title: str, series: Sequence[tuple[str, int, int, Sequence[tuple[int, float]]]]
 ) -> str:
     """Losses against the step, each as a multiple of its own start; a line is (label, colour, dash, points).
 
     The start is the mean of the first tenth of the points, as single steps are noisy. Logarithmic if the multiples span a decade.
     """
-    drawn = [(label, colour, dash, _multiples(points)) for label, colour, dash, points in series]
+    drawn = [
+        (label, colour, dash, _normalise_losses(points)) for label, colour, dash, points in series
+    ]
     steps = [step for *_, points in drawn for step, _ in points] or [0]
     values = [value for *_, points in drawn for _, value in points] or [1.0]
     log = min(values) > 0 and max(values) / min(values) >= _DECADE
@@ -171,24 +180,24 @@ def losses(
         low=min(values) - edge, high=max(values) + edge, start=HEIGHT - BOTTOM, end=TOP, log=log
     )
     parts = [
-        _axes(
+        _draw_axes(
             across,
-            across.ticks(),
+            across.compute_ticks(),
             "step",
             up,
             "loss / its start, logarithmic" if log else "loss / its start",
         )
     ]
     for label, colour, dash, points in drawn:
-        line = _line([(across.at(step), up.at(value)) for step, value in points])
+        line = _draw_line([(across.to_pixel(step), up.to_pixel(value)) for step, value in points])
         parts.append(
             f'<g class="thin s{colour % COLOURS} d{dash % DASHES}"><title>{escape(label)}</title>{line}</g>'
         )
     says = f"Mean loss over seeds of {', '.join(label for label, *_ in drawn)} against the step, as multiples of their starts."
-    return _svg(name, title, says, parts)
+    return _wrap_svg(name, title, says, parts)
 
 
-def _multiples(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def _normalise_losses(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """The finite losses, divided by the mean of their first tenth; as they are, if that is 0."""
     finite = [point for point in points if math.isfinite(point[1])]
     first = finite[: math.ceil(len(finite) / 10)]
@@ -210,7 +219,7 @@ def key_of_shape(i: int) -> str:
 
 def key_of_class(label: int, classes: int) -> str:
     """The dot of a class, of so many."""
-    return f'<svg class="key c{_hue(label, classes)}" viewBox="-14 -7 28 14" aria-hidden="true"><path class="dot" d="M0 0h0"/></svg>'
+    return f'<svg class="key c{_hue_of(label, classes)}" viewBox="-14 -7 28 14" aria-hidden="true"><path class="dot" d="M0 0h0"/></svg>'
 
 
 def key_of_line(colour: int, dash: int) -> str:
@@ -224,12 +233,12 @@ def key_of_whole() -> str:
     return '<svg class="key whole" viewBox="-14 -7 28 14" aria-hidden="true"><path d="M-14 0H14"/></svg>'
 
 
-def _hue(label: int, classes: int) -> int:
+def _hue_of(label: int, classes: int) -> int:
     """Few classes stand far apart on the wheel, many go around it again and again."""
     return label * HUES // classes if classes < HUES else label % HUES
 
 
-def _percents(summaries: Sequence[Summary], whole: float) -> Axis:
+def _build_percent_axis(summaries: Sequence[Summary], whole: float) -> Axis:
     """The axis of accuracies in percent, by twenties, with room for every interval and the whole data."""
     lows = [x.mean if x.low is None else x.low for x in summaries]
     highs = [x.mean if x.high is None else x.high for x in summaries]
@@ -238,9 +247,9 @@ def _percents(summaries: Sequence[Summary], whole: float) -> Axis:
     return Axis(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP, log=False)
 
 
-def _ceiling(up: Axis, whole: float) -> str:
+def _draw_upper_bound(up: Axis, whole: float) -> str:
     """The whole data's dashed line; its label stands where there is room: on the left, below the line if that runs on top."""
-    place = up.at(100 * whole)
+    place = up.to_pixel(100 * whole)
     label = place + 14 if place < TOP + 16 else place - 6
     line = f'<path class="whole" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>'
     return (
@@ -248,30 +257,31 @@ def _ceiling(up: Axis, whole: float) -> str:
     )
 
 
-def _series(i: int, marks: Sequence[tuple[float, Summary, str]], up: Axis) -> str:
+def _draw_series(i: int, marks: Sequence[tuple[float, Summary, str]], up: Axis) -> str:
     """One method's line, bars and marks; a mark is (pixel, summary, what it is)."""
-    parts = [_line([(x, up.at(100 * summary.mean)) for x, summary, _ in marks])]
+    parts = [_draw_line([(x, up.to_pixel(100 * summary.mean)) for x, summary, _ in marks])]
     for x, summary, what in marks:
         says, bar = f"{what}: {100 * summary.mean:.1f} %", ""
         if summary.low is not None and summary.high is not None:
             says += f", interval {100 * summary.low:.1f} to {100 * summary.high:.1f}"
-            bar = f'<path d="M{x} {up.at(100 * summary.low)}V{up.at(100 * summary.high)}"/>'
-        mark = f'<g class="mark" transform="translate({x} {up.at(100 * summary.mean)})">{SHAPES[i % len(SHAPES)]}</g>'
+            bar = f'<path d="M{x} {up.to_pixel(100 * summary.low)}V{up.to_pixel(100 * summary.high)}"/>'
+        mark = f'<g class="mark" transform="translate({x} {up.to_pixel(100 * summary.mean)})">{SHAPES[i % len(SHAPES)]}</g>'
         parts.append(f"<g><title>{escape(says)}</title>{bar}{mark}</g>")
     return f'<g class="s{i % COLOURS}">{"".join(parts)}</g>'
 
 
-def _axes(across: Axis, marked: Sequence[float], below: str, up: Axis, beside: str) -> str:
+def _draw_axes(across: Axis, marked: Sequence[float], below: str, up: Axis, beside: str) -> str:
     ground = HEIGHT - BOTTOM
     parts = [
-        f'<path class="grid" d="M{LEFT} {up.at(tick)}H{WIDTH - RIGHT}"/>' for tick in up.ticks()
+        f'<path class="grid" d="M{LEFT} {up.to_pixel(tick)}H{WIDTH - RIGHT}"/>'
+        for tick in up.compute_ticks()
     ]
     parts += [
-        f'<text x="{LEFT - 8}" y="{up.at(tick) + 4}" text-anchor="end">{tick:g}</text>'
-        for tick in up.ticks()
+        f'<text x="{LEFT - 8}" y="{up.to_pixel(tick) + 4}" text-anchor="end">{tick:g}</text>'
+        for tick in up.compute_ticks()
     ]
     parts += [
-        f'<text x="{across.at(tick)}" y="{ground + 19}" text-anchor="middle">{tick:g}</text>'
+        f'<text x="{across.to_pixel(tick)}" y="{ground + 19}" text-anchor="middle">{tick:g}</text>'
         for tick in marked
     ]
     parts.append(f'<path class="axis" d="M{LEFT} {ground}H{WIDTH - RIGHT}"/>')
@@ -284,13 +294,13 @@ def _axes(across: Axis, marked: Sequence[float], below: str, up: Axis, beside: s
     return "".join(parts)
 
 
-def _line(points: Sequence[tuple[float, float]]) -> str:
+def _draw_line(points: Sequence[tuple[float, float]]) -> str:
     return (
         f'<path class="line" d="M{" ".join(f"{x:g},{y:g}" for x, y in points)}"/>' if points else ""
     )
 
 
-def _svg(name: str, title: str, says: str, parts: Sequence[str]) -> str:
+def _wrap_svg(name: str, title: str, says: str, parts: Sequence[str]) -> str:
     head = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(says)}</desc>'
     labels = f'role="img" aria-labelledby="{name}-t" aria-describedby="{name}-d"'
     return (
@@ -298,5 +308,5 @@ def _svg(name: str, title: str, says: str, parts: Sequence[str]) -> str:
     )
 
 
-def _list(numbers: Sequence[int]) -> str:
+def _join_numbers(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers)

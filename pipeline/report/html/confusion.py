@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.report.html.elements import scrolling
+from pipeline.report.html.elements import wrap_scrolling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 MOST_CLASSES, MOST_PAIRS = 20, 12
 
 
-def confusion(
+def render_confusion(
     name: str, dataset: str, counts: Sequence[Sequence[int]], classes: Sequence[str]
 ) -> str:
     """`counts`: rows the true class, columns the predicted; `name`: whose they are."""
     if len(classes) > MOST_CLASSES:
-        return _pairs(name, counts, classes)
+        return _render_pairs(name, counts, classes)
     heads = "".join(
         f'<th scope="col"><span>{escape(predicted)}</span></th>' for predicted in classes
     )
-    rows = "".join(_row(i, list(row), classes) for i, row in enumerate(counts))
+    rows = "".join(_render_row(i, list(row), classes) for i, row in enumerate(counts))
     caption = f"{escape(name)}: rows are true classes, columns predicted ones, in % of the row."
     body = f'<thead><tr><th scope="col">true \\ predicted</th>{heads}</tr></thead><tbody>{rows}</tbody>'
     table = f'<table class="confusion"><caption><span>{caption}</span></caption>{body}</table>'
-    return scrolling(table, f"Confusions on {dataset}, {name}")
+    return wrap_scrolling(table, f"Confusions on {dataset}, {name}")
 
 
-def _row(true: int, counts: list[int], classes: Sequence[str]) -> str:
+def _render_row(true: int, counts: list[int], classes: Sequence[str]) -> str:
     total = sum(counts)
     cells = []
     for predicted, count in enumerate(counts):
@@ -41,7 +41,7 @@ def _row(true: int, counts: list[int], classes: Sequence[str]) -> str:
     return f'<tr><th scope="row">{escape(classes[true])}</th>{"".join(cells)}</tr>'
 
 
-def _pairs(name: str, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+def _render_pairs(name: str, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     pairs = [
         (count / sum(row), true, predicted, count, sum(row))
         for true, row in enumerate(counts)

@@ -9,33 +9,36 @@ import numpy as np
 
 from pipeline.report.format import measure_name, view_name
 from pipeline.report.html import charts as _charts
-from pipeline.report.html.elements import figure
+from pipeline.report.html.elements import render_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pipeline.report.read.results import Board, Cell, Points, Results
-    from pipeline.report.read.scores import Measure
+    from pipeline.report.read.results import CellResult, DatasetResults, Points, Results
+    from pipeline.report.read.scores import MeasurementKey
 
 
-def accuracy_figure(board: Board, measure: Measure, found: Results, name: str) -> str:
+def render_accuracy_figure(
+    board: DatasetResults, measure: MeasurementKey, found: Results, name: str
+) -> str:
     """The joint view against IPC."""
     whole = board.whole[measure]
     series = {
-        m: [(ipc, board.row(m, ipc, measure).joint) for ipc in found.ipcs] for m in found.methods
+        m: [(ipc, board.entry_of(m, ipc, measure).joint) for ipc in found.ipcs]
+        for m in found.methods
     }
     view = view_name(whole.views[0]).capitalize()
     title = f"{view} accuracy against IPC on {board.dataset}, {measure_name(measure)}"
-    chart = _charts.accuracy(name, title, series, whole.joint.mean)
-    return figure(chart, f"{view} accuracy; bars are 95 % intervals.", _methods(found))
+    chart = _charts.draw_accuracy(name, title, series, whole.joint.mean)
+    return render_figure(chart, f"{view} accuracy; bars are 95 % intervals.", _render_legend(found))
 
 
-def cost_figures(board: Board, found: Results, name: str) -> str:
+def render_cost_figures(board: DatasetResults, found: Results, name: str) -> str:
     """The headline against bytes, and against seconds where they are known."""
     whole = board.whole[found.headline].joint.mean
     clock = (board.scoring.seconds or None) if board.scoring else None
     figures = [
-        _cost_figure(
+        _render_cost_figure(
             board,
             found,
             f"{name}-bytes",
@@ -47,7 +50,7 @@ def cost_figures(board: Board, found: Results, name: str) -> str:
     timed = [own for own in board.cells.values() if own.seconds]
     if timed:
         figures.append(
-            _cost_figure(
+            _render_cost_figure(
                 board,
                 found,
                 f"{name}-time",
@@ -65,12 +68,12 @@ def cost_figures(board: Board, found: Results, name: str) -> str:
     return f'<div class="pair">{"".join(figures)}</div>{note}'
 
 
-def _cost_figure(
-    board: Board,
+def _render_cost_figure(
+    board: DatasetResults,
     found: Results,
     name: str,
     below: str,
-    cost: Callable[[Cell], float | None],
+    cost: Callable[[CellResult], float | None],
     whole: tuple[float | None, float],
 ) -> str:
     series = {
@@ -82,13 +85,15 @@ def _cost_figure(
         for method in found.methods
     }
     title = f"Accuracy against {below}, on {board.dataset}"
-    chart = _charts.against(name, title, below, series, whole)
-    return figure(
-        chart, f"Accuracy against {below}; a line joins the IPCs of a method.", _methods(found)
+    chart = _charts.draw_cost(name, title, below, series, whole)
+    return render_figure(
+        chart,
+        f"Accuracy against {below}; a line joins the IPCs of a method.",
+        _render_legend(found),
     )
 
 
-def loss_figure(board: Board, found: Results, name: str) -> str:
+def render_loss_figure(board: DatasetResults, found: Results, name: str) -> str:
     """One line per optimised cell: colours are methods, dashes IPCs; nothing, if all methods choose instead."""
     lines = [
         (f"{method}, IPC {ipc}", colour, dash, board.cells[method, ipc].losses)
@@ -98,15 +103,15 @@ def loss_figure(board: Board, found: Results, name: str) -> str:
     ]
     if not lines:
         return ""
-    chart = _charts.losses(name, f"Loss while distilling on {board.dataset}", lines)
+    chart = _charts.draw_losses(name, f"Loss while distilling on {board.dataset}", lines)
     items = [
         f"{_charts.key_of_line(colour, dash)}{escape(label)}" for label, colour, dash, _ in lines
     ]
     says = "Mean over seeds, as a multiple of the mean of a curve's first tenth: methods minimise different quantities."
-    return figure(chart, f"{says} The losses themselves are in the file of losses.", items)
+    return render_figure(chart, f"{says} The losses themselves are in the file of losses.", items)
 
 
-def plane_figure(board: Board, found: Results, name: str) -> str:
+def render_plane_figure(board: DatasetResults, found: Results, name: str) -> str:
     """Real and synthetic features in one plane; colours are classes, shapes methods."""
     ipc = found.ipcs[-1]
     synthetic = {method: board.cells[method, ipc].projection for method in found.methods}
@@ -123,7 +128,7 @@ def plane_figure(board: Board, found: Results, name: str) -> str:
     )
     says = f"{len(board.projection)} real test windows as dots and the instances of {', '.join(found.methods)} as marks. {sentence}"
     title = f"Real and synthetic features on {board.dataset}"
-    chart = _charts.plane(name, title, says, board.projection, synthetic, board.classes)
+    chart = _charts.draw_plane(name, title, says, board.projection, synthetic, board.classes)
     keys = [f"{_charts.key_of_shape(i)}{escape(method)}" for i, method in enumerate(found.methods)]
     keys += [
         f"{_charts.key_of_class(label, len(board.classes))}{escape(one)}"
@@ -138,7 +143,7 @@ def plane_figure(board: Board, found: Results, name: str) -> str:
         "The headline's network with random weights, two principal components of the real test windows' features. Dots are real "
         f"windows, marks synthetic instances at IPC {ipc}; colours are classes, shapes methods.{rest} {sentence}"
     )
-    return figure(chart, caption, keys)
+    return render_figure(chart, caption, keys)
 
 
 def _shift(real: Points, synthetic: Points) -> float | None:
@@ -159,7 +164,7 @@ def _means(points: Points) -> Mapping[int, np.ndarray]:
     }
 
 
-def _methods(found: Results) -> list[str]:
+def _render_legend(found: Results) -> list[str]:
     return [
         *(f"{_charts.key_of_mark(i)}{escape(method)}" for i, method in enumerate(found.methods)),
         f"{_charts.key_of_whole()}whole data",

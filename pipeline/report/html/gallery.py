@@ -15,7 +15,7 @@ from pipeline.artifact.pictures import PICTURES
 from pipeline.artifact.sounds import MODALITY
 from pipeline.core.errors import SourceError
 from pipeline.core.tensors import load_synthetic
-from pipeline.report.html.sounds import sounds
+from pipeline.report.html.sounds import encode_sounds
 from pipeline.training import formation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import Normalisation, SyntheticSet
     from pipeline.media.logmel import LogMel
-    from pipeline.report.read.results import Cell
+    from pipeline.report.read.results import CellResult
 
 # Pictures are shown 64 pixels high, so none is stored higher: this bounds the page, whatever the frames are.
 HIGHEST = 64
@@ -34,7 +34,7 @@ LIKELIEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class GalleryImage:
     """One modality of one stored instance: what it is called, its PNG as a data URI, and its pixels."""
 
     name: str
@@ -44,30 +44,30 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class GalleryInstance:
     """One stored instance: its pictures, what soft labels take them for, its sound as a data URI if it has one, and its start."""
 
-    pictures: list[Picture]
+    pictures: list[GalleryImage]
     taken: list[str]
     sound: str | None
-    start: Shown | None
+    start: GalleryInstance | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
     """The first instances of each class of one artifact; `pieces`: training instances that a stored one is split into."""
 
-    instances: dict[str, list[Shown]]
+    instances: dict[str, list[GalleryInstance]]
     pieces: int
 
     @property
-    def sounds(self) -> int:
+    def sound_count(self) -> int:
         """How many there are, those of the starts included."""
         shown = [one for own in self.instances.values() for one in own]
         return sum(s.sound is not None for one in shown for s in (one, one.start) if s)
 
 
-def gallery(cell: Cell, most: int, settings: LogMel | None) -> Gallery:
+def build_gallery(cell: CellResult, most: int, settings: LogMel | None) -> Gallery:
     """Class -> its first `most` stored instances; `settings` are those of the log-mels, None for no sound."""
     synthetic = read_artifact(cell.published).synthetic
     of = {
@@ -75,7 +75,7 @@ def gallery(cell: Cell, most: int, settings: LogMel | None) -> Gallery:
         for c in range(len(synthetic.classes))
     }
     index = [i for own in of.values() for i in own]
-    starts: list[Shown | None] = [None] * len(index)
+    starts: list[GalleryInstance | None] = [None] * len(index)
     if cell.start is not None and index:
         start = load_synthetic(cell.start)
         shapes = [{m: rows.shape for m, rows in one.rows.items()} for one in (start, synthetic)]
@@ -83,38 +83,38 @@ def gallery(cell: Cell, most: int, settings: LogMel | None) -> Gallery:
             raise SourceError(
                 f"{cell.start} is not what {cell.published} started from; remove {cell.folder} and run the cell again"
             )
-        starts = [*_shown(start, index, settings, str(cell.start), starts)]
-    shown = iter(_shown(synthetic, index, settings, str(cell.published), starts))
+        starts = [*_build_instances(start, index, settings, str(cell.start), starts)]
+    shown = iter(_build_instances(synthetic, index, settings, str(cell.published), starts))
     instances = {synthetic.classes[c]: [next(shown) for _ in own] for c, own in of.items()}
-    return Gallery(instances=instances, pieces=formation.pieces(synthetic.formation))
+    return Gallery(instances=instances, pieces=formation.count_pieces(synthetic.formation))
 
 
-def _shown(
+def _build_instances(
     synthetic: SyntheticSet,
     index: list[int],
     settings: LogMel | None,
     where: str,
-    starts: list[Shown | None],
-) -> list[Shown]:
+    starts: list[GalleryInstance | None],
+) -> list[GalleryInstance]:
     modalities = [modality for modality in synthetic.rows if modality in PICTURES]
     heard: Sequence[str | None] = [None] * len(index)
     if settings is not None and settings.invertible and MODALITY in synthetic.rows:
-        heard = sounds(synthetic, index, settings, where)
+        heard = encode_sounds(synthetic, index, settings, where)
     pictures = [
         [
-            _picture(modality, synthetic.rows[modality][i], synthetic.normalisation[modality])
+            _draw_picture(modality, synthetic.rows[modality][i], synthetic.normalisation[modality])
             for modality in modalities
         ]
         for i in index
     ]
-    taken = [_taken(synthetic, i, modalities) for i in index]
+    taken = [_describe_soft_labels(synthetic, i, modalities) for i in index]
     return [
-        Shown(pictures=p, taken=t, sound=s, start=start)
+        GalleryInstance(pictures=p, taken=t, sound=s, start=start)
         for p, t, s, start in zip(pictures, taken, heard, starts, strict=True)
     ]
 
 
-def _taken(synthetic: SyntheticSet, i: int, modalities: list[str]) -> list[str]:
+def _describe_soft_labels(synthetic: SyntheticSet, i: int, modalities: list[str]) -> list[str]:
     """Of each modality with soft labels its likeliest classes, the mean over the instance's pieces."""
     told = []
     for modality in modalities:
@@ -132,14 +132,14 @@ def _taken(synthetic: SyntheticSet, i: int, modalities: list[str]) -> list[str]:
     return told
 
 
-def _picture(modality: str, stored: Tensor, normalisation: Normalisation) -> Picture:
+def _draw_picture(modality: str, stored: Tensor, normalisation: Normalisation) -> GalleryImage:
     name, drawn = PICTURES[modality]
-    rgb = drawn(_small(stored), normalisation)
-    uri = f"data:image/png;base64,{base64.b64encode(media.png(rgb)).decode()}"
-    return Picture(name=name, uri=uri, width=rgb.shape[1], height=rgb.shape[0])
+    rgb = drawn(_shrink(stored), normalisation)
+    uri = f"data:image/png;base64,{base64.b64encode(media.encode_png(rgb)).decode()}"
+    return GalleryImage(name=name, uri=uri, width=rgb.shape[1], height=rgb.shape[0])
 
 
-def _small(stored: Tensor) -> Tensor:
+def _shrink(stored: Tensor) -> Tensor:
     """[..., H, W], averaged down to HIGHEST rows where it has more."""
     high, wide = stored.shape[-2:]
     if high <= HIGHEST:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.report.html.elements import table
+from pipeline.report.html.elements import render_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeline.report.html.gallery import Gallery, Shown
-    from pipeline.report.read.results import Board, Results
+    from pipeline.report.html.gallery import Gallery, GalleryInstance
+    from pipeline.report.read.results import DatasetResults, Results
 
 # A browser prepares every sound that it preloads; beyond this many they wait until they are played.
 PRELOADED = 200
@@ -19,7 +19,9 @@ PRELOADED = 200
 _CONTROLS = 'controlslist="nodownload noplaybackrate noremoteplayback"'
 
 
-def gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery], sounds: int) -> str:
+def render_gallery_table(
+    board: DatasetResults, found: Results, shown: Mapping[str, Gallery], sounds: int
+) -> str:
     """The instances at the smallest IPC; nothing, if none is asked for. `sounds`: how many the whole page has."""
     ipc = found.ipcs[0]
     classes = [
@@ -35,13 +37,13 @@ def gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery], so
     rows = []
     for name in classes:
         cells = "".join(
-            _cell(f"{name}, {method}, {ipc} per class", g.instances[name], preload)
+            _render_cell(f"{name}, {method}, {ipc} per class", g.instances[name], preload)
             for method, g in shown.items()
         )
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     heard = (
         " The sound is an estimate from the log-mel, which keeps no phase; a formed instance plays its pieces one after another."
-        if any(g.sounds for g in shown.values())
+        if any(g.sound_count for g in shown.values())
         else ""
     )
     soft = (
@@ -55,7 +57,7 @@ def gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery], so
         f"{heard}{soft} Start: the coreset sample that an optimised instance began as."
     )
     body = f"<tbody>{''.join(rows)}</tbody>"
-    return table(
+    return render_table(
         f"Stored instances on {board.dataset}",
         caption,
         f'<tr><th scope="col">class</th>{"".join(heads)}</tr>',
@@ -64,15 +66,15 @@ def gallery_table(board: Board, found: Results, shown: Mapping[str, Gallery], so
     )
 
 
-def _cell(says: str, instances: list[Shown], preload: str) -> str:
+def _render_cell(says: str, instances: list[GalleryInstance], preload: str) -> str:
     ones = "".join(
-        f'<div class="one">{_one(f"{says}, stored instance {i}", x, preload)}</div>'
+        f'<div class="one">{_render_instance(f"{says}, stored instance {i}", x, preload)}</div>'
         for i, x in enumerate(instances, 1)
     )
     return f'<td><div class="shown">{ones}</div></td>'
 
 
-def _one(says: str, shown: Shown, preload: str) -> str:
+def _render_instance(says: str, shown: GalleryInstance, preload: str) -> str:
     images = "".join(
         f'<img src="{p.uri}" width="{p.width}" height="{p.height}" alt="{escape(f"{says}: {p.name}")}">'
         for p in shown.pictures
@@ -87,7 +89,7 @@ def _one(says: str, shown: Shown, preload: str) -> str:
             f'<audio controls {_CONTROLS} preload="{preload}" src="{shown.sound}" {label}></audio>'
         )
     if shown.start is not None:
-        start = _one(f"{says}, start", shown.start, preload)
+        start = _render_instance(f"{says}, start", shown.start, preload)
         summary = f'<summary>start<span class="only"> of {escape(says)}</span></summary>'
         parts.append(f'<details class="start">{summary}<div>{start}</div></details>')
     return "".join(parts)

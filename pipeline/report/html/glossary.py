@@ -62,7 +62,7 @@ TERMS = (
 )
 
 
-def measured(protocols: Sequence[str], recipes: Mapping[str, Mapping[str, Any]]) -> str:
+def render_glossary(protocols: Sequence[str], recipes: Mapping[str, Mapping[str, Any]]) -> str:
     """The section; protocols that nobody has described go by their name alone."""
     about = [
         (f"Protocol <code>{escape(name)}</code>", escape(PROTOCOLS[name].format_map(recipes[name])))

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from pipeline import media
-from pipeline.artifact.sounds import waveforms
+from pipeline.artifact.sounds import reconstruct_waveforms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     from pipeline.media.logmel import LogMel
 
 
-def sounds(synthetic: SyntheticSet, index: list[int], settings: LogMel, where: str) -> list[str]:
+def encode_sounds(
+    synthetic: SyntheticSet, index: list[int], settings: LogMel, where: str
+) -> list[str]:
     """One data URI for each stored instance at `index`; a formed one plays its pieces in their order, a second each."""
     return (
-        [_uri(whole, settings.rate) for whole in waveforms(synthetic, index, settings, where)]
+        [
+            _encode_uri(whole, settings.rate)
+            for whole in reconstruct_waveforms(synthetic, index, settings, where)
+        ]
         if index
         else []
     )
 
 
-def _uri(waveform: Tensor, rate: int) -> str:
-    return f"data:audio/mpeg;base64,{base64.b64encode(media.mp3(waveform.numpy(), rate)).decode()}"
+def _encode_uri(waveform: Tensor, rate: int) -> str:
+    return f"data:audio/mpeg;base64,{base64.b64encode(media.encode_mp3(waveform.numpy(), rate)).decode()}"

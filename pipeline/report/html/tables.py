@@ -7,19 +7,33 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.scores import NUMBERS
 from pipeline.report.compare import correlation
-from pipeline.report.format import count, interval, measure_name, signed, spread, time, view_name
-from pipeline.report.html.elements import cell, head, heads, row, table
-from pipeline.report.read.kd import by_student, lines_of, metrics_of
-from pipeline.report.read.results import best
+from pipeline.report.format import (
+    format_count,
+    format_difference,
+    format_duration,
+    format_interval,
+    format_mean_std,
+    measure_name,
+    view_name,
+)
+from pipeline.report.html.elements import (
+    render_cell,
+    render_head,
+    render_heads,
+    render_row,
+    render_table,
+)
+from pipeline.report.read.kd import group_by_student, lines_of, metrics_of
+from pipeline.report.read.results import find_best_methods
 from pipeline.report.read.scores import ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.report.compare import Difference, Standing
-    from pipeline.report.read.kd import Taught
-    from pipeline.report.read.results import Board, Results, Seconds
-    from pipeline.report.read.scores import Entry, Measure, Summary
+    from pipeline.report.compare import Comparison, Difference
+    from pipeline.report.read.kd import KDScores
+    from pipeline.report.read.results import DatasetResults, Duration, Results
+    from pipeline.report.read.scores import Entry, MeasurementKey, Summary
 
 # What a task asks, for readers who have not met it; a task that is not here goes by its name.
 TASKS = {
@@ -44,79 +58,94 @@ TASKS = {
 }
 
 
-def score_table(board: Board, measure: Measure, metric: str, found: Results) -> str:
+def render_score_table(
+    board: DatasetResults, measure: MeasurementKey, metric: str, found: Results
+) -> str:
     """The published layout, once per view: rows are IPCs, columns methods, the whole data come last."""
     whole, bodies = board.whole[measure], []
     for view in (view for view in whole.views if view in whole.metrics[metric]):
-        label = f'<th scope="rowgroup" colspan="{len(found.methods) + 1}">{_titled(view_name(view))} ({escape(view)})</th>'
-        rows = [_score_row(board, measure, metric, view, found.methods, ipc) for ipc in found.ipcs]
-        last = _score(
+        label = f'<th scope="rowgroup" colspan="{len(found.methods) + 1}">{_capitalise(view_name(view))} ({escape(view)})</th>'
+        rows = [
+            _render_score_row(board, measure, metric, view, found.methods, ipc)
+            for ipc in found.ipcs
+        ]
+        last = _render_score(
             metric, whole.metrics[metric][view], f' colspan="{len(found.methods)}"', leads=False
         )
-        rows.append(row("whole data", [last], ' class="whole fixed"'))
+        rows.append(render_row("whole data", [last], ' class="whole fixed"'))
         bodies.append(f'<tbody><tr class="fixed">{label}</tr>{"".join(rows)}</tbody>')
     caption = (
-        f"{_titled(metric)} in %: mean ± standard deviation over n&nbsp;=&nbsp;{_counts(board, measure)} students per cell "
+        f"{_capitalise(metric)} in %: mean ± standard deviation over n&nbsp;=&nbsp;{_format_counts(board, measure)} students per cell "
         f"({whole.joint.n} for the whole data), and below it the 95&nbsp;% interval. Bold: the highest mean of a row."
     )
-    says = f"{_titled(metric)} on {board.dataset}, {measure_name(measure)}"
-    return table(says, caption, heads(["IPC", *found.methods]), "".join(bodies))
+    says = f"{_capitalise(metric)} on {board.dataset}, {measure_name(measure)}"
+    return render_table(says, caption, render_heads(["IPC", *found.methods]), "".join(bodies))
 
 
-def _score_row(
-    board: Board, measure: Measure, metric: str, view: str, methods: tuple[str, ...], ipc: int
+def _render_score_row(
+    board: DatasetResults,
+    measure: MeasurementKey,
+    metric: str,
+    view: str,
+    methods: tuple[str, ...],
+    ipc: int,
 ) -> str:
-    leaders = best(board, measure, metric, view, methods, ipc)
+    leaders = find_best_methods(board, measure, metric, view, methods, ipc)
     summaries = {
-        method: board.row(method, ipc, measure).metrics[metric][view] for method in methods
+        method: board.entry_of(method, ipc, measure).metrics[metric][view] for method in methods
     }
-    return row(
+    return render_row(
         str(ipc),
-        [_score(metric, x, "", leads=method in leaders) for method, x in summaries.items()],
+        [_render_score(metric, x, "", leads=method in leaders) for method, x in summaries.items()],
     )
 
 
-def _score(metric: str, summary: Summary, attributes: str, *, leads: bool) -> str:
-    text, ends = spread(metric, summary), interval(metric, summary, "&ndash;")
+def _render_score(metric: str, summary: Summary, attributes: str, *, leads: bool) -> str:
+    text, ends = format_mean_std(metric, summary), format_interval(metric, summary, "&ndash;")
     title = (
-        f"95 % interval {interval(metric, summary, ' to ')}, n = {summary.n}"
+        f"95 % interval {format_interval(metric, summary, ' to ')}, n = {summary.n}"
         if ends
         else f"n = {summary.n}"
     )
     shown = f"<strong>{text}</strong>" if leads else text
     below = f"<small>{ends}</small>" if ends else ""
-    return cell(f"{shown}{below}", summary.mean, f'{attributes} title="{title}"')
+    return render_cell(f"{shown}{below}", summary.mean, f'{attributes} title="{title}"')
 
 
-def _counts(board: Board, measure: Measure) -> str:
+def _format_counts(board: DatasetResults, measure: MeasurementKey) -> str:
     return " or ".join(
         str(n) for n in sorted({own.entries[measure].joint.n for own in board.cells.values()})
     )
 
 
-def cost_table(board: Board) -> str:
+def render_cost_table(board: DatasetResults) -> str:
     """What a cell costs: bytes to send, seconds to make and to use."""
     rows = [
-        row(
+        render_row(
             own.method,
             [
-                cell(str(own.ipc)),
-                cell(
-                    count(round(own.bytes / 1000, 1)),
+                render_cell(str(own.ipc)),
+                render_cell(
+                    format_count(round(own.bytes / 1000, 1)),
                     own.bytes,
-                    f' title="{count(own.bytes)} bytes"',
+                    f' title="{format_count(own.bytes)} bytes"',
                 ),
-                _clock(own.distilling),
-                _clock(own.scoring),
+                _render_duration(own.distilling),
+                _render_duration(own.scoring),
             ],
         )
         for own in board.cells.values()
     ]
-    last = row(
-        "whole data", [cell(""), cell(""), cell(""), _clock(board.scoring)], ' class="whole"'
+    last = render_row(
+        "whole data",
+        [render_cell(""), render_cell(""), render_cell(""), _render_duration(board.scoring)],
+        ' class="whole"',
     )
     bank = (
-        row("bank of experts", [cell(""), cell(""), _clock(board.schooling), cell("")])
+        render_row(
+            "bank of experts",
+            [render_cell(""), render_cell(""), _render_duration(board.schooling), render_cell("")],
+        )
         if board.schooling
         else ""
     )
@@ -126,8 +155,8 @@ def cost_table(board: Board) -> str:
         "was tried before choosing; a bank of experts is trained once for all cells whose methods work with it. "
         "Scoring: every training and test of students behind this page's numbers."
     )
-    columns = heads(["method", "IPC", "kB", "distilling", "scoring"])
-    return table(
+    columns = render_heads(["method", "IPC", "kB", "distilling", "scoring"])
+    return render_table(
         f"Costs on {board.dataset}",
         caption,
         columns,
@@ -135,30 +164,32 @@ def cost_table(board: Board) -> str:
     )
 
 
-def _clock(clock: Seconds | None) -> str:
+def _render_duration(clock: Duration | None) -> str:
     if clock is None:
-        return cell("not known")
-    return cell(
-        time(clock.seconds),
+        return render_cell("not known")
+    return render_cell(
+        format_duration(clock.seconds),
         clock.seconds,
         f' title="on {escape(clock.device)}, {clock.threads} workers"',
     )
 
 
-def standing_table(board: Board, found: Results, rows: Sequence[Standing]) -> str:
+def render_comparison_table(
+    board: DatasetResults, found: Results, rows: Sequence[Comparison]
+) -> str:
     """Every cell against the baseline, the whole data and the random choice."""
     lines = [
-        row(
+        render_row(
             x.method,
             [
-                cell(str(x.ipc)),
-                cell(f"{100 * x.accuracy:.1f}", x.accuracy),
-                _difference(x.difference),
-                cell(f"{x.hlr:.3f}".replace("-", "\N{MINUS SIGN}"), x.hlr),
+                render_cell(str(x.ipc)),
+                render_cell(f"{100 * x.accuracy:.1f}", x.accuracy),
+                _render_difference(x.difference),
+                render_cell(f"{x.hlr:.3f}".replace("-", "\N{MINUS SIGN}"), x.hlr),
                 *(
                     []
                     if x.ior is None
-                    else [cell(f"{x.ior:+.3f}".replace("-", "\N{MINUS SIGN}"), x.ior)]
+                    else [render_cell(f"{x.ior:+.3f}".replace("-", "\N{MINUS SIGN}"), x.ior)]
                 ),
             ],
         )
@@ -182,39 +213,45 @@ def standing_table(board: Board, found: Results, rows: Sequence[Standing]) -> st
         "HLR",
         *(["IOR"] if ior else []),
     ]
-    return table(
+    return render_table(
         f"Comparison on {board.dataset}",
         caption,
-        heads(columns),
+        render_heads(columns),
         f"<tbody>{''.join(lines)}</tbody>",
     )
 
 
-def _difference(found: Difference | None) -> str:
+def _render_difference(found: Difference | None) -> str:
     if found is None:
-        return cell("baseline", 0.0)
+        return render_cell("baseline", 0.0)
     decided = found.low > 0 or found.high < 0
-    text = f"<strong>{signed(found.mean)}</strong>" if decided else signed(found.mean)
-    ends = f"{signed(found.low)} to {signed(found.high)}"
-    return cell(f"{text}<small>{ends}</small>", found.mean, f' title="95 % interval {ends}"')
+    text = (
+        f"<strong>{format_difference(found.mean)}</strong>"
+        if decided
+        else format_difference(found.mean)
+    )
+    ends = f"{format_difference(found.low)} to {format_difference(found.high)}"
+    return render_cell(f"{text}<small>{ends}</small>", found.mean, f' title="95 % interval {ends}"')
 
 
-def ablation_table(board: Board, found: Results, standings: Sequence[Standing]) -> str:
+def render_ablation_table(
+    board: DatasetResults, found: Results, standings: Sequence[Comparison]
+) -> str:
     """Methods in the grid's order, each with its step from the one before."""
     of = {(x.method, x.ipc): x for x in standings}
     lines = []
     for method in found.methods:
         cells = []
         for x in (of[method, ipc] for ipc in found.ipcs):
-            step = "" if x.step is None else f"<small>{signed(x.step)}</small>"
-            cells.append(cell(f"{100 * x.accuracy:.1f}{step}", x.accuracy))
-        lines.append(row(method, cells))
+            step = "" if x.step is None else f"<small>{format_difference(x.step)}</small>"
+            cells.append(render_cell(f"{100 * x.accuracy:.1f}{step}", x.accuracy))
+        lines.append(render_row(method, cells))
     caption = (
         "Accuracy in %, and below it what a row adds to the row before it, in percentage points. The rows stand in the order of "
         "the grid, so they read as an ablation where each method adds one thing to the one above."
     )
-    columns = heads(["method", *(f"IPC {ipc}" for ipc in found.ipcs)])
-    return table(
+    columns = render_heads(["method", *(f"IPC {ipc}" for ipc in found.ipcs)])
+    return render_table(
         f"Ablation on {board.dataset}",
         caption,
         columns,
@@ -223,32 +260,40 @@ def ablation_table(board: Board, found: Results, standings: Sequence[Standing]) 
     )
 
 
-def choice_table(board: Board, found: Results, field: str, measures: Sequence[Measure]) -> str:
+def render_choice_table(
+    board: DatasetResults, found: Results, field: str, measures: Sequence[MeasurementKey]
+) -> str:
     """The headline with other networks, or other heads: rows are cells, columns what differs."""
     names = [str(getattr(measure, field)) for measure in measures]
 
-    def cells(entries: Sequence[Entry]) -> list[str]:
-        return [_score(ACCURACY, entry.joint, "", leads=False) for entry in entries]
+    def render_cells(entries: Sequence[Entry]) -> list[str]:
+        return [_render_score(ACCURACY, entry.joint, "", leads=False) for entry in entries]
 
     lines = [
-        row(
-            own.method, [cell(str(own.ipc)), *cells([own.entries[measure] for measure in measures])]
+        render_row(
+            own.method,
+            [
+                render_cell(str(own.ipc)),
+                *render_cells([own.entries[measure] for measure in measures]),
+            ],
         )
         for own in board.cells.values()
     ]
-    last = row(
+    last = render_row(
         "whole data",
-        [cell(""), *cells([board.whole[measure] for measure in measures])],
+        [render_cell(""), *render_cells([board.whole[measure] for measure in measures])],
         ' class="whole"',
     )
-    view = _titled(view_name(board.whole[found.headline].views[0]))
+    view = _capitalise(view_name(board.whole[found.headline].views[0]))
     caption = f"{view} accuracy in % under protocol <code>{escape(measures[0].protocol)}</code>, one column for each {field}."
-    columns = heads(["method", "IPC", *names])
+    columns = render_heads(["method", "IPC", *names])
     says = f"Accuracy with every {field} on {board.dataset}"
-    return table(says, caption, columns, f"<tbody>{''.join(lines)}</tbody><tfoot>{last}</tfoot>")
+    return render_table(
+        says, caption, columns, f"<tbody>{''.join(lines)}</tbody><tfoot>{last}</tfoot>"
+    )
 
 
-def task_table(board: Board, measure: Measure) -> str:
+def render_task_table(board: DatasetResults, measure: MeasurementKey) -> str:
     """Any task: rows are cells, columns the views of each metric; a ranking gets its correlation."""
     whole = board.whole[measure]
     places = [(metric, view) for metric, views in whole.metrics.items() for view in views]
@@ -257,37 +302,40 @@ def task_table(board: Board, measure: Measure) -> str:
         f'<th scope="colgroup" colspan="{len(views)}">{escape(m)}</th>'
         for m, views in whole.metrics.items()
     )
-    top = head("method", 0, ' rowspan="2"') + head("IPC", 1, ' rowspan="2"') + groups
-    top += head("Spearman", 2 + len(places), ' rowspan="2"') if ranks else ""
-    second = "".join(head(view, 2 + i) for i, (_, view) in enumerate(places))
+    top = render_head("method", 0, ' rowspan="2"') + render_head("IPC", 1, ' rowspan="2"') + groups
+    top += render_head("Spearman", 2 + len(places), ' rowspan="2"') if ranks else ""
+    second = "".join(render_head(view, 2 + i) for i, (_, view) in enumerate(places))
 
-    def line(name: str, ipc: str, entry: Entry, attributes: str = "") -> str:
+    def render_line(name: str, ipc: str, entry: Entry, attributes: str = "") -> str:
         cells = [
-            _score(metric, entry.metrics[metric][view], "", leads=False) for metric, view in places
+            _render_score(metric, entry.metrics[metric][view], "", leads=False)
+            for metric, view in places
         ]
         if ranks:
-            cells.append(_correlation(None if entry is whole else correlation(entry, whole)))
-        return row(name, [cell(ipc), *cells], attributes)
+            cells.append(_render_correlation(None if entry is whole else correlation(entry, whole)))
+        return render_row(name, [render_cell(ipc), *cells], attributes)
 
-    lines = [line(own.method, str(own.ipc), own.entries[measure]) for own in board.cells.values()]
-    last = line("whole data", "", whole, ' class="whole"')
+    lines = [
+        render_line(own.method, str(own.ipc), own.entries[measure]) for own in board.cells.values()
+    ]
+    last = render_line("whole data", "", whole, ' class="whole"')
     plain = " and ".join(metric for metric in whole.metrics if metric in NUMBERS)
     units = f"In %, but {plain} in plain numbers" if plain else "In %"
     caption = f"{escape(TASKS.get(measure.task, ''))} {escape(units)}; {escape(measure_name(measure))}.".strip()
     says = f"Task {measure.task} on {board.dataset}, {measure_name(measure)}"
     rows = f"<tbody>{''.join(lines)}</tbody><tfoot>{last}</tfoot>"
-    return table(says, caption, f"<tr>{top}</tr><tr>{second}</tr>", rows)
+    return render_table(says, caption, f"<tr>{top}</tr><tr>{second}</tr>", rows)
 
 
-def taught_tables(board: Board) -> str:
+def render_kd_tables(board: DatasetResults) -> str:
     """Students with a teacher: one table for each kind of student, rows grouped by training set."""
     return "".join(
-        _taught_table(board.dataset, student, sets)
-        for student, sets in by_student(board.taught).items()
+        _render_kd_table(board.dataset, student, sets)
+        for student, sets in group_by_student(board.taught).items()
     )
 
 
-def _taught_table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught]]) -> str:
+def _render_kd_table(dataset: str, student: str, sets: Mapping[str, Sequence[KDScores]]) -> str:
     metrics, bodies = metrics_of(sets), []
     for name, methods in sets.items():
         told = f"{escape(name)}: {methods[0].rows} training rows"
@@ -295,14 +343,21 @@ def _taught_table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught
             f'<tr class="fixed"><th scope="rowgroup" colspan="{len(metrics) + 1}">{told}</th></tr>'
         )
         rows = [
-            row(
+            render_row(
                 called,
-                [_taught_score(metric, one.metrics.get(metric, {}).get(key)) for metric in metrics],
+                [
+                    _render_kd_score(metric, one.metrics.get(metric, {}).get(key))
+                    for metric in metrics
+                ],
             )
             for called, one, key in lines_of(methods)
         ]
         rows += [
-            row(called, [cell(escape(needs), None, f' colspan="{len(metrics)}"')], ' class="fixed"')
+            render_row(
+                called,
+                [render_cell(escape(needs), None, f' colspan="{len(metrics)}"')],
+                ' class="fixed"',
+            )
             for called, needs in methods[0].not_run.items()
         ]
         bodies.append(f"<tbody>{label}{''.join(rows)}</tbody>")
@@ -311,22 +366,29 @@ def _taught_table(dataset: str, student: str, sets: Mapping[str, Sequence[Taught
         "clips; R@k and mAP are of test clips among all training clips. A name with + is the mean of the student's prediction and "
         "the teacher's; rows without a method's name have no student in them."
     )
-    return table(
-        f"Students {student} on {dataset}", caption, heads(["method", *metrics]), "".join(bodies)
+    return render_table(
+        f"Students {student} on {dataset}",
+        caption,
+        render_heads(["method", *metrics]),
+        "".join(bodies),
     )
 
 
-def _taught_score(metric: str, summary: Summary | None) -> str:
-    return cell("&ndash;") if summary is None else _score(metric, summary, "", leads=False)
-
-
-def _correlation(value: float | None) -> str:
+def _render_kd_score(metric: str, summary: Summary | None) -> str:
     return (
-        cell("&ndash;")
-        if value is None
-        else cell(f"{value:.2f}".replace("-", "\N{MINUS SIGN}"), value)
+        render_cell("&ndash;")
+        if summary is None
+        else _render_score(metric, summary, "", leads=False)
     )
 
 
-def _titled(text: str) -> str:
+def _render_correlation(value: float | None) -> str:
+    return (
+        render_cell("&ndash;")
+        if value is None
+        else render_cell(f"{value:.2f}".replace("-", "\N{MINUS SIGN}"), value)
+    )
+
+
+def _capitalise(text: str) -> str:
     return escape(text[:1].upper() + text[1:])

@@ -25,7 +25,7 @@ _STUDENT, _NONE = "student", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taught:
+class KDScores:
     """What the students of one method reached.
 
     Args:
@@ -42,7 +42,7 @@ class Taught:
     metrics: dict[str, dict[str, Summary]]
     not_run: dict[str, str]
 
-    def lines(self, *, bounds: bool) -> list[tuple[str, str]]:
+    def list_rows(self, *, bounds: bool) -> list[tuple[str, str]]:
         """(row, how it is called) of what this method's students have a share in, or of the bounds, in which they have none."""
         named = list(dict.fromkeys(name for rows in self.metrics.values() for name in rows))
         own = {
@@ -53,7 +53,7 @@ class Taught:
         return [(name, name) for name in named if name not in own] if bounds else list(own.items())
 
 
-def read_taught(place: Path, classes: tuple[str, ...]) -> tuple[Taught, ...]:
+def read_kd_results(place: Path, classes: tuple[str, ...]) -> tuple[KDScores, ...]:
     """What lies in a data set's folder, by student and training set, in each first the method without a teacher.
 
     Raises:
@@ -74,12 +74,12 @@ def read_taught(place: Path, classes: tuple[str, ...]) -> tuple[Taught, ...]:
     )
 
 
-def _read(path: Path) -> Taught:
+def _read(path: Path) -> KDScores:
     value: Mapping[str, Any] = read_json(path, "teach")
     again = "remove it and run `avdistill teach` again"
     try:
         (scores,) = value["scores"]
-        return Taught(
+        return KDScores(
             method=str(value["method"]),
             student=f"{value['student']} <- {' + '.join(value['teachers'])}",
             train_set=str(value["train_set"]),
@@ -100,7 +100,7 @@ def _read(path: Path) -> Taught:
         ) from error
 
 
-def by_student(taught: Sequence[Taught]) -> dict[str, dict[str, list[Taught]]]:
+def group_by_student(taught: Sequence[KDScores]) -> dict[str, dict[str, list[KDScores]]]:
     """student -> training set -> methods."""
     return {
         student: {name: list(same) for name, same in groupby(group, key=lambda one: one.train_set)}
@@ -108,14 +108,14 @@ def by_student(taught: Sequence[Taught]) -> dict[str, dict[str, list[Taught]]]:
     }
 
 
-def lines_of(methods: Sequence[Taught]) -> Iterator[tuple[str, Taught, str]]:
+def lines_of(methods: Sequence[KDScores]) -> Iterator[tuple[str, KDScores, str]]:
     """(name, whose numbers, row of its metrics): every method's, then the bounds, which are the same for all of them."""
     for one in methods:
-        yield from ((called, one, name) for name, called in one.lines(bounds=False))
-    yield from ((called, methods[0], name) for name, called in methods[0].lines(bounds=True))
+        yield from ((called, one, name) for name, called in one.list_rows(bounds=False))
+    yield from ((called, methods[0], name) for name, called in methods[0].list_rows(bounds=True))
 
 
-def metrics_of(sets: Mapping[str, Sequence[Taught]]) -> list[str]:
+def metrics_of(sets: Mapping[str, Sequence[KDScores]]) -> list[str]:
     """The metrics of any of them, in their order."""
     return list(
         dict.fromkeys(

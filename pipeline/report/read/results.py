@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import read_json
-from pipeline.report.read.kd import Taught, read_taught
-from pipeline.report.read.scores import RECOGNITION, Entries, Entry, Measure, read_scores
+from pipeline.report.read.kd import KDScores, read_kd_results
+from pipeline.report.read.scores import RECOGNITION, Entries, Entry, MeasurementKey, read_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ Points = tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seconds:
+class Duration:
     """How long a stage took, and on what; no result, for it differs from run to run."""
 
     seconds: float
@@ -35,7 +35,7 @@ class Seconds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class CellResult:
     """One method at one IPC on one dataset.
 
     Args:
@@ -54,8 +54,8 @@ class Cell:
     folder: str
     published: Path
     start: Path | None
-    distilling: Seconds | None
-    scoring: Seconds | None
+    distilling: Duration | None
+    scoring: Duration | None
 
     @property
     def seconds(self) -> float | None:
@@ -68,7 +68,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Board:
+class DatasetResults:
     """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches.
 
     Args:
@@ -83,12 +83,12 @@ class Board:
     test_clips: int
     whole: Entries
     projection: Points
-    scoring: Seconds | None
-    schooling: Seconds | None
-    cells: dict[tuple[str, int], Cell]
-    taught: tuple[Taught, ...]
+    scoring: Duration | None
+    schooling: Duration | None
+    cells: dict[tuple[str, int], CellResult]
+    taught: tuple[KDScores, ...]
 
-    def row(self, method: str, ipc: int, measure: Measure) -> Entry:
+    def entry_of(self, method: str, ipc: int, measure: MeasurementKey) -> Entry:
         """The entry of one cell."""
         return self.cells[method, ipc].entries[measure]
 
@@ -97,30 +97,30 @@ class Board:
 class Results:
     """Everything that a report shows; the first of `measures` is the headline."""
 
-    boards: tuple[Board, ...]
+    boards: tuple[DatasetResults, ...]
     methods: tuple[str, ...]
     ipcs: tuple[int, ...]
-    measures: tuple[Measure, ...]
+    measures: tuple[MeasurementKey, ...]
     baseline: str
 
     @property
-    def headline(self) -> Measure:
+    def headline(self) -> MeasurementKey:
         return self.measures[0]
 
     @property
-    def recognition(self) -> list[Measure]:
+    def recognition(self) -> list[MeasurementKey]:
         """The measures of recognition, the headline first."""
         return [measure for measure in self.measures if measure.task == RECOGNITION]
 
     @property
-    def others(self) -> list[Measure]:
+    def others(self) -> list[MeasurementKey]:
         """The measures of other tasks."""
         return [measure for measure in self.measures if measure.task != RECOGNITION]
 
     @property
-    def names(self) -> dict[Measure, str]:
+    def names(self) -> dict[MeasurementKey, str]:
         """One word for each measure: as short as the headline's network and head allow."""
-        names: dict[Measure, str] = {}
+        names: dict[MeasurementKey, str] = {}
         for measure in self.measures:
             usual = measure[1:3] == self.headline[1:3]
             short = measure.protocol if measure.task == RECOGNITION else measure.task
@@ -140,7 +140,8 @@ def gather(results: Path, grid: Grid, baseline: str) -> Results:
     """Read the cells of the grid and no others; a SourceError names the first file that is missing and who writes it."""
     ipcs = tuple(sorted(grid.ipcs))
     boards = tuple(
-        _board(results, dataset, grid.methods, ipcs, grid.seeds[0]) for dataset in grid.datasets
+        _read_dataset(results, dataset, grid.methods, ipcs, grid.seeds[0])
+        for dataset in grid.datasets
     )
     first, path = boards[0], results / boards[0].dataset / "ceiling.json"
     for board in boards[1:]:
@@ -157,25 +158,30 @@ def gather(results: Path, grid: Grid, baseline: str) -> Results:
     )
 
 
-def best(
-    board: Board, measure: Measure, metric: str, view: str, methods: tuple[str, ...], ipc: int
+def find_best_methods(
+    board: DatasetResults,
+    measure: MeasurementKey,
+    metric: str,
+    view: str,
+    methods: tuple[str, ...],
+    ipc: int,
 ) -> list[str]:
     """The methods with the highest mean of a row; what prints alike is equally good."""
     means = {
-        method: round(100 * board.row(method, ipc, measure).metrics[metric][view].mean, 1)
+        method: round(100 * board.entry_of(method, ipc, measure).metrics[metric][view].mean, 1)
         for method in methods
     }
     return [method for method, mean in means.items() if mean == max(means.values())]
 
 
-def _board(
+def _read_dataset(
     results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[int, ...], seed: int
-) -> Board:
+) -> DatasetResults:
     path = results / dataset / "ceiling.json"
     counts = ("train_windows", "test_windows", "test_clips")
     about, whole = read_scores(path, "ceiling", ("projection", *counts))
     cells = {
-        (method, ipc): _cell(
+        (method, ipc): _read_cell(
             results, f"{dataset}/{method}/ipc{ipc}", method, ipc, seed, about["classes"]
         )
         for ipc in ipcs
@@ -183,20 +189,20 @@ def _board(
     }
     for cell in cells.values():
         _refuse_unlike(cell.entries, whole, f"{results / cell.folder / 'scores.json'} and {path}")
-    return Board(
+    return DatasetResults(
         dataset=dataset,
         classes=about["classes"],
         whole=whole,
-        projection=_points(about["projection"], len(about["classes"]), path, "ceiling"),
-        scoring=_seconds(path, "ceiling"),
-        schooling=_seconds(results / dataset / "experts", "experts"),
+        projection=_parse_points(about["projection"], len(about["classes"]), path, "ceiling"),
+        scoring=_read_seconds(path, "ceiling"),
+        schooling=_read_seconds(results / dataset / "experts", "experts"),
         cells=cells,
-        taught=read_taught(results / dataset, about["classes"]),
-        **{name: _count(about, name, path, "ceiling") for name in counts},
+        taught=read_kd_results(results / dataset, about["classes"]),
+        **{name: _read_count(about, name, path, "ceiling") for name in counts},
     )
 
 
-def _count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
+def _read_count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
     if not isinstance(about[name], int):
         raise SourceError(
             f"{path} has {name} {about[name]!r}, expected a number; remove it and run `avdistill {stage}` again"
@@ -204,9 +210,9 @@ def _count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
     return int(about[name])
 
 
-def _cell(
+def _read_cell(
     results: Path, folder: str, method: str, ipc: int, seed: int, classes: tuple[str, ...]
-) -> Cell:
+) -> CellResult:
     """The files in the order in which a run writes them, so that the first one missing is where it stopped."""
     place = results / folder
     synthetic, scores, published = (
@@ -214,7 +220,7 @@ def _cell(
         place / "scores.json",
         place / "published" / f"seed{seed}.h5",
     )
-    losses = _losses(synthetic / "losses.csv")
+    losses = _read_losses(synthetic / "losses.csv")
     about, entries = read_scores(scores, "evaluate", ("bytes", "projection"))
     if about["classes"] != classes:
         raise SourceError(
@@ -223,22 +229,22 @@ def _cell(
     if not published.is_file():
         raise SourceError(f"{published} does not exist; it is written by `avdistill publish`")
     start = synthetic / "start.safetensors"
-    return Cell(
+    return CellResult(
         method=method,
         ipc=ipc,
-        bytes=_count(about, "bytes", scores, "evaluate"),
+        bytes=_read_count(about, "bytes", scores, "evaluate"),
         entries=entries,
-        projection=_points(about["projection"], len(classes), scores, "evaluate"),
+        projection=_parse_points(about["projection"], len(classes), scores, "evaluate"),
         losses=losses,
         folder=folder,
         published=published,
         start=start if start.is_file() else None,
-        distilling=_seconds(synthetic, "distill"),
-        scoring=_seconds(scores, "evaluate"),
+        distilling=_read_seconds(synthetic, "distill"),
+        scoring=_read_seconds(scores, "evaluate"),
     )
 
 
-def _points(value: Any, classes: int, path: Path, stage: str) -> Points:
+def _parse_points(value: Any, classes: int, path: Path, stage: str) -> Points:
     try:
         points = tuple(
             (float(x), float(y), range(classes).index(int(label))) for x, y, label in value
@@ -250,14 +256,14 @@ def _points(value: Any, classes: int, path: Path, stage: str) -> Points:
     return tuple(point for point in points if math.isfinite(point[0]) and math.isfinite(point[1]))
 
 
-def _seconds(result: Path, stage: str) -> Seconds | None:
+def _read_seconds(result: Path, stage: str) -> Duration | None:
     """The clock of the stage that wrote `result`: its sibling .seconds.json, which a copied result may lack."""
     path = result.with_suffix(".seconds.json")
     if not path.is_file():
         return None
     value = read_json(path, stage)
     try:
-        return Seconds(
+        return Duration(
             seconds=float(value["seconds"]),
             device=str(value["device"]),
             threads=int(value["threads"]),
@@ -268,7 +274,7 @@ def _seconds(result: Path, stage: str) -> Seconds | None:
         ) from error
 
 
-def _losses(path: Path) -> tuple[tuple[int, float], ...]:
+def _read_losses(path: Path) -> tuple[tuple[int, float], ...]:
     """Mean over seeds at each step, of which at most MOST_POINTS stay: evenly spread, the first and the last among them."""
     if not path.is_file():
         raise SourceError(f"{path} does not exist; it is written by `avdistill distill`")

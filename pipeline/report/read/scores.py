@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RECOGNITION, ACCURACY = "recognition", "accuracy"
 
 
-class Measure(NamedTuple):
+class MeasurementKey(NamedTuple):
     """What tells entries apart: one item of `evaluate.run`."""
 
     protocol: str
@@ -50,7 +50,7 @@ class Entry:
         sets: that the runs are of, as many students of each.
     """
 
-    measure: Measure
+    measure: MeasurementKey
     metrics: dict[str, dict[str, Summary]]
     right: dict[str, list[list[int]]]
     windows: list[int]
@@ -73,7 +73,7 @@ class Entry:
         return {metric: set(views) for metric, views in self.metrics.items()}
 
 
-Entries = dict[Measure, Entry]
+Entries = dict[MeasurementKey, Entry]
 
 
 def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[str, Any], Entries]:
@@ -81,7 +81,7 @@ def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[s
     value = read_json(path, stage)
     again = f"remove it and run `avdistill {stage}` again"
     try:
-        entries = [_entry(entry, path, again) for entry in value["scores"]]
+        entries = [_parse_entry(entry, path, again) for entry in value["scores"]]
         about = {"classes": tuple(value["classes"]), **{name: value[name] for name in wanted}}
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise SourceError(
@@ -97,8 +97,8 @@ def read_scores(path: Path, stage: str, wanted: tuple[str, ...]) -> tuple[dict[s
     return about, found
 
 
-def _entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
-    measure = Measure(*(str(value[name]) for name in Measure._fields))
+def _parse_entry(value: Mapping[str, Any], path: Path, again: str) -> Entry:
+    measure = MeasurementKey(*(str(value[name]) for name in MeasurementKey._fields))
     metrics = {
         metric: {
             view: summary_of(x, f"{path}: {metric} of {view} ({measure})", again)

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline.report.format import measure_name, view_name
-from pipeline.report.read.results import best
+from pipeline.report.read.results import find_best_methods
 from pipeline.report.read.scores import ACCURACY
 
 if TYPE_CHECKING:
-    from pipeline.report.read.results import Board, Results
+    from pipeline.report.read.results import DatasetResults, Results
     from pipeline.report.read.scores import Summary
 
 _SPECIAL = {
@@ -21,32 +21,34 @@ _SPECIAL = {
 }
 
 
-def latex(found: Results) -> str:
+def format_latex(found: Results) -> str:
     """All tables, to be taken in by \\input."""
     return "\n".join(
-        ["% \\usepackage{booktabs}", *(_table(board, found) for board in found.boards)]
+        ["% \\usepackage{booktabs}", *(_format_table(board, found) for board in found.boards)]
     )
 
 
-def _table(board: Board, found: Results) -> str:
+def _format_table(board: DatasetResults, found: Results) -> str:
     measure = found.headline
     whole, lines = board.whole[measure], []
     for view in whole.views:
         lines += [
-            rf"\midrule \multicolumn{{{len(found.methods) + 1}}}{{l}}{{{_text(view_name(view))}}} \\"
+            rf"\midrule \multicolumn{{{len(found.methods) + 1}}}{{l}}{{{_escape(view_name(view))}}} \\"
         ]
         for ipc in found.ipcs:
-            leaders = best(board, measure, ACCURACY, view, found.methods, ipc)
+            leaders = find_best_methods(board, measure, ACCURACY, view, found.methods, ipc)
             cells = [
-                _score(board.row(m, ipc, measure).metrics[ACCURACY][view], bold=m in leaders)
+                _format_score(
+                    board.entry_of(m, ipc, measure).metrics[ACCURACY][view], bold=m in leaders
+                )
                 for m in found.methods
             ]
             lines.append(rf"{ipc} & {' & '.join(cells)} \\")
-        last = _score(whole.metrics[ACCURACY][view], bold=False)
+        last = _format_score(whole.metrics[ACCURACY][view], bold=False)
         lines.append(rf"whole data & \multicolumn{{{len(found.methods)}}}{{c}}{{{last}}} \\")
     caption = f"Accuracy in % on {board.dataset}, {measure_name(measure)}: mean ± standard deviation over {whole.joint.n} students"
     counts = sorted({own.entries[measure].joint.n for own in board.cells.values()})
-    caption = _text(
+    caption = _escape(
         f"{caption} for the whole data and {' or '.join(map(str, counts))} per cell."
     ).replace("±", r"$\pm$")
     label = re.sub(r"[^a-z0-9]+", "-", board.dataset.lower())
@@ -59,7 +61,7 @@ def _table(board: Board, found: Results) -> str:
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{r{'c' * len(found.methods)}}}",
             r"\toprule",
-            rf"IPC & {' & '.join(_text(method) for method in found.methods)} \\",
+            rf"IPC & {' & '.join(_escape(method) for method in found.methods)} \\",
             *lines,
             r"\bottomrule",
             r"\end{tabular}",
@@ -69,10 +71,10 @@ def _table(board: Board, found: Results) -> str:
     )
 
 
-def _score(summary: Summary, *, bold: bool) -> str:
+def _format_score(summary: Summary, *, bold: bool) -> str:
     mean = rf"\mathbf{{{100 * summary.mean:.1f}}}" if bold else f"{100 * summary.mean:.1f}"
     return rf"${mean} \pm {100 * summary.std:.1f}$"
 
 
-def _text(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(_SPECIAL.get(mark, mark) for mark in text)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Engine(Protocol):
+class EnginePlugin(Protocol):
     """What answers tasks."""
 
     def work(

@@ -64,9 +64,9 @@ class Engine:
             "memory_mb": memory_mb,
             "recycle": recycle,
         }
-        with _cluster(self.address) as ray:
+        with _connect(self.address) as ray:
             begin = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")(
-                _answers
+                _run_batch
             )
             waiting = iter(batches)
             flying: set[Any] = set()
@@ -76,7 +76,7 @@ class Engine:
                         flying
                     )
                     flying |= {
-                        begin.remote(function, list(batch), _versions(), limits)
+                        begin.remote(function, list(batch), _collect_versions(), limits)
                         for batch in islice(waiting, max(room, 0))
                     }
                     if not flying:
@@ -105,7 +105,7 @@ def _read(ray: Any, done: Any) -> Iterator[tuple[Any, Any]]:
     yield from map(pickle.loads, answers)
 
 
-def _answers(
+def _run_batch(
     function: Callable[[T], R],
     tasks: Sequence[T],
     versions: Mapping[str, str],
@@ -113,7 +113,7 @@ def _answers(
 ) -> list[bytes] | EngineError:
     """What a node does with a batch; pickled by itself, for an array that Ray brings is read-only."""
     for name, there in versions.items():
-        here = _versions()[name]
+        here = _collect_versions()[name]
         if here != there:
             return EngineError(
                 f"the node {platform.node()} has {name} {here}, the driver {there}; install the same on every node"
@@ -121,7 +121,7 @@ def _answers(
     return [pickle.dumps(answer) for answer in pool.work(function, tasks, **limits)]
 
 
-def _refuse_silence(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Ray itself waits for minutes where nobody listens, and ends the process."""
     host, _, port = address.partition(":")
     if host and port.isdecimal():
@@ -129,12 +129,12 @@ def _refuse_silence(address: str) -> None:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _collect_versions() -> dict[str, str]:
     return {"avdistill's code": code_digest()[:12], **{name: version(name) for name in LIBRARIES}}
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Any]:
+def _connect(address: str) -> Iterator[Any]:
     """The module `ray`, connected; what was started for it ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -144,7 +144,7 @@ def _cluster(address: str) -> Iterator[Any]:
             "the engine ray needs the package ray; pip install 'avdistill[ray]'"
         ) from error
     try:
-        _refuse_silence(address)
+        _check_reachable(address)
         ray.init(
             address or "local",
             include_dashboard=False,

@@ -13,12 +13,12 @@ _THREAD = threading.local()
 
 
 @contextmanager
-def layer_by_layer(asked: bool) -> Iterator[None]:
+def disable_kernels(asked: bool) -> Iterator[None]:
     """Within it, if asked, this thread's networks are computed layer by layer.
 
     For gradients that will have gradients: a kernel's have some, but only by computing the layers once more.
     """
-    before = kernels()
+    before = can_use_kernels()
     _THREAD.kernels = before and not asked
     try:
         yield
@@ -26,6 +26,6 @@ def layer_by_layer(asked: bool) -> Iterator[None]:
         _THREAD.kernels = before
 
 
-def kernels() -> bool:
+def can_use_kernels() -> bool:
     """Whether this thread's networks may go through kernels."""
     return getattr(_THREAD, "kernels", True)

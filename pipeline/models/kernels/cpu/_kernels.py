@@ -13,14 +13,20 @@ from typing import Any
 import numba
 import numpy as np
 
-from pipeline.models.kernels.cpu._product import LANES, ROWS, VECTORS, block, block_added
+from pipeline.models.kernels.cpu._product import (
+    LANES,
+    ROWS,
+    VECTORS,
+    multiply_add_block,
+    multiply_block,
+)
 
 ZERO, ONE, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 1, 2, 4, 5, 8))
 # Tiles of 4 x 4 pixels at a time: with their products, 36 matrices of tiles x channels, they fit a cache of 1 MB at 128 channels.
 TILES = 4 * ROWS
 
 
-def kernel(work: Any) -> Any:
+def compile_kernel(work: Any) -> Any:
     """Compiled when it is first called, and kept beside this file or in the user's cache, where one of them can be written.
 
     Products and sums may be fused, nothing is reordered: the bits do not depend on the number of threads.
@@ -32,16 +38,16 @@ def kernel(work: Any) -> Any:
         return numba.njit(**options)(work)
 
 
-@kernel
-def few(x, weight, maps):
+@compile_kernel
+def convolve_direct(x, weight, maps):
     """Convolution of few channels: padded x [N, K, H + 2, W + 2], weight [K, 9, C] -> maps, two by two pixels at a time."""
     for n in range(len(maps)):
         for i in range(0, maps.shape[1], 2):
-            _two_lines(x[n], i, weight, maps[n, i], maps[n, i + 1])
+            _convolve_two_lines(x[n], i, weight, maps[n, i], maps[n, i + 1])
 
 
-@kernel
-def _two_lines(x, i, weight, upper, lower):
+@compile_kernel
+def _convolve_two_lines(x, i, weight, upper, lower):
     upper[:] = ZERO
     lower[:] = ZERO
     for j in range(0, len(upper), 2):
@@ -88,18 +94,18 @@ def _two_lines(x, i, weight, upper, lower):
                 )
 
 
-@kernel
-def learn_few(x, slope, weight):
+@compile_kernel
+def backprop_direct(x, slope, weight):
     """Slope [N, H, W, C] of what `few` made of padded x -> that of its weight [K, 9, C]."""
     weight[:] = ZERO
     for n in range(len(x)):
         for i in range(slope.shape[1]):
             for k in range(len(weight)):
-                _learn_line(x[n, k, i : i + 3], slope[n, i], weight[k])
+                _backprop_line(x[n, k, i : i + 3], slope[n, i], weight[k])
 
 
-@kernel
-def _learn_line(x, slope, weight):
+@compile_kernel
+def _backprop_line(x, slope, weight):
     for j in range(len(slope)):
         p0, p1, p2, q0, q1, q2, r0, r1, r2 = (
             x[0, j],
@@ -125,8 +131,8 @@ def _learn_line(x, slope, weight):
             weight[8, c] += r2 * s
 
 
-@kernel
-def tiled(x, factors, maps):
+@compile_kernel
+def convolve_winograd(x, factors, maps):
     """Convolution of padded x [N, 4 a + 2, 4 b + 2, K] by factors [36, K, C] -> maps [N, 4 a, 4 b, C], C a multiple of WIDTHS.
 
     F(4 x 4, 3 x 3) of Lavin and Gray, CVPR 2016: Y = A' ((G g G') * (B' d B)) A, the products summed over K as matrices.
@@ -139,38 +145,38 @@ def tiled(x, factors, maps):
     count = maps.shape[0] * maps.shape[1] * maps.shape[2] // 16
     for first in range(0, count, TILES):
         together = min(TILES, count - first)
-        _scatter(x, first, together, tiles.reshape(6, 6 * TILES, -1))
+        _transform_input(x, first, together, tiles.reshape(6, 6 * TILES, -1))
         for pair in range(36):
             left, right, out = tiles[pair], factors[pair], products[pair]
             for column in range(0, right.shape[1], VECTORS * LANES):
                 for row in range(0, together, ROWS):
-                    block(left, row, right, column, out)
-        _gather(products.reshape(6, 6 * TILES, -1), first, together, maps)
+                    multiply_block(left, row, right, column, out)
+        _transform_output(products.reshape(6, 6 * TILES, -1), first, together, maps)
 
 
-@kernel
-def _corner(tile, high, wide):
+@compile_kernel
+def _locate_tile(tile, high, wide):
     """Instance, line and column where a tile begins; an instance has high x wide of them."""
     row, j = divmod(tile, wide)
     n, i = divmod(row, high)
     return n, 4 * i, 4 * j
 
 
-@kernel
-def _scatter(x, first, together, tiles):
+@compile_kernel
+def _transform_input(x, first, together, tiles):
     """B' d B of the tiles from the `first` on -> [6, 6 TILES, K]."""
     lines = np.empty((6, 6, x.shape[3]), np.float32)
     high, wide = x.shape[1] // 4, x.shape[2] // 4
     for t in range(together):
-        n, i, j = _corner(first + t, high, wide)
+        n, i, j = _locate_tile(first + t, high, wide)
         for a in range(6):
-            _inward(x[n, i + a, j : j + 6], lines, a)
+            _transform_input_line(x[n, i + a, j : j + 6], lines, a)
         for b in range(6):
-            _inward(lines[b], tiles, b * TILES + t)
+            _transform_input_line(lines[b], tiles, b * TILES + t)
 
 
-@kernel
-def _inward(source, target, at):
+@compile_kernel
+def _transform_input_line(source, target, at):
     for c in range(source.shape[1]):
         s0, s1, s2, s3, s4, s5 = (
             source[0, c],
@@ -187,21 +193,21 @@ def _inward(source, target, at):
         target[5, at, c] = FOUR * s1 - FIVE * s3 + s5
 
 
-@kernel
-def _gather(tiles, first, together, maps):
+@compile_kernel
+def _transform_output(tiles, first, together, maps):
     """A' m A of tiles [6, 6 TILES, C], which are the maps' from the `first` on."""
     lines = np.empty((4, 6, maps.shape[3]), np.float32)
     high, wide = maps.shape[1] // 4, maps.shape[2] // 4
     for t in range(together):
-        n, i, j = _corner(first + t, high, wide)
+        n, i, j = _locate_tile(first + t, high, wide)
         for b in range(6):
-            _down(tiles, b * TILES + t, lines, b)
+            _transform_output_column(tiles, b * TILES + t, lines, b)
         for a in range(4):
-            _across(lines[a], maps[n, i + a, j : j + 4])
+            _transform_output_row(lines[a], maps[n, i + a, j : j + 4])
 
 
-@kernel
-def _down(source, at, target, to):
+@compile_kernel
+def _transform_output_column(source, at, target, to):
     for c in range(source.shape[2]):
         s1, s2, s3, s4 = source[1, at, c], source[2, at, c], source[3, at, c], source[4, at, c]
         p, q, r, s = s1 + s2, s1 - s2, s3 + s4, s3 - s4
@@ -209,8 +215,8 @@ def _down(source, at, target, to):
         target[2, to, c], target[3, to, c] = p + FOUR * r, q + EIGHT * s + source[5, at, c]
 
 
-@kernel
-def _across(source, target):
+@compile_kernel
+def _transform_output_row(source, target):
     for c in range(source.shape[1]):
         s1, s2, s3, s4 = source[1, c], source[2, c], source[3, c], source[4, c]
         p, q, r, s = s1 + s2, s1 - s2, s3 + s4, s3 - s4
@@ -218,8 +224,8 @@ def _across(source, target):
         target[2, c], target[3, c] = p + FOUR * r, q + EIGHT * s + source[5, c]
 
 
-@kernel
-def learn_tiled(x, slope, factors):
+@compile_kernel
+def backprop_winograd(x, slope, factors):
     """Slope of the maps that `tiled` made of padded x, padded too, [N, 4 a + 2, 4 b + 2, C] -> of its factors, [36, K + ROWS, C].
 
     Of G g G' it is the sum over tiles of (B' d B) times (A s A'); the last ROWS mean nothing. K and C are multiples of WIDTHS.
@@ -235,30 +241,30 @@ def learn_tiled(x, slope, factors):
     count = len(x) * (x.shape[1] // 4) * (x.shape[2] // 4)
     for first in range(0, count, TILES):
         together = min(TILES, count - first)
-        _scatter(x, first, together, tiles.reshape(6, 6 * TILES, depth))
-        _spread(slope, first, together, heights.reshape(6, 6 * TILES, width))
+        _transform_input(x, first, together, tiles.reshape(6, 6 * TILES, depth))
+        _transform_gradient(slope, first, together, heights.reshape(6, 6 * TILES, width))
         for pair in range(36):
             left, right, out = tiles[pair], heights[pair], factors[pair]
             for column in range(0, width, VECTORS * LANES):
                 for row in range(0, depth, ROWS):
-                    block_added(left, row, right, column, out, together)
+                    multiply_add_block(left, row, right, column, out, together)
 
 
-@kernel
-def _spread(slope, first, together, tiles):
+@compile_kernel
+def _transform_gradient(slope, first, together, tiles):
     """A s A' of the tiles from the `first` on -> [6, 6 TILES, C]."""
     lines = np.empty((6, 4, slope.shape[3]), np.float32)
     high, wide = slope.shape[1] // 4, slope.shape[2] // 4
     for t in range(together):
-        n, i, j = _corner(first + t, high, wide)
+        n, i, j = _locate_tile(first + t, high, wide)
         for a in range(4):
-            _apart(slope[n, i + a + 1, j + 1 : j + 5], lines, a)
+            _transform_gradient_line(slope[n, i + a + 1, j + 1 : j + 5], lines, a)
         for b in range(6):
-            _apart(lines[b], tiles, b * TILES + t)
+            _transform_gradient_line(lines[b], tiles, b * TILES + t)
 
 
-@kernel
-def _apart(source, target, at):
+@compile_kernel
+def _transform_gradient_line(source, target, at):
     for c in range(source.shape[1]):
         s0, s1, s2, s3 = source[0, c], source[1, c], source[2, c], source[3, c]
         even, odd, near, far = s0 + s2, s1 + s3, s0 + FOUR * s2, TWO * s1 + EIGHT * s3
@@ -268,8 +274,8 @@ def _apart(source, target, at):
         target[5, at, c] = s3
 
 
-@kernel
-def settle(maps, size, weight, bias, eps, moments):
+@compile_kernel
+def compute_moments(maps, size, weight, bias, eps, moments):
     """Maps -> moments of each instance and channel."""
     pixels = np.float32(size[0] * size[1])
     for n in range(len(maps)):
@@ -277,7 +283,7 @@ def settle(maps, size, weight, bias, eps, moments):
         mean[:] = ZERO
         over[:] = ZERO
         for i in range(size[0]):
-            _sums(maps[n, i, : size[1]], mean, over)
+            _add_sums(maps[n, i, : size[1]], mean, over)
         for c in range(len(mean)):
             mean[c] /= pixels
             over[c] = ONE / np.sqrt(max(over[c] / pixels - mean[c] * mean[c], ZERO) + eps)
@@ -285,26 +291,26 @@ def settle(maps, size, weight, bias, eps, moments):
             shift[c] = bias[c] - mean[c] * scale[c]
 
 
-@kernel
-def _sums(line, total, square):
+@compile_kernel
+def _add_sums(line, total, square):
     for j in range(len(line)):
         for c in range(line.shape[1]):
             total[c] += line[j, c]
             square[c] += line[j, c] * line[j, c]
 
 
-@kernel
+@compile_kernel
 def pool(maps, moments, rows, columns, out):
     """Maps -> out [N, h, w, C]: normalised, rectified, averaged over each window."""
     for n in range(len(maps)):
         for a in range(rows.shape[1]):
-            _cells(
+            _pool_row(
                 maps[n, rows[0, a] : rows[1, a]], moments[n, 0], moments[n, 1], columns, out[n, a]
             )
 
 
-@kernel
-def _cells(maps, scale, shift, columns, out):
+@compile_kernel
+def _pool_row(maps, scale, shift, columns, out):
     for b in range(len(out)):
         share = ONE / np.float32(len(maps) * (columns[1, b] - columns[0, b]))
         out[b] = ZERO
@@ -317,8 +323,8 @@ def _cells(maps, scale, shift, columns, out):
             out[b, c] *= share
 
 
-@kernel
-def slopes(maps, size, moments, slope, rows, columns, edge, out, sums):
+@compile_kernel
+def backprop_pool(maps, size, moments, slope, rows, columns, edge, out, sums):
     """Slope [N, h, w, C] of `pool` -> that of the maps, in the middle of out, `edge` pixels from its upper left corner, and `sums`.
 
     With g the slope where the ReLU is open and z the normalised maps it is scale (g - mean g - z mean (g z)), so of the maps
@@ -330,21 +336,25 @@ def slopes(maps, size, moments, slope, rows, columns, edge, out, sums):
         scale, shift, mean, over = moments[n, 0], moments[n, 1], moments[n, 2], moments[n, 3]
         out[n] = ZERO
         for a in range(rows.shape[1]):
-            _shared(slope[n, a], columns, edge, out[n, rows[0, a] + edge : rows[1, a] + edge])
+            _backprop_pool_row(
+                slope[n, a], columns, edge, out[n, rows[0, a] + edge : rows[1, a] + edge]
+            )
         factor[:] = ZERO
         rest[:] = ZERO
         for i in range(size[0]):
-            _open(maps[n, i, : size[1]], scale, shift, edge, out[n, i + edge], rest, factor)
+            _backprop_relu_row(
+                maps[n, i, : size[1]], scale, shift, edge, out[n, i + edge], rest, factor
+            )
         for c in range(len(factor)):
             sums[n, 0, c], sums[n, 1, c] = over[c] * (factor[c] - mean[c] * rest[c]), rest[c]
             tilt = over[c] * sums[n, 0, c] / pixels
             factor[c], rest[c] = -scale[c] * tilt, scale[c] * (mean[c] * tilt - rest[c] / pixels)
         for i in range(size[0]):
-            _level(maps[n, i, : size[1]], scale, factor, rest, edge, out[n, i + edge])
+            _backprop_norm_row(maps[n, i, : size[1]], scale, factor, rest, edge, out[n, i + edge])
 
 
-@kernel
-def _shared(slope, columns, edge, out):
+@compile_kernel
+def _backprop_pool_row(slope, columns, edge, out):
     for b in range(len(slope)):
         share = ONE / np.float32(len(out) * (columns[1, b] - columns[0, b]))
         for i in range(len(out)):
@@ -353,8 +363,8 @@ def _shared(slope, columns, edge, out):
                     out[i, j, c] += slope[b, c] * share
 
 
-@kernel
-def _open(line, scale, shift, edge, slope, total, product):
+@compile_kernel
+def _backprop_relu_row(line, scale, shift, edge, slope, total, product):
     for j in range(len(line)):
         for c in range(line.shape[1]):
             passed = slope[j + edge, c] if line[j, c] * scale[c] + shift[c] > ZERO else ZERO
@@ -363,8 +373,8 @@ def _open(line, scale, shift, edge, slope, total, product):
             product[c] += passed * line[j, c]
 
 
-@kernel
-def _level(line, scale, factor, rest, edge, slope):
+@compile_kernel
+def _backprop_norm_row(line, scale, factor, rest, edge, slope):
     for j in range(len(line)):
         for c in range(line.shape[1]):
             slope[j + edge, c] = scale[c] * slope[j + edge, c] + factor[c] * line[j, c] + rest[c]

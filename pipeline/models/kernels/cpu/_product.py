@@ -18,31 +18,31 @@ _INDEX, _VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 
 
 @intrinsic
-def block(_, left, row, right, column, out):
+def multiply_block(_, left, row, right, column, out):
     """Out [row : row + ROWS, column : column + VECTORS * LANES] of float32 matrices: left [T, K] times right [K, C], C-contiguous.
 
     Sums run along K in order, product and sum fused: as exact as a sum of K numbers is, and the same bits whatever the block.
     """
 
-    def written(context, builder, signature, values):
-        _Block(context, builder, signature.args, values).write()
+    def generate_code(context, builder, signature, values):
+        _ProductBlock(context, builder, signature.args, values).write()
         return context.get_dummy_value()
 
-    return types.void(left, types.intp, right, types.intp, out), written
+    return types.void(left, types.intp, right, types.intp, out), generate_code
 
 
 @intrinsic
-def block_added(_, left, row, right, column, out, depth):
+def multiply_add_block(_, left, row, right, column, out, depth):
     """The same of left [T, K] turned around times right [T, C], their first `depth` rows alone, and added to what is there."""
 
-    def written(context, builder, signature, values):
-        _Turned(context, builder, signature.args, values).write()
+    def generate_code(context, builder, signature, values):
+        _TransposedBlock(context, builder, signature.args, values).write()
         return context.get_dummy_value()
 
-    return types.void(left, types.intp, right, types.intp, out, types.intp), written
+    return types.void(left, types.intp, right, types.intp, out, types.intp), generate_code
 
 
-class _Block:
+class _ProductBlock:
     """The instructions of one block; a variable is on the stack until LLVM gives it a register."""
 
     def __init__(self, context, builder, kinds, values):
@@ -60,7 +60,7 @@ class _Block:
             self._depth_of(values),
         )
         self._sums = [
-            [cgutils.alloca_once_value(builder, start) for start in self._starts(row)]
+            [cgutils.alloca_once_value(builder, start) for start in self._initial_sums(row)]
             for row in range(ROWS)
         ]
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
@@ -69,7 +69,7 @@ class _Block:
     def _depth_of(self, values):
         return self._inner
 
-    def _starts(self, row):
+    def _initial_sums(self, row):
         return [ir.Constant(_VECTOR, [0.0] * LANES)] * VECTORS
 
     def _factor(self, row, step):
@@ -97,17 +97,17 @@ class _Block:
     def _line(self, row):
         return self._builder.add(self._row, ir.Constant(_INDEX, row))
 
-    def _at(self, line, width, column):
+    def _flat_index(self, line, width, column):
         return self._builder.add(self._builder.mul(line, width), column)
 
     def _vectors(self, matrix, line):
         """Where the block's vectors of a line of C numbers are."""
-        first = self._at(line, self._width, self._column)
+        first = self._flat_index(line, self._width, self._column)
         for number in range(VECTORS):
             at = self._builder.add(first, ir.Constant(_INDEX, number * LANES))
             yield self._builder.bitcast(self._builder.gep(matrix, [at]), _VECTOR.as_pointer())
 
-    def _spread(self, value):
+    def _broadcast(self, value):
         blank, first = (
             ir.Constant(_VECTOR, ir.Undefined),
             ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES),
@@ -117,13 +117,13 @@ class _Block:
         )
 
 
-class _Turned(_Block):
+class _TransposedBlock(_ProductBlock):
     """Columns of the left matrix in place of its rows, and sums that go on."""
 
     def _depth_of(self, values):
         return values[5]
 
-    def _starts(self, row):
+    def _initial_sums(self, row):
         return [
             self._builder.load(place, align=4)
             for place in self._vectors(self._out, self._line(row))

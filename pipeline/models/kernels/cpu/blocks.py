@@ -33,7 +33,7 @@ FEW, NUMBERS = 4, 2**18
 TAPS = torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 
 
-def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
+def run_block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
     """Maps [N, C, H, W] -> pooled ones [N, width, h, w], channels last; gradients flow to x and to all weights.
 
     Args:
@@ -49,7 +49,9 @@ def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
     some = x.numel() > 0 and min(x.shape[-2:]) + 2 * int(conv.padding[0]) > 3
     if not (taken and some and x.dtype == torch.float32):
         return cast("Tensor", nn.Sequential(*layers)(x))
-    return cast("Tensor", _Block.apply(layers, x, conv.weight, conv.bias, norm.weight, norm.bias))  # type: ignore[no-untyped-call]
+    return cast(
+        "Tensor", _ConvBlock.apply(layers, x, conv.weight, conv.bias, norm.weight, norm.bias)
+    )  # type: ignore[no-untyped-call]
 
 
 class _Convolution(Protocol):
@@ -61,14 +63,14 @@ class _Convolution(Protocol):
     size: tuple[int, int]
     edge: int
 
-    def maps(self, x: Tensor) -> Tensor: ...
-    def blank(self, count: int) -> Tensor: ...
-    def back(self, slope: Tensor) -> Tensor: ...
-    def learnt(self, x: Tensor, slope: Tensor) -> Tensor: ...
-    def taps(self, learnt: Tensor) -> Tensor: ...
+    def convolve(self, x: Tensor) -> Tensor: ...
+    def allocate_gradient(self, count: int) -> Tensor: ...
+    def backprop_input(self, slope: Tensor) -> Tensor: ...
+    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor: ...
+    def recover_taps(self, learnt: Tensor) -> Tensor: ...
 
 
-class _Direct:
+class _DirectConvolution:
     """Of pictures of few channels."""
 
     edge = 0
@@ -77,36 +79,36 @@ class _Direct:
         self._weight, self._padding, self._picture = weight, padding, picture
         self.size = picture[0] + 2 * padding - 2, picture[1] + 2 * padding - 2
 
-    def maps(self, x: Tensor) -> Tensor:
-        padded = self._padded(x)
+    def convolve(self, x: Tensor) -> Tensor:
+        padded = self._pad(x)
         maps = x.new_empty(len(x), padded.shape[2] - 2, padded.shape[3] - 2, len(self._weight))
         weight = self._weight.flatten(2).permute(1, 2, 0).contiguous()
-        _kernels.few(padded.numpy(), weight.numpy(), maps.numpy())
+        _kernels.convolve_direct(padded.numpy(), weight.numpy(), maps.numpy())
         return maps
 
-    def blank(self, count: int) -> Tensor:
+    def allocate_gradient(self, count: int) -> Tensor:
         return self._weight.new_empty(count, *self.size, len(self._weight))
 
-    def back(self, slope: Tensor) -> Tensor:
+    def backprop_input(self, slope: Tensor) -> Tensor:
         """What each tap gives, added where it came from."""
         taps = self._weight.flatten(1).T @ slope.flatten(1, 2).transpose(1, 2)
         return F.fold(taps, self._picture, 3, padding=self._padding)
 
-    def learnt(self, x: Tensor, slope: Tensor) -> Tensor:
+    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor:
         weight = slope.new_empty(self._weight.shape[1], 9, len(self._weight))
-        _kernels.learn_few(self._padded(x).numpy(), slope.numpy(), weight.numpy())
+        _kernels.backprop_direct(self._pad(x).numpy(), slope.numpy(), weight.numpy())
         return weight
 
-    def taps(self, learnt: Tensor) -> Tensor:
+    def recover_taps(self, learnt: Tensor) -> Tensor:
         return learnt.movedim(-1, 0).reshape(self._weight.shape)
 
-    def _padded(self, x: Tensor) -> Tensor:
+    def _pad(self, x: Tensor) -> Tensor:
         """With its edges; odd maps are made even, for they are made two by two pixels at a time."""
         down, right = (self._padding + side % 2 for side in self.size)
         return F.pad(x, (self._padding, right, self._padding, down)).contiguous()
 
 
-class _Tiled:
+class _TiledConvolution:
     """By tiles of 4 x 4 pixels."""
 
     edge = 1
@@ -115,55 +117,55 @@ class _Tiled:
         self.size, self._weight = picture, weight
         self._covered = [-(-side // 4) * 4 for side in self.size]
 
-    def maps(self, x: Tensor) -> Tensor:
-        return self._products(self._laid(x), self._forth)
+    def convolve(self, x: Tensor) -> Tensor:
+        return self._run_winograd(self._pad(x), self._forward_factors)
 
-    def blank(self, count: int) -> Tensor:
-        return self._padded(count, len(self._weight))
+    def allocate_gradient(self, count: int) -> Tensor:
+        return self._allocate_padded(count, len(self._weight))
 
-    def back(self, slope: Tensor) -> Tensor:
+    def backprop_input(self, slope: Tensor) -> Tensor:
         """A convolution of the slope: taps turned around, channels exchanged."""
-        found = self._products(slope, self._aback)
+        found = self._run_winograd(slope, self._backward_factors)
         return found[:, : self.size[0], : self.size[1]].movedim(-1, 1)
 
-    def learnt(self, x: Tensor, slope: Tensor) -> Tensor:
+    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor:
         width, depth = self._weight.shape[:2]
         factors = slope.new_empty(36, depth + ROWS, width)
-        _kernels.learn_tiled(self._laid(x).numpy(), slope.numpy(), factors.numpy())
+        _kernels.backprop_winograd(self._pad(x).numpy(), slope.numpy(), factors.numpy())
         return factors
 
-    def taps(self, learnt: Tensor) -> Tensor:
+    def recover_taps(self, learnt: Tensor) -> Tensor:
         factors = learnt[:, : self._weight.shape[1]].reshape(6, 6, *self._weight.shape[1::-1])
         return torch.einsum("ai,bj,abkc->ckij", TAPS, TAPS, factors)
 
-    def _laid(self, x: Tensor) -> Tensor:
-        padded = self._padded(len(x), x.shape[1])
+    def _pad(self, x: Tensor) -> Tensor:
+        padded = self._allocate_padded(len(x), x.shape[1])
         padded[:, 1 : 1 + self.size[0], 1 : 1 + self.size[1]] = x.movedim(1, -1)
         return padded
 
-    def _padded(self, count: int, channels: int) -> Tensor:
+    def _allocate_padded(self, count: int, channels: int) -> Tensor:
         return self._weight.new_zeros(count, self._covered[0] + 2, self._covered[1] + 2, channels)
 
-    def _products(self, padded: Tensor, factors: Tensor) -> Tensor:
+    def _run_winograd(self, padded: Tensor, factors: Tensor) -> Tensor:
         maps = padded.new_empty(len(padded), *self._covered, factors.shape[-1])
-        _kernels.tiled(padded.numpy(), factors.numpy(), maps.numpy())
+        _kernels.convolve_winograd(padded.numpy(), factors.numpy(), maps.numpy())
         return maps
 
     @cached_property
-    def _forth(self) -> Tensor:
-        return _factors(self._weight)
+    def _forward_factors(self) -> Tensor:
+        return _transform_weight(self._weight)
 
     @cached_property
-    def _aback(self) -> Tensor:
-        return _factors(self._weight.flip(2, 3).transpose(0, 1))
+    def _backward_factors(self) -> Tensor:
+        return _transform_weight(self._weight.flip(2, 3).transpose(0, 1))
 
 
-def _factors(weight: Tensor) -> Tensor:
+def _transform_weight(weight: Tensor) -> Tensor:
     """Taps [C, K, 3, 3] -> G g G', [36, K, C]."""
     return torch.einsum("ai,bj,ckij->abkc", TAPS, TAPS, weight).flatten(0, 1).contiguous()
 
 
-class _Block(torch.autograd.Function):
+class _ConvBlock(torch.autograd.Function):
     """The four layers, some instances at a time; their maps are kept where a gradient will be asked for."""
 
     @staticmethod
@@ -173,16 +175,16 @@ class _Block(torch.autograd.Function):
         x, weight, _, *affine = (
             values.detach() for values in inputs
         )  # in a thread gradients would be asked for anew
-        ctx.convolution = (_Direct if conv.in_channels <= FEW else _Tiled)(
+        ctx.convolution = (_DirectConvolution if conv.in_channels <= FEW else _TiledConvolution)(
             weight, int(conv.padding[0]), (x.shape[-2], x.shape[-1])
         )
         ctx.windows = [_windows(side, layer) for side in ctx.convolution.size]
         moments = x.new_empty(len(x), 4, len(weight))
         out = x.new_empty(len(x), *(own.shape[1] for own in ctx.windows), len(weight))
 
-        def some(part: slice) -> list[Tensor]:
-            maps, own = ctx.convolution.maps(x[part]), moments[part].numpy()
-            _kernels.settle(
+        def run_part(part: slice) -> list[Tensor]:
+            maps, own = ctx.convolution.convolve(x[part]), moments[part].numpy()
+            _kernels.compute_moments(
                 maps.numpy(),
                 ctx.convolution.size,
                 *(one.numpy() for one in affine),
@@ -194,7 +196,9 @@ class _Block(torch.autograd.Function):
 
         together = max(NUMBERS // (math.prod(ctx.convolution.size) * len(weight)), 1)
         ctx.parts = [slice(first, first + together) for first in range(0, len(x), together)]
-        ctx.save_for_backward(*inputs, moments, *itertools.chain(*_each(some, ctx.parts)))
+        ctx.save_for_backward(
+            *inputs, moments, *itertools.chain(*_map_parallel(run_part, ctx.parts))
+        )
         return out.movedim(-1, 1)
 
     @staticmethod
@@ -202,28 +206,28 @@ class _Block(torch.autograd.Function):
         x, weight, bias, scale, shift, moments, *kept = ctx.saved_tensors
         asked, inputs = ctx.needs_input_grad[1:], (x, weight, bias, scale, shift)
         if torch.is_grad_enabled():
-            return None, *_layer_by_layer(ctx.layers, inputs, asked, slope)
+            return None, *_backprop_layers(ctx.layers, inputs, asked, slope)
         above, found = slope.movedim(1, -1).contiguous(), torch.empty(len(x), 2, len(weight))
         convolution, seen = ctx.convolution, x.detach()
 
-        def some(part: slice, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
-            blank = convolution.blank(len(maps))
+        def backprop_part(part: slice, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
+            blank = convolution.allocate_gradient(len(maps))
             own = maps.numpy(), convolution.size, moments[part].numpy(), above[part].numpy()
-            _kernels.slopes(
+            _kernels.backprop_pool(
                 *own, *ctx.windows, convolution.edge, blank.numpy(), found[part].numpy()
             )
-            return convolution.back(blank) if asked[0] else None, convolution.learnt(
-                seen[part], blank
-            ) if asked[1] else None
+            return convolution.backprop_input(blank) if asked[
+                0
+            ] else None, convolution.backprop_weight(seen[part], blank) if asked[1] else None
 
-        rows, learnt = zip(*_each(some, ctx.parts, kept), strict=True)
-        taps = convolution.taps(sum(learnt)) if asked[1] else None
+        rows, learnt = zip(*_map_parallel(backprop_part, ctx.parts, kept), strict=True)
+        taps = convolution.recover_taps(sum(learnt)) if asked[1] else None
         # What a norm takes away again has no slope.
         whole = torch.cat(rows) if asked[0] else None, taps, torch.zeros_like(bias), *found.sum(0)
         return None, *(values if one else None for values, one in zip(whole, asked, strict=True))
 
 
-def _layer_by_layer(
+def _backprop_layers(
     layers: Sequence[Any], inputs: Sequence[Tensor], asked: Sequence[bool], slope: Tensor
 ) -> list[Tensor | None]:
     """Gradients that have gradients, as gradient matching and matching of trajectories need them."""
@@ -254,7 +258,7 @@ def _windows(side: int, layer: nn.Module) -> np.ndarray:
     return np.stack([first * covered // cells, -(-(first + 1) * covered // cells)])
 
 
-def _each(work: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
+def _map_parallel(work: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
     """Side by side on as many threads as operations have; a part is one thread's, so that their number changes no bit."""
     threads = torch.get_num_threads()
     if threads == 1:

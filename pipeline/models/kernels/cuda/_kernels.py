@@ -29,7 +29,7 @@ def take(rows, index, affine, out, planes, pixels, CHANNELS: tl.constexpr, TILE:
 
 
 @triton.jit
-def sums(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TILE: tl.constexpr):
+def sum_channels(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TILE: tl.constexpr):
     """Sum and sum of squares of each channel, [N, chunks, 2, C]."""
     n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     channel = tl.arange(0, C)
@@ -49,7 +49,7 @@ def sums(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TILE: tl.co
 
 
 @triton.jit
-def _store(moments, n, count, mean, square, weight, bias, eps, C: tl.constexpr):
+def _store_moments(moments, n, count, mean, square, weight, bias, eps, C: tl.constexpr):
     channel = tl.arange(0, C)
     over = tl.rsqrt(tl.maximum(square - mean * mean, 0.0) + eps)
     scale = over * tl.load(weight + channel)
@@ -60,7 +60,9 @@ def _store(moments, n, count, mean, square, weight, bias, eps, C: tl.constexpr):
 
 
 @triton.jit
-def settle(partial, weight, bias, moments, pixels, eps, CHUNKS: tl.constexpr, C: tl.constexpr):
+def compute_moments(
+    partial, weight, bias, moments, pixels, eps, CHUNKS: tl.constexpr, C: tl.constexpr
+):
     """Sums of `sums` -> moments."""
     n, channel = tl.program_id(0), tl.arange(0, C)
     total = tl.zeros([C], tl.float32)
@@ -68,7 +70,9 @@ def settle(partial, weight, bias, moments, pixels, eps, CHUNKS: tl.constexpr, C:
     for chunk in range(CHUNKS):
         total += tl.load(partial + (n * CHUNKS + chunk) * 2 * C + channel)
         square += tl.load(partial + (n * CHUNKS + chunk) * 2 * C + C + channel)
-    _store(moments, n, tl.num_programs(0), total / pixels, square / pixels, weight, bias, eps, C)
+    _store_moments(
+        moments, n, tl.num_programs(0), total / pixels, square / pixels, weight, bias, eps, C
+    )
 
 
 @triton.jit
@@ -117,7 +121,7 @@ def pool(
 
 
 @triton.jit
-def _seen(
+def _load_pixels(
     maps,
     moments,
     slope,
@@ -161,7 +165,7 @@ def _seen(
 
 
 @triton.jit
-def slopes(
+def sum_gradients(
     maps,
     moments,
     slope,
@@ -184,7 +188,7 @@ def slopes(
     leaning = tl.zeros([TILE, C], tl.float32)
     for first in range(0, SPAN, TILE):
         row = chunk * SPAN + first + tl.arange(0, TILE)[:, None]
-        values, own = _seen(
+        values, own = _load_pixels(
             maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
         )
         total += own
@@ -195,7 +199,7 @@ def slopes(
 
 
 @triton.jit
-def spread(
+def backprop_pool(
     maps,
     moments,
     means,
@@ -216,7 +220,7 @@ def spread(
     n = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, C)[None, :]
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
-    values, own = _seen(
+    values, own = _load_pixels(
         maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
     )
     total, leaning = (
@@ -256,7 +260,7 @@ def pad(
 
 
 @triton.jit
-def products(
+def sum_products(
     x,
     partial,
     high,
@@ -294,7 +298,7 @@ def products(
 
 
 @triton.jit
-def settle_products(
+def compute_product_moments(
     partial,
     filters,
     weight,
@@ -318,11 +322,11 @@ def settle_products(
     own = tl.load(filters + tap[:, None] * C + channel[None, :]).to(tl.float32)
     mean = tl.sum(sums[:, None] * own, 0) / pixels
     square = tl.sum(tl.dot(total, own, input_precision="ieee") * own, 0) / pixels
-    _store(moments, n, tl.num_programs(0), mean, square, weight, bias, eps, C)
+    _store_moments(moments, n, tl.num_programs(0), mean, square, weight, bias, eps, C)
 
 
 @triton.jit
-def form(
+def convolve_and_pool(
     x,
     filters,
     moments,

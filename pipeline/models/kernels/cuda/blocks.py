@@ -34,7 +34,7 @@ FORMED = {"TILE": 64, "num_warps": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class PoolPlan:
     """An average pool of maps high x wide to cells: each averages a window, and windows may share pixels.
 
     Args:
@@ -46,7 +46,7 @@ class Pool:
     cells: tuple[int, int]
 
     @classmethod
-    def of(cls, size: tuple[int, int], layer: nn.Module) -> Pool:
+    def from_layer(cls, size: tuple[int, int], layer: nn.Module) -> PoolPlan:
         """An adaptive pool, where cell a has rows floor(a H / h) to ceil((a + 1) H / h), or one that halves."""
         if isinstance(layer, nn.AdaptiveAvgPool2d):
             grid = int(layer.output_size)  # type: ignore[arg-type]
@@ -60,14 +60,14 @@ class Pool:
         return (*self.size, *self.covered, *self.cells)
 
     @property
-    def halved(self) -> bool:
+    def halves(self) -> bool:
         """Whether each cell has two by two pixels of its own."""
         return all(side == 2 * cells for side, cells in zip(self.covered, self.cells, strict=True))
 
     @property
     def windows(self) -> dict[str, int | bool]:
         """The largest window."""
-        if self.halved:
+        if self.halves:
             return {"TALL": 2, "BROAD": 2, "HALVED": True}
         tall, broad = (
             max(-(-(a + 1) * side // n) - a * side // n for a in range(n))
@@ -79,10 +79,10 @@ class Pool:
     def overlap(self) -> dict[str, int | bool]:
         """In how many windows of a line a pixel can lie."""
         even = all(side % n == 0 for side, n in zip(self.covered, self.cells, strict=True))
-        return {"OVERLAP": 1 if even else 2, "HALVED": self.halved}
+        return {"OVERLAP": 1 if even else 2, "HALVED": self.halves}
 
 
-def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
+def run_block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
     """Maps [N, C, H, W] -> pooled ones [N, width, h, w], bfloat16 and channels last; gradients flow to x.
 
     Args:
@@ -96,35 +96,37 @@ def block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
         values.requires_grad for layer in (conv, norm) for values in layer.parameters()
     ):
         return cast("Tensor", nn.Sequential(*layers)(x))
-    pool = Pool.of((x.shape[-2] + 2 * padding - 2, x.shape[-1] + 2 * padding - 2), layers[3])
+    pool = PoolPlan.from_layer(
+        (x.shape[-2] + 2 * padding - 2, x.shape[-1] + 2 * padding - 2), layers[3]
+    )
     if (
         conv.in_channels <= ROOM
-        and pool.halved
+        and pool.halves
         and not (x.requires_grad and torch.is_grad_enabled())
     ):
-        return _formed(x, conv, norm, pool)
+        return _run_first_block(x, conv, norm, pool)
     weight = conv.weight.to(torch.bfloat16, memory_format=torch.channels_last)
     maps = F.conv2d(
         x.to(torch.bfloat16, memory_format=torch.channels_last), weight, None, padding=padding
     )
-    return cast("Tensor", _Pooled.apply(maps, norm, pool))  # type: ignore[no-untyped-call]
+    return cast("Tensor", _NormReluPool.apply(maps, norm, pool))  # type: ignore[no-untyped-call]
 
 
-class _Pooled(torch.autograd.Function):
+class _NormReluPool(torch.autograd.Function):
     """Instance norm, ReLU and pool of convolved maps [N, C, H, W]."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, norm: nn.GroupNorm, pool: Pool) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, norm: nn.GroupNorm, pool: PoolPlan) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last)
         count, width = maps.shape[:2]
         pixels = pool.size[0] * pool.size[1]
-        chunks, span, partial = _chunks(maps, pixels, (2, width), SUMS)
-        _kernels.sums[count, chunks](maps, partial, pixels, SPAN=span, C=width, **SUMS)
+        chunks, span, partial = _split_pixels(maps, pixels, (2, width), SUMS)
+        _kernels.sum_channels[count, chunks](maps, partial, pixels, SPAN=span, C=width, **SUMS)
         moments = maps.new_empty(4, count, width, dtype=torch.float32)
-        _kernels.settle[count,](
+        _kernels.compute_moments[count,](
             partial, norm.weight, norm.bias, moments, pixels, norm.eps, CHUNKS=chunks, C=width
         )
-        out = _blank(maps, width, pool)
+        out = _allocate_maps(maps, width, pool)
         grid = count, triton.cdiv(pool.cells[0] * pool.cells[1], CELLS["TILE"])
         _kernels.pool[grid](maps, moments, out, *pool.numbers, **pool.windows, C=width, **CELLS)
         ctx.save_for_backward(maps, moments)
@@ -137,18 +139,18 @@ class _Pooled(torch.autograd.Function):
         count, width = maps.shape[:2]
         pixels = pool.size[0] * pool.size[1]
         slope = slope.to(torch.bfloat16, memory_format=torch.channels_last)
-        chunks, span, partial = _chunks(maps, pixels, (2, width), SLOPES)
+        chunks, span, partial = _split_pixels(maps, pixels, (2, width), SLOPES)
         shape = {**pool.overlap, "C": width, **SLOPES}
-        _kernels.slopes[count, chunks](
+        _kernels.sum_gradients[count, chunks](
             maps, moments, slope, partial, *pool.numbers, SPAN=span, **shape
         )
         out, means = torch.empty_like(maps), partial.sum(1) / pixels
         grid = count, triton.cdiv(pixels, SLOPES["TILE"])
-        _kernels.spread[grid](maps, moments, means, slope, out, *pool.numbers, **shape)
+        _kernels.backprop_pool[grid](maps, moments, means, slope, out, *pool.numbers, **shape)
         return out, None, None
 
 
-def _formed(x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, pool: Pool) -> Tensor:
+def _run_first_block(x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, pool: PoolPlan) -> Tensor:
     """The block from patches of the padded picture; a one among a patch's taps makes sums of products."""
     count, channels, width, pixels = (
         len(x),
@@ -156,20 +158,20 @@ def _formed(x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, pool: Pool) -> Tenso
         conv.out_channels,
         pool.size[0] * pool.size[1],
     )
-    padded = _padded(x, int(conv.padding[0]))
+    padded = _pad(x, int(conv.padding[0]))
     lines, line = padded.shape[1], padded.shape[2] * ROOM
     taps = triton.next_power_of_2(max(9 * channels + 1, 16))
     weight = conv.weight.permute(2, 3, 1, 0)
     filters = F.pad(weight.reshape(9 * channels, width), (0, 0, 0, taps - 9 * channels)).to(
         torch.bfloat16
     )
-    chunks, span, partial = _chunks(padded, pixels, (taps, taps), PATCHES)
+    chunks, span, partial = _split_pixels(padded, pixels, (taps, taps), PATCHES)
     shape = {"CHANNELS": channels, "TAPS": taps}
-    _kernels.products[count, chunks](
+    _kernels.sum_products[count, chunks](
         padded, partial, *pool.size, lines, line, SPAN=span, ROOM=ROOM, **shape, **PATCHES
     )
     moments = x.new_empty(4, count, width, dtype=torch.float32)
-    _kernels.settle_products[count,](
+    _kernels.compute_product_moments[count,](
         partial,
         filters,
         norm.weight,
@@ -181,15 +183,24 @@ def _formed(x: Tensor, conv: nn.Conv2d, norm: nn.GroupNorm, pool: Pool) -> Tenso
         C=width,
         **shape,
     )
-    out = _blank(padded, width, pool)
+    out = _allocate_maps(padded, width, pool)
     grid = count, triton.cdiv(pool.cells[0] * pool.cells[1], FORMED["TILE"])
-    _kernels.form[grid](
-        padded, _four(weight), moments, out, *pool.cells, lines, line, ROOM=ROOM, C=width, **FORMED
+    _kernels.convolve_and_pool[grid](
+        padded,
+        _place_taps(weight),
+        moments,
+        out,
+        *pool.cells,
+        lines,
+        line,
+        ROOM=ROOM,
+        C=width,
+        **FORMED,
     )
     return out
 
 
-def _padded(x: Tensor, padding: int) -> Tensor:
+def _pad(x: Tensor, padding: int) -> Tensor:
     """Pictures [N, C, H, W] with their edges -> bfloat16 [N, lines, pixels, ROOM]; a line is a multiple of 16 numbers."""
     count, channels, high, wide = x.shape
     lines, line = high + 2 * padding, -(-(wide + 2 * padding) // 4) * 4 * ROOM
@@ -204,7 +215,7 @@ def _padded(x: Tensor, padding: int) -> Tensor:
     return out
 
 
-def _four(weight: Tensor) -> Tensor:
+def _place_taps(weight: Tensor) -> Tensor:
     """Taps [3, 3, C, width] -> bfloat16 [4, 4 x 4 x ROOM, width]: where they lie among 4 x 4 pixels for each of the middle four."""
     out = weight.new_zeros(2, 2, 4, 4, ROOM, weight.shape[-1], dtype=torch.bfloat16)
     for down, right in itertools.product(range(2), repeat=2):
@@ -212,7 +223,7 @@ def _four(weight: Tensor) -> Tensor:
     return out
 
 
-def _chunks(
+def _split_pixels(
     maps: Tensor, pixels: int, sums: tuple[int, int], kernel: Mapping[str, int]
 ) -> tuple[int, int, Tensor]:
     """How many programs share an instance's pixels, how many each has, and room for the sums of each."""
@@ -222,7 +233,7 @@ def _chunks(
     return count, span, maps.new_empty(len(maps), count, *sums, dtype=torch.float32)
 
 
-def _blank(like: Tensor, width: int, pool: Pool) -> Tensor:
+def _allocate_maps(like: Tensor, width: int, pool: PoolPlan) -> Tensor:
     shape = (len(like), width, *pool.cells)
     return torch.empty(
         shape, dtype=torch.bfloat16, device=like.device, memory_format=torch.channels_last

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIRST = 3
 
 
-class Replayed:
+class GraphReplay:
     """A function of named tensors to a tensor, which may change others in place: a CUDA graph for each form of its inputs.
 
     The tensors that it changes must stay where they are, and no number may be read from the device while it runs.
@@ -32,7 +32,7 @@ class Replayed:
         form = tuple((name, values.shape, values.dtype) for name, values in inputs.items())
         calls = self._calls[form] = self._calls.get(form, 0) + 1
         if calls <= FIRST:
-            return self._called(inputs)
+            return self._warm_up(inputs)
         if form not in self._recorded:
             self._recorded[form] = self._record(inputs)
         graph, held, out = self._recorded[form]
@@ -41,7 +41,7 @@ class Replayed:
         graph.replay()
         return out
 
-    def _called(self, inputs: dict[str, Tensor]) -> Tensor:
+    def _warm_up(self, inputs: dict[str, Tensor]) -> Tensor:
         """On a stream of its own, as what is recorded later will be."""
         self._beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._beside):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TILE = 4096
 
 
-def taken(rows: Tensor, index: Tensor, normalisation: Normalisation) -> Tensor:
+def take_rows(rows: Tensor, index: Tensor, normalisation: Normalisation) -> Tensor:
     """Stored rows [N, ..., C, H, W] at an index [B] of the CPU -> normalised float32 [B, ..., C, H, W], on the rows' device."""
     channels, pixels = rows.shape[-3], rows.shape[-2] * rows.shape[-1]
     planes = rows[0].numel() // pixels
