@@ -171,15 +171,15 @@ def test_synthetic_sets_between_stages_come_back(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from pipeline.artifact import Export, read_artifact, write_artifact
-from pipeline.errors import OutputError
+from pipeline.artifact import ExportSettings, read_artifact, write_artifact
+from pipeline.core.errors import OutputError
 
 path = Path(sys.argv[1])
 made = read_artifact(path).synthetic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
-    write_artifact(path, made, Export(storage="float32"))
+    write_artifact(path, made, ExportSettings(storage="float32"))
 except OutputError as error:
     print(error)
 """

@@ -22,8 +22,8 @@ KILLED = """
 import os, pickle, random, signal, sys, time
 from pathlib import Path
 clips, params, out, kills = pickle.loads(sys.stdin.buffer.read())
-from pipeline.decoding import decode_all
-from pipeline.engines.local import Engine as Local
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines.local import Engine as Local
 chance, killed = random.Random(0), 0
 while killed < kills:
     child = os.fork()

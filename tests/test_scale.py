@@ -88,7 +88,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
 from pipeline import cells
-from pipeline.checkpoint import Checkpoint
+from pipeline.core.checkpoints import Checkpoint
 from test_scale import SEEDS, toy_cell
 method, place, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 cell = toy_cell(method, steps=40, checkpoint=Checkpoint(every_s=0))
@@ -763,8 +763,8 @@ def test_two_ranks_give_the_set_of_one_with_experts(toys: Path, tmp_path: Path) 
 # The command line with ranks that stop in their second step, as FATE says.
 STOPPED = """
 import os, signal
-from pipeline.descent import Descent
-from pipeline.errors import CellError
+from pipeline.distillation.optimise import SyntheticOptimizer
+from pipeline.core.errors import CellError
 from stages import cli
 
 def lost():
@@ -777,14 +777,14 @@ def interrupted():
     signal.raise_signal(signal.SIGINT)
 
 fates = {"fails": lost, "killed": killed, "interrupted": interrupted}
-fate, down = os.environ["FATE"], Descent.down
+fate, down = os.environ["FATE"], SyntheticOptimizer.step
 
 def stopped(self, losses):
     if self.losses and (fate == "interrupted" or os.environ["RANK"] == "1"):
         fates[fate]()
     return down(self, losses)
 
-Descent.down = stopped
+SyntheticOptimizer.step = stopped
 cli.main()
 """
 
