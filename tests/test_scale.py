@@ -87,12 +87,12 @@ KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
-from pipeline import cells
+from pipeline.distillation import run as cells
 from pipeline.core.checkpoints import Checkpoint
 from test_scale import SEEDS, toy_cell
 method, place, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 cell = toy_cell(method, steps=40, checkpoint=Checkpoint(every_s=0))
-cell.materials.experts("no method").digest
+cell.materials.require_experts("no method").digest
 chance, killed, midway = random.Random(0), 0, 0
 
 def child(out, after=None):
