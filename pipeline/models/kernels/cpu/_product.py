@@ -74,7 +74,7 @@ class _ProductBlock:
 
     def _factor(self, row, step):
         """Where the left factor of a row is at a step of the sum."""
-        return self._at(self._line(row), self._inner, step)
+        return self._flat_index(self._line(row), self._inner, step)
 
     def write(self):
         builder = self._builder
@@ -83,7 +83,7 @@ class _ProductBlock:
                 builder.load(place, align=4) for place in self._vectors(self._right, loop.index)
             ]
             for row, sums in enumerate(self._sums):
-                value = self._spread(
+                value = self._broadcast(
                     builder.load(builder.gep(self._left, [self._factor(row, loop.index)]))
                 )
                 for total, factor in zip(sums, factors, strict=True):
@@ -130,4 +130,4 @@ class _TransposedBlock(_ProductBlock):
         ]
 
     def _factor(self, row, step):
-        return self._at(step, self._inner, self._line(row))
+        return self._flat_index(step, self._inner, self._line(row))
