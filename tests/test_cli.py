@@ -17,7 +17,6 @@ from conftest import ROOT, values
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from pipeline.core import plugins
 from pipeline.core.records import Clip
 from pipeline.datasets.manifest import write_manifest
 from stages import cli
