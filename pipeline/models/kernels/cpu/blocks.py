@@ -49,9 +49,8 @@ def run_block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
     some = x.numel() > 0 and min(x.shape[-2:]) + 2 * int(conv.padding[0]) > 3
     if not (taken and some and x.dtype == torch.float32):
         return cast("Tensor", nn.Sequential(*layers)(x))
-    return cast(
-        "Tensor", _ConvBlock.apply(layers, x, conv.weight, conv.bias, norm.weight, norm.bias)
-    )  # type: ignore[no-untyped-call]
+    weights = conv.weight, conv.bias, norm.weight, norm.bias
+    return cast("Tensor", _ConvBlock.apply(layers, x, *weights))  # type: ignore[no-untyped-call]
 
 
 class _Convolution(Protocol):
