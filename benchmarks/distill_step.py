@@ -475,7 +475,7 @@ def distil(
         networks={"convnet": Network(**setting.network)},
     )
     distiller.distill(
-        materials, ipc=setting.ipc, seed=0, machine=Runtime(device=device, report=watch)
+        materials, ipc=setting.ipc, seed=0, runtime=Runtime(device=device, report=watch)
     )
 
 

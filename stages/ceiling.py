@@ -28,16 +28,16 @@ def ceiling(
     from pipeline.training import instances as training
 
     refuse_existing(out)
-    means, repeats = EvaluationSetup.from_params(params), params.build("ceiling", Ceiling).repeats
+    setup, repeats = EvaluationSetup.from_params(params), params.build("ceiling", Ceiling).repeats
     train = read_shards(shards / "train")
-    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
-    bench = means.make_bench(shards, repeats, crew)
-    sets = [training.wrap_real_set(train, crew.device)]
-    points = PCAProjection.fit(bench.test, crew.network).project(
-        training.wrap_real_set(bench.test, crew.device)
+    trainer = setup.make_trainer(setup.settings.run[0], device_of(device), workers, report)
+    bench = setup.make_bench(shards, repeats, trainer)
+    sets = [training.wrap_real_set(train, trainer.device)]
+    points = PCAProjection.fit(bench.test, trainer.network).project(
+        training.wrap_real_set(bench.test, trainer.device)
     )
     entries, seconds = score_sets(
-        sets, [train.digest], 0, means, bench, checkpoint_folder_of(out) / "scores"
+        sets, [train.digest], 0, setup, bench, checkpoint_folder_of(out) / "scores"
     )
     about = {
         "classes": train.classes,
@@ -47,5 +47,5 @@ def ceiling(
         "projection": points,
     }
     write_json(out, {**about, "scores": entries})
-    write_seconds(out, seconds, crew.device, crew.threads)
+    write_seconds(out, seconds, trainer.device, trainer.threads)
     return "\n".join([*format_scores(entries), f"-> {out}"])

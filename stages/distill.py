@@ -49,14 +49,14 @@ def distill(
     from pipeline.evaluation.setup import EvaluationSetup
 
     ranks.broadcast(lambda: refuse_existing(out))
-    distiller, means = plugins.build("method", method, params), EvaluationSetup.from_params(params)
-    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
-    machine = Runtime(device=crew.device, report=report, memory_mb=memory_mb, ranks=ranks)
-    materials, val = (
-        _read_inputs(shards, coresets, experts, means),
+    distiller, setup = plugins.build("method", method, params), EvaluationSetup.from_params(params)
+    trainer = setup.make_trainer(setup.settings.run[0], device_of(device), workers, report)
+    runtime = Runtime(device=trainer.device, report=report, memory_mb=memory_mb, ranks=ranks)
+    inputs, val = (
+        _read_inputs(shards, coresets, experts, setup),
         _read_validation(shards.parent / "val"),
     )
-    cell = _make_cell(method, distiller, ipc, materials, machine, means, crew, val)
+    cell = _make_cell(method, distiller, ipc, inputs, runtime, setup, trainer, val)
     seeds = params.build("grid", Grid).seeds
     return _estimate_cost(cell, seeds) if dry_run else _distill_sets(cell, seeds, out)
 
@@ -70,16 +70,16 @@ def _estimate_cost(cell: DistillCell, seeds: Sequence[int]) -> str:
 def _distill_sets(cell: DistillCell, seeds: Sequence[int], out: Path) -> str:
     from pipeline.distillation import run as cells
 
-    real, machine = cell.materials.real, cell.machine
+    real, runtime = cell.inputs.real, cell.runtime
     trials, seconds = cells.distil(cell, seeds, out, checkpoint_folder_of(out))
-    machine.ranks.broadcast(
-        lambda: write_seconds(out, seconds, cell.crew.device, cell.crew.threads)
+    runtime.ranks.broadcast(
+        lambda: write_seconds(out, seconds, cell.trainer.device, cell.trainer.threads)
     )
     told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
     told += f", step size chosen among {len(trials)}" if trials else ""
     told += (
         f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards"
-        if machine.needs_streaming(real)
+        if runtime.needs_streaming(real)
         else ""
     )
     return f"{told} -> {out}"

@@ -39,18 +39,18 @@ def evaluate(
     refuse_existing(out)
     files = list_artifacts(artifact)
     synthetic = {file.name: read_artifact(file).synthetic for file in files}
-    means = EvaluationSetup.from_params(params)
-    crew = means.make_trainer(means.settings.run[0], device_of(device), workers, report)
-    bench = means.make_bench(shards, means.settings.repeats, crew)
+    setup = EvaluationSetup.from_params(params)
+    trainer = setup.make_trainer(setup.settings.run[0], device_of(device), workers, report)
+    bench = setup.make_bench(shards, setup.settings.repeats, trainer)
     for name, one in synthetic.items():
         refuse_other_data(one, bench.test, name)
     digests = {name: one.provenance["content_digest"] for name, one in synthetic.items()}
-    sets = [training.decode_synthetic_set(one, crew.device) for one in synthetic.values()]
+    sets = [training.decode_synthetic_set(one, trainer.device) for one in synthetic.values()]
     spent = len(next(iter(synthetic.values())).provenance.get("tuning", ()))
-    points = PCAProjection.fit(bench.test, crew.network).project(sets[0])
+    points = PCAProjection.fit(bench.test, trainer.network).project(sets[0])
     made_from = [_digest_training_data(one) for one in synthetic.values()]
     entries, seconds = score_sets(
-        sets, made_from, spent, means, bench, checkpoint_folder_of(out) / "scores"
+        sets, made_from, spent, setup, bench, checkpoint_folder_of(out) / "scores"
     )
     about = {
         "artifacts": digests,
@@ -58,10 +58,10 @@ def evaluate(
         "classes": bench.test.classes,
         "test_windows": len(bench.test),
         "projection": points,
-        "evaluation": {"params": means.params, "val": bench.val.digest, "test": bench.test.digest},
+        "evaluation": {"params": setup.params, "val": bench.val.digest, "test": bench.test.digest},
     }
     write_json(out, {**about, "scores": entries})
-    write_seconds(out, seconds, crew.device, crew.threads)
+    write_seconds(out, seconds, trainer.device, trainer.threads)
     return "\n".join([*format_scores(entries), f"-> {out}"])
 
 

@@ -42,10 +42,10 @@ def cell(
     machine = Runtime(device=CPU, report=report, memory_mb=memory_mb)
     budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2)
     given: dict[str, Any] = {
-        "materials": materials(bank=bank()),
-        "machine": machine,
+        "inputs": materials(bank=bank()),
+        "runtime": machine,
         "budget": budget,
-        "crew": toy_bench().crew,
+        "trainer": toy_bench().trainer,
     }
     return cells.DistillCell(
         method=method, distiller=distiller, ipc=2, val=toy_real(4, seed=1), **given
@@ -126,7 +126,7 @@ def test_an_estimate_says_what_is_streamed() -> None:
 
 def test_an_estimate_has_the_parameters_of_the_towers() -> None:
     given = cell("dm")
-    network = given.distiller.network_of(given.materials)
+    network = given.distiller.network_of(given.inputs)
     towers = network.build(toy_real().shapes, torch.Generator())
     assert estimate(given, [0]).parameters == sum(
         weights.numel() for weights in towers.parameters()
@@ -135,7 +135,7 @@ def test_an_estimate_has_the_parameters_of_the_towers() -> None:
 
 def test_an_estimate_refuses_what_the_cell_would() -> None:
     with pytest.raises(CellError, match="idm works with a bank of experts and none was given"):
-        estimate(dataclasses.replace(cell("idm"), materials=materials(bank=None)), [0])
+        estimate(dataclasses.replace(cell("idm"), inputs=materials(bank=None)), [0])
 
 
 class Told:
@@ -171,9 +171,9 @@ def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path
         temperature={"frame": 4.0, "logmel": 4.0},
     )
     given = cell("jcf", report=report, others=(finer,))
-    coresets = {"herding": dataclasses.replace(given.materials.coresets["herding"], ranking=few)}
+    coresets = {"herding": dataclasses.replace(given.inputs.coresets["herding"], ranking=few)}
     given = dataclasses.replace(
-        given, ipc=1, materials=dataclasses.replace(given.materials, coresets=coresets)
+        given, ipc=1, inputs=dataclasses.replace(given.inputs, coresets=coresets)
     )
     with pytest.raises(
         CellError, match="class 'class0' has 6 of the 8 samples that are needed; raise `most`"

@@ -39,7 +39,7 @@ def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any)
     if hasattr(distiller, "augment"):
         distiller = dataclasses.replace(distiller, augment=EVERY)
     there = Runtime(**{"device": device, "report": ignore_progress, **machine})
-    return distiller.distill(materials(networks=NETWORKS), ipc=1, seed=0, machine=there)
+    return distiller.distill(materials(networks=NETWORKS), ipc=1, seed=0, runtime=there)
 
 
 @pytest.mark.parametrize("method", ["dm", "avdd", "m3d", "idm", "jcf", "dc", "dsa", "mtt"])

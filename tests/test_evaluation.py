@@ -57,11 +57,11 @@ def test_a_look_at_the_test_split_is_noticed() -> None:
 
 def test_choices_take_no_test_split() -> None:
     bench = toy_bench()
-    _, trials = evaluation.choose(TOY, BUDGET, 0, bench.crew, bench.val, evaluation.accuracy)
+    _, trials = evaluation.choose(TOY, BUDGET, 0, bench.trainer, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
     variants = built("method", "dm").variants(materials(), 1)
     picks, spent = evaluation.choose_variants(
-        variants, [toy_synthetic() for _ in variants], BUDGET, bench.crew, bench.val
+        variants, [toy_synthetic() for _ in variants], BUDGET, bench.trainer, bench.val
     )
     assert len(spent) == len(variants) > 1 and set(picks) == {"frame", "logmel"}
 
@@ -88,7 +88,7 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
     """The tower and classifier of the one that stopped are those of the mark; the other's went on."""
     recipe = BUDGET.make_recipe(0.003)
     early = dataclasses.replace(recipe, stops={"frame": 0.5, "logmel": 1.0})
-    crew = toy_bench().crew
+    crew = toy_bench().trainer
 
     def weights(module: AudioVisual) -> dict[str, torch.Tensor]:
         return {name: values.clone() for name, values in module.state_dict().items()}
@@ -118,7 +118,7 @@ def test_epochs_are_chosen_with_the_rate() -> None:
         return {"frame": -float(looks[id(module)]), "logmel": 0.0}
 
     budget = dataclasses.replace(BUDGET, stops=(1.0, 0.5))
-    recipe, _ = evaluation.choose(TOY, budget, 0, bench.crew, bench.val, falling)
+    recipe, _ = evaluation.choose(TOY, budget, 0, bench.trainer, bench.val, falling)
     assert recipe.stops == {"frame": 0.5, "logmel": 1.0}
 
 
@@ -166,7 +166,7 @@ def test_scores_repeat_and_count_their_runs() -> None:
 
 def test_the_number_of_threads_changes_no_score() -> None:
     bench = toy_bench()
-    alone = dataclasses.replace(bench, crew=dataclasses.replace(bench.crew, threads=1))
+    alone = dataclasses.replace(bench, trainer=dataclasses.replace(bench.trainer, threads=1))
     assert RECOGNITION.score([TOY], BUDGET, 0, bench) == RECOGNITION.score([TOY], BUDGET, 0, alone)
 
 
@@ -376,10 +376,10 @@ def test_a_class_of_one_window_is_measured() -> None:
 
 def test_the_plane_has_two_points_for_two_instances_and_repeats() -> None:
     bench = toy_bench()
-    plane = PCAProjection.fit(bench.test, bench.crew.network)
+    plane = PCAProjection.fit(bench.test, bench.trainer.network)
     points = plane.project(TOY)
     assert [label for _, _, label in points] == TOY.label.tolist()
-    assert points == PCAProjection.fit(bench.test, bench.crew.network).project(TOY)
+    assert points == PCAProjection.fit(bench.test, bench.trainer.network).project(TOY)
     centre = torch.tensor(plane.project(training.wrap_real_set(bench.test, CPU)))[:, :2].mean(0)
     assert centre.abs().max() < 1e-3
 

@@ -82,7 +82,7 @@ def summary(method: str) -> dict[str, tuple[float, ...]]:
     """
     made, given = distiller(method), materials(bank=bank())
     outcome = made.distill(
-        given, ipc=2, seed=0, machine=Runtime(device=CPU, report=ignore_progress)
+        given, ipc=2, seed=0, runtime=Runtime(device=CPU, report=ignore_progress)
     )
     start = made.begin(given, ipc=2, seed=0).rows
     rows = {

@@ -169,7 +169,7 @@ def looped(method: str, **changes: Any) -> Any:
 
 def run(distiller: Any, *, ipc: int = 1, **changes: Any) -> Any:
     machine = Runtime(**{"device": CPU, "report": ignore_progress, **changes})
-    return distiller.distill(materials(), ipc=ipc, seed=0, machine=machine)
+    return distiller.distill(materials(), ipc=ipc, seed=0, runtime=machine)
 
 
 # On a CPU, in float32; a change of these numbers is a change of the method.

@@ -228,7 +228,7 @@ def test_the_first_classes_share_what_their_labels_say() -> None:
 
 
 def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
-    crew, data = toy_bench().crew, instances.decode_synthetic_set(soft(), CPU)
+    crew, data = toy_bench().trainer, instances.decode_synthetic_set(soft(), CPU)
     recipe = Recipe.build_uniform(
         0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0
     )
@@ -247,7 +247,7 @@ def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
 
 def test_students_of_soft_labels_are_others() -> None:
     crew, recipe = (
-        toy_bench().crew,
+        toy_bench().trainer,
         Recipe.build_uniform(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0),
     )
     sets = [instances.decode_synthetic_set(made, CPU) for made in (toy_synthetic(), soft())]

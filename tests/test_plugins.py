@@ -151,7 +151,7 @@ def materials(**changes: Any) -> DistillInputs:
 def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) -> SyntheticSet:
     """The toy's set by this distiller."""
     machine = Runtime(device=CPU, report=ignore_progress)
-    return distiller.distill(materials(**changes), ipc=ipc, seed=seed, machine=machine).synthetic
+    return distiller.distill(materials(**changes), ipc=ipc, seed=seed, runtime=machine).synthetic
 
 
 # kind -> what a plugin of that kind makes of a toy, as arrays
@@ -203,7 +203,7 @@ def toy_bench(**changes: Any) -> Bench:
     )
     metrics = {name: built("metric", name) for name in plugins.list_names("metric")}
     given = {
-        "crew": crew,
+        "trainer": crew,
         "val": toy_real(4, seed=1),
         "test": toy_real(6, seed=2),
         "metrics": metrics,

@@ -125,8 +125,8 @@ def test_another_source_decodes_nothing_anew(
 
 def cell_of(source: Source) -> cells.DistillCell:
     given = cell("random")
-    real: RealSet = dataclasses.replace(given.materials.real, source=source)
-    return dataclasses.replace(given, materials=dataclasses.replace(given.materials, real=real))
+    real: RealSet = dataclasses.replace(given.inputs.real, source=source)
+    return dataclasses.replace(given, inputs=dataclasses.replace(given.inputs, real=real))
 
 
 def test_a_cell_is_the_same_whatever_the_source() -> None:

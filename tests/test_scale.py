@@ -67,10 +67,10 @@ def toy_cell(
         method=method,
         distiller=distiller,
         ipc=1,
-        materials=materials(),
-        machine=Runtime(**{"device": CPU, "report": ignore_progress, **machine}),
+        inputs=materials(),
+        runtime=Runtime(**{"device": CPU, "report": ignore_progress, **machine}),
         budget=budget,
-        crew=crew,
+        trainer=crew,
         val=toy_real(4, seed=1),
     )
 
@@ -92,7 +92,7 @@ from pipeline.core.checkpoints import Checkpoint
 from test_scale import SEEDS, toy_cell
 method, place, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 cell = toy_cell(method, steps=40, checkpoint=Checkpoint(every_s=0))
-cell.materials.require_experts("no method").digest
+cell.inputs.require_experts("no method").digest
 chance, killed, midway = random.Random(0), 0, 0
 
 def child(out, after=None):
@@ -158,7 +158,7 @@ def begun(
 
 def descend(machine: Runtime, steps: int = 4) -> Any:
     return dataclasses.replace(built("method", "dm"), steps=steps).distill(
-        materials(), ipc=1, seed=0, machine=machine
+        materials(), ipc=1, seed=0, runtime=machine
     )
 
 
@@ -365,7 +365,7 @@ def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(
     distiller = dataclasses.replace(built("method", "dm"), batch_real=2, formation=WHOLE)
     machine = Runtime(device=CPU, report=ignore_progress, memory_mb=1e-4)
     given = materials(real=mapped, coresets={"herding": coreset(mapped)})
-    distiller.distill(given, ipc=1, seed=0, machine=machine)
+    distiller.distill(given, ipc=1, seed=0, runtime=machine)
     # 3 classes x 2 samples a step; the start takes 3.
     assert max(taken) == 6 and len(mapped) == 18
 
@@ -452,7 +452,7 @@ def told_by(
         built("method", method), formation=WHOLE, batch_real=4, rates=steps
     )
     given = materials(real=real, coresets={"herding": coreset(real)})
-    return distiller.distill(given, ipc=1, seed=0, machine=machine).synthetic.rows, figures
+    return distiller.distill(given, ipc=1, seed=0, runtime=machine).synthetic.rows, figures
 
 
 @pytest.mark.parametrize("method", ["dm", "avdd", "m3d"])
@@ -550,7 +550,7 @@ def test_methods_that_cannot_be_split_refuse_ranks(method: str) -> None:
             cell,
             method=method,
             distiller=built("method", method),
-            machine=dataclasses.replace(cell.machine, ranks=Ranks(count=2)),
+            runtime=dataclasses.replace(cell.runtime, ranks=Ranks(count=2)),
         )
 
 

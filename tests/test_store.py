@@ -160,14 +160,14 @@ def toy_cell(ranked: dict[str, Coreset]) -> DistillCell:
         "method": "random",
         "distiller": built("method", "random"),
         "ipc": 1,
-        "materials": materials(coresets=ranked),
+        "inputs": materials(coresets=ranked),
     }
     budget = values().build("evaluate", Evaluate).protocols.budget
     return DistillCell(
         **given,
-        machine=Runtime(device=CPU, report=ignore_progress),
+        runtime=Runtime(device=CPU, report=ignore_progress),
         budget=budget,
-        crew=bench.crew,
+        trainer=bench.trainer,
         val=bench.val,
     )
 

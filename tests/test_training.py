@@ -76,7 +76,7 @@ def test_the_benchmark_of_students_runs(
 
 
 def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
-    crew = toy_bench().crew
+    crew = toy_bench().trainer
     lessons = [
         TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
         for i in range(6)
@@ -91,7 +91,7 @@ def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
 
 def test_stacks_are_made_of_what_is_alike() -> None:
     """The GPU's way, on a CPU: lessons of two recipes are two stacks, and give what side by side gives, up to noise."""
-    crew = toy_bench().crew
+    crew = toy_bench().trainer
     recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
     lessons = [
         TrainingJob(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)
@@ -109,7 +109,7 @@ def test_stacks_are_made_of_what_is_alike() -> None:
 
 
 def test_an_error_in_one_student_stops_the_others() -> None:
-    crew = toy_bench().crew
+    crew = toy_bench().trainer
     lessons = [
         TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))
     ]

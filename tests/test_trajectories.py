@@ -262,7 +262,7 @@ def test_a_student_that_stays_has_the_whole_way_to_go() -> None:
 
 
 def test_the_first_loss_is_what_it_was() -> None:
-    (loss,) = mtt(steps=1).distill(materials(), ipc=1, seed=0, machine=MACHINE).losses
+    (loss,) = mtt(steps=1).distill(materials(), ipc=1, seed=0, runtime=MACHINE).losses
     assert loss == pytest.approx(GOLDEN, rel=1e-4)
 
 
@@ -289,12 +289,12 @@ def stopped_at(last: int) -> Any:
 
 def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     method = mtt(steps=5)
-    whole = method.distill(materials(), ipc=1, seed=SEED, machine=MACHINE)
+    whole = method.distill(materials(), ipc=1, seed=SEED, runtime=MACHINE)
     kept = Checkpoint(path=tmp_path / "step.safetensors", about={"whose": "mtt"}, every_s=0)
     for last in (2, 4):
         machine = dataclasses.replace(MACHINE, checkpoint=kept, report=stopped_at(last))
         with pytest.raises(KeyboardInterrupt):
-            method.distill(materials(), ipc=1, seed=SEED, machine=machine)
+            method.distill(materials(), ipc=1, seed=SEED, runtime=machine)
         assert len(kept.read()["losses"]) == last
     assert {
         "frame",
@@ -307,7 +307,7 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     machine = dataclasses.replace(
         MACHINE, checkpoint=kept, report=lambda done, total, **figures: told.append(done)
     )
-    resumed = method.distill(materials(), ipc=1, seed=SEED, machine=machine)
+    resumed = method.distill(materials(), ipc=1, seed=SEED, runtime=machine)
     assert told == [5]
     assert resumed.losses == whole.losses
     assert resumed.synthetic.provenance == whole.synthetic.provenance
@@ -320,7 +320,7 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 def test_learned_rates_start_at_the_experts_and_stay_positive(rate_step: float) -> None:
     synthetic = (
         mtt(steps=3, rate_step=rate_step)
-        .distill(materials(), ipc=1, seed=0, machine=MACHINE)
+        .distill(materials(), ipc=1, seed=0, runtime=MACHINE)
         .synthetic
     )
     learned = synthetic.provenance["learned_rates"]
@@ -333,7 +333,7 @@ def test_learned_rates_start_at_the_experts_and_stay_positive(rate_step: float) 
 
 def test_descent_lowers_the_loss() -> None:
     method = mtt(steps=12, inner=4, max_start=1, augment={"frame": (), "logmel": ()})
-    losses = method.distill(materials(), ipc=1, seed=0, machine=MACHINE).losses
+    losses = method.distill(materials(), ipc=1, seed=0, runtime=MACHINE).losses
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
 
 
@@ -343,10 +343,10 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
         method="mtt",
         distiller=mtt(steps=2),
         ipc=1,
-        materials=materials(),
-        machine=MACHINE,
+        inputs=materials(),
+        runtime=MACHINE,
         budget=values().build("evaluate", Evaluate).protocols.budget,
-        crew=bench.crew,
+        trainer=bench.trainer,
         val=bench.val,
     )
     cells.distil(cell, [0], tmp_path / "synthetic", tmp_path / "work")
@@ -361,7 +361,7 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
 def test_a_bank_of_too_few_epochs_is_refused() -> None:
     told = r"the experts have 2 epochs, and max_start 2 \+ ahead 1 are 3; lower these in distill\.mtt, or raise experts\.epochs"
     with pytest.raises(CellError, match=told):
-        mtt(max_start=2).distill(materials(), ipc=1, seed=0, machine=MACHINE)
+        mtt(max_start=2).distill(materials(), ipc=1, seed=0, runtime=MACHINE)
 
 
 def test_a_bank_of_other_shards_is_refused() -> None:
@@ -372,7 +372,7 @@ def test_a_bank_of_other_shards_is_refused() -> None:
             materials(real=dataclasses.replace(toy_real(), digest="toy1")),
             ipc=1,
             seed=0,
-            machine=MACHINE,
+            runtime=MACHINE,
         )
 
 
@@ -382,7 +382,7 @@ def test_memory_that_is_not_enough_says_what_to_lower(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(TrajectoryMatcher, "gradients", full)
     with pytest.raises(CellError, match=r"a batch of 64 instances .* lower distill\.mtt\.batch"):
-        mtt().distill(materials(), ipc=1, seed=0, machine=MACHINE)
+        mtt().distill(materials(), ipc=1, seed=0, runtime=MACHINE)
 
 
 def test_ranks_cannot_share_it() -> None:

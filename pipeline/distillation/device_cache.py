@@ -22,17 +22,17 @@ class DeviceCache:
     has less memory than its budget says.
     """
 
-    def __init__(self, real: RealSet, machine: Runtime) -> None:
-        self._real, self._device = real, machine.device
+    def __init__(self, real: RealSet, runtime: Runtime) -> None:
+        self._real, self._device = real, runtime.device
         self._rows: dict[str, Rows]
         try:
             self._rows = (
                 dict(real.rows)
-                if machine.needs_streaming(real)
-                else {m: rows.to(machine.device) for m, rows in real.rows.items()}
+                if runtime.needs_streaming(real)
+                else {m: rows.to(runtime.device) for m, rows in real.rows.items()}
             )
         except torch.OutOfMemoryError as error:
-            told = f"{machine.device} has no room for the {real.nbytes / 2**20:.0f} MiB of the real set"
+            told = f"{runtime.device} has no room for the {real.nbytes / 2**20:.0f} MiB of the real set"
             raise CellError(f"{told}; give a lower --memory-mb, and it is streamed") from error
 
     def gather(self, index: Tensor) -> dict[str, Tensor]:

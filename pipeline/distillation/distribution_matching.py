@@ -121,11 +121,11 @@ def match(
     real: RealSet,
     start: SyntheticSet,
     loss: Loss,
-    embedder: NetworkSampler,
+    sampler: NetworkSampler,
     plan: MatchingPlan,
     *,
     seed: int,
-    machine: Runtime,
+    runtime: Runtime,
 ) -> DistillResult:
     """Take `plan.steps` steps from `start` down `loss(real, synthetic)` in the eyes of the step's network.
 
@@ -134,10 +134,12 @@ def match(
     move a class by about twice the step size times its gradient.
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
-    descent = SyntheticOptimizer(start.rows, rates, plan.momentum, machine, plan.schedule)
-    matcher = _DistributionMatcher(real, start, loss, embedder, plan, seed, machine, descent.leaves)
-    descent.run(plan.steps, lambda step: matcher.run_step(step, descent))
-    return descent.outcome(start)
+    optimizer = SyntheticOptimizer(start.rows, rates, plan.momentum, runtime, plan.schedule)
+    matcher = _DistributionMatcher(
+        real, start, loss, sampler, plan, seed, runtime, optimizer.params
+    )
+    optimizer.run(plan.steps, lambda step: matcher.run_step(step, optimizer))
+    return optimizer.result(start)
 
 
 class _DistributionMatcher:
@@ -148,36 +150,36 @@ class _DistributionMatcher:
         real: RealSet,
         start: SyntheticSet,
         loss: Loss,
-        embedder: NetworkSampler,
+        sampler: NetworkSampler,
         plan: MatchingPlan,
         seed: int,
-        machine: Runtime,
+        runtime: Runtime,
         rows: Mapping[str, Tensor],
     ) -> None:
-        self._real, self._start, self._loss, self._embedder, self._plan = (
+        self._real, self._start, self._loss, self._sampler, self._plan = (
             real,
             start,
             loss,
-            embedder,
+            sampler,
             plan,
         )
-        self._seed, self._machine, self._rows = seed, machine, rows
-        self._resident = DeviceCache(real, machine)
+        self._seed, self._runtime, self._rows = seed, runtime, rows
+        self._cache = DeviceCache(real, runtime)
         self._members = [real.indices_of(label) for label in range(len(real.classes))]
         self._coming: tuple[int, list[Tensor]] = (-1, [])
-        share = len(machine.ranks.share(self._members))
+        share = len(runtime.ranks.share(self._members))
         self._together = max(
-            min(self._count_classes_per_pass(PASS_PIXELS[machine.device.type]), share), 1
+            min(self._count_classes_per_pass(PASS_PIXELS[runtime.device.type]), share), 1
         )
 
-    def run_step(self, step: int, descent: SyntheticOptimizer) -> float:
+    def run_step(self, step: int, optimizer: SyntheticOptimizer) -> float:
         """One step; where the device has not enough memory for its groups of classes, with smaller groups from here on.
 
         A failed attempt leaves nothing behind: gradients start at zero again, and leaves move once all classes are seen.
         """
         while True:
             try:
-                return descent.step(self._compute_losses(step))
+                return optimizer.step(self._compute_losses(step))
             except torch.OutOfMemoryError as error:
                 if self._together == 1:
                     raise CellError(
@@ -185,11 +187,11 @@ class _DistributionMatcher:
                         "lower batch_real, or the pieces of the formation"
                     ) from error
                 self._together //= 2
-                descent.figures["out of memory, classes at once"] = self._together
+                optimizer.figures["out of memory, classes at once"] = self._together
 
     def _compute_losses(self, step: int) -> Iterator[Tensor]:
-        module, draws = self._embedder.sample(step), self._draw_batch(step)
-        labels = self._machine.ranks.share(range(len(draws)))
+        module, draws = self._sampler.sample(step), self._draw_batch(step)
+        labels = self._runtime.ranks.share(range(len(draws)))
         for first in range(0, len(labels), self._together):
             own = labels[first : first + self._together]
             real = self._embed_real(module, [draws[label] for label in own], own, step)
@@ -215,7 +217,7 @@ class _DistributionMatcher:
     def _embed_real(
         self, module: AudioVisual, draws: list[Tensor], labels: list[int], step: int
     ) -> FeatureBatch:
-        rows = self._resident.gather(torch.cat(draws))
+        rows = self._cache.gather(torch.cat(draws))
         seen = {m: self._augment(values, m, self._real, step) for m, values in rows.items()}
         sizes = tuple(len(draw) for draw in draws)
         return FeatureBatch(
@@ -251,7 +253,7 @@ class _DistributionMatcher:
         )
 
     def _embed(self, module: AudioVisual, rows: dict[str, Tensor]) -> dict[str, Tensor]:
-        kind = self._machine.device.type
+        kind = self._runtime.device.type
         # The towers alone: what a loss makes of their features has to be more exact than bfloat16 is.
         with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
             return {m: values.float() for m, values in module.towers.embed(rows).items()}

@@ -66,12 +66,12 @@ def estimate(cell: DistillCell, seeds: Sequence[int]) -> Estimate:
     Raises:
         CellError: what the cell itself would raise before, or in, these steps.
     """
-    network = cell.distiller.network_of(cell.materials)
-    towers = network.build(cell.materials.real.shapes, torch.Generator()) if network else None
+    network = cell.distiller.network_of(cell.inputs)
+    towers = network.build(cell.inputs.real.shapes, torch.Generator()) if network else None
     return Estimate(
         cell=cell,
         seeds=seeds,
-        start=cell.variants[0].begin(cell.materials, ipc=cell.ipc, seed=seeds[0]),
+        start=cell.variants[0].begin(cell.inputs, ipc=cell.ipc, seed=seeds[0]),
         parameters=sum(weights.numel() for weights in towers.parameters()) if towers else None,
         pace=_measure_pace(cell, seeds[0]),
     )
@@ -79,13 +79,13 @@ def estimate(cell: DistillCell, seeds: Sequence[int]) -> Estimate:
 
 def describe(plan: Estimate) -> str:
     """The estimate as lines for a reader."""
-    cell, real = plan.cell, plan.cell.materials.real
+    cell, real = plan.cell, plan.cell.inputs.real
     return "\n".join(
         [
             f"{cell.method}: {len(real.classes)} classes x ipc {cell.ipc} = {len(plan.start.label)} stored rows",
             *(_describe_rows(plan.start, m) for m in plan.start.rows),
-            f"device: {cell.machine.device}",
-            f"real set: {len(real):,} samples, {_mib(real.rows):,.1f} MiB, {_describe_memory(_mib(real.rows), cell.machine.memory_mb)}",
+            f"device: {cell.runtime.device}",
+            f"real set: {len(real):,} samples, {_mib(real.rows):,.1f} MiB, {_describe_memory(_mib(real.rows), cell.runtime.memory_mb)}",
             f"rows: {_mib(plan.start.rows):,.1f} MiB",
             *_describe_runs(plan),
         ]
@@ -182,9 +182,9 @@ class _PaceReporter:
 
 
 def _measure_pace(cell: DistillCell, seed: int) -> Pace | None:
-    watch = _PaceReporter(cell.machine.device.type != "cpu")
-    machine = replace(cell.machine, report=watch, checkpoint=Checkpoint())
+    watch = _PaceReporter(cell.runtime.device.type != "cpu")
+    runtime = replace(cell.runtime, report=watch, checkpoint=Checkpoint())
     moving = next((variant for variant in cell.variants if variant.moves), cell.variants[0])
     with suppress(_EnoughError):
-        moving.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+        moving.distill(cell.inputs, ipc=cell.ipc, seed=seed, runtime=runtime)
     return watch.pace()

@@ -119,7 +119,7 @@ def condense(
     plan: GradientMatchingPlan,
     *,
     seed: int,
-    machine: Runtime,
+    runtime: Runtime,
 ) -> DistillResult:
     """Take `plan.outer` steps from `start` on each of `plan.steps` networks; the loss of one is its mean over them.
 
@@ -129,10 +129,10 @@ def condense(
         CellError: a class does not fit into the device's memory; see `Descent.run` for more.
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
-    descent = SyntheticOptimizer(start.rows, rates, plan.momentum, machine)
-    condenser = _GradientMatcher(network, real, start, plan, seed, machine, descent.leaves)
-    descent.run(plan.steps, lambda iteration: condenser.run_step(iteration, descent))
-    return descent.outcome(start)
+    optimizer = SyntheticOptimizer(start.rows, rates, plan.momentum, runtime)
+    condenser = _GradientMatcher(network, real, start, plan, seed, runtime, optimizer.params)
+    optimizer.run(plan.steps, lambda iteration: condenser.run_step(iteration, optimizer))
+    return optimizer.result(start)
 
 
 class _GradientMatcher:
@@ -145,35 +145,35 @@ class _GradientMatcher:
         start: SyntheticSet,
         plan: GradientMatchingPlan,
         seed: int,
-        machine: Runtime,
+        runtime: Runtime,
         rows: Mapping[str, Tensor],
     ) -> None:
-        self._real, self._start, self._plan, self._seed, self._machine, self._rows = (
+        self._real, self._start, self._plan, self._seed, self._runtime, self._rows = (
             real,
             start,
             plan,
             seed,
-            machine,
+            runtime,
             rows,
         )
-        self._resident = DeviceCache(real, machine)
+        self._cache = DeviceCache(real, runtime)
         self._members = [real.indices_of(label) for label in range(len(real.classes))]
         self._operations = {
             m: pick(plan.operations, m, "list of augmentations") for m in start.rows
         }
         towers = network.build(real.shapes, make_generator("network", seed))
         head = Head().build(towers.features, len(real.classes), make_generator("network", seed))
-        self._module = model.AudioVisual(towers, head).to(machine.device).train()
+        self._module = model.AudioVisual(towers, head).to(runtime.device).train()
 
-    def run_step(self, iteration: int, descent: SyntheticOptimizer) -> float:
+    def run_step(self, iteration: int, optimizer: SyntheticOptimizer) -> float:
         """Fresh weights, then steps of the rows with epochs of the network between them; the mean loss of the steps."""
         # The classifiers' too, as in DC: with their own tiny ones, N(0, 1e-4), the towers' gradients would vanish beside EPSILON.
         init_(self._module, make_generator("network", self._seed, iteration))
         try:
-            total = descent.step(self._compute_losses(iteration, 0))
+            total = optimizer.step(self._compute_losses(iteration, 0))
             for outer in range(1, self._plan.outer):
                 self._learn(iteration, outer)
-                total += descent.step(self._compute_losses(iteration, outer))
+                total += optimizer.step(self._compute_losses(iteration, outer))
         except torch.OutOfMemoryError as error:
             told = f"one class, or a batch of the network, does not fit into the device's memory ({error})"
             raise CellError(
@@ -188,7 +188,7 @@ class _GradientMatcher:
             for index in self._members
         ]
         for label, index in enumerate(draws):
-            theirs, ours = self._resident.gather(index), self._decode(label)
+            theirs, ours = self._cache.gather(index), self._decode(label)
             yield distance(
                 self._compute_gradients(theirs, self._real, label, iteration, outer),
                 self._compute_gradients(
@@ -224,18 +224,18 @@ class _GradientMatcher:
             )
             for m, values in rows.items()
         }
-        labels = torch.full((len(next(iter(rows.values()))),), label, device=self._machine.device)
+        labels = torch.full((len(next(iter(rows.values()))),), label, device=self._runtime.device)
         return gradients(self._module, seen, labels, differentiable=differentiable)
 
     def _learn(self, iteration: int, outer: int) -> None:
         """Train the network on the rows as they are now."""
         now = replace(self._start, rows={m: values.detach() for m, values in self._rows.items()})
-        data = instances.decode_synthetic_set(now, self._machine.device)
+        data = instances.decode_synthetic_set(now, self._runtime.device)
         recipe = self._plan.make_recipe(len(data.label))
         loop.fit(
             self._module,
             data,
             recipe,
             make_generator("inner", self._seed, iteration, outer),
-            self._machine.device,
+            self._runtime.device,
         )

@@ -45,24 +45,24 @@ class SyntheticOptimizer:
 
     def __init__(
         self,
-        leaves: Mapping[str, Tensor],
+        params: Mapping[str, Tensor],
         rates: Mapping[str, float],
         momentum: float,
-        machine: Runtime,
+        runtime: Runtime,
         schedule: Callable[[float], float] = constant,
         weight_decay: float = 0.0,
     ) -> None:
-        self.leaves = {
-            name: values.detach().to(machine.device, copy=True).requires_grad_()
-            for name, values in leaves.items()
+        self.params = {
+            name: values.detach().to(runtime.device, copy=True).requires_grad_()
+            for name, values in params.items()
         }
         self.losses: list[float] = []
         self.seconds = 0.0
         self.figures: dict[str, float] = {}
         # False while leaves have moved and their step is not counted yet: what is kept then would be no step's.
         self._at_rest = True
-        self._rates, self._machine, self._schedule = dict(rates), machine, schedule
-        groups = [{"params": [values], "lr": rates[name]} for name, values in self.leaves.items()]
+        self._rates, self._runtime, self._schedule = dict(rates), runtime, schedule
+        groups = [{"params": [values], "lr": rates[name]} for name, values in self.params.items()]
         self._optimiser = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
 
     def run(self, steps: int, move: Callable[[int], float]) -> None:
@@ -74,18 +74,18 @@ class SyntheticOptimizer:
             CellError: a loss is no finite number.
             TensorError: the checkpoint is damaged, or another descent's.
         """
-        self._restore(self._machine.ranks.broadcast(self._machine.checkpoint.read))
+        self._restore(self._runtime.ranks.broadcast(self._runtime.checkpoint.read))
         try:
             self._run_steps(steps, move)
         except KeyboardInterrupt:
-            if self._machine.ranks.number == 0 and self._at_rest and self.losses:
-                self._machine.checkpoint.write(self._state())
+            if self._runtime.ranks.number == 0 and self._at_rest and self.losses:
+                self._runtime.checkpoint.write(self._state())
             raise
 
     def _run_steps(self, steps: int, move: Callable[[int], float]) -> None:
-        due, began = self._machine.checkpoint.start_timer(), time.monotonic() - self.seconds
+        due, began = self._runtime.checkpoint.start_timer(), time.monotonic() - self.seconds
         for step in range(len(self.losses), steps):
-            for group, name in zip(self._optimiser.param_groups, self.leaves, strict=True):
+            for group, name in zip(self._optimiser.param_groups, self.params, strict=True):
                 group["lr"] = self._rates[name] * self._schedule(step / steps)
             loss = move(step)
             if not math.isfinite(loss):
@@ -95,18 +95,18 @@ class SyntheticOptimizer:
             self.losses.append(loss)
             self._at_rest = True
             self.seconds = time.monotonic() - began
-            self._machine.report(
-                step + 1, steps, loss=loss, **self.figures, **_memory(self._machine.device)
+            self._runtime.report(
+                step + 1, steps, loss=loss, **self.figures, **_memory(self._runtime.device)
             )
-            if self._machine.ranks.number == 0 and due():
-                self._machine.checkpoint.write(self._state())
+            if self._runtime.ranks.number == 0 and due():
+                self._runtime.checkpoint.write(self._state())
 
     def step(self, losses: Iterable[Tensor]) -> float:
         """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
         self._optimiser.zero_grad()
-        seen, leaves = [], list(self.leaves.values())
+        seen, params = [], list(self.params.values())
         for loss in losses:
-            loss.backward(inputs=leaves)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
+            loss.backward(inputs=params)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
             seen.append(loss.detach())
         # Read once all is under way: a device is waited for here, and nowhere else in a step.
         total = self._all_reduce(sum((loss.item() for loss in seen), 0.0))
@@ -117,20 +117,20 @@ class SyntheticOptimizer:
 
     def _all_reduce(self, loss: float) -> float:
         """Gradients and loss of all ranks."""
-        ranks = self._machine.ranks
+        ranks = self._runtime.ranks
         if ranks.count == 1:
             return loss
-        for values in self.leaves.values():
+        for values in self.params.values():
             values.grad = torch.zeros_like(values) if values.grad is None else values.grad
-        whole = torch.tensor(loss, dtype=torch.float64, device=self._machine.device)
+        whole = torch.tensor(loss, dtype=torch.float64, device=self._runtime.device)
         ranks.all_reduce(
-            [whole, *(values.grad for values in self.leaves.values() if values.grad is not None)]
+            [whole, *(values.grad for values in self.params.values() if values.grad is not None)]
         )
         return whole.item()
 
-    def outcome(self, start: SyntheticSet) -> DistillResult:
+    def result(self, start: SyntheticSet) -> DistillResult:
         """The set whose rows are the leaves of their names, in place of the start's."""
-        rows = {m: self.leaves[m].detach().cpu() for m in start.rows}
+        rows = {m: self.params[m].detach().cpu() for m in start.rows}
         return DistillResult(
             synthetic=replace(start, rows=rows), losses=tuple(self.losses), seconds=self.seconds
         )
@@ -138,12 +138,12 @@ class SyntheticOptimizer:
     def _state(self) -> dict[str, Tensor]:
         momenta = {
             f"momentum.{name}": self._optimiser.state[values]["momentum_buffer"]
-            for name, values in self.leaves.items()
+            for name, values in self.params.items()
             if self._optimiser.state[values].get("momentum_buffer") is not None
         }
         course = {LOSSES: self.losses, SECONDS: self.seconds}
         return {
-            **self.leaves,
+            **self.params,
             **momenta,
             **{name: torch.tensor(values, dtype=torch.float64) for name, values in course.items()},
         }
@@ -154,7 +154,7 @@ class SyntheticOptimizer:
             return
         self._refuse_other(state)
         self.losses, self.seconds = state[LOSSES].tolist(), state[SECONDS].item()
-        for name, values in self.leaves.items():
+        for name, values in self.params.items():
             values.copy_(state[name])
             if f"momentum.{name}" in state:
                 self._optimiser.state[values]["momentum_buffer"] = state[f"momentum.{name}"].to(
@@ -163,7 +163,7 @@ class SyntheticOptimizer:
 
     def _refuse_other(self, state: Mapping[str, Tensor]) -> None:
         """TensorError if these are not the leaves of this descent, momenta of some of them, its losses and seconds."""
-        moved = {name: values.shape for name, values in self.leaves.items()}
+        moved = {name: values.shape for name, values in self.params.items()}
         momenta = {f"momentum.{name}": shape for name, shape in moved.items()}
         held = {
             name: values.shape for name, values in state.items() if name not in (LOSSES, SECONDS)
@@ -177,7 +177,7 @@ class SyntheticOptimizer:
                 {name: tuple(shape) for name, shape in sorted(side.items())}
                 for side in (held, moved)
             )
-            raise self._machine.checkpoint.make_error(
+            raise self._runtime.checkpoint.make_error(
                 f"holds other tensors, {theirs}, than this descent moves, {ours}"
             )
 

@@ -49,22 +49,22 @@ class DistillCell:
     method: str
     distiller: Any
     ipc: int
-    materials: DistillInputs
-    machine: Runtime
+    inputs: DistillInputs
+    runtime: Runtime
     budget: BudgetProtocol
-    crew: StudentTrainer
+    trainer: StudentTrainer
     val: RealSet
 
     def __post_init__(self) -> None:
         """CellError for rankings of other shards or of two feature tables, for too many candidates, and for too many ranks."""
-        again, real = "run `avdistill extract` and `coreset` again", self.materials.real
-        for name, coreset in self.materials.coresets.items():
+        again, real = "run `avdistill extract` and `coreset` again", self.inputs.real
+        for name, coreset in self.inputs.coresets.items():
             if coreset.shards != real.digest:
                 made = f"ranking {name!r} was made from shards {shorten_digest(coreset.shards)}"
                 raise CellError(
                     f"{made}, the shards here are {shorten_digest(real.digest)}; {again}"
                 )
-        tables = {coreset.table: name for name, coreset in self.materials.coresets.items()}
+        tables = {coreset.table: name for name, coreset in self.inputs.coresets.items()}
         if len(tables) > 1:
             (table, name), (other, second) = list(tables.items())[:2]
             ranked = f"ranking {name!r} is of feature table {shorten_digest(table)} and {second!r} of {shorten_digest(other)}"
@@ -74,22 +74,22 @@ class DistillCell:
             raise CellError(
                 f"{variants} candidates are more than the {self.budget.trials} trials of the budget; give fewer"
             )
-        if self.machine.ranks.count > 1 and not self.distiller.separable:
-            told = f"{self.method} cannot be split over {self.machine.ranks.count} ranks"
+        if self.runtime.ranks.count > 1 and not self.distiller.separable:
+            told = f"{self.method} cannot be split over {self.runtime.ranks.count} ranks"
             raise CellError(f"{told}; start it without torchrun")
 
     @property
     def variants(self) -> list[Any]:
         """The distiller's candidates, among which the selection rule chooses."""
-        return list(self.distiller.variants(self.materials, self.ipc))
+        return list(self.distiller.variants(self.inputs, self.ipc))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the inputs, and the code, that decide the cell's bytes."""
-        given = self.materials
+        given = self.inputs
         chosen = {name: coreset.to_json() for name, coreset in given.coresets.items()}
         networks = {name: asdict(network) for name, network in given.networks.items()}  # type: ignore[call-overload]
-        students = [asdict(self.crew.network), asdict(self.crew.head)]  # type: ignore[call-overload]
+        students = [asdict(self.trainer.network), asdict(self.trainer.head)]  # type: ignore[call-overload]
         tuning = [asdict(self.budget), students, self.val.digest]
         about = [
             self.method,
@@ -98,7 +98,7 @@ class DistillCell:
             given.real.digest,
             given.bank and given.bank.digest,
         ]
-        return digest_of([code_digest(), about, chosen, networks, tuning, self.crew.device.type])
+        return digest_of([code_digest(), about, chosen, networks, tuning, self.trainer.device.type])
 
 
 def distil(
@@ -123,7 +123,7 @@ def distil(
     )
     for number, seed in enumerate(seeds, start=1):
         _ensure_set(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
-    seconds = chosen["seconds"] + cell.machine.ranks.broadcast(
+    seconds = chosen["seconds"] + cell.runtime.ranks.broadcast(
         lambda: _write_cell(cell, distiller, seeds, chosen["trials"], place, out)
     )
     return list(chosen["trials"]), seconds
@@ -141,7 +141,7 @@ def _write_cell(
     with create_folder(out) as part:
         for seed in seeds:
             synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
-            provenance = {**synthetic.provenance, **_sources(cell.materials.real), "tuning": trials}
+            provenance = {**synthetic.provenance, **_sources(cell.inputs.real), "tuning": trials}
             tensors.save_synthetic(
                 part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance)
             )
@@ -163,16 +163,18 @@ def _name(distiller: Any, seed: int) -> str:
 
 def _choose_candidates(cell: DistillCell, place: Path, seed: int) -> dict[str, Any]:
     """The candidate of each rate, the trials behind the choice and their seconds, found again if it was made before."""
-    path, ranks, variants = place / "tuning.json", cell.machine.ranks, cell.variants
+    path, ranks, variants = place / "tuning.json", cell.runtime.ranks, cell.variants
 
     def tune() -> dict[str, Any]:
         began = time.monotonic()
-        crew = replace(cell.crew, report=partial(cell.crew.report, choosing="among candidates"))
+        trainer = replace(
+            cell.trainer, report=partial(cell.trainer.report, choosing="among candidates")
+        )
         sets = [
             tensors.load_synthetic(place / f"{_name(variant, seed)}.safetensors")
             for variant in variants
         ]
-        picks, trials = evaluation.choose_variants(variants, sets, cell.budget, crew, cell.val)
+        picks, trials = evaluation.choose_variants(variants, sets, cell.budget, trainer, cell.val)
         write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
         found: dict[str, Any] = read_json(path, "distill")
         return found
@@ -184,7 +186,7 @@ def _choose_candidates(cell: DistillCell, place: Path, seed: int) -> dict[str, A
     for (
         variant
     ) in variants:  # one that cannot begin is told before the others have taken their time
-        variant.begin(cell.materials, ipc=cell.ipc, seed=seed)
+        variant.begin(cell.inputs, ipc=cell.ipc, seed=seed)
     for number, variant in enumerate(variants, start=1):
         _ensure_set(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
     return ranks.broadcast(tune)
@@ -200,7 +202,7 @@ def _ensure_set(
     Args:
         told: which of the cell's descents it is, for the report.
     """
-    name, ranks = _name(distiller, seed), cell.machine.ranks
+    name, ranks = _name(distiller, seed), cell.runtime.ranks
     path = place / f"{name}.safetensors"
     if ranks.broadcast(path.exists):
         return
@@ -211,22 +213,22 @@ def _ensure_set(
         "inputs": digest_of([cell.digest, asdict(distiller)]),
     }
     streamed = (
-        {"streamed MiB": cell.materials.real.nbytes / 2**20}
-        if cell.machine.needs_streaming(cell.materials.real)
+        {"streamed MiB": cell.inputs.real.nbytes / 2**20}
+        if cell.runtime.needs_streaming(cell.inputs.real)
         else {}
     )
-    machine = replace(
-        cell.machine,
-        report=partial(cell.machine.report, **told, **streamed),
+    runtime = replace(
+        cell.runtime,
+        report=partial(cell.runtime.report, **told, **streamed),
         checkpoint=replace(
-            cell.machine.checkpoint, path=place / f"{name}.step.safetensors", about=about
+            cell.runtime.checkpoint, path=place / f"{name}.step.safetensors", about=about
         ),
     )
-    outcome = distiller.distill(cell.materials, ipc=cell.ipc, seed=seed, machine=machine)
+    result = distiller.distill(cell.inputs, ipc=cell.ipc, seed=seed, runtime=runtime)
     if ranks.number == 0:
-        write_json(place / f"{name}.json", {"losses": outcome.losses, "seconds": outcome.seconds})
+        write_json(place / f"{name}.json", {"losses": result.losses, "seconds": result.seconds})
         synthetic = replace(
-            outcome.synthetic, provenance=_provenance(cell, distiller, seed, outcome.synthetic)
+            result.synthetic, provenance=_provenance(cell, distiller, seed, result.synthetic)
         )
         tensors.save_synthetic(path, synthetic)
 
@@ -234,7 +236,7 @@ def _ensure_set(
 def _provenance(
     cell: DistillCell, distiller: Any, seed: int, synthetic: SyntheticSet
 ) -> dict[str, Any]:
-    real = cell.materials.real
+    real = cell.inputs.real
     return {
         **synthetic.provenance,
         "method": cell.method,
@@ -253,7 +255,7 @@ def _sources(real: RealSet) -> dict[str, Any]:
 
 
 def _keep_start(cell: DistillCell, distiller: Any, seed: int, part: Path) -> None:
-    start: SyntheticSet = distiller.begin(cell.materials, ipc=cell.ipc, seed=seed)
+    start: SyntheticSet = distiller.begin(cell.inputs, ipc=cell.ipc, seed=seed)
     end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
     if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
         tensors.save_synthetic(part / START, start)

@@ -18,23 +18,23 @@ def _make_cell(
     method: str,
     distiller: Any,
     ipc: int,
-    materials: DistillInputs,
-    machine: Runtime,
-    means: EvaluationSetup,
-    crew: StudentTrainer,
+    inputs: DistillInputs,
+    runtime: Runtime,
+    setup: EvaluationSetup,
+    trainer: StudentTrainer,
     val: RealSet,
 ) -> DistillCell:
     from pipeline.distillation.run import DistillCell
 
-    budget = means.settings.protocols.budget
+    budget = setup.settings.protocols.budget
     return DistillCell(
         method=method,
         distiller=distiller,
         ipc=ipc,
-        materials=materials,
-        machine=machine,
+        inputs=inputs,
+        runtime=runtime,
         budget=budget,
-        crew=crew,
+        trainer=trainer,
         val=val,
     )
 
@@ -49,7 +49,7 @@ def _read_validation(shards: Path) -> RealSet:
 
 
 def _read_inputs(
-    shards: Path, coresets: Path, experts: Path | None, means: EvaluationSetup
+    shards: Path, coresets: Path, experts: Path | None, setup: EvaluationSetup
 ) -> DistillInputs:
     from pipeline.core.files import read_json
     from pipeline.coresets.rankings import Coreset
@@ -63,6 +63,6 @@ def _read_inputs(
             path.stem: Coreset.from_json(read_json(path, "coreset"))
             for path in sorted(coresets.glob("*.json"))
         },
-        networks=means.networks,
-        bank=read_bank(experts, means.networks, means.heads) if experts else None,
+        networks=setup.networks,
+        bank=read_bank(experts, setup.networks, setup.heads) if experts else None,
     )

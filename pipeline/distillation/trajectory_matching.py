@@ -74,16 +74,16 @@ class TrajectoryMatcher:
         real: RealSet,
         start: SyntheticSet,
         seed: int,
-        machine: Runtime,
+        runtime: Runtime,
     ) -> None:
         self._settings, self._bank, self._start, self._seed, self._device = (
             settings,
             bank,
             start,
             seed,
-            machine.device,
+            runtime.device,
         )
-        self._module = bank.build_empty_model(real, machine.device)
+        self._module = bank.build_empty_model(real, runtime.device)
         self._owner = {name: modality_of(name) for name, _ in self._module.named_parameters()}
         needed = settings.max_start + settings.ahead
         if bank.epochs < needed:
@@ -92,26 +92,26 @@ class TrajectoryMatcher:
                 "lower these in distill.mtt, or raise experts.epochs and run `avdistill experts` again"
             )
 
-    def run_step(self, step: int, descent: SyntheticOptimizer) -> float:
+    def run_step(self, step: int, optimizer: SyntheticOptimizer) -> float:
         """One step of the descent; a batch that the device has no memory for is a CellError."""
         try:
-            loss, gradients = self.gradients(descent.leaves, step)
+            loss, gradients = self.gradients(optimizer.params, step)
         except torch.OutOfMemoryError as error:
             told = f"a batch of {self._settings.batch} instances does not fit into the device's memory ({error})"
             raise CellError(f"{told}; lower distill.mtt.batch") from error
         # Worth the loss, and sloped like it.
         slopes = [
             ((values - values.detach()) * gradients[name]).sum()
-            for name, values in descent.leaves.items()
+            for name, values in optimizer.params.items()
         ]
-        return descent.step([loss + torch.stack(slopes).sum()])
+        return optimizer.step([loss + torch.stack(slopes).sum()])
 
     def gradients(
-        self, leaves: Mapping[str, Tensor], step: int
+        self, params: Mapping[str, Tensor], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss at a step, and its derivative by each leaf, in the leaf's shape."""
-        rows = {m: leaves[m].detach() for m in self._start.rows}
-        rates = {m: leaves[RATE + m].detach().exp() for m in rows}
+        rows = {m: params[m].detach() for m in self._start.rows}
+        rates = {m: params[RATE + m].detach().exp() for m in rows}
         first, goal = self._draw_segment(step)
         last = first
         for batch in self.iterate_batches(rows, step):

@@ -102,7 +102,7 @@ class TaskPlugin(Protocol):
 class Bench:
     """What a task needs besides the sets: students, real splits, metrics; networks by name for tasks that try several."""
 
-    crew: StudentTrainer
+    trainer: StudentTrainer
     val: RealSet
     test: RealSet
     metrics: Mapping[str, MetricPlugin]
@@ -113,7 +113,7 @@ class Bench:
     def predict(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
         """view -> class probabilities [N, C] on the test split, normalised as the instances are that the module learned from."""
         return fuse_outputs(
-            training.predict(module, self.test, data.normalisation, self.crew.device)
+            training.predict(module, self.test, data.normalisation, self.trainer.device)
         )
 
     def make_jobs(self, sets: Sequence[Instances], recipe: Recipe) -> list[TrainingJob]:

@@ -42,7 +42,7 @@ def choose(
     data: Instances,
     protocol: AvddProtocol | BudgetProtocol,
     spent: int,
-    crew: StudentTrainer,
+    trainer: StudentTrainer,
     val: RealSet,
     criterion: Criterion,
 ) -> tuple[Recipe, list[dict[str, Any]]]:
@@ -58,7 +58,7 @@ def choose(
     scores = run_trials(
         [(data, recipe) for recipe in recipes],
         protocol.students,
-        crew,
+        trainer,
         val,
         criterion,
         protocol.stops,
@@ -76,20 +76,20 @@ def choose(
 def run_trials(
     candidates: Sequence[tuple[Instances, Recipe]],
     students: int,
-    crew: StudentTrainer,
+    trainer: StudentTrainer,
     val: RealSet,
     criterion: Criterion,
     stops: Sequence[float] = (1.0,),
 ) -> list[list[dict[str, float]]]:
     """For each candidate, and each fraction of its steps, its validation score by modality: the mean over a few students."""
-    lessons = [
+    jobs = [
         TrainingJob(data=data, recipe=recipe, name=("trial", 0, student))
         for data, recipe in candidates
         for student in range(students)
     ]
     using = candidates[0][0].normalisation
-    scores = crew.train_with_snapshots(
-        lessons, lambda module: criterion(module, val, using, crew.device), stops
+    scores = trainer.train_with_snapshots(
+        jobs, lambda module: criterion(module, val, using, trainer.device), stops
     )
     groups = [
         zip(*scores[first : first + students], strict=True)
@@ -130,7 +130,7 @@ def choose_variants(
     variants: Sequence[Any],
     made: Sequence[SyntheticSet],
     budget: BudgetProtocol,
-    crew: StudentTrainer,
+    trainer: StudentTrainer,
     val: RealSet,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Choose among a distiller's candidates by the set that each has made: validate with the middle learning rate, apply `best`.
@@ -141,8 +141,8 @@ def choose_variants(
     if len(variants) == 1:
         return {}, []
     recipe = budget.make_recipe(math.sqrt(budget.lowest * budget.highest))
-    sets = [instances.decode_synthetic_set(synthetic, crew.device) for synthetic in made]
-    scores = run_trials([(data, recipe) for data in sets], budget.students, crew, val, accuracy)
+    sets = [instances.decode_synthetic_set(synthetic, trainer.device) for synthetic in made]
+    scores = run_trials([(data, recipe) for data in sets], budget.students, trainer, val, accuracy)
     trials = [
         {**told, "score": score}
         for told, (score,) in zip(_find_differences(variants), scores, strict=True)

@@ -33,19 +33,19 @@ def reproduce_scores(
     artifact = read_artifact(file)
     known = _read_evaluation(file, artifact)
     synthetic = artifact.synthetic
-    means = EvaluationSetup.from_params(
+    setup = EvaluationSetup.from_params(
         Params(name=f"{file.name}: evaluation", values=known["params"])
     )
-    crew = means.make_trainer(means.settings.run[0], device, workers, report)
-    bench = means.make_bench(shards, means.settings.repeats, crew)
+    trainer = setup.make_trainer(setup.settings.run[0], device, workers, report)
+    bench = setup.make_bench(shards, setup.settings.repeats, trainer)
     refuse_other_data(synthetic, bench.test, file.name)
     digest, spent = artifact.about["content_digest"], len(artifact.about.get("tuning", ()))
     with tempfile.TemporaryDirectory() as place:
         entries, _ = score_sets(
-            [training.decode_synthetic_set(synthetic, crew.device)],
+            [training.decode_synthetic_set(synthetic, trainer.device)],
             [digest],
             spent,
-            means,
+            setup,
             bench,
             Path(place),
         )

@@ -21,7 +21,7 @@ def score_sets(
     sets: Sequence[Instances],
     made_from: list[str],
     spent: int,
-    means: EvaluationSetup,
+    setup: EvaluationSetup,
     bench: Bench,
     kept: Path,
 ) -> tuple[list[dict[str, Any]], float]:
@@ -40,23 +40,23 @@ def score_sets(
         spent,
         bench.repeats,
         bench.bootstrap,
-        str(bench.crew.device),
+        str(bench.trainer.device),
     ]
-    for measure in means.settings.run:
+    for measure in setup.settings.run:
         protocol, task = (
-            getattr(means.settings.protocols, measure.protocol),
-            means.tasks[measure.task],
+            getattr(setup.settings.protocols, measure.protocol),
+            setup.tasks[measure.task],
         )
-        crew = replace(
-            bench.crew, network=means.networks[measure.network], head=means.heads[measure.head]
+        trainer = replace(
+            bench.trainer, network=setup.networks[measure.network], head=setup.heads[measure.head]
         )
         path = (
             kept
-            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _collect_params(measure, task, means)])[:32]}.json"
+            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _collect_params(measure, task, setup)])[:32]}.json"
         )
         if not path.exists():
             began = time.monotonic()
-            scores = task.score(sets, protocol, spent, replace(bench, crew=crew))
+            scores = task.score(sets, protocol, spent, replace(bench, trainer=trainer))
             write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
         found = read_json(path, "evaluate")
         entries.append({**asdict(measure), **found["scores"]})
@@ -64,14 +64,14 @@ def score_sets(
     return entries, seconds
 
 
-def _collect_params(measure: Measurement, task: Any, means: EvaluationSetup) -> dict[str, Any]:
+def _collect_params(measure: Measurement, task: Any, setup: EvaluationSetup) -> dict[str, Any]:
     """The parameters of every plugin that a measure uses, by name; a task that tries several networks names them."""
     networks = (measure.network, *getattr(task, "networks", ()))
     used = {
-        "networks": {name: pick(means.networks, name, "network") for name in networks},
-        "head": {measure.head: means.heads[measure.head]},
+        "networks": {name: pick(setup.networks, name, "network") for name in networks},
+        "head": {measure.head: setup.heads[measure.head]},
         "task": {measure.task: task},
-        "metrics": means.metrics,
+        "metrics": setup.metrics,
     }
     return {
         kind: {name: asdict(plugin) for name, plugin in plugins.items()}

@@ -61,7 +61,7 @@ class EvaluationSetup:
             network=network, head=head, device=device, threads=workers, report=report
         )
 
-    def make_bench(self, shards: Path, repeats: int, crew: StudentTrainer) -> Bench:
+    def make_bench(self, shards: Path, repeats: int, trainer: StudentTrainer) -> Bench:
         """The real splits, and the rest of what tasks need."""
         from pipeline.evaluation import Bench, refuse_absent_classes, refuse_single
         from pipeline.shards.read import read_shards
@@ -72,7 +72,7 @@ class EvaluationSetup:
         for measure in self.settings.run:
             refuse_single(measure, self.tasks[measure.task], test)
         return Bench(
-            crew=crew,
+            trainer=trainer,
             val=val,
             test=test,
             metrics=self.metrics,

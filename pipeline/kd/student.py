@@ -128,7 +128,7 @@ class KDRun:
 
         def take_step(step: int) -> float:
             loss, kept = functional_call(
-                lesson, descent.leaves, self._build_batch(step, machine.device)
+                lesson, descent.params, self._build_batch(step, machine.device)
             )
             value = descent.step([loss])
             if not math.isfinite(value):
@@ -137,13 +137,13 @@ class KDRun:
                 )
             with torch.no_grad():
                 for name, (index, values) in kept.items():
-                    descent.leaves[f"parts.{name}"][index] = values
+                    descent.params[f"parts.{name}"][index] = values
             if looks and step + 1 in looks:
-                looks[step + 1](_load_weights(pupil, descent.leaves))
+                looks[step + 1](_load_weights(pupil, descent.params))
             return value
 
         descent.run(stop, take_step)
-        return _load_weights(pupil, descent.leaves)
+        return _load_weights(pupil, descent.params)
 
     def _build_batch(
         self, step: int, device: torch.device

@@ -40,12 +40,12 @@ class Optimized(ABC):
 
     @abstractmethod
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
 
     @abstractmethod
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The network whose features or gradients move the rows; a CellError or PluginError if it was not given."""
 
     @property
@@ -53,7 +53,7 @@ class Optimized(ABC):
         """Whether the first candidate of any rate moves rows; a step size of 0 moves none."""
         return any(rates[0] for rates in self.rates.values())
 
-    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
+    def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """One distiller per candidate step size."""
         count = max((len(rates) for rates in self.rates.values()), default=1)
         return [
@@ -67,10 +67,10 @@ class Optimized(ABC):
         """The distiller that does with each modality what the variant given for it does."""
         return replace(self, rates={m: part.rates[m] for m, part in parts.items()})
 
-    def begin(self, materials: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
+    def begin(self, inputs: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
         """The coreset's best samples, formed."""
         return form(
-            materials.real, coreset_of(materials.coresets, self.start).select, ipc, self.formation
+            inputs.real, coreset_of(inputs.coresets, self.start).select, ipc, self.formation
         )
 
 

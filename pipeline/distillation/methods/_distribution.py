@@ -36,13 +36,13 @@ class DistributionMatching(AugmentedOptimized):
 
     @abstractmethod
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """The distance that the rows go down, summed over classes; each method has its own."""
 
     @abstractmethod
-    def build_embedder(
-        self, materials: DistillInputs, seed: int, device: torch.device
+    def build_sampler(
+        self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
         """Whose eyes the distributions are compared with."""
 
@@ -51,10 +51,10 @@ class DistributionMatching(AugmentedOptimized):
         return 1.0
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
-        start = self.begin(materials, ipc=ipc, seed=seed)
+        start = self.begin(inputs, ipc=ipc, seed=seed)
         plan = matching.MatchingPlan(
             steps=self.steps,
             batch_real=self.batch_real,
@@ -63,9 +63,9 @@ class DistributionMatching(AugmentedOptimized):
             schedule=self.schedule,
             operations=self.augment,
         )
-        embedder = self.build_embedder(materials, seed, machine.device)
+        sampler = self.build_sampler(inputs, seed, runtime.device)
         return matching.match(
-            materials.real, start, self.loss, embedder, plan, seed=seed, machine=machine
+            inputs.real, start, self.loss, sampler, plan, seed=seed, runtime=runtime
         )
 
 
@@ -75,15 +75,15 @@ class RandomNetworkMatching(DistributionMatching):
 
     network: str
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
-        return pick(materials.networks, self.network, "network")
+        return pick(inputs.networks, self.network, "network")
 
-    def build_embedder(
-        self, materials: DistillInputs, seed: int, device: torch.device
+    def build_sampler(
+        self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
         """A fresh network at each step."""
-        return RandomNetworks(self.network_of(materials), materials.real, seed, device)
+        return RandomNetworks(self.network_of(inputs), inputs.real, seed, device)
 
 
 def squared_norm(difference: Tensor) -> Tensor:

@@ -39,10 +39,10 @@ class Selection(ABC):
     moves: ClassVar[bool] = False
 
     @abstractmethod
-    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
+    def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
         """The `count` best samples of each class, best first; each method has its own."""
 
-    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
+    def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """Nothing to choose between."""
         return [self]
 
@@ -50,19 +50,19 @@ class Selection(ABC):
         """Nothing to mix."""
         return self
 
-    def begin(self, materials: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
+    def begin(self, inputs: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
         """The best `ipc` x pieces samples of each class."""
-        return form(materials.real, partial(self.select, materials, seed), ipc, self.formation)
+        return form(inputs.real, partial(self.select, inputs, seed), ipc, self.formation)
 
-    def network_of(self, materials: DistillInputs) -> None:
+    def network_of(self, inputs: DistillInputs) -> None:
         """Nobody looks at the rows."""
         return
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """What it begins with; nothing moves."""
-        return DistillResult(synthetic=self.begin(materials, ipc=ipc, seed=seed))
+        return DistillResult(synthetic=self.begin(inputs, ipc=ipc, seed=seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,9 @@ class CoresetSelection(Selection):
 
     coreset: str
 
-    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
+    def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
         """The coreset's, whatever the seed."""
-        return coreset_of(materials.coresets, self.coreset).select(count)
+        return coreset_of(inputs.coresets, self.coreset).select(count)
 
 
 def coreset_of(coresets: Mapping[str, Coreset], name: str) -> Coreset:

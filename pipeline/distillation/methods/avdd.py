@@ -34,7 +34,7 @@ class Distiller(RandomNetworkMatching):
     weight_gap: float
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """The published loss; a CellError unless there are two modalities of one width."""
         theirs, ours = (pair_means(side.means(), "avdd") for side in (real, synthetic))

@@ -31,7 +31,7 @@ class Distiller(RandomNetworkMatching):
     """See `RandomNetworkMatching` for the parameters."""
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances across the modalities; a CellError unless there are two of one width."""
         (a_real, v_real), (a_synthetic, v_synthetic) = (

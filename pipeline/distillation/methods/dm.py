@@ -27,7 +27,7 @@ class Distiller(RandomNetworkMatching):
     """See `DistributionMatching` for the parameters."""
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances of class means, summed over modalities and classes."""
         theirs, ours = real.means(), synthetic.means()

@@ -59,15 +59,15 @@ class Distiller(AugmentedOptimized):
     batch_net: Count
     rate_net: Positive
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
-        return pick(materials.networks, self.network, "network")
+        return pick(inputs.networks, self.network, "network")
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """Move the start's rows; the first candidate of each rate counts."""
-        loop, start = self._pick_loop(ipc), self.begin(materials, ipc=ipc, seed=seed)
+        loop, start = self._pick_loop(ipc), self.begin(inputs, ipc=ipc, seed=seed)
         plan = gradients.GradientMatchingPlan(
             steps=self.steps,
             outer=loop.outer,
@@ -80,7 +80,7 @@ class Distiller(AugmentedOptimized):
             operations=self.augment,
         )
         return gradients.condense(
-            self.network_of(materials), materials.real, start, plan, seed=seed, machine=machine
+            self.network_of(inputs), inputs.real, start, plan, seed=seed, runtime=runtime
         )
 
     def _pick_loop(self, ipc: int) -> Loop:

@@ -46,24 +46,24 @@ class Distiller(DistributionMatching):
     first: Share
     last: Share
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.require_experts("idm").network
+        return inputs.require_experts("idm").network
 
-    def build_embedder(
-        self, materials: DistillInputs, seed: int, device: torch.device
+    def build_sampler(
+        self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
         """An expert at each step."""
         return ExpertNetworks(
-            materials.require_experts("idm"),
-            materials.real,
+            inputs.require_experts("idm"),
+            inputs.real,
             EpochRange(first=self.first, last=self.last),
             seed,
             device,
         )
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared distances of class means, and the cross-entropy of experts that know the class."""
         theirs, ours = real.means(), synthetic.means()

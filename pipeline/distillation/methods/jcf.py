@@ -91,11 +91,9 @@ class Distiller(DistributionMatching):
         """Falls to 0: each step sees other networks, and the last ones should not undo what all of them agree on."""
         return cosine(done)
 
-    def variants(self, materials: DistillInputs, ipc: int) -> list[Self]:
+    def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """One distiller per candidate that is tried; where no formation fits, the coarsest, which says so when it begins."""
-        least = min(
-            len(materials.real.indices_of(label)) for label in range(len(materials.real.classes))
-        )
+        least = min(len(inputs.real.indices_of(label)) for label in range(len(inputs.real.classes)))
         others = [
             replace(
                 self,
@@ -106,7 +104,7 @@ class Distiller(DistributionMatching):
             for own in self.others
         ]
         variants = [
-            replace(variant, others=()) for variant in (*super().variants(materials, ipc), *others)
+            replace(variant, others=()) for variant in (*super().variants(inputs, ipc), *others)
         ]
         fitting = [
             variant for variant in variants if ipc * count_pieces(variant.formation) <= least
@@ -121,56 +119,56 @@ class Distiller(DistributionMatching):
         temperature = {m: part.temperature[m] for m, part in parts.items()}
         return replace(super().mix(parts), formation=formation, temperature=temperature, others=())
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.require_experts("jcf").network
+        return inputs.require_experts("jcf").network
 
-    def build_embedder(
-        self, materials: DistillInputs, seed: int, device: torch.device
+    def build_sampler(
+        self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
         """An expert at each step."""
         return ExpertNetworks(
-            materials.require_experts("jcf"),
-            materials.real,
+            inputs.require_experts("jcf"),
+            inputs.real,
             EpochRange(first=self.first, last=self.last),
             seed,
             device,
         )
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """Move the start's rows, then ask the experts what they take each piece for."""
         still = [m for m, rates in self.rates.items() if not rates[0]]
-        outcome = (
-            self._optimise(materials, ipc, seed, machine)
+        result = (
+            self._optimise(inputs, ipc, seed, runtime)
             if self.moves
-            else self._keep_start(materials, ipc, seed)
+            else self._keep_start(inputs, ipc, seed)
         )
         made = add_soft_labels(
-            outcome.synthetic,
-            materials.require_experts("jcf"),
-            materials.real,
+            result.synthetic,
+            inputs.require_experts("jcf"),
+            inputs.real,
             self.temperature,
-            machine.device,
+            runtime.device,
             still,
         )
-        return replace(outcome, synthetic=made)
+        return replace(result, synthetic=made)
 
     def _optimise(
-        self, materials: DistillInputs, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
-        return DistributionMatching.distill(moving, materials, ipc=ipc, seed=seed, machine=machine)
+        return DistributionMatching.distill(moving, inputs, ipc=ipc, seed=seed, runtime=runtime)
 
-    def _keep_start(self, materials: DistillInputs, ipc: int, seed: int) -> DistillResult:
-        return DistillResult(synthetic=self.begin(materials, ipc=ipc, seed=seed))
+    def _keep_start(self, inputs: DistillInputs, ipc: int, seed: int) -> DistillResult:
+        return DistillResult(synthetic=self.begin(inputs, ipc=ipc, seed=seed))
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Distances of characteristic functions, and the calibration."""
-        generator = streams("frequencies")
+        generator = rng("frequencies")
         masks = self._draw_masks(len(real.features), generator)
         phases = [torch.zeros(()), torch.zeros(())]
         for mask, m in zip(masks, sorted(real.features), strict=True):

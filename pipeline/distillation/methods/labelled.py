@@ -25,16 +25,16 @@ class Distiller(CoresetSelection):
     temperature: dict[str, Positive]
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """What it begins with, labelled.
 
         Raises:
             CellError: there is no bank, or it is of other data.
         """
-        outcome = super().distill(materials, ipc=ipc, seed=seed, machine=machine)
-        bank, made = materials.require_experts("labelled"), outcome.synthetic
+        result = super().distill(inputs, ipc=ipc, seed=seed, runtime=runtime)
+        bank, made = inputs.require_experts("labelled"), result.synthetic
         soft = add_soft_labels(
-            made, bank, materials.real, self.temperature, machine.device, still=tuple(made.rows)
+            made, bank, inputs.real, self.temperature, runtime.device, still=tuple(made.rows)
         )
-        return replace(outcome, synthetic=soft)
+        return replace(result, synthetic=soft)

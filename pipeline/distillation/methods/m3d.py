@@ -44,20 +44,20 @@ class Distiller(DistributionMatching):
     steps_per_network: Count
     scales: Positives
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The one of that name."""
-        return pick(materials.networks, self.network, "network")
+        return pick(inputs.networks, self.network, "network")
 
-    def build_embedder(
-        self, materials: DistillInputs, seed: int, device: torch.device
+    def build_sampler(
+        self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
         """Several steps with each fresh network, as published."""
         return RandomNetworks(
-            self.network_of(materials), materials.real, seed, device, every=self.steps_per_network
+            self.network_of(inputs), inputs.real, seed, device, every=self.steps_per_network
         )
 
     def loss(
-        self, real: FeatureBatch, synthetic: FeatureBatch, streams: Callable[[str], torch.Generator]
+        self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Squared maximum mean discrepancies, summed over modalities and classes."""
         pairs = [

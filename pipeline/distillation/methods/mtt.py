@@ -63,26 +63,26 @@ class Distiller(AugmentedOptimized):
     max_start: Count
     rate_step: Least
 
-    def network_of(self, materials: DistillInputs) -> NetworkPlugin:
+    def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The experts'."""
-        return materials.require_experts("mtt").network
+        return inputs.require_experts("mtt").network
 
     def distill(
-        self, materials: DistillInputs, *, ipc: int, seed: int, machine: Runtime
+        self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
         """Move the start's rows and the student's rates; these end in the set's provenance as `learned_rates`.
 
         Raises:
             CellError: there is no bank, it is of other data, or its courses are shorter than `max_start` + `ahead`.
         """
-        bank, start = materials.require_experts("mtt"), self.begin(materials, ipc=ipc, seed=seed)
-        pursuit = TrajectoryMatcher(self, bank, materials.real, start, seed, machine)
+        bank, start = inputs.require_experts("mtt"), self.begin(inputs, ipc=ipc, seed=seed)
+        matcher = TrajectoryMatcher(self, bank, inputs.real, start, seed, runtime)
         rates = {m: pick(self.rates, m, "rate")[0] for m in start.rows}
         logarithms = {RATE + m: torch.tensor(math.log(bank.rate)) for m in start.rows}
         steps = {**rates, **dict.fromkeys(logarithms, self.rate_step)}
-        descent = SyntheticOptimizer({**start.rows, **logarithms}, steps, self.momentum, machine)
-        descent.run(self.steps, lambda step: pursuit.run_step(step, descent))
-        learned = {m: descent.leaves[RATE + m].exp().item() for m in start.rows}
-        return descent.outcome(
+        optimizer = SyntheticOptimizer({**start.rows, **logarithms}, steps, self.momentum, runtime)
+        optimizer.run(self.steps, lambda step: matcher.run_step(step, optimizer))
+        learned = {m: optimizer.params[RATE + m].exp().item() for m in start.rows}
+        return optimizer.result(
             replace(start, provenance={**start.provenance, "learned_rates": learned})
         )

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Distiller(Selection):
     """See `Selection`."""
 
-    def select(self, materials: DistillInputs, seed: int, count: int) -> Keys:
+    def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
         """The first `count` samples of each class, in an order drawn from the seed."""
-        real, result = materials.real, {}
+        real, result = inputs.real, {}
         for label, name in enumerate(real.classes):
             rows = real.indices_of(label)
             order = torch.randperm(len(rows), generator=make_generator("random", seed, label))

@@ -45,13 +45,13 @@ class Task:
     ) -> Scores:
         """Joint accuracy after each group, on the test windows of the classes seen; `average` is their mean."""
         recipe, trials = evaluation.choose(
-            sets[0], protocol, spent, bench.crew, bench.val, evaluation.accuracy
+            sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         stages = []
         for seen in self._stages(sets[0].classes):
             memory = [data.select((data.label < seen).nonzero().flatten(), seen) for data in sets]
-            lessons = bench.make_jobs(memory, protocol.resize(recipe, len(memory[0].label)))
-            stages.append((seen, bench.crew.train(lessons, _Reader(bench, sets[0], seen))))
+            jobs = bench.make_jobs(memory, protocol.resize(recipe, len(memory[0].label)))
+            stages.append((seen, bench.trainer.train(jobs, _Reader(bench, sets[0], seen))))
         counted = [
             {
                 "accuracy": {

@@ -43,7 +43,7 @@ class Task:
     ) -> Scores:
         """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""
         recipe, trials = evaluation.choose(
-            sets[0], protocol, spent, bench.crew, bench.val, evaluation.accuracy
+            sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         clip = evaluation.clip_numbers(bench.test)
 
@@ -52,7 +52,7 @@ class Task:
             for view, missing in MISSING.items():
                 given = _drop_modality(missing, module)
                 logits = training.apply_in_batches(
-                    module, given, bench.test, sets[0].normalisation, bench.crew.device
+                    module, given, bench.test, sets[0].normalisation, bench.trainer.device
                 )
                 seen = evaluation.fuse_outputs(
                     {name: values.softmax(1) for name, values in logits.items()}
@@ -61,7 +61,7 @@ class Task:
             return {"accuracy": right}
 
         return bench.summarise_runs(
-            sets, recipe, trials, bench.crew.train(bench.make_jobs(sets, recipe), read)
+            sets, recipe, trials, bench.trainer.train(bench.make_jobs(sets, recipe), read)
         )
 
 

@@ -58,9 +58,9 @@ class Task:
 
         results = {}
         for name in self.networks:
-            crew = replace(bench.crew, network=pick(bench.networks, name, "network"))
+            trainer = replace(bench.trainer, network=pick(bench.networks, name, "network"))
             for rate in self.rates:
-                results[f"{name} {rate:g}"] = crew.train(
+                results[f"{name} {rate:g}"] = trainer.train(
                     bench.make_jobs(sets, protocol.make_recipe(rate)), read
                 )
         runs = len(sets) * bench.repeats

@@ -38,14 +38,14 @@ class Task:
     ) -> Scores:
         """Choose on the validation split with the first set, then train `repeats` students on each set and test each once."""
         recipe, trials = evaluation.choose(
-            sets[0], protocol, spent, bench.crew, bench.val, evaluation.accuracy
+            sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> StudentPredictions:
             return StudentPredictions.from_views(bench.predict(module, sets[0]), bench, clip)
 
-        seen = bench.crew.train(bench.make_jobs(sets, recipe), read)
+        seen = bench.trainer.train(bench.make_jobs(sets, recipe), read)
         details = {
             "right": {view: [run.right[view].tolist() for run in seen] for view in seen[0].right},
             "windows": torch.bincount(clip).tolist(),

@@ -52,14 +52,14 @@ class Task:
         """Recalls and median ranks, chosen for R@1 in the galleries of one window per class of the validation split."""
         criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
-            sets[0], protocol, spent, bench.crew, bench.val, criterion
+            sets[0], protocol, spent, bench.trainer, bench.val, criterion
         )
         everything = [torch.arange(len(bench.test))]
         galleries = {"": _embeddings.draw_galleries(bench.test), ", all": everything}
 
         def read(module: AudioVisual) -> dict[str, tuple[Tensor, Tensor]]:
             found = _embeddings.embed_split(
-                module, bench.test, sets[0].normalisation, bench.crew.device
+                module, bench.test, sets[0].normalisation, bench.trainer.device
             )
             return {
                 d + kind: _embeddings.ranks(found, own, d)
@@ -67,7 +67,7 @@ class Task:
                 for d in DIRECTIONS
             }
 
-        ranked = bench.crew.train(bench.make_jobs(sets, recipe), read)
+        ranked = bench.trainer.train(bench.make_jobs(sets, recipe), read)
         scores = bench.summarise_runs(
             sets, recipe, trials, [self._count_hits(run, bench.test) for run in ranked]
         )

@@ -51,7 +51,7 @@ class Task:
         """R@1, the mean of both directions, of students of the set as it is and of the shuffled one; one recipe for both."""
         criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
-            sets[0], protocol, spent, bench.crew, bench.val, criterion
+            sets[0], protocol, spent, bench.trainer, bench.val, criterion
         )
         galleries = {
             "one per class": _embeddings.draw_galleries(bench.test),
@@ -60,7 +60,7 @@ class Task:
 
         def read(module: AudioVisual) -> dict[str, Counted]:
             found = _embeddings.embed_split(
-                module, bench.test, sets[0].normalisation, bench.crew.device
+                module, bench.test, sets[0].normalisation, bench.trainer.device
             )
             return {
                 kind: _count_hits(found, own, bench.test) for kind, own in galleries.items() if own
@@ -70,8 +70,8 @@ class Task:
             _shuffle(data, self.moved, make_generator("shuffle", number))
             for number, data in enumerate(sets)
         ]
-        paired = bench.crew.train(bench.make_jobs(sets, recipe), read)
-        parted = bench.crew.train(bench.make_jobs(shuffled, recipe), read)
+        paired = bench.trainer.train(bench.make_jobs(sets, recipe), read)
+        parted = bench.trainer.train(bench.make_jobs(shuffled, recipe), read)
         counted = [
             {
                 "R@1": {
