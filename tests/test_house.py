@@ -35,6 +35,7 @@ DOORS = {
         ),
         "pipeline.media.selftest.write",
     },
+    "csv": {"pipeline.core.csv", "pipeline.report.read.results", "pipeline.report.text.machine"},
     "decord": {"pipeline.media.decord_backend"},
     "h5py": {"pipeline.core.hdf5", "pipeline.core.hdf5_guard"},
     "llvmlite": {"pipeline.models.kernels.cpu._product"},

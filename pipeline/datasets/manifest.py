@@ -5,13 +5,13 @@ Paths below its own folder are relative to it, so that it travels. The columns `
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
+from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import SourceError
-from pipeline.core.files import create_file, read_json, write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import join_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
 
@@ -42,34 +42,22 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
             f"the {split} split has no clip of {', '.join(names)}; add clips, carve a larger fraction, or leave the class out"
         )
     write_json(source_of(path), asdict(source))
-    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        special = {name for name in SPECIAL if any(getattr(clip, name) for clip in clips)}
-        columns = [
-            field.name for field in fields(Clip) if field.name in special or field.name in COLUMNS
-        ]
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(_format_row(clip, path.parent) for clip in clips)
+    special = {name for name in SPECIAL if any(getattr(clip, name) for clip in clips)}
+    columns = [field.name for field in fields(Clip) if field.name in special | {*COLUMNS}]
+    cells = (_format_row(clip, path.parent) for clip in clips)
+    write_rows(path, columns, ([row[name] for name in columns] for row in cells))
 
 
 def read_manifest(path: Path) -> list[Clip]:
     """Read the rows; a missing column, a bad id or a number that is none is a SourceError naming the line."""
     if not path.is_file():
         raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [
-                {name: cell or "" for name, cell in row.items()} for row in csv.DictReader(stream)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(
-            f"{path} is no CSV in UTF-8 ({error}); expected what `avdistill ingest` writes"
-        ) from error
-    if not rows or set(COLUMNS) - rows[0].keys():
+    rows = list(read_rows(path, "a manifest, which `avdistill ingest` writes"))
+    if not rows or set(COLUMNS) - rows[0][1].keys():
         raise SourceError(
             f"{path} is not a manifest; expected the columns {','.join(COLUMNS)} and at least one row"
         )
-    clips = [_parse_clip(path, number, row) for number, row in enumerate(rows, start=2)]
+    clips = [_parse_clip(path, line, row) for line, row in rows]
     seen: set[str] = set()
     for clip in clips:
         if clip.clip_id in seen:

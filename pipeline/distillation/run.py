@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import time
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation
 from pipeline.core import tensors
+from pipeline.core.csv import write_rows
 from pipeline.core.errors import CellError
 from pipeline.core.files import (
     code_digest,
-    create_file,
     create_folder,
     digest_of,
     read_json,
@@ -262,11 +261,9 @@ def _keep_start(cell: DistillCell, distiller: Any, seed: int, part: Path) -> Non
 
 
 def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
-    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["seed", "step", "loss"])
-        for seed, losses in parts:
-            writer.writerows(
-                [seed, step, f"{loss:.6g}"]
-                for step, loss in enumerate(read_json(losses, "distill")["losses"], start=1)
-            )
+    rows = (
+        [seed, step, f"{loss:.6g}"]
+        for seed, losses in parts
+        for step, loss in enumerate(read_json(losses, "distill")["losses"], start=1)
+    )
+    write_rows(path, ["seed", "step", "loss"], rows)

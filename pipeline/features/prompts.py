@@ -7,10 +7,10 @@ called by its label, with spaces for underscores.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Names
 from pipeline.datasets.manifest import BETWEEN
@@ -86,25 +86,19 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise SourceError(f"{path} does not exist; name a table of prompts, or a manifest")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = [
-                {name: (cell or "").strip() for name, cell in row.items() if name}
-                for row in csv.DictReader(stream)
-            ]
-    except (UnicodeDecodeError, csv.Error, AttributeError) as error:
-        raise SourceError(
-            f"{path} is no CSV in UTF-8 ({error}); expected a table of prompts, or a manifest"
-        ) from error
+    rows = [
+        (line, {name: cell.strip() for name, cell in row.items() if name})
+        for line, row in read_rows(path, "a table of prompts, or a manifest")
+    ]
     if not rows:
         raise SourceError(f"{path} has no row; expected one per class, or per class and template")
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         empty = [name for name in ("class", "template", "text") if name in row and not row[name]]
         if empty:
             raise SourceError(
                 f"{path}, line {number}: the {empty[0]} is empty; fill it in or remove the row"
             )
-    return rows
+    return [row for _, row in rows]
 
 
 def _gather_sentences(path: Path, rows: Iterable[Mapping[str, str]]) -> Prompts:

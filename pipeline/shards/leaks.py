@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.files import create_file
+from pipeline.core.csv import write_rows
 from pipeline.core.records import SPLITS
 from pipeline.media.quality import distances
 
@@ -46,16 +45,17 @@ def write_leaks(rows: Sequence[Row], most: Mapping[Any, int], out: Path) -> dict
     windows = [row for row in rows if row["second"] and row["verdict"] == "ok"]
     written = {split: [row for row in windows if row["split"] == split] for split in SPLITS}
     counts: Counter[str] = Counter()
-    with create_file(out / LEAKS) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
+
+    def list_pairs() -> Iterator[list[Any]]:
         for one, other in combinations(SPLITS, 2):
             for left, right, bits in _find_pairs(written[one], written[other], most):
                 counts[f"{one}-{other}"] += 1
                 places = [
                     row[name] for row in (left, right) for name in ("clip_id", "second", "split")
                 ]
-                writer.writerow([*places, *("" if count == ABSENT else count for count in bits)])
+                yield [*places, *("" if count == ABSENT else count for count in bits)]
+
+    write_rows(out / LEAKS, COLUMNS, list_pairs())
     return {f"{one}-{other}": counts[f"{one}-{other}"] for one, other in combinations(SPLITS, 2)}
 
 

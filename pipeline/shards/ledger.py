@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import REASONS, RejectError, ShardError
-from pipeline.core.files import create_file, write_json
+from pipeline.core.files import write_json
 from pipeline.shards.outcomes import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def read_ledger(out: Path) -> dict[tuple[str, str], list[Row]]:
     """(split, shard) -> its rows, of an earlier run; nothing if there was none."""
     rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
     if (out / LEDGER).is_file():
-        with (out / LEDGER).open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                rows[row.get("split", ""), row.get("shard", "")].append(row)
+        for _, row in read_rows(out / LEDGER, "a ledger, which `avdistill decode` writes"):
+            rows[row.get("split", ""), row.get("shard", "")].append(row)
     return rows
 
 
@@ -114,7 +113,4 @@ def _format_counts(counted: dict[str, int]) -> str:
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, columns, ([row.get(name) for name in columns] for row in rows))

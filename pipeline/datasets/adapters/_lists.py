@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core import csv
 from pipeline.core.errors import SourceError
 
 if TYPE_CHECKING:
@@ -32,21 +31,16 @@ def read_cells(
     path: Path, columns: tuple[str, ...], delimiter: str = ","
 ) -> Iterator[tuple[Where, list[str]]]:
     """The cells of every line that is not empty, stripped, for a list without a header; more cells than columns may stand there."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), delimiter=delimiter, strict=True)
-    try:
-        for raw in reader:
-            row = [cell.strip() for cell in raw]
-            if len(row) < len(columns) and any(row):
-                raise SourceError(
-                    f"{path}, line {reader.line_num}: {len(row)} cells, {delimiter.join(row)[:80]!r}; "
-                    f"expected {delimiter.join(columns)}"
-                )
-            if any(row):
-                yield f"{path}, line {reader.line_num}", row
-    except csv.Error as error:
-        raise SourceError(
-            f"{path}, line {reader.line_num}: {error}; expected {delimiter.join(columns)}"
-        ) from error
+    expected = delimiter.join(columns)
+    for line, cells in csv.read_cells(path, expected, delimiter):
+        row = [cell.strip() for cell in cells]
+        if len(row) < len(columns) and any(row):
+            raise SourceError(
+                f"{path}, line {line}: {len(row)} cells, {delimiter.join(row)[:80]!r}; "
+                f"expected {expected}"
+            )
+        if any(row):
+            yield f"{path}, line {line}", row
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[str, str]]]:

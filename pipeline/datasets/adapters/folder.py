@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Share
 from pipeline.core.paths import join_path
@@ -14,6 +14,7 @@ from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
 from pipeline.datasets.adapters._tree import Contents, carve, clip_of, list_clips, make_ids_unique
 
 TABLE = "clips.csv"
+COLUMNS = "path,label,split[,start,end][,group]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,28 +51,18 @@ class Dataset:
 
 
 def _read_table(table: Path) -> list[Clip]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = [
-                {name: cell or "" for name, cell in row.items()} for row in csv.DictReader(stream)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(
-            f"{table} is no CSV in UTF-8 ({error}); expected path,label,split[,start,end][,group]"
-        ) from error
+    rows = list(read_rows(table, COLUMNS))
     if not rows:
         raise SourceError(
-            f"{table} has no rows; expected the columns path,label,split[,start,end][,group] and one row per clip"
+            f"{table} has no rows; expected the columns {COLUMNS} and one row per clip"
         )
-    missing = {"path", "label", "split"} - rows[0].keys()
+    missing = {"path", "label", "split"} - rows[0][1].keys()
     if missing:
         raise SourceError(
-            f"{table} lacks the column {', '.join(sorted(missing))}; expected path,label,split[,start,end][,group]"
+            f"{table} lacks the column {', '.join(sorted(missing))}; expected {COLUMNS}"
         )
     contents = Contents()
-    return make_ids_unique(
-        _parse_row(table, number, row, contents) for number, row in enumerate(rows, start=2)
-    )
+    return make_ids_unique(_parse_row(table, line, row, contents) for line, row in rows)
 
 
 def _parse_row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
