@@ -1,10 +1,11 @@
-# make env | demo | test | check | bench; each sets up .venv by itself where it is missing.
+# make env | demo | test | check | docs | figures | bench; each sets up .venv by itself where it is missing.
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 READY := .venv/.ready
+DOCS := .venv/.docs
 
 export PATH := $(BIN):$(PATH)
-.PHONY: env demo test check bench
+.PHONY: env demo test check docs figures bench
 
 env: $(READY)
 
@@ -24,6 +25,17 @@ check: $(READY)
 	ruff check
 	ruff format --check
 	mypy
+
+$(DOCS): $(READY)
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(DOCS)
+	python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+figures: $(DOCS)
+	python docs/figures.py
 
 bench: $(READY)
 	python benchmarks/decode.py generated
