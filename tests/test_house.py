@@ -37,6 +37,7 @@ DOORS = {
     },
     "csv": {"pipeline.core.csv", "pipeline.report.read.results", "pipeline.report.text.machine"},
     "decord": {"pipeline.media.decord_backend"},
+    "filelock": {"pipeline.core.files"},
     "h5py": {"pipeline.core.hdf5", "pipeline.core.hdf5_guard"},
     "llvmlite": {"pipeline.models.kernels.cpu._product"},
     "numba": {"pipeline.models.kernels.cpu._kernels", "pipeline.models.kernels.cpu._product"},

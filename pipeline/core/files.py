@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, SourceError
 from pipeline.core.paths import is_local, rename
@@ -17,6 +19,11 @@ from pipeline.core.paths import is_local, rename
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from filelock import FileLock
+
+LOG = logging.getLogger(__name__)
+# Errors of a file system that has no locks.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 # Rooms that no number comes from.
 NO_NUMBERS = ("datasets", "report")
 
@@ -115,9 +122,13 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def lock_output(path: Path) -> Iterator[None]:
-    """Hold `path` for writing: a second process that asks for it meanwhile gets an OutputError, and nothing is waited for.
+    """Hold `path` for writing, and wait for nothing.
 
-    Only local file systems have locks; elsewhere two runs write the same bytes over each other.
+    Only local file systems have locks, and not all of them: elsewhere a second run writes the same
+    bytes over the first one's.
+
+    Raises:
+        OutputError: another process holds it.
     """
     if not is_local(path):
         yield
@@ -125,27 +136,35 @@ def lock_output(path: Path) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.lock")
     with _convert_errors(path):
         lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("w")
-    with stream:
-        # A lock that was released and removed between opening and taking it holds nothing any more.
-        if (
-            not _acquire_lock(stream)
-            or not lock.exists()
-            or not os.path.samestat(os.fstat(stream.fileno()), lock.stat())
-        ):
-            raise OutputError(f"another run is writing {path}; wait for it, or name another output")
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-
-
-def _acquire_lock(stream: IO[str]) -> bool:
+        held = _acquire_lock(lock, path)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    finally:
+        # Removed while it is held: a process that opened it before sees that it has no name left.
+        lock.unlink(missing_ok=True)
+        held.release()
+
+
+def _acquire_lock(lock: Path, path: Path) -> FileLock:
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, blocking=False, fallback_to_soft=False)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"another run is writing {path}; wait for it, or name another output"
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _warn_of_no_locks(str(path.parent))
+    return held
+
+
+@cache
+def _warn_of_no_locks(folder: str) -> None:
+    LOG.warning("%s is on a file system without locks; start no second run on it meanwhile", folder)
 
 
 @contextmanager
