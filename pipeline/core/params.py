@@ -6,7 +6,15 @@ import json
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,19 +26,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Types of parameters that say what they take.
-Count = Annotated[int, Field(ge=1)]
-Several = Annotated[int, Field(ge=2)]
-Number = Annotated[int, Field(ge=0)]
-Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
-Least = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Leasts = Annotated[tuple[Least, ...], Field(min_length=1)]
-Positives = Annotated[tuple[Positive, ...], Field(min_length=1)]
-Files = Annotated[dict[str, str], Field(min_length=1)]
+__all__ = [
+    "AtLeastTwo",
+    "Files",
+    "Fractions",
+    "Grid",
+    "Names",
+    "NonNegativeFloat",
+    "NonNegativeFloats",
+    "NonNegativeInt",
+    "Params",
+    "PositiveFloat",
+    "PositiveFloats",
+    "PositiveInt",
+    "PositiveInts",
+    "UnitInterval",
+    "build",
+    "load",
+]
+
+# Types of parameters; a plain number's bounds are pydantic's.
+AtLeastTwo = Annotated[int, Field(ge=2)]
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+PositiveInts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+PositiveFloats = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+NonNegativeFloats = Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
+Fractions = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Files = Annotated[dict[str, str], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +63,7 @@ class Grid:
     datasets: tuple[str, ...]
     selectors: tuple[str, ...]
     methods: tuple[str, ...]
-    ipcs: tuple[Count, ...]
+    ipcs: tuple[PositiveInt, ...]
     seeds: tuple[int, ...]
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pipeline.core.params import Count, Names
+from pipeline.core.params import Names, PositiveInt
 from pipeline.core.scores import Scores
 from pipeline.evaluation.bootstrap import Counted, summarise
 from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol, Protocols
@@ -46,8 +46,8 @@ class Evaluate:
         run: what is measured; the first is the headline, and what a distiller's step size is chosen with.
     """
 
-    repeats: Count
-    bootstrap: Count
+    repeats: PositiveInt
+    bootstrap: PositiveInt
     metrics: Names
     run: tuple[Measurement, ...]
     protocols: Protocols
@@ -69,7 +69,7 @@ class Evaluate:
 class Ceiling:
     """Section `ceiling`: students trained on the whole training split, measured as `evaluate.run` says."""
 
-    repeats: Count
+    repeats: PositiveInt
 
 
 class MetricPlugin(Protocol):

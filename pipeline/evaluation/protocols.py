@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.core.params import Count, Least, Positive, Shares
+from pipeline.core.params import Fractions, NonNegativeFloat, PositiveFloat, PositiveInt
 from pipeline.training.augment import Operation
 from pipeline.training.loop import Recipe
 
@@ -18,11 +18,11 @@ class AvddProtocol:
         rates: per modality's tower; `head_rate`: of the classifiers; `milestones`: epochs from which rates fall by `decay`.
     """
 
-    epochs: Count
-    batch: Count
-    rates: dict[str, Positive]
-    head_rate: Positive
-    weight_decay: Least
+    epochs: PositiveInt
+    batch: PositiveInt
+    rates: dict[str, PositiveFloat]
+    head_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
     milestones: tuple[int, ...]
     decay: float
     augment: dict[str, tuple[Operation, ...]]
@@ -65,14 +65,14 @@ class BudgetProtocol:
         students: networks per trial; `stops`: fractions of the steps, the one that is taken where two are equally good first.
     """
 
-    steps: Count
-    batch: Count
-    trials: Count
-    students: Count
-    stops: Shares
-    lowest: Positive
-    highest: Positive
-    weight_decay: Least
+    steps: PositiveInt
+    batch: PositiveInt
+    trials: PositiveInt
+    students: PositiveInt
+    stops: Fractions
+    lowest: PositiveFloat
+    highest: PositiveFloat
+    weight_decay: NonNegativeFloat
     augment: dict[str, tuple[Operation, ...]]
 
     def __post_init__(self) -> None:

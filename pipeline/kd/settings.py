@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.errors import ParamsError
-from pipeline.core.params import Count, Counts, Least, Names, Positive, Several, Share, Shares
+from pipeline.core.params import (
+    AtLeastTwo,
+    Fractions,
+    Names,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    PositiveInts,
+    UnitInterval,
+)
 from pipeline.training.augment import Operation
 
 if TYPE_CHECKING:
@@ -32,8 +41,8 @@ class StudentSettings:
 class BalancedBatch:
     """A batch holds so many classes, all if there are fewer, and so many samples of each, some twice if there are fewer."""
 
-    classes: Several
-    samples: Several
+    classes: AtLeastTwo
+    samples: AtLeastTwo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +58,16 @@ class TeachSettings:
 
     student: str
     teachers: Names
-    steps: Count
+    steps: PositiveInt
     batch: BalancedBatch
-    trials: Count
-    stops: Shares
-    lowest: Positive
-    highest: Positive
-    momentum: Share
-    weight_decay: Least
-    recalls: Counts
-    bootstrap: Count
+    trials: PositiveInt
+    stops: Fractions
+    lowest: PositiveFloat
+    highest: PositiveFloat
+    momentum: UnitInterval
+    weight_decay: NonNegativeFloat
+    recalls: PositiveInts
+    bootstrap: PositiveInt
 
     def __post_init__(self) -> None:
         if self.lowest > self.highest:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import GriffinLim, InverseMelScale, MelSpectrogram
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,10 @@ class LogMel:
         floor_db: quieter than this is this; torchaudio's own floor, which AVDD keeps, is -100 dB.
     """
 
-    rate: Count
-    n_fft: Count
-    hop: Count
-    n_mels: Count
+    rate: PositiveInt
+    n_fft: PositiveInt
+    hop: PositiveInt
+    n_mels: PositiveInt
     f_min: float
     f_max: float
     floor_db: float

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.core.params import Count, Positive, Share
+from pipeline.core.params import PositiveFloat, PositiveInt, UnitInterval
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class Mlp:
     """D -> 2D -> C with ReLU and dropout, Adam; cross-entropy, binary for several labels; the last epoch counts."""
 
-    epochs: Count
-    batch: Count
-    rate: Positive
-    dropout: Share
+    epochs: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    dropout: UnitInterval
 
     def fit_predict(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import CellError
-from pipeline.core.params import Count, Counts, Number, Positives
+from pipeline.core.params import NonNegativeInt, PositiveFloats, PositiveInt, PositiveInts
 from pipeline.core.rng import make_generator
 from pipeline.prototypes import average_precision as averages
 from pipeline.prototypes.clips import normalise_rows
@@ -46,14 +46,14 @@ class PrototypeSettings:
     """
 
     modality: str
-    k: Counts
-    published_k: Count
-    most: Count
-    shared_groups: Number
-    penalties: Positives
+    k: PositiveInts
+    published_k: PositiveInt
+    most: PositiveInt
+    shared_groups: NonNegativeInt
+    penalties: PositiveFloats
     mlp: Mlp
-    repeats: Count
-    bootstrap: Count
+    repeats: PositiveInt
+    bootstrap: PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)

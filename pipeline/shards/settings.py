@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import media
 from pipeline.core.errors import ParamsError
 from pipeline.core.files import digest_of
-from pipeline.core.params import Count, Positive, Share
+from pipeline.core.params import PositiveFloat, PositiveInt, UnitInterval
 from pipeline.media import FrameTrack, SoundTrack
 from pipeline.media.logmel import LogMel
 
@@ -29,7 +29,7 @@ class FixedNormalisation:
     """A published normalisation, instead of the one measured on the training split."""
 
     mean: tuple[float, ...]
-    std: tuple[Positive, ...]
+    std: tuple[PositiveFloat, ...]
     fill: float
 
 
@@ -59,11 +59,11 @@ class Decode:
     filters: dict[Filter, float]
     drop_duplicates: bool
     leak_bits: dict[Literal["frame", "sound"], int]
-    shards: Count
-    deadline_s: Positive
-    memory_mb: Count
-    recycle: Count
-    max_reject_fraction: Share
+    shards: PositiveInt
+    deadline_s: PositiveFloat
+    memory_mb: PositiveInt
+    recycle: PositiveInt
+    max_reject_fraction: UnitInterval
 
     def __post_init__(self) -> None:
         mel, offsets = self.logmel, self.frame.offsets

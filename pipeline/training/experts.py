@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from pipeline.core import tensors
 from pipeline.core.files import create_folder
-from pipeline.core.params import Count, Least, Positive, Share
+from pipeline.core.params import NonNegativeFloat, PositiveFloat, PositiveInt, UnitInterval
 from pipeline.core.rng import make_generator
 from pipeline.models import model
 from pipeline.training import instances, loop
@@ -43,12 +43,12 @@ class ExpertSettings:
 
     network: str
     head: str
-    count: Count
-    epochs: Count
-    batch: Count
-    rate: Positive
-    momentum: Share
-    weight_decay: Least
+    count: PositiveInt
+    epochs: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    momentum: UnitInterval
+    weight_decay: NonNegativeFloat
     augment: dict[str, tuple[Operation, ...]]
     seed: int
 

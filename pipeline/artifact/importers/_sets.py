@@ -10,7 +10,7 @@ import torch
 
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.files import file_digest
-from pipeline.core.params import Count, Names
+from pipeline.core.params import Names, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.core.records import Normalisation, SyntheticSet
 from pipeline.shards.decode import UNIT, FixedNormalisation
@@ -48,7 +48,7 @@ class PublishedSet:
     """
 
     classes: Names | str
-    formation: dict[str, tuple[Count, Count]]
+    formation: dict[str, tuple[PositiveInt, PositiveInt]]
     normalise: dict[str, FixedNormalisation]
     units: dict[str, Units]
     preprocessing: str | None

@@ -15,7 +15,7 @@ import torch
 from pipeline.artifact.importers._files import check_tensor, find_file, load_file
 from pipeline.artifact.importers._sets import PublishedSet
 from pipeline.core.errors import SourceError
-from pipeline.core.params import Count, Number
+from pipeline.core.params import NonNegativeInt, PositiveInt
 from pipeline.core.plugins import pick
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ SHAPE = "[rows, channels, high, wide]"
 class Importer(PublishedSet):
     """`ipc`: rows a class; `experiment`: one of the independent sets, from 0; `iteration`: when it was saved."""
 
-    ipc: Count
-    experiment: Number
-    iteration: Number
+    ipc: PositiveInt
+    experiment: NonNegativeInt
+    iteration: NonNegativeInt
 
     def read(self, place: Path) -> SyntheticSet:
         """The set in a folder of such files, whole ones before class-wise; errors say what is missing or does not fit."""

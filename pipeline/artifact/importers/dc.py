@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.artifact.importers._files import check_tensor, load_file
 from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import SourceError
-from pipeline.core.params import Number
+from pipeline.core.params import NonNegativeInt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class Importer(PublishedSet):
     """`method`: which of the family; `experiment`: one of the independent sets, from 0."""
 
     method: str
-    experiment: Number
+    experiment: NonNegativeInt
 
     def read(self, place: Path) -> SyntheticSet:
         """The set in such a file, or in the only one of a folder; errors say what is missing or does not fit."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import StoreError
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.coresets.rankings import Ranking
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Greedy(ABC):
         most: samples ranked per class; the largest ipc x pieces of the grid, or more.
     """
 
-    most: Count
+    most: PositiveInt
 
     @abstractmethod
     def order(self, x: np.ndarray) -> Sequence[int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pipeline.core.params import Count, Counts
+from pipeline.core.params import PositiveInt, PositiveInts
 from pipeline.core.rng import make_generator
 from pipeline.coresets.rankings import Keys, PerCountSelections
 from pipeline.coresets.selectors._joint import euclidean_distances, iterate_classes
@@ -32,10 +32,10 @@ class Selector:
         seed: of the starts; `starts`: how many are tried for each number; `steps`: of each at most, it ends where nothing moves.
     """
 
-    counts: Counts
+    counts: PositiveInts
     seed: int
-    starts: Count
-    steps: Count
+    starts: PositiveInt
+    steps: PositiveInt
 
     def rank(self, features: Features) -> PerCountSelections:
         """The medoids of as many clusters as each of `counts` says; a smaller class is chosen whole."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import SourceError
-from pipeline.core.params import Names, Share
+from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
@@ -44,8 +44,8 @@ class Dataset:
 
     tables: Names
     validation: Literal["test", "val"]
-    test_fraction: Share
-    val_fraction: Share
+    test_fraction: UnitInterval
+    val_fraction: UnitInterval
     seed: int
 
     def source(self, root: Path) -> Source:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
-from pipeline.core.params import Share
+from pipeline.core.params import UnitInterval
 from pipeline.core.paths import join_path
 from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
 from pipeline.datasets.adapters._tree import Contents, carve, clip_of, list_clips, make_ids_unique
@@ -27,8 +27,8 @@ class Dataset:
         licence, citation: the owner's, an SPDX id and a line of authors, title and year; null for what is not stated.
     """
 
-    test_fraction: Share
-    val_fraction: Share
+    test_fraction: UnitInterval
+    val_fraction: UnitInterval
     seed: int
     licence: str | None
     citation: str | None

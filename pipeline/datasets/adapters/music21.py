@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import MediaError
-from pipeline.core.params import Count, Names, Share
+from pipeline.core.params import Names, PositiveInt, UnitInterval
 from pipeline.core.records import NOT_STATED, SPLITS, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
@@ -44,9 +44,9 @@ class Dataset:
     """
 
     lists: Names
-    seconds: Count | None
-    test_fraction: Share
-    val_fraction: Share
+    seconds: PositiveInt | None
+    test_fraction: UnitInterval
+    val_fraction: UnitInterval
     seed: int
 
     def source(self, root: Path) -> Source:

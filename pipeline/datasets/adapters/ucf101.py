@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.errors import SourceError
-from pipeline.core.params import Names, Share
+from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
@@ -42,7 +42,7 @@ class Dataset:
 
     fold: Literal[1, 2, 3]
     classes: Names | str | None
-    val_fraction: Share
+    val_fraction: UnitInterval
     seed: int
 
     def source(self, root: Path) -> Source:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ParamsError
-from pipeline.core.params import Names, Share
+from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
@@ -48,7 +48,7 @@ class Dataset:
     tables: Names
     classes: Names | str | None
     window: tuple[float, float] | None
-    val_fraction: Share
+    val_fraction: UnitInterval
     seed: int
 
     def __post_init__(self) -> None:

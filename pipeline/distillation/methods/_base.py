@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pipeline.core.params import Count, Positives, Share
+from pipeline.core.params import PositiveFloats, PositiveInt, UnitInterval
 from pipeline.distillation.methods._selection import coreset_of, form
 from pipeline.training.augment import Operation
 
@@ -30,10 +30,10 @@ class Optimized(ABC):
     """
 
     start: str
-    steps: Count
-    rates: dict[str, Positives]
-    momentum: Share
-    formation: dict[str, tuple[Count, Count]]
+    steps: PositiveInt
+    rates: dict[str, PositiveFloats]
+    momentum: UnitInterval
+    formation: dict[str, tuple[PositiveInt, PositiveInt]]
 
     # Whether ranks can share the classes: the loss is a sum over them, and rows are all that a step leaves.
     separable: ClassVar[bool] = False

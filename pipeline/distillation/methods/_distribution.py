@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.core.errors import CellError
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.distillation import distribution_matching as matching
 from pipeline.distillation.methods._base import AugmentedOptimized
@@ -32,7 +32,7 @@ class DistributionMatching(AugmentedOptimized):
 
     separable: ClassVar[bool] = True
 
-    batch_real: Count
+    batch_real: PositiveInt
 
     @abstractmethod
     def loss(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import torch
 
 from pipeline.core.errors import CellError
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.core.records import RealSet, SyntheticSet
 from pipeline.distillation.optimise import DistillResult
@@ -32,7 +32,7 @@ class Selection(ABC):
         formation: modality -> (rows, columns) of the grid of pieces in a stored instance; (1, 1) keeps samples whole.
     """
 
-    formation: dict[str, tuple[Count, Count]]
+    formation: dict[str, tuple[PositiveInt, PositiveInt]]
 
     # Nothing is computed, so there is nothing that ranks could share.
     separable: ClassVar[bool] = False

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import CellError
-from pipeline.core.params import Count, Positive
+from pipeline.core.params import PositiveFloat, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.distillation import gradient_matching as gradients
 from pipeline.distillation.methods._base import AugmentedOptimized
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 class Loop:
     """From this IPC on, up to the next that is listed: steps on each network, and the network's epochs between two of them."""
 
-    ipc: Count
-    outer: Count
-    inner: Count
+    ipc: PositiveInt
+    outer: PositiveInt
+    inner: PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,10 @@ class Distiller(AugmentedOptimized):
     """
 
     network: str
-    batch_real: Count
+    batch_real: PositiveInt
     loops: tuple[Loop, ...]
-    batch_net: Count
-    rate_net: Positive
+    batch_net: PositiveInt
+    rate_net: PositiveFloat
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The one of that name."""

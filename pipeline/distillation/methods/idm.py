@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from pipeline.core.params import Least, Share
+from pipeline.core.params import NonNegativeFloat, UnitInterval
 from pipeline.distillation.methods._distribution import DistributionMatching, squared_norm
 from pipeline.distillation.network_sampler import EpochRange, ExpertNetworks
 
@@ -42,9 +42,9 @@ class Distiller(DistributionMatching):
 
     separable: ClassVar[bool] = False
 
-    weight: Least
-    first: Share
-    last: Share
+    weight: NonNegativeFloat
+    first: UnitInterval
+    last: UnitInterval
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The experts'."""

@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from pipeline.core.params import Count, Least, Leasts, Positive, Share
+from pipeline.core.params import (
+    NonNegativeFloat,
+    NonNegativeFloats,
+    PositiveFloat,
+    PositiveInt,
+    UnitInterval,
+)
 from pipeline.distillation.distribution_matching import class_means
 from pipeline.distillation.methods._distribution import DistributionMatching
 from pipeline.distillation.network_sampler import EpochRange, ExpertNetworks
@@ -51,9 +57,9 @@ class Candidate:
     A step size of 0 leaves rows as they start, and labels them as the samples that they are.
     """
 
-    rates: dict[str, Least]
-    formation: dict[str, tuple[Count, Count]]
-    temperature: dict[str, Positive | None]
+    rates: dict[str, NonNegativeFloat]
+    formation: dict[str, tuple[PositiveInt, PositiveInt]]
+    temperature: dict[str, PositiveFloat | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +76,16 @@ class Distiller(DistributionMatching):
             are given first, as they serve few instances, and coarse ones take their place where those do not fit.
     """
 
-    rates: dict[str, Leasts]
-    frequencies: Count
-    bandwidth: Positive
-    joint: Share
-    weight: Least
-    first: Share
-    last: Share
-    temperature: dict[str, Positive | None]
+    rates: dict[str, NonNegativeFloats]
+    frequencies: PositiveInt
+    bandwidth: PositiveFloat
+    joint: UnitInterval
+    weight: NonNegativeFloat
+    first: UnitInterval
+    last: UnitInterval
+    temperature: dict[str, PositiveFloat | None]
     others: tuple[Candidate, ...]
-    tried: Count
+    tried: PositiveInt
 
     def __post_init__(self) -> None:
         """Any two of the formations can be mixed, or a CellError says which cannot."""

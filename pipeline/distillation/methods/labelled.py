@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.core.params import Positive
+from pipeline.core.params import PositiveFloat
 from pipeline.distillation.methods._selection import CoresetSelection
 from pipeline.distillation.soft_labels import add_soft_labels
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Distiller(CoresetSelection):
     """See `CoresetSelection`; `temperature`: modality -> of its labels, higher is softer."""
 
-    temperature: dict[str, Positive]
+    temperature: dict[str, PositiveFloat]
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime

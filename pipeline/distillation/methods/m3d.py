@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.core.params import Count, Positives
+from pipeline.core.params import PositiveFloats, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.distillation.methods._distribution import DistributionMatching
 from pipeline.distillation.network_sampler import RandomNetworks
@@ -41,8 +41,8 @@ class Distiller(DistributionMatching):
     """
 
     network: str
-    steps_per_network: Count
-    scales: Positives
+    steps_per_network: PositiveInt
+    scales: PositiveFloats
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The one of that name."""

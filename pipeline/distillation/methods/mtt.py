@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.core.params import Count, Least
+from pipeline.core.params import NonNegativeFloat, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.distillation.methods._base import AugmentedOptimized
 from pipeline.distillation.optimise import SyntheticOptimizer
@@ -57,11 +57,11 @@ class Distiller(AugmentedOptimized):
         rate_step: step size of the logarithms of the student's rates; 0 leaves them at the experts'.
     """
 
-    inner: Count
-    batch: Count
-    ahead: Count
-    max_start: Count
-    rate_step: Least
+    inner: PositiveInt
+    batch: PositiveInt
+    ahead: PositiveInt
+    max_start: PositiveInt
+    rate_step: NonNegativeFloat
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
         """The experts'."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline import evaluation
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
@@ -34,7 +34,7 @@ class Task:
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 1
 
-    groups: Count
+    groups: PositiveInt
 
     def score(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeline import evaluation
-from pipeline.core.params import Names, Positives
+from pipeline.core.params import Names, PositiveFloats
 from pipeline.core.plugins import pick
 from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.evaluation.metrics import sum_per_clip
@@ -33,7 +33,7 @@ class Task:
     modalities: ClassVar[int] = 1
 
     networks: Names
-    rates: Positives
+    rates: PositiveFloats
 
     def __post_init__(self) -> None:
         if len(set(self.networks)) < len(self.networks) or len(set(self.rates)) < len(self.rates):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from pipeline import evaluation
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.evaluation import AvddProtocol, BudgetProtocol
 from pipeline.evaluation.tasks import _embeddings
 from pipeline.evaluation.tasks._embeddings import DIRECTIONS
@@ -40,7 +40,7 @@ class Task:
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
 
-    recalls: tuple[Count, ...]
+    recalls: tuple[PositiveInt, ...]
 
     def score(
         self,

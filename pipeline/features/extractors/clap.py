@@ -14,7 +14,7 @@ import torch
 
 from pipeline.core import tensors
 from pipeline.core.errors import ShardError
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.features.extractors import _transformers
 from pipeline.features.extractors._batches import build_origin, embed_in_batches, rows_of
 
@@ -43,7 +43,7 @@ class Extractor:
 
     model: str
     revision: str
-    batch: Count
+    batch: PositiveInt
 
     def embed(
         self,

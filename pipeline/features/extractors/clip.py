@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from pipeline.core import tensors
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.features.extractors import _transformers
 from pipeline.features.extractors._batches import build_origin, embed_in_batches, rows_of
 
@@ -39,7 +39,7 @@ class Extractor:
 
     model: str
     revision: str
-    batch: Count
+    batch: PositiveInt
 
     def embed(
         self,

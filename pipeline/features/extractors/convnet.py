@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core import tensors
-from pipeline.core.params import Count, Least, Positive
+from pipeline.core.params import NonNegativeFloat, PositiveFloat, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.core.rng import make_generator
 from pipeline.features.extractors._batches import build_origin, embed_in_batches
@@ -36,10 +36,10 @@ class Extractor:
     """
 
     network: str
-    steps: Count
-    batch: Count
-    rate: Positive
-    weight_decay: Least
+    steps: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    weight_decay: NonNegativeFloat
     augment: dict[str, tuple[Operation, ...]]
     seed: int
 

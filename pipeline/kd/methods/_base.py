@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.core.params import Positives
+from pipeline.core.params import PositiveFloats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class KDMethod(ABC):
         weights: candidates for the weight of its term beside the student's cross-entropy; the validation split chooses.
     """
 
-    weights: Positives
+    weights: PositiveFloats
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
         """Modules that are trained beside the student, and memory banks: one module per teacher, or none."""

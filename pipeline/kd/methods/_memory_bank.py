@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.params import Count, Number, Positive, Share
+from pipeline.core.params import NonNegativeInt, PositiveFloat, PositiveInt, UnitInterval
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import Term, normalise_rows
 from pipeline.kd.methods._projections import ProjectionPair
@@ -64,10 +64,10 @@ class MemoryContrast(_method.KDMethod):
         negatives: K of each row, drawn with replacement, published: 16384.
     """
 
-    width: Count
-    temperature: Positive
-    momentum: Share
-    negatives: Number
+    width: PositiveInt
+    temperature: PositiveFloat
+    momentum: UnitInterval
+    negatives: NonNegativeInt
 
     @abstractmethod
     def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core.errors import CellError
-from pipeline.core.params import Positive
+from pipeline.core.params import PositiveFloat
 from pipeline.core.plugins import pick
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import Term, normalise_rows
@@ -53,7 +53,7 @@ class Composer(nn.Module):
 class Method(_method.KDMethod):
     """`temperature` of each teacher's contrast; published: 0.5 for sound, 0.1 for pictures."""
 
-    temperature: Mapping[str, Positive]
+    temperature: Mapping[str, PositiveFloat]
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
         """A composer per teacher."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.core.params import Number, Positive
+from pipeline.core.params import NonNegativeInt, PositiveFloat
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import average_over_teachers, normalise_rows
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Method(_method.KDMethod):
     """`gamma` of the kernel, published: 0.4; `order` of the expansion, published: 2."""
 
-    gamma: Positive
-    order: Number
+    gamma: PositiveFloat
+    order: NonNegativeInt
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Squared Frobenius norm of the kernels' difference, over n x n."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import average_over_teachers
 from pipeline.models.initialisation import init_
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Method(_method.KDMethod):
     """`width` of the embeds, published: 128."""
 
-    width: Count
+    width: PositiveInt
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
         """A pair of embeds per teacher."""

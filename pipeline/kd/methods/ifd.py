@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipeline.core.params import Least, Share
+from pipeline.core.params import NonNegativeFloat, UnitInterval
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import average_over_teachers
 from pipeline.kd.methods._similarity import cosine, distance_kernel, to_probabilities
@@ -29,8 +29,8 @@ LEAST = 1e-6
 class Method(_method.KDMethod):
     """`early`: weight of the earlier layer in the first epoch, published: 100; it shrinks by `decay` each epoch, published: 0.7."""
 
-    early: Least
-    decay: Share
+    early: NonNegativeFloat
+    decay: UnitInterval
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """The last layer's divergence, and the earlier one's."""

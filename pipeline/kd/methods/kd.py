@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 
-from pipeline.core.params import Positive
+from pipeline.core.params import PositiveFloat
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import average_over_teachers
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Method(_method.KDMethod):
     """`temperature`: what logits are divided by; published: 4."""
 
-    temperature: Positive
+    temperature: PositiveFloat
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """T^2 KL(teacher || student) of predictions softened by T."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from pipeline.core.params import Least
+from pipeline.core.params import NonNegativeFloat
 from pipeline.kd.methods import _base as _method
 from pipeline.kd.methods._base import average_over_teachers
 from pipeline.kd.methods._similarity import squared_distances
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Method(_method.KDMethod):
     """`distance` and `angle`: weights of the two terms, published: 25 and 50; memory grows with the cube of the batch."""
 
-    distance: Least
-    angle: Least
+    distance: NonNegativeFloat
+    angle: NonNegativeFloat
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Smooth L1 between what the student and the teacher say of pairs, and of triplets."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.core.params import Count, Positive
+from pipeline.core.params import PositiveFloat, PositiveInt
 from pipeline.models.heads import VECTORS
 from pipeline.models.initialisation import init_
 
@@ -25,8 +25,8 @@ class ContrastiveHead(ABC):
 
     gives: ClassVar[str] = VECTORS
 
-    width: Count
-    temperature: Positive
+    width: PositiveInt
+    temperature: PositiveFloat
 
     @abstractmethod
     def partners(self, label: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.models.heads import AND, CLASSES
 from pipeline.models.heads._classifier import Classifier, FusedClassifier, build_linear
 from pipeline.models.initialisation import init_
@@ -28,7 +28,7 @@ class Head:
     """`width`: numbers that each modality is projected to."""
 
     gives: ClassVar[str] = CLASSES
-    width: Count
+    width: PositiveInt
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.models.networks._towers import GridPool, Towers
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Network:
         grid: side of the last pool, so there are 3 * width * grid^2 features; published: 4, what is left of 32 x 32.
     """
 
-    width: Count
-    grid: Count
+    width: PositiveInt
+    grid: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
         """Towers with fresh weights drawn from the generator, of 3 * width * grid^2 features each.

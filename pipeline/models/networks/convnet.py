@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.models.kernels import cpu
 from pipeline.models.networks._towers import GridPool, Towers
@@ -26,10 +26,10 @@ class Network:
         padding: of the first convolution per modality; published: 1 for frames, 3 for log-mels (a quirk of DC).
     """
 
-    width: Count
-    depth: dict[str, Count]
-    grid: Count
-    padding: dict[str, Count]
+    width: PositiveInt
+    depth: dict[str, PositiveInt]
+    grid: PositiveInt
+    padding: dict[str, PositiveInt]
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
         """Towers with fresh weights drawn from the generator, of width * grid^2 features each.

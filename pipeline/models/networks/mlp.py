@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.models.networks._towers import Towers
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Network:
     """`width` of each of `depth` layers [linear, ReLU]; the features are the last one's."""
 
-    width: Count
-    depth: Count
+    width: PositiveInt
+    depth: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
         """Towers with fresh weights drawn from the generator, of `width` features each.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pipeline.core.params import Count, Counts
+from pipeline.core.params import PositiveInt, PositiveInts
 from pipeline.models.networks._norm import build_group_norm, strides_of
 from pipeline.models.networks._towers import Towers
 
@@ -26,8 +26,8 @@ class Network:
         width: channels of the first stage; published: 64.
     """
 
-    blocks: Counts
-    width: Count
+    blocks: PositiveInts
+    width: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
         """Towers with fresh weights drawn from the generator, of 8 x width features each.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.models.networks._norm import build_group_norm
 from pipeline.models.networks._towers import Towers
 
@@ -32,7 +32,7 @@ class Network:
         width: channels of the first convolution; published: 64. There are 8 x width features.
     """
 
-    width: Count
+    width: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
         """Towers with fresh weights drawn from the generator, of 8 x width features each.

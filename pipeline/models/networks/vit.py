@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from pipeline.core.errors import ParamsError
-from pipeline.core.params import Count
+from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.models.initialisation import PositionEmbedding
 from pipeline.models.networks._towers import Towers
@@ -31,11 +31,11 @@ class Network:
         mlp_ratio: hidden units of the MLP, in multiples of width; published: 4.
     """
 
-    patch: dict[str, tuple[Count, Count]]
-    width: Count
-    depth: Count
-    heads: Count
-    mlp_ratio: Count
+    patch: dict[str, tuple[PositiveInt, PositiveInt]]
+    width: PositiveInt
+    depth: PositiveInt
+    heads: PositiveInt
+    mlp_ratio: PositiveInt
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
