@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pipeline.distillation.distributed import Ranks
     from pipeline.shards.engines import EnginePlugin
 
-
+# Packages whose versions `avdistill doctor` shows.
+PACKAGES = ("torch", "torchaudio", "numba", "av", "decord2", "webdataset", "h5py", "dvc")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
@@ -109,3 +110,26 @@ def write_seconds(out: Path, seconds: float, device: torch.device, threads: int 
 
     about = {"seconds": round(seconds, 2), "device": str(device), "threads": threads}
     write_json(out.with_suffix(".seconds.json"), about)
+
+
+def describe_machine(device: str) -> Iterator[str]:
+    """Yield lines with the versions, the device, the processors and the free disk of this machine.
+
+    Args:
+        device: cpu, cuda or auto.
+    """
+    import platform
+    import shutil
+    from importlib.metadata import PackageNotFoundError, files, version
+
+    yield f"python        {platform.python_version()} on {platform.platform()}"
+    for name in PACKAGES:
+        try:
+            names = [path.name for path in files(name) or ()]
+            ffmpeg = next((name for name in names if name.startswith("libavcodec")), "")
+            yield f"{name:13} {version(name)}" + (f" with {ffmpeg}" if ffmpeg else "")
+        except PackageNotFoundError:
+            yield f"{name:13} absent"
+    yield f"device        {device_of(device)}"
+    yield f"processors    {len(os.sched_getaffinity(0))} of {os.cpu_count()}"
+    yield f"free disk     {shutil.disk_usage('.').free / 1e9:.1f} GB here"

@@ -360,7 +360,7 @@ def test_the_doctor_tells_the_truth_about_time(monkeypatch: pytest.MonkeyPatch) 
     )
     lines = [line for line in result.output.splitlines() if "  frame " in line]
     assert result.exit_code == 0 and len(lines) == 2 * len(truth.ORDERS)
-    assert "2 truth clips: every frame and every beep is right" in result.output
+    assert "2 reference clips: every frame and every beep is right" in result.output
 
 
 def test_the_doctor_fails_where_both_decoders_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,5 +377,5 @@ def test_the_doctor_fails_where_both_decoders_are_wrong(monkeypatch: pytest.Monk
     result = CliRunner().invoke(cli.app, ["doctor", "--av", "--quiet", "--device", "cpu"])
     assert isinstance(
         result.exception, MachineError
-    ) and "1 of the truth clips came out wrong" in str(result.exception)
+    ) and "1 of 1 reference clips came out wrong" in str(result.exception)
     assert "refused" in result.output and "crash: gone" in result.output

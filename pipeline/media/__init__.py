@@ -1,8 +1,11 @@
-"""Door to decord and PyAV: a clip's seconds as frames and waveform, on one timeline; never imports torch.
+"""Door to decord and PyAV: a clip's seconds as frames and waveform, on one timeline.
 
-Time zero is the container's first presentation time. decord rebases every stream to its own zero, so it is asked only where
-the streams start together; PyAV keeps the time stamps and answers for the rest, and gives the second opinion when decord fails.
-decord is imported where it is used, in a worker: torch, imported after it, takes its matrix products from NVBLAS and crashes.
+Time zero is the container's first presentation time. decord rebases every stream to its own zero,
+so it is asked only where the streams start together. PyAV keeps the time stamps and answers for
+the rest, and gives the second opinion when decord fails.
+
+This room never imports torch. decord is imported where it is used, in a worker: torch, imported
+after it, takes its matrix products from NVBLAS and crashes.
 """
 
 from __future__ import annotations
@@ -42,8 +45,9 @@ __all__ = [
     "write_clip",
 ]
 
-# A span may end this far behind its file, second by second in the ledger as truncated; farther is a mistake in the table.
-BEYOND_S = 60.0
+# A span may end this far behind its file: its last seconds are then truncated in the ledger.
+# A span that ends later is a mistake in the table.
+MAX_OVERRUN_S = 60.0
 BACKENDS: dict[str, Backend] = {"decord": Decord(), "pyav": PyAV()}
 
 
@@ -56,14 +60,16 @@ class Second:
 
 
 def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
-    """Every whole second of the clip, with one reading per modality; a clip behind a URL is fetched first.
+    """Decode every whole second of a clip; a clip behind a URL is fetched first.
 
     Args:
+        clip: a row of the manifest.
         tracks: modality -> how it is read.
-        backends: names in BACKENDS, the first that succeeds decides.
+        backends: names in BACKENDS, in the order in which they are tried.
 
     Raises:
-        MediaError: the file is unreadable, a required stream is absent, or the span holds no whole second or ends far outside.
+        MediaError: the file is unreadable, a required stream is absent, or the span holds no
+            whole second or ends far outside the file.
     """
     with fetch(clip.path) as path:
         return _decode_seconds(path, clip, tracks, backends)
@@ -76,7 +82,7 @@ def _decode_seconds(
     for track in tracks.values():
         track.require(header)
     end = header.end if clip.end_s is None else clip.end_s
-    if end > header.end + BEYOND_S:
+    if end > header.end + MAX_OVERRUN_S:
         raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
     count = math.floor(end - clip.start_s + SLACK_S)
     if count < 1:
@@ -95,7 +101,17 @@ def _decode_seconds(
 def read(
     path: str, track: Track, starts: Sequence[float], backends: Sequence[str]
 ) -> list[Reading]:
-    """One reading per window of a file, wherever the windows begin; arguments and errors as in `decode`."""
+    """Read windows of a file; they may begin anywhere.
+
+    Args:
+        path: a local media file.
+        track: how the modality is read.
+        starts: where each window of one second begins, in seconds from time zero.
+        backends: names in BACKENDS, in the order in which they are tried.
+
+    Raises:
+        MediaError: as in `decode`.
+    """
     return _read_with_fallback(track, path, probe(path), starts, backends)
 
 
@@ -108,7 +124,8 @@ def _read_with_fallback(
             return track.read(path, header, starts, BACKENDS[name])
         except MediaError as error:
             refusal = error
-        except Exception as error:  # decord's own error derives from Exception; whatever a decoder says is the clip's fate
+        except Exception as error:
+            # decord's own error derives from Exception. Any error of a decoder is the clip's.
             refusal = MediaError("decode_error", f"{name}: {first_line(error)}")
         if refusal.reason in ("no_audio", "no_video"):
             break

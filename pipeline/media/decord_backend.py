@@ -1,4 +1,7 @@
-"""decord: fast, and asked only where packets alone tell the time: it rebases each stream to zero and knows no edit list."""
+"""decord: the fast decoder, for files whose packets alone give the time.
+
+It rebases each stream to zero and knows no edit list.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ import numpy as np
 from pipeline.core.errors import MediaError
 from pipeline.media.downmix import mix_to_mono
 from pipeline.media.timeline import (
+    MAX_JITTER_S,
     PACKET_S,
     SLACK_S,
-    STEP_S,
     MediaProbe,
     MediaStream,
     refuse_encrypted_file,
@@ -24,21 +27,22 @@ from pipeline.media.timeline import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipeline.media.tracks import Shown
+    from pipeline.media.tracks import DisplayedFrame
 
 
 class Decord:
-    """decord, where both streams start at time zero and nothing but their packets decides what is shown."""
+    """decord, for streams that start at time zero and whose packets alone decide what is shown."""
 
     def read_frames(
         self, path: str, probe: MediaProbe, times: Sequence[float]
-    ) -> list[Shown | None]:
+    ) -> list[DisplayedFrame | None]:
         assert probe.video is not None
-        self._refuse(probe.video)
+        self._refuse_unsuitable(probe.video)
         if probe.video.hidden:
             raise MediaError(
                 "av_offset",
-                f"an edit list hides {probe.video.hidden} packets; decord would count them as frames",
+                f"an edit list hides {probe.video.hidden} packets; "
+                "decord would count them as frames",
             )
         refuse_encrypted_file(path, probe.video)
         with _import_decord() as decord:
@@ -49,7 +53,8 @@ class Decord:
                 raise MediaError("decode_error", "decord has no ascending time stamps")
             wanted = [_find_frame(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
             unique = sorted({index for index in wanted if index is not None})
-            # Frames keep their size: asked for 32, 48 or 96 pixels, decord2 3.4.0 hands over padded rows as if they were pixels.
+            # Frames keep their size: at widths of 32, 48 or 96 pixels, decord2 3.4.0 returns
+            # padded rows as if they were pixels.
             batch = reader.get_batch(unique).asnumpy() if unique else np.empty(0)
             reader.seek(0)
         rgb = dict(zip(unique, batch, strict=True))
@@ -57,20 +62,20 @@ class Decord:
 
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
         assert probe.audio is not None
-        self._refuse(probe.audio)
+        self._refuse_unsuitable(probe.audio)
         with _import_decord() as decord:
             reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
-            track = mix_to_mono(reader[:].asnumpy(), probe.audio.channels)
-        # decord joins what it could decode, wherever it belonged: behind a gap all sound would come too early.
-        surplus = len(track) / rate - probe.audio.end
-        if not -STEP_S <= surplus <= PACKET_S:
+            waveform = mix_to_mono(reader[:].asnumpy(), probe.audio.channels)
+        # decord joins all that it could decode: behind a gap, all sound would come too early.
+        seconds = len(waveform) / rate
+        if not -MAX_JITTER_S <= seconds - probe.audio.end <= PACKET_S:
             raise MediaError(
                 "decode_error",
-                f"decord has {len(track) / rate:.2f} s of sound, the track {probe.audio.end:.2f} s",
+                f"decord has {seconds:.2f} s of sound, the track {probe.audio.end:.2f} s",
             )
-        return track
+        return waveform
 
-    def _refuse(self, stream: MediaStream) -> None:
+    def _refuse_unsuitable(self, stream: MediaStream) -> None:
         if not stream.indexed:
             raise MediaError(
                 "decode_error",
@@ -88,29 +93,38 @@ class Decord:
 
 @contextmanager
 def _import_decord() -> Iterator[Any]:
-    """decord, imported in the worker that uses it, and held to its word.
+    """Import decord in the worker that uses it, and raise an error for its warnings.
 
-    It paints over what is damaged and says so on the error stream alone: that is kept off the terminal, and whatever stands there
-    is an error.
+    decord paints over damage and reports it on the error stream alone. That stream is kept off
+    the terminal, and any text on it is a MediaError.
     """
     import decord
 
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield decord
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        said.seek(0)
-        words = said.read(500).decode(errors="replace").strip()
-    if words:
-        raise MediaError("decode_error", f"decord: {words.splitlines()[0][:200]}")
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        captured.seek(0)
+        message = captured.read(500).decode(errors="replace").strip()
+    if message:
+        raise MediaError("decode_error", f"decord: {message.splitlines()[0][:200]}")
 
 
 def _find_frame(starts: np.ndarray, end: float, time: float, probe: MediaProbe) -> int | None:
-    """Index of the frame with pts <= time < next pts, compared in ticks; None before the first or after the last."""
+    """Return the index of the frame with pts <= time < next pts, compared in ticks.
+
+    It is None before the first frame and after the last.
+
+    Args:
+        starts: pts of each frame in seconds, float [N].
+        end: when the last frame ends, in seconds.
+        time: seconds from time zero.
+        probe: the file's header.
+    """
     assert probe.video is not None
     tick = float(probe.video.tick)
     ticks = np.rint(starts / tick)

@@ -1,4 +1,7 @@
-"""Writing: clips as H.264 + AAC, pictures as PNG, sounds as MP3; no clock inside, so the same input gives the same bytes."""
+"""Write clips as H.264 + AAC, pictures as PNG, sounds as MP3.
+
+The files hold no clock, so the same input gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# What every browser plays of MP3: sample rates in Hz, and the bits per second that speech-like sound needs there.
+# Sample rates in Hz at which every browser plays MP3 -> bits per second for speech-like sound.
 MP3_RATES = {16000: 24000, 22050: 32000, 24000: 32000, 32000: 48000, 44100: 64000, 48000: 64000}
-# One thread, and no macroblock tree, which lets x264's output depend on what fresh memory happens to hold.
+# No macroblock tree: with it, x264's output depends on the content of fresh memory.
 X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 
 
 def write_clip(
     path: Path, frames: Iterable[np.ndarray], fps: int, waveform: np.ndarray, rate: int
 ) -> None:
-    """Encode frames u8 [H, W, 3] and a mono waveform float32 [n] in -1..1 as H.264 + AAC, one thread each, no clock inside."""
+    """Write frames and a waveform as an MP4 of H.264 + AAC, with one thread each.
+
+    Args:
+        path: the file to write.
+        frames: u8 [H, W, 3] each, all of one size.
+        fps: frames per second.
+        waveform: mono float32 [n] in -1..1.
+        rate: of the waveform, in Hz.
+    """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         video: Any = None
         audio: Any = container.add_stream("aac", rate=rate, layout="mono")
@@ -46,7 +57,11 @@ def write_clip(
 
 
 def encode_png(rgb: np.ndarray) -> bytes:
-    """Encode one u8 [H, W, 3] picture as PNG bytes."""
+    """Encode one picture as PNG.
+
+    Args:
+        rgb: u8 [H, W, 3].
+    """
     target = io.BytesIO()
     with av.open(target, "w", format="image2pipe") as container:
         stream: Any = container.add_stream("png", rate=1)
@@ -59,12 +74,17 @@ def encode_png(rgb: np.ndarray) -> bytes:
 
 
 def encode_mp3(waveform: np.ndarray, rate: int) -> bytes:
-    """Encode a mono waveform float32 [n] in -1..1 as MP3, at the next rate that MP3 has; its header keeps the duration exact."""
+    """Encode a waveform as MP3, at the next higher rate of MP3_RATES; its header has its duration.
+
+    Args:
+        waveform: mono float32 [n] in -1..1.
+        rate: of the waveform, in Hz.
+    """
     target = io.BytesIO()
     with av.open(target, "w", format="mp3", options={"fflags": "+bitexact"}) as container:
-        played = min((known for known in MP3_RATES if known >= rate), default=max(MP3_RATES))
-        stream: Any = container.add_stream("libmp3lame", rate=played, layout="mono")
-        stream.bit_rate = MP3_RATES[played]
+        mp3_rate = min((known for known in MP3_RATES if known >= rate), default=max(MP3_RATES))
+        stream: Any = container.add_stream("libmp3lame", rate=mp3_rate, layout="mono")
+        stream.bit_rate = MP3_RATES[mp3_rate]
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(waveform[None], dtype=np.float32), format="flt", layout="mono"
         )

@@ -1,4 +1,7 @@
-"""Door to torchaudio: waveform -> log-mel in decibels, one clip at a time on one thread; and back, for ears."""
+"""Door to torchaudio: waveform -> log-mel in decibels, one clip at a time on one thread.
+
+The way back gives a sound to listen to.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,25 @@ from pipeline.core.params import PositiveInt
 if TYPE_CHECKING:
     import numpy as np
 
-# Of a waveform made from a log-mel: rounds of phase estimation, the loudest decibels believed, the highest peak.
-ROUNDS, LOUDEST_DB, PEAK = 32, 80.0, 0.9
+# Log-mel -> waveform: rounds of phase estimation, decibels at which it is clamped, highest peak.
+ROUNDS, MAX_DB, PEAK = 32, 80.0, 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogMel:
-    """10 log10 max(mel power, floor), mono, HTK mel scale, Hann window, centred and reflected (torchaudio's defaults).
+    """The log-mel spectrogram 10 log10 max(mel power, floor) of a mono waveform.
+
+    HTK mel scale, Hann window, centred and reflected (torchaudio's defaults). A second has
+    1 + rate // hop columns.
 
     Args:
-        rate: Hz; n_fft, hop: samples; n_mels: bins from f_min to f_max Hz; columns = 1 + rate // hop per second.
-        floor_db: quieter than this is this; torchaudio's own floor, which AVDD keeps, is -100 dB.
+        rate: sample rate of the waveform, in Hz.
+        n_fft: length of a window, in samples.
+        hop: distance between windows, in samples.
+        n_mels: number of mel bins from f_min to f_max.
+        f_min: lower end of the lowest bin, in Hz.
+        f_max: upper end of the highest bin, in Hz.
+        floor_db: the lowest value, in dB; torchaudio's own floor, which AVDD keeps, is -100 dB.
     """
 
     rate: PositiveInt
@@ -38,7 +49,11 @@ class LogMel:
     floor_db: float
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        """Waveform float32 [rate] -> float16 [n_mels, columns] in dB."""
+        """Return the log-mel of one second, float16 [n_mels, columns] in dB.
+
+        Args:
+            waveform: float32 [rate] in -1..1.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -50,7 +65,7 @@ class LogMel:
     @cached_property
     def _mel(self) -> MelSpectrogram:
         with warnings.catch_warnings():
-            # The published setting leaves one of its 128 mel bins empty; that is the setting, so no word of it.
+            # The published setting leaves one of its 128 mel bins empty; that is intended.
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
             return MelSpectrogram(
                 self.rate,
@@ -68,25 +83,28 @@ class LogMel:
 
     @property
     def invertible(self) -> bool:
-        """Whether the windows overlap, without which no waveform can be made from them."""
+        """Whether the windows overlap; without overlap no waveform can be made from them."""
         return self.hop < self.n_fft
 
     def invert(self, decibels: Tensor) -> Tensor:
-        """Log-mels in dB [N, n_mels, columns] -> float32 [N, rate]: one second each, finite, within PEAK; an estimate for ears.
+        """Estimate the sound of log-mels, float32 [N, rate]: one second each, finite, within PEAK.
 
-        The power spectrum is the least-squares one of the mel bins, cut off at 0; its phase is found by Griffin and Lim, Signal
-        estimation from modified short-time Fourier transform (IEEE TASSP 1984), from zero phase: the same input, the same sound.
+        The power spectrum is the least-squares one of the mel bins, cut off at 0. Its phase comes
+        from Griffin and Lim, "Signal estimation from modified short-time Fourier transform" (IEEE
+        TASSP 1984). It begins at zero, so the same input gives the same sound.
+
+        Args:
+            decibels: log-mels in dB, [N, n_mels, columns].
         """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            heard = decibels.float().nan_to_num(self.floor_db).clamp(self.floor_db, LOUDEST_DB)
-            # The floor stands for nothing at all.
-            power = 10 ** (heard / 10) * (heard > self.floor_db)
-            beside = power.transpose(0, 1).flatten(
-                1
-            )  # one least-squares problem, every column a right side
-            spectra = self._inverse_mel(beside).unflatten(1, (len(power), -1)).transpose(0, 1)
+            level = decibels.float().nan_to_num(self.floor_db).clamp(self.floor_db, MAX_DB)
+            # The floor means no sound.
+            power = 10 ** (level / 10) * (level > self.floor_db)
+            # One least-squares problem, with every column as a right-hand side.
+            columns = power.transpose(0, 1).flatten(1)
+            spectra = self._inverse_mel(columns).unflatten(1, (len(power), -1)).transpose(0, 1)
             sound: Tensor = self._griffin_lim(spectra)
         finally:
             torch.set_num_threads(threads)
@@ -96,7 +114,7 @@ class LogMel:
     def _inverse_mel(self) -> InverseMelScale:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
-            # gelsd, because an empty bin leaves the bank short of full rank.
+            # gelsd, because a filter bank with an empty bin lacks full rank.
             return InverseMelScale(
                 self.n_fft // 2 + 1, self.n_mels, self.rate, self.f_min, self.f_max, driver="gelsd"
             )

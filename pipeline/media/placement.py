@@ -1,4 +1,7 @@
-"""Sound by its time stamps: each run of frames that follow one another is resampled as one and put where it belongs."""
+"""Place decoded sound by its time stamps.
+
+Each run of frames that follow one another is resampled as one and put where it belongs.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import av
 import numpy as np
 
 from pipeline.media.downmix import mix_to_mono
-from pipeline.media.timeline import STEP_S
+from pipeline.media.timeline import MAX_JITTER_S
 
-# Sound may go on this long behind the end that a header tells.
-STRAY_S = 1.0
+# Sound may go on this long behind the file's end as its header gives it.
+MAX_OVERRUN_S = 1.0
 
 
 @dataclass(kw_only=True)
@@ -20,36 +23,54 @@ class _Run:
     start: float
     resampler: Any
     shape: tuple[Any, ...]
-    heard: float = 0.0
+    seconds: float = 0.0
     pieces: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
 class PlacedSound:
-    """A sound track in the making, mono float32 at `rate` Hz from time zero; NaN where the container has no sound."""
+    """A sound track that is being decoded: mono float32 from time zero, NaN where it has gaps.
+
+    Args:
+        rate: sample rate of the result, in Hz.
+        channels: FFmpeg's names of the channels.
+        runs: pieces of sound without a gap, in the order of decoding.
+    """
 
     rate: int
     channels: tuple[str, ...]
     runs: list[_Run] = field(default_factory=list)
 
     def add(self, frame: Any, time: float | None) -> None:
-        """Append a decoded frame that begins `time` seconds from zero, or where the last one ended."""
+        """Append a decoded frame.
+
+        Args:
+            frame: PyAV's audio frame.
+            time: seconds from time zero at which it begins; None: where the last one ended.
+        """
         run = self.runs[-1] if self.runs else None
-        due = run.start + run.heard if run else 0.0
+        expected = run.start + run.seconds if run else 0.0
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
-        if run is None or run.shape != shape or (time is not None and abs(time - due) > STEP_S):
-            self._close()
+        jumps = time is not None and abs(time - expected) > MAX_JITTER_S
+        if run is None or run.shape != shape or jumps:
+            self._flush()
             resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=self.rate)
-            run = _Run(start=due if time is None else time, resampler=resampler, shape=shape)
+            run = _Run(start=expected if time is None else time, resampler=resampler, shape=shape)
             self.runs.append(run)
-        run.heard += frame.samples / frame.sample_rate
-        # Time stamps with a jitter are none of the resampler's business: it counts samples.
+        run.seconds += frame.samples / frame.sample_rate
+        # The resampler counts samples; time stamps with jitter would disturb it.
         frame.pts = None
         run.pieces += [piece.to_ndarray() for piece in run.resampler.resample(frame)]
 
     def assemble(self, end: float) -> np.ndarray:
-        """The track from time zero to its last sample, but no farther than the file's end: one wild time stamp costs no memory."""
-        self._close()
+        """Return the track from time zero to its last sample, float32 [n].
+
+        It stops shortly behind the file's end, so that a wild time stamp costs no memory.
+
+        Args:
+            end: the file's end, in seconds from time zero.
+        """
+        self._flush()
         placed = [
             (
                 round(run.start * self.rate),
@@ -60,7 +81,7 @@ class PlacedSound:
         ]
         last = min(
             max((first + len(piece) for first, piece in placed), default=0),
-            round((end + STRAY_S) * self.rate),
+            round((end + MAX_OVERRUN_S) * self.rate),
         )
         track = np.full(max(last, 0), np.nan, np.float32)
         for first, piece in placed:
@@ -68,7 +89,7 @@ class PlacedSound:
             track[max(first, 0) : max(first, 0) + len(fits)] = fits
         return track
 
-    def _close(self) -> None:
+    def _flush(self) -> None:
         if self.runs:
             run = self.runs[-1]
             run.pieces += [piece.to_ndarray() for piece in run.resampler.resample(None)]

@@ -1,4 +1,4 @@
-"""PyAV: packet by packet, with the time stamps of the container; the answer where decord refuses, and the second opinion."""
+"""PyAV: decode packet by packet with the container's time stamps, where decord refuses or fails."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipeline.media.tracks import Shown
+    from pipeline.media.tracks import DisplayedFrame
 
-# Windows that begin later than this are sought, to the key frame before them; earlier ones are reached by decoding from the start.
+# Times later than this are reached by a seek to the key frame before them, earlier ones by
+# decoding from the start.
 SEEK_BEYOND_S = 5.0
 
 
@@ -28,16 +29,17 @@ class PyAV:
 
     def read_frames(
         self, path: str, probe: MediaProbe, times: Sequence[float]
-    ) -> list[Shown | None]:
+    ) -> list[DisplayedFrame | None]:
         assert probe.video is not None
         if not times:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
-        found = _find_frames(path, probe, times, order, sought=times[order[0]] > SEEK_BEYOND_S)
-        if found[order[0]] is None and times[order[0]] > SEEK_BEYOND_S:
+        seek = times[order[0]] > SEEK_BEYOND_S
+        displayed = _find_frames(path, probe, times, order, seek=seek)
+        if displayed[order[0]] is None and seek:
             # The index may lead to a key frame behind the time: decode from the start instead.
-            found = _find_frames(path, probe, times, order, sought=False)
-        return found
+            displayed = _find_frames(path, probe, times, order, seek=False)
+        return displayed
 
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
         assert probe.audio is not None
@@ -46,115 +48,119 @@ class PyAV:
             stream = container.streams[probe.audio.index]
             for frame, _ in _decode_frames(container, stream, probe.audio):
                 if frame is not None:
-                    track.add(
-                        frame,
-                        None
-                        if frame.pts is None
-                        else float(frame.pts * frame.time_base) - probe.zero,
-                    )
+                    stamp = frame.pts
+                    time = None if stamp is None else float(stamp * frame.time_base) - probe.zero
+                    track.add(frame, time)
         return track.assemble(probe.end)
 
 
 def _find_frames(
-    path: str, probe: MediaProbe, times: Sequence[float], order: Sequence[int], sought: bool
-) -> list[Shown | None]:
+    path: str, probe: MediaProbe, times: Sequence[float], order: Sequence[int], seek: bool
+) -> list[DisplayedFrame | None]:
     assert probe.video is not None
-    found: list[Shown | None] = [None] * len(times)
+    displayed: list[DisplayedFrame | None] = [None] * len(times)
     with av.open(path) as container:
         stream = container.streams[probe.video.index]
-        if sought:
+        if seek:
             container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
         pending = iter(order)
         at = next(pending, None)
-        for shown, pts, until in _compute_spans(
-            _decode_frames(container, stream, probe.video), probe
-        ):
+        frames = _decode_frames(container, stream, probe.video)
+        for frame, pts, until in _compute_spans(frames, probe):
             while at is not None and times[at] + 1e-6 < until:
                 if pts <= times[at] + 1e-6:
-                    found[at] = (None if shown is None else _convert_to_rgb(shown, stream), pts)
+                    displayed[at] = (None if frame is None else _convert_to_rgb(frame, stream), pts)
                 at = next(pending, None)
             if at is None:
                 break
-    return found
+    return displayed
 
 
 def _decode_frames(
-    container: Any, stream: Any, about: MediaStream
+    container: Any, stream: Any, header: MediaStream
 ) -> Iterator[tuple[Any, int | None]]:
-    """(frame, its time stamp) in the order of display; None for a frame that is damaged, or that leans on a damaged one.
+    """Yield (frame, time stamp) in the order of display.
+
+    The frame is None where it, or one that it depends on, is damaged.
 
     Raises:
-        MediaError: there is nothing but damage.
+        MediaError: all frames are damaged.
     """
     if stream.codec_context is None:
         raise MediaError("decode_error", "there is no decoder for this codec")
-    # A decoder is to say what is damaged, and not to paint over it.
+    # The decoder shall report damage, not paint over it.
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
-    order: deque[int] = deque()
-    whole, refusal, count = True, "", 0
+    decode_times: deque[int] = deque()
+    intact, refusal, count = True, "", 0
     for packet in _read_packets(container, stream):
         if packet.size == 0 and packet.dts is not None:
-            continue  # "the last frame stays", in AVI and Ogg; a decoder would take it for the end
+            continue  # AVI and Ogg: "the last frame stays"; a decoder would take it for the end
         refuse_encrypted(packet)
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            refusal, whole = first_line(error), False
+            refusal, intact = first_line(error), False
             yield None, packet.dts if packet.pts is None else packet.pts
             continue
         if packet.dts is not None:
-            order.append(packet.dts)
+            decode_times.append(packet.dts)
         for frame in frames:
-            whole = whole or bool(frame.key_frame)
+            intact = intact or bool(frame.key_frame)
             count += 1
             yield (
-                frame if whole and not frame.is_corrupt else None,
-                _timestamp_of(frame, order, stream, about),
+                frame if intact and not frame.is_corrupt else None,
+                _timestamp_of(frame, decode_times, stream, header),
             )
     if refusal and not count:
         raise MediaError("decode_error", f"pyav: {refusal}")
 
 
 def _read_packets(container: Any, stream: Any) -> Iterator[Any]:
-    """A stream's packets up to where the file can be read: what lies behind is missing, and the windows there are told so."""
+    """Yield a stream's packets up to where the file is unreadable; later windows are truncated."""
     with suppress(av.error.FFmpegError):
         yield from container.demux(stream)
 
 
-def _timestamp_of(frame: Any, order: deque[int], stream: Any, about: MediaStream) -> int | None:
-    """When a frame is shown, in ticks; without presentation times: when its packet is decoded, or the n-th frame with the n-th."""
-    if about.ordered and getattr(stream.codec_context, "has_b_frames", False) and order:
-        return order.popleft()
-    stamp: int | None = frame.dts if about.ordered or frame.pts is None else frame.pts
-    return None if stamp is None else stamp + about.skew
+def _timestamp_of(
+    frame: Any, decode_times: deque[int], stream: Any, header: MediaStream
+) -> int | None:
+    """Return when a frame is shown, in ticks.
+
+    Without presentation times it is its packet's decoding time; with B-frames, the n-th shown
+    frame has the n-th decoding time.
+    """
+    if header.ordered and getattr(stream.codec_context, "has_b_frames", False) and decode_times:
+        return decode_times.popleft()
+    stamp: int | None = frame.dts if header.ordered or frame.pts is None else frame.pts
+    return None if stamp is None else stamp + header.skew
 
 
 def _compute_spans(
     frames: Iterator[tuple[Any, int | None]], probe: MediaProbe
 ) -> Iterator[tuple[Any, float, float]]:
-    """(frame, its pts, the next frame's pts) in seconds from zero; the last stays for its duration, or one more frame's time."""
+    """Yield (frame, its pts, the next frame's pts), in seconds from time zero.
+
+    The last frame stays for its duration, or else as long as the one before it.
+    """
     assert probe.video is not None
+    tick, zero = probe.video.tick, probe.zero
     last, step = None, SLACK_S
-    stamped = (
-        (frame, float(stamp * probe.video.tick) - probe.zero)
-        for frame, stamp in frames
-        if stamp is not None
-    )
+    stamped = ((frame, float(stamp * tick) - zero) for frame, stamp in frames if stamp is not None)
     for (frame, pts), following in pairwise(stamped):
         last, step = following, following[1] - pts
         yield frame, pts, following[1]
     if last is not None:
         frame, pts = last
-        lasts = (
-            float(frame.duration * probe.video.tick)
-            if frame is not None and frame.duration
-            else step
-        )
-        yield frame, pts, pts + lasts + SLACK_S
+        has_duration = frame is not None and frame.duration
+        duration = float(frame.duration * tick) if has_duration else step
+        yield frame, pts, pts + duration + SLACK_S
 
 
 def _convert_to_rgb(frame: Any, stream: Any) -> np.ndarray:
-    """u8 [H, W, 3]: by FFmpeg's own scale filter, which is what decord uses, to the bit; turned as the container says."""
+    """Convert a frame to u8 [H, W, 3], turned as the container says.
+
+    FFmpeg's own scale filter gives the same bits as decord, which uses it too.
+    """
     graph = av.filter.Graph()
     source = graph.add_buffer(
         template=stream,

@@ -1,4 +1,7 @@
-"""What a container says of its streams: where each starts and ends, in seconds from the first presentation time."""
+"""Read from a container's header where each stream starts and ends.
+
+Times are seconds from time zero, the first presentation time of picture and sound.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,22 @@ import av
 
 from pipeline.core.errors import MediaError
 
-# Encoders round a track's end to whole packets and frames: up to this much of a picture may be missing at a window's end.
+# Encoders round a track's end to whole packets and frames: this much may be missing of the picture
+# at a window's end.
 SLACK_S = 0.05
 # The longest packet of AAC, 1024 samples at 8 kHz; sound may begin and end one packet off.
 PACKET_S = 0.128
-# So much of a second's sound may be missing, and is silence: it is what the first packet of AAC in MP4 leaves out.
-PADDED_S = 0.1
-# Time stamps are rounded to milliseconds or to whole packets in many containers: a step this small is no gap.
-STEP_S = 0.02
-# Encoders need up to this much sound before the first that is heard.
+# This much of a second's sound may be missing, and becomes silence: the first packet of AAC in MP4
+# leaves out as much.
+MAX_PADDING_S = 0.1
+# Many containers round time stamps to milliseconds or to whole packets: a step this small is no
+# gap.
+MAX_JITTER_S = 0.02
+# Encoders put up to this much sound before the first that is played.
 PRIMING_S = 0.2
-# A header that tells of more seconds is checked against the packets; packets that tell of more are damaged.
-BELIEVED_S, LONGEST_S = 3600.0, 24 * 3600.0
-# Names that FFmpeg gives to containers.
+# A longer duration in a header is checked against the packets; packets beyond a day are damaged.
+MAX_TRUSTED_S, MAX_DURATION_S = 3600.0, 24 * 3600.0
+# FFmpeg's names of containers.
 ORDERED = {"avi", "asf"}
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
@@ -32,12 +38,17 @@ class MediaStream:
     """One track of a container.
 
     Args:
-        index: its number in the container; `alone`: there is no other of its kind.
-        start, end: seconds from time zero; `tick`: seconds per time stamp.
-        hidden: packets that an edit list hides; decoders need them, and what comes of them is never shown.
-        skew: ticks by which FFmpeg shows the stream too early, see `_skew`; `start` has them already.
-        ordered: the container stores when packets are decoded and not when pictures are shown (AVI, ASF).
-        indexed: the container's index leads to the very frame (MP4 and MOV, Matroska and WebM).
+        index: its number in the container.
+        alone: whether the container has no other stream of its kind.
+        start: when it starts, in seconds from time zero.
+        end: when it ends, in seconds from time zero.
+        tick: seconds per unit of its time stamps.
+        hidden: packets that an edit list hides; decoders need them, but they are never shown.
+        skew: ticks by which FFmpeg shows the stream too early, see `_skew`; `start` includes them.
+        ordered: whether the container stores when packets are decoded and not when pictures are
+            shown (AVI, ASF).
+        indexed: whether the container's index leads to the very frame (MP4 and MOV, Matroska and
+            WebM).
         channels: names of a sound track's channels, e.g. FL and FR.
     """
 
@@ -55,7 +66,14 @@ class MediaStream:
 
 @dataclass(frozen=True, kw_only=True)
 class MediaProbe:
-    """What a container says of itself; `zero` is the first presentation time of its picture and sound in seconds."""
+    """A container's header.
+
+    Args:
+        zero: the first presentation time of picture and sound, in seconds of the container's clock.
+        end: when the file ends, in seconds from time zero.
+        video: the picture track, or None.
+        audio: the sound track, or None.
+    """
 
     zero: float
     end: float
@@ -64,9 +82,16 @@ class MediaProbe:
 
 
 def probe(path: str) -> MediaProbe:
-    """Read the container's header: streams, starts and ends in seconds from time zero.
+    """Read the header of a media file: its streams, and when they start and end.
 
-    Of several tracks of a kind the one counts that players choose; a cover picture is no video.
+    If there are several tracks of a kind, the one that players choose counts. A cover picture is
+    no video.
+
+    Args:
+        path: a local file.
+
+    Raises:
+        MediaError: the file is missing, or is no readable media file.
     """
     try:
         with av.open(path) as container:
@@ -78,12 +103,12 @@ def probe(path: str) -> MediaProbe:
             ]
             zero = _choose_zero(min(starts, default=0.0))
             end = (container.duration or 0) / av.time_base
-            end = end if 0 < end <= BELIEVED_S else _scan_end(path, zero)
-            known = {
+            end = end if 0 < end <= MAX_TRUSTED_S else _scan_end(path, zero)
+            tracks = {
                 kind: _describe_stream(stream, zero, end) if stream else None
                 for kind, stream in streams.items()
             }
-            return MediaProbe(zero=zero, end=end, video=known["video"], audio=known["audio"])
+            return MediaProbe(zero=zero, end=end, video=tracks["video"], audio=tracks["audio"])
     except FileNotFoundError as error:
         raise MediaError("missing_file", f"{path} does not exist") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -93,7 +118,11 @@ def probe(path: str) -> MediaProbe:
 
 
 def _choose_zero(first: float) -> float:
-    """Time zero: a start just below 0 is the encoder's priming, which decoders drop; far below, a clock that wrapped (MPEG-TS)."""
+    """Return time zero, given the first start time.
+
+    A start just below 0 is the encoder's priming, which decoders drop. One far below 0 comes from
+    a clock that wrapped (MPEG-TS).
+    """
     return first if first < -PRIMING_S else max(first, 0.0)
 
 
@@ -108,26 +137,35 @@ def _choose_stream(container: Any, kind: str) -> Any:
 
 
 def refuse_encrypted(packet: Any) -> None:
-    """A MediaError if there is a lock on the packet: some decoders make a picture of it all the same."""
+    """Raise MediaError if the packet is encrypted; some decoders would make a picture of it.
+
+    Args:
+        packet: PyAV's packet.
+    """
     if packet.has_sidedata("encryption_info"):
         raise MediaError("decode_error", "the stream is encrypted")
 
 
 def refuse_encrypted_file(path: str, stream: MediaStream) -> None:
-    """`refuse_encrypted` for every packet of a stream."""
+    """Raise MediaError if a packet of the stream is encrypted.
+
+    Args:
+        path: a local file.
+        stream: one of its tracks.
+    """
     with av.open(path) as container:
         for packet in container.demux(container.streams[stream.index]):
             refuse_encrypted(packet)
 
 
 def _scan_end(path: str, zero: float) -> float:
-    """The end of a file whose header tells none, or one that is hard to believe: that of its last packet."""
+    """Return the end of the last packet, for files whose header has no end or one too late."""
     end = zero
     with av.open(path) as container:
         for packet in container.demux():
             if packet.pts is not None and packet.stream.type in ("audio", "video"):
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    if end - zero > LONGEST_S:
+    if end - zero > MAX_DURATION_S:
         raise MediaError(
             "decode_error", f"the file's time stamps reach {(end - zero) / 3600:.0f} hours"
         )
@@ -156,18 +194,24 @@ def _describe_stream(stream: Any, zero: float, container_end: float) -> MediaStr
 
 
 def _skew(stream: Any) -> int:
-    """Ticks by which the stream's pictures come too early.
+    """Return the ticks by which the stream's pictures come too early.
 
-    An edit list may begin between two frames, as where a clip was cut without encoding it again. FFmpeg then moves the first
-    whole frame to time zero, and every frame with it, while the sound stays. Its plain reading of the list keeps the true times.
+    An edit list may begin between two frames, as where a clip was cut without encoding it again.
+    FFmpeg then moves the first whole frame to time zero, and every frame with it, while the sound
+    stays. Its plain reading of the list keeps the true times.
     """
-    shown = {entry.pos: entry.timestamp for entry in stream.index_entries}
+    moved = {entry.pos: entry.timestamp for entry in stream.index_entries}
     with av.open(stream.container.name, options={"advanced_editlist": "0"}) as container:
         true = {
             entry.pos: entry.timestamp for entry in container.streams[stream.index].index_entries
         }
-    return next((true[pos] - stamp for pos, stamp in shown.items() if pos in true), 0)
+    return next((true[pos] - stamp for pos, stamp in moved.items() if pos in true), 0)
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 200 characters.
+
+    Args:
+        error: any exception; if it has no message, the name of its type is returned.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""What one modality reads of a clip, window by window: pictures and sound."""
+"""Read one modality of a clip, window by window: pictures or sound."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import numpy as np
 
 from pipeline.core.errors import MediaError
 from pipeline.media import quality
-from pipeline.media.timeline import PADDED_S, MediaProbe
+from pipeline.media.timeline import MAX_PADDING_S, MediaProbe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# Two looks at one second that are compared for motion lie this far apart.
-APART_S = 0.45
+# Two frames of one second that are compared for motion lie this far apart.
+MOTION_STEP_S = 0.45
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one modality has for one window: its array, the time stamps it was taken at and its quality, or the reason why not."""
+    """One modality of one window: its array, or the reason why there is none.
+
+    Args:
+        array: u8 [T, H, W, 3] of frames or float32 [rate] of sound; None: see `reason`.
+        pts: when it was taken, in seconds from time zero.
+        quality: measures by name, see quality.py.
+        reason: a word of the ledger; empty if there is an array.
+        detail: a sentence about the reason.
+    """
 
     array: np.ndarray | None
     pts: tuple[float, ...] = ()
@@ -31,40 +39,66 @@ class Reading:
     detail: str = ""
 
 
-Shown = tuple[np.ndarray | None, float]
+# A frame u8 [H, W, 3] and its pts in seconds; the frame is None where it is damaged.
+DisplayedFrame = tuple[np.ndarray | None, float]
 
 
 class Backend(Protocol):
-    """A decoder.
-
-    frames: the native-size RGB frame on display at each time, with its pts; None where there is none, (None, pts) where it is
-        damaged.
-    waveform: the whole sound track as mono, NaN where it has gaps.
-    """
+    """A decoder."""
 
     def read_frames(
         self, path: str, probe: MediaProbe, times: Sequence[float]
-    ) -> list[Shown | None]: ...
+    ) -> list[DisplayedFrame | None]:
+        """Return the frame on display at each time, in its native size; None if there is none.
 
-    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray: ...
+        Args:
+            path: a local file.
+            probe: its header.
+            times: seconds from time zero.
+        """
+
+    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
+        """Return the whole sound track as mono float32 [n], NaN where it has gaps.
+
+        Args:
+            path: a local file.
+            probe: its header.
+            rate: sample rate to return, in Hz.
+        """
 
 
 class Track(Protocol):
     """How one modality reads its windows from a clip."""
 
-    def require(self, probe: MediaProbe) -> None: ...
+    def require(self, probe: MediaProbe) -> None:
+        """Raise MediaError if the file lacks the stream.
+
+        Args:
+            probe: the file's header.
+        """
 
     def read(
         self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
-    ) -> list[Reading]: ...
+    ) -> list[Reading]:
+        """Return one reading per window; raise MediaError if the file lacks the stream.
+
+        Args:
+            path: a local file.
+            probe: its header.
+            starts: where each window begins, in seconds from time zero.
+            backend: the decoder to use.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameTrack:
-    """Frames on display at `offsets` seconds into each window, u8 [T, height, width, 3].
+    """Frames on display at `offsets` into each window, u8 [T, height, width, 3].
 
     Args:
+        width: of the result, in pixels.
+        height: of the result, in pixels.
         crop: keep the aspect: scale to cover, cut the middle out; otherwise squash, as AVDD does.
+        offsets: seconds from the window's start, one per frame.
     """
 
     width: int
@@ -73,115 +107,99 @@ class FrameTrack:
     offsets: tuple[float, ...]
 
     def require(self, probe: MediaProbe) -> None:
-        """A MediaError if the file has no picture."""
         if probe.video is None:
             raise MediaError("no_video", "the file has no video stream")
 
     def read(
         self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
     ) -> list[Reading]:
-        """One reading per window; a MediaError if the file has no picture."""
         self.require(probe)
         assert probe.video is not None
-        looks = (*self.offsets, self._motion_offset)
-        times = [start + offset for start in starts for offset in looks]
-        shown = backend.read_frames(path, probe, times)
-        count = len(looks)
-        late = probe.video.start
+        offsets = (*self.offsets, self._motion_offset)
+        times = [start + offset for start in starts for offset in offsets]
+        displayed = backend.read_frames(path, probe, times)
+        count = len(offsets)
+        stream_start = probe.video.start
         return [
-            self._make_reading(shown[i * count : (i + 1) * count], start, late)
+            self._make_reading(displayed[i * count : (i + 1) * count], start, stream_start)
             for i, start in enumerate(starts)
         ]
 
     @property
     def _motion_offset(self) -> float:
-        """Where a second look tells a moving picture from a still one: as far from the first offset as the second allows."""
-        return (
-            self.offsets[0] + APART_S
-            if self.offsets[0] + APART_S < 1
-            else self.offsets[0] - APART_S
-        )
+        """Offset of the frame that shows motion, MOTION_STEP_S from the first one."""
+        later = self.offsets[0] + MOTION_STEP_S
+        return later if later < 1 else self.offsets[0] - MOTION_STEP_S
 
-    def _make_reading(self, shown: list[Shown | None], start: float, late: float) -> Reading:
-        *kept, later = shown
-        found = [(rgb, pts) for rgb, pts in filter(None, kept) if rgb is not None]
-        if len(found) == len(kept):
-            scaled = np.stack(
-                [_resize(rgb, self.width, self.height, self.crop) for rgb, _ in found]
-            )
-            other = (
-                None
-                if later is None or later[0] is None
-                else _resize(later[0], self.width, self.height, self.crop)
-            )
-            pts = tuple(round(pts, 6) for _, pts in found)
+    def _make_reading(
+        self, displayed: list[DisplayedFrame | None], start: float, stream_start: float
+    ) -> Reading:
+        *wanted, motion = displayed
+        intact = [(rgb, pts) for rgb, pts in filter(None, wanted) if rgb is not None]
+        if len(intact) == len(wanted):
+            scaled = np.stack([self._resize(rgb) for rgb, _ in intact])
+            other = None if motion is None or motion[0] is None else self._resize(motion[0])
+            pts = tuple(round(pts, 6) for _, pts in intact)
             return Reading(array=scaled, pts=pts, quality=quality.measure_picture(scaled[0], other))
-        if len(found) < sum(frame is not None for frame in kept):
-            return Reading(
-                array=None,
-                reason="decode_error",
-                detail=f"a frame in the second at {start:g} s is damaged",
-            )
-        if start + min(self.offsets) < late:
-            return Reading(
-                array=None, reason="av_offset", detail=f"the picture starts at {late:.2f} s"
-            )
-        return Reading(
-            array=None,
-            reason="truncated_video",
-            detail=f"no frame is on display in the second at {start:g} s",
+        if len(intact) < sum(frame is not None for frame in wanted):
+            detail = f"a frame in the second at {start:g} s is damaged"
+            return Reading(array=None, reason="decode_error", detail=detail)
+        if start + min(self.offsets) < stream_start:
+            detail = f"the picture starts at {stream_start:.2f} s"
+            return Reading(array=None, reason="av_offset", detail=detail)
+        detail = f"no frame is on display in the second at {start:g} s"
+        return Reading(array=None, reason="truncated_video", detail=detail)
+
+    def _resize(self, rgb: np.ndarray) -> np.ndarray:
+        native = rgb.shape[1], rgb.shape[0]
+        cover = max(self.width / native[0], self.height / native[1])
+        wide, high = (
+            max(round(side * cover), least)
+            for side, least in zip(native, (self.width, self.height), strict=True)
         )
+        target = (wide, high) if self.crop else (self.width, self.height)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        scaled = frame.reformat(
+            width=target[0], height=target[1], format="rgb24", interpolation="BICUBIC"
+        ).to_ndarray()
+        top, left = (target[1] - self.height) // 2, (target[0] - self.width) // 2
+        return np.ascontiguousarray(scaled[top : top + self.height, left : left + self.width])
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundTrack:
-    """The waveform of each window, float32 [rate] mono at `rate` Hz; up to PADDED_S of it may be missing, and is silence."""
+    """The waveform of each window, mono float32 [rate].
+
+    Up to MAX_PADDING_S of it may be missing, and becomes silence.
+
+    Args:
+        rate: samples per second.
+    """
 
     rate: int
 
     def require(self, probe: MediaProbe) -> None:
-        """A MediaError if the file has no sound."""
         if probe.audio is None:
             raise MediaError("no_audio", "the file has no audio stream")
 
     def read(
         self, path: str, probe: MediaProbe, starts: Sequence[float], backend: Backend
     ) -> list[Reading]:
-        """One reading per window; a MediaError if the file has no sound."""
         self.require(probe)
         assert probe.audio is not None
         track = backend.read_waveform(path, probe, self.rate)
         return [self._make_reading(track, start, probe.audio.start) for start in starts]
 
-    def _make_reading(self, track: np.ndarray, start: float, late: float) -> Reading:
+    def _make_reading(self, track: np.ndarray, start: float, stream_start: float) -> Reading:
         first = round(start * self.rate)
         piece = track[first : first + self.rate]
         piece = np.pad(piece, (0, self.rate - len(piece)), constant_values=np.nan)
         missing = int(np.isnan(piece).sum())
-        if missing > PADDED_S * self.rate:
-            if start + PADDED_S / 2 < late:
-                return Reading(
-                    array=None, reason="av_offset", detail=f"the sound starts at {late:.2f} s"
-                )
-            return Reading(
-                array=None,
-                reason="truncated_audio",
-                detail=f"{missing / self.rate:.2f} s of sound missing at {start:g} s",
-            )
-        heard = np.nan_to_num(piece)
-        return Reading(array=heard, pts=(first / self.rate,), quality=quality.measure_sound(heard))
-
-
-def _resize(rgb: np.ndarray, width: int, height: int, crop: bool) -> np.ndarray:
-    native = rgb.shape[1], rgb.shape[0]
-    cover = max(width / native[0], height / native[1])
-    wide, high = (
-        max(round(side * cover), least) for side, least in zip(native, (width, height), strict=True)
-    )
-    target = (wide, high) if crop else (width, height)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    scaled = frame.reformat(
-        width=target[0], height=target[1], format="rgb24", interpolation="BICUBIC"
-    ).to_ndarray()
-    top, left = (target[1] - height) // 2, (target[0] - width) // 2
-    return np.ascontiguousarray(scaled[top : top + height, left : left + width])
+        if missing > MAX_PADDING_S * self.rate:
+            if start + MAX_PADDING_S / 2 < stream_start:
+                detail = f"the sound starts at {stream_start:.2f} s"
+                return Reading(array=None, reason="av_offset", detail=detail)
+            detail = f"{missing / self.rate:.2f} s of sound missing at {start:g} s"
+            return Reading(array=None, reason="truncated_audio", detail=detail)
+        sound = np.nan_to_num(piece)
+        return Reading(array=sound, pts=(first / self.rate,), quality=quality.measure_sound(sound))

@@ -1,11 +1,11 @@
-"""The table of truth clips: containers x codecs x rates x starts that tell time in different ways."""
+"""The table of reference clips: containers, codecs, rates and start times."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-# Seconds from frame to frame, over and over.
+# Seconds from frame to frame, repeated.
 STEADY = (Fraction(1, 25),)
 NTSC = (Fraction(1001, 30000),)
 UNEVEN = (Fraction(1, 25), Fraction(3, 25), Fraction(2, 25), Fraction(1, 25), Fraction(5, 25))
@@ -16,10 +16,16 @@ class ReferenceClip:
     """One clip of the table.
 
     Args:
-        steps: seconds from frame to frame, over and over: one value is a constant rate.
-        b_frames: between reference frames, in encoders that have them.
-        video_start, audio_start: seconds at which a stream begins; below zero, an edit list hides what comes before zero.
-        movflags: of FFmpeg's MP4 writer.
+        container: its file name's extension.
+        video: FFmpeg's encoder of the picture.
+        audio: FFmpeg's encoder of the sound.
+        rate: of the sound, in Hz.
+        layout: FFmpeg's channel layout, e.g. stereo.
+        steps: seconds from frame to frame, repeated; a single value is a constant rate.
+        b_frames: B-frames between reference frames, in encoders that have them.
+        video_start: when the picture begins, in seconds; an edit list hides all before zero.
+        audio_start: the same for the sound.
+        movflags: options of FFmpeg's MP4 writer.
     """
 
     container: str
@@ -35,7 +41,7 @@ class ReferenceClip:
 
     @property
     def name(self) -> str:
-        """What makes the case, in a few words."""
+        """A short description of the case."""
         pace = {STEADY: "25/s", NTSC: "29.97/s", UNEVEN: "uneven"}[self.steps]
         words = [
             self.container,
@@ -62,11 +68,11 @@ class ReferenceClip:
 
     @property
     def tick(self) -> float:
-        """Seconds per time stamp; finer ones than a microsecond are not told apart."""
+        """Seconds per unit of the time stamps, at least 2 microseconds."""
         return 0.001 if self.rounded else 2e-6
 
 
-# A whole number of frames, not of key-frame distances: what is hidden must be decoded all the same.
+# A whole number of frames, not of key-frame distances: hidden frames must still be decoded.
 LATE, HIDDEN = Fraction(12, 25), Fraction(-10, 25)
 CASES = (
     ReferenceClip(container="mp4", video="libx264", audio="aac", rate=44100, layout="stereo"),
@@ -217,7 +223,8 @@ CASES = (
     ReferenceClip(
         container="avi", video="mpeg4", audio="pcm_s16le", rate=16000, layout="mono", b_frames=2
     ),
-    # The delay of MP2 and AAC is signalled in neither of these: their sound starts late, so that the picture tells time zero.
+    # Neither of these signals the delay of MP2 and AAC. Their sound starts late, so the picture sets
+    # time zero.
     ReferenceClip(
         container="mpg",
         video="mpeg2video",

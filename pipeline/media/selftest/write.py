@@ -1,4 +1,4 @@
-"""Writing truth clips: a flash and a beep at one known time, and a number in every frame."""
+"""Write reference clips: a flash and a beep at one known time, and a number in every frame."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ ENCODERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class GroundTruth:
-    """What was written: each frame's number and time, from the first thing that is presented, and when the beep begins."""
+    """The content of a reference clip; times are seconds from the first presentation time.
+
+    Args:
+        numbers: of each frame that is shown.
+        pts: when each of these frames is shown.
+        beep: when the beep begins.
+    """
 
     numbers: tuple[int, ...]
     pts: tuple[float, ...]
@@ -46,11 +52,14 @@ class GroundTruth:
 
 
 def write(case: ReferenceClip, path: Path) -> GroundTruth:
-    """Write the clip of a case, and say what is in it."""
+    """Write the clip of a case, and return its content.
+
+    Args:
+        case: a row of the table.
+        path: the file to write.
+    """
     times = _list_times(case)
-    os.environ.setdefault(
-        "SVT_LOG", "1"
-    )  # the AV1 encoder tells the terminal all about itself otherwise
+    os.environ.setdefault("SVT_LOG", "1")  # silences the AV1 encoder
     options = {"movflags": case.movflags} if case.movflags else {}
     kind = FORMATS.get(case.container, case.container)
     with _restore_scheduling(), av.open(str(path), "w", format=kind, options=options) as container:
@@ -61,7 +70,7 @@ def write(case: ReferenceClip, path: Path) -> GroundTruth:
         )
         video.width = video.height = SIDE
         video.pix_fmt, video.gop_size = "yuv420p", 12
-        # AVI and MPEG know frames per second and nothing finer.
+        # The time stamps of AVI and MPEG count frames.
         video.codec_context.time_base = (
             min(case.steps) if case.container in ("avi", "mpg") else Fraction(1, 30000)
         )
@@ -73,16 +82,16 @@ def write(case: ReferenceClip, path: Path) -> GroundTruth:
         container.mux([*video.encode(None), *audio.encode(None)])
     shown = [number for number, time in enumerate(times) if time >= 0]
     zero = max(min(case.video_start, case.audio_start), Fraction(0))
-    return GroundTruth(
-        numbers=tuple(shown),
-        pts=tuple(float(times[n] - zero) for n in shown),
-        beep=float(ONSET - zero),
-    )
+    pts = tuple(float(times[number] - zero) for number in shown)
+    return GroundTruth(numbers=tuple(shown), pts=pts, beep=float(ONSET - zero))
 
 
 @contextmanager
 def _restore_scheduling() -> Iterator[None]:
-    """The AV1 encoder makes its caller a real-time process where it may, and all that this starts later would starve the others."""
+    """Undo the AV1 encoder's change of scheduling.
+
+    It makes its caller a real-time process where it may; later child processes would starve others.
+    """
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
@@ -120,6 +129,10 @@ def _synthesise_audio(case: ReferenceClip) -> Iterator[Any]:
 
 
 def read_number(rgb: np.ndarray) -> int:
-    """The number that a decoded frame u8 [SIDE, SIDE, 3] carries as bars of light and dark."""
+    """Read the number that a decoded frame carries as bars of light and dark.
+
+    Args:
+        rgb: u8 [SIDE, SIDE, 3].
+    """
     bars = rgb[SIDE // 2 + 4 : -4].mean((0, 2)).reshape(BARS, -1)[:, 2:-2].mean(1)
     return int((bars > (DARK + LIGHT) / 2) @ (1 << np.arange(BARS)))
