@@ -18,7 +18,7 @@ from pathlib import Path
 from decode import HOME
 from ruamel.yaml import YAML
 
-# The values of tests/test_cli.py, at which the line takes seconds.
+# The values of tests/toys/commands.py, at which the line takes seconds.
 TOY = {"train": 6, "val": 1, "test": 1}
 
 

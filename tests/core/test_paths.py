@@ -1,0 +1,134 @@
+"""Places: what is read and written through fsspec is what a local folder would hold."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core import paths as places
+from pipeline.core.errors import MediaError, SourceError
+from pipeline.core.files import read_json
+from pipeline.core.records import Clip
+from pipeline.datasets.adapters.folder import Dataset as Folder
+from pipeline.datasets.manifest import read_manifest, write_manifest
+from pipeline.shards.decode import decode_all
+from pipeline.shards.engines.local import Engine as Local
+from pipeline.shards.read import read_shards
+from pipeline.training.loop import ignore_progress
+from tests.toys.commands import run
+from tests.toys.decoding import DECODE, digests
+
+FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citation=None)
+
+
+@pytest.fixture
+def memory() -> Any:
+    """A folder in fsspec's memory, of this test alone."""
+    return places.parse_path(f"memory://{uuid.uuid4().hex}")
+
+
+def copied(source: Path, target: Any) -> Any:
+    """The files below a local folder, in another place."""
+    for folder, names in places.walk(source):
+        for name in names:
+            below = target / folder.relative_to(source).as_posix() / name
+            below.parent.mkdir(parents=True, exist_ok=True)
+            with (folder / name).open("rb") as ours, below.open("wb") as theirs:
+                shutil.copyfileobj(ours, theirs)
+    return target
+
+
+def read(folder: Any) -> dict[str, bytes]:
+    return {
+        f"{str(place).removeprefix(str(folder)).strip('/')}/{name}": (place / name).read_bytes()
+        for place, names in places.walk(folder)
+        for name in names
+    }
+
+
+def test_a_path_and_a_file_url_are_paths(tmp_path: Path) -> None:
+    assert places.parse_path("a/b") == Path("a/b")
+    assert places.parse_path(f"file://{tmp_path}") == tmp_path
+    assert places.is_local(places.parse_path(f"file://{tmp_path}")) and not places.is_local(
+        places.parse_path("memory://a")
+    )
+
+
+def test_an_unknown_protocol_is_named() -> None:
+    with pytest.raises(
+        SourceError, match=r"nowhere://a: .*expected a path, or a URL that fsspec knows"
+    ):
+        places.parse_path("nowhere://a")
+
+
+def test_a_folder_is_listed_wherever_it_lies(media: Path, memory: Any) -> None:
+    here, there = FOLDER.clips(media), FOLDER.clips(copied(media, memory))
+    assert [(c.clip_id, c.label, c.split, c.bytes, c.sha256) for c in here] == [
+        (c.clip_id, c.label, c.split, c.bytes, c.sha256) for c in there
+    ]
+    assert all(c.path.startswith(f"{memory}/") for c in there)
+
+
+def test_a_manifest_comes_back_from_memory(media: Path, clips: list[Clip], memory: Any) -> None:
+    write_manifest(memory / "manifest.csv", clips)
+    assert read_manifest(memory / "manifest.csv") == clips
+    moved = FOLDER.clips(copied(media, memory / "media"))
+    write_manifest(memory / "manifest.csv", moved)
+    assert read_manifest(memory / "manifest.csv") == moved
+    assert f",{memory}" not in (memory / "manifest.csv").read_text()
+
+
+def test_shards_in_memory_have_the_bytes_of_shards_on_disk(
+    clips: list[Clip], shards: Path, memory: Any
+) -> None:
+    counts = decode_all(clips, memory / "shards", DECODE, Local(workers=2), ignore_progress)
+    assert counts == read_json(memory / "shards.json", "decode")
+    assert read(memory / "shards") == read(shards)
+    assert read_shards(memory / "shards" / "train").digest == read_shards(shards / "train").digest
+
+
+def test_shards_in_memory_are_kept(clips: list[Clip], memory: Any) -> None:
+    decode_all(clips, memory / "shards", DECODE, Local(workers=2), ignore_progress)
+    again: list[int] = []
+    decode_all(
+        clips,
+        memory / "shards",
+        DECODE,
+        Local(workers=2),
+        lambda done, total, **figures: again.append(done),
+    )
+    assert again == []
+
+
+def test_a_media_file_is_fetched_and_gone_again(media: Path, memory: Any) -> None:
+    source = next(media.rglob("*.mp4"))
+    copied(media, memory)
+    with places.fetch(f"{memory}/{source.relative_to(media).as_posix()}") as local:
+        assert Path(local).read_bytes() == source.read_bytes() and local.endswith(".mp4")
+    assert not Path(local).exists()
+    with places.fetch(str(source)) as local:
+        assert local == str(source)
+
+
+def test_a_media_file_that_is_not_there_is_missing(memory: Any) -> None:
+    with pytest.raises(MediaError) as error, places.fetch(f"{memory}/none.mp4"):
+        pass
+    assert error.value.reason == "missing_file"
+
+
+def test_file_urls_work_from_the_command_line(media: Path, shards: Path, tmp_path: Path) -> None:
+    """Root, manifest and shards as URLs."""
+    url = f"file://{tmp_path}"
+    assert (
+        run(
+            "ingest", "mine", "--root", f"file://{media}", "--out", f"{url}/manifest.csv"
+        ).returncode
+        == 0
+    )
+    result = run("decode", f"{url}/manifest.csv", f"{url}/shards", "--quiet")
+    assert result.returncode == 0, result.stderr
+    assert digests(tmp_path / "shards").keys() == digests(shards).keys()

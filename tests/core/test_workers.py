@@ -1,0 +1,53 @@
+"""The pool: every task gets an answer, whatever it does to its worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core import workers as pool
+from tests.toys.tasks import act
+
+
+def answers(
+    *tasks: str,
+    workers: int = 2,
+    deadline_s: float = 20.0,
+    memory_mb: int = 1000,
+    recycle: int = 100,
+) -> dict[str, Any]:
+    limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
+    return dict(pool.work(act, tasks, workers=workers, **limits))
+
+
+def test_a_crash_costs_one_task() -> None:
+    result = answers("double1", "die", "double2", "double3", workers=1)
+    assert result["die"].reason == "crash"
+    assert "exit code 11" in result["die"].detail
+    assert [result[f"double{i}"] for i in (1, 2, 3)] == ["doubledouble"] * 3
+
+
+def test_a_hang_ends_at_its_deadline() -> None:
+    result = answers("hang", "double", workers=1, deadline_s=3.0)
+    assert result["hang"].reason == "timeout"
+    assert result["double"] == "doubledouble"
+
+
+def test_a_leak_ends_at_its_cap() -> None:
+    result = answers("grow", "double", workers=1, memory_mb=400)
+    assert result["grow"].reason == "memory"
+    assert result["double"] == "doubledouble"
+
+
+def test_a_refusal_and_a_surprise_have_reasons() -> None:
+    result = answers("refuse", "surprise")
+    assert (result["refuse"].reason, result["surprise"].reason) == ("no_audio", "decode_error")
+    assert "ZeroDivisionError" in result["surprise"].detail
+
+
+def test_a_worker_is_recycled() -> None:
+    result = answers(*(f"pid{i}" for i in range(4)), workers=1, recycle=2)
+    assert len(set(result.values())) == 2
+
+
+def test_no_task_no_worker() -> None:
+    assert answers() == {}

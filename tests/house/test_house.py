@@ -1,0 +1,235 @@
+"""The house: imports run down the floors, one door per third-party library, and dvc.yaml, stages and params agree."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.core import plugins
+
+ROOT = Path(__file__).parent.parent.parent
+
+# Top to bottom; rooms of one floor do not import each other.
+FLOORS = [
+    {"stages.__main__"},
+    {"stages.cli"},
+    {"stages"},
+    {"kd", "prototypes", "report"},
+    {"distillation"},
+    {"evaluation"},
+    {"artifact", "features"},
+    {"datasets", "shards", "training"},
+    {"coresets", "media", "models"},
+    {"core"},
+]
+DOORS = {
+    "av": {
+        *(
+            f"pipeline.media.{name}"
+            for name in ("encode", "placement", "pyav_backend", "timeline", "tracks")
+        ),
+        "pipeline.media.selftest.write",
+    },
+    "csv": {"pipeline.core.csv", "pipeline.report.read.results", "pipeline.report.text.machine"},
+    "decord": {"pipeline.media.decord_backend"},
+    "filelock": {"pipeline.core.files"},
+    "h5py": {"pipeline.core.hdf5", "pipeline.core.hdf5_guard"},
+    "llvmlite": {"pipeline.models.kernels.cpu._product"},
+    "numba": {"pipeline.models.kernels.cpu._kernels", "pipeline.models.kernels.cpu._product"},
+    "pydantic": {"pipeline.core.params"},
+    "ray": {"pipeline.shards.engines.ray"},
+    "rich": {"stages._progress"},
+    "ruamel": {"pipeline.core.params"},
+    "safetensors": {"pipeline.core.tensors"},
+    "torchaudio": {"pipeline.media.logmel"},
+    "transformers": {"pipeline.features.extractors._transformers"},
+    "triton": {f"pipeline.models.kernels.cuda.{name}" for name in ("_kernels", "blocks", "taking")},
+    "typer": {"stages.cli"},
+    "upath": {"pipeline.core.paths"},
+    "webdataset": {"pipeline.shards.read", "pipeline.shards.write"},
+}
+# Modules that may change without making a result stale: names, checks, messages, atomic writes.
+EXEMPT = {"pipeline", "stages", "stages._progress", "stages._runtime"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {
+    name_of(path): path
+    for folder in ("pipeline", "stages")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return (
+        parts[1]
+        if parts[0] == "pipeline" and len(parts) > 1
+        else module
+        if {module} in FLOORS
+        else parts[0]
+    )
+
+
+def floor(module: str) -> int:
+    return next(level for level, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+@cache
+def imports(module: str, at_run_time: bool = False) -> frozenset[str]:
+    """Modules that a module imports; at run time only, if asked: then without what stands under TYPE_CHECKING."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    blocks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    idle = {node for block in blocks for node in ast.walk(block)}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if at_run_time and node in idle:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            named = (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(name if name in MODULES else node.module for name in named)
+    return frozenset(found)
+
+
+def first_party(module: str, at_run_time: bool = False) -> set[str]:
+    return {
+        name
+        for name in imports(module, at_run_time)
+        if name.split(".")[0] in ("pipeline", "stages")
+    }
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"pipeline", "stages"}))
+def test_imports_run_down(module: str) -> None:
+    for target in first_party(module) - {"pipeline", "stages"}:
+        assert room(target) == room(module) or floor(target) > floor(module), (
+            f"{module} imports {target}"
+        )
+
+
+@pytest.mark.parametrize("library", sorted(DOORS))
+def test_one_door_per_library(library: str) -> None:
+    assert {
+        module for module in MODULES if library in {name.split(".")[0] for name in imports(module)}
+    } == DOORS[library]
+
+
+def test_library_prints_nothing_and_owns_no_path() -> None:
+    for module, path in MODULES.items():
+        if module.startswith("pipeline"):
+            calls = [
+                node
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.Call)
+            ]
+            assert not [
+                call
+                for call in calls
+                if ast.unparse(call.func) in ("print", "os.environ.get", "os.getenv")
+            ], module
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_functions_fit_on_a_page(module: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 40, f"{module}.{node.name}"
+
+
+def read_yaml(name: str) -> dict:
+    return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+
+
+STAGES = read_yaml("dvc.yaml")["stages"]
+SHARED = read_yaml("dvc.yaml")["artifacts"]
+EXTRACTORS = plugins.list_names("extractor")
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_stage_is_one_word_in_three_places(stage: str) -> None:
+    from stages import cli
+
+    assert f"stages.{stage}" in MODULES
+    assert stage in cli.STAGES
+    assert stage in read_yaml("params.yaml")
+    assert f"stages/{stage}.py" in STAGES[stage]["deps"]
+    assert STAGES[stage]["cmd"].split()[:2] == ["avdistill", stage]
+
+
+def closure(modules: set[str]) -> set[str]:
+    found: set[str] = set()
+    while modules:
+        found |= modules
+        modules = {
+            target for module in modules for target in first_party(module, at_run_time=True)
+        } - found
+    return found
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_deps_name_the_modules_that_decide_the_bytes(stage: str, extractor: str) -> None:
+    params = read_yaml("params.yaml")
+    axes = {
+        axis: params["grid"][template.split(".")[1].rstrip("}")]
+        for axis, template in STAGES[stage].get("matrix", {}).items()
+    }
+    for values in itertools.product(*axes.values()):
+        deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("pipeline", "stages"))]
+        deps = [dep.replace("${extractor}", extractor) for dep in deps]
+        for axis, value in zip(axes, values, strict=True):
+            deps = [dep.replace(f"${{item.{axis}}}", str(value)) for dep in deps]
+        named = {
+            module
+            for module, path in MODULES.items()
+            for dep in deps
+            if path.is_relative_to(ROOT / dep)
+        }
+        assert all((ROOT / dep).exists() for dep in deps)
+        missing = closure(named) - named - EXEMPT
+        assert not missing, f"{stage} {values}: {sorted(missing)} are no deps"
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_a_shared_artifact_is_a_set_that_the_graph_publishes(name: str) -> None:
+    entry, grid = SHARED[name], read_yaml("params.yaml")["grid"]
+    cell = entry["meta"]
+    assert name == f"{cell['dataset']}-{cell['method']}-ipc{cell['ipc']}"
+    assert all(cell[axis] in grid[f"{axis}s"] for axis in ("dataset", "method", "ipc", "seed"))
+    (out,) = STAGES["publish"]["outs"]
+    for axis in ("dataset", "method", "ipc"):
+        out = out.replace(f"${{item.{axis}}}", str(cell[axis]))
+    assert entry["path"] == f"{out}/seed{cell['seed']}.h5"
+
+
+def keys_of(value: object) -> set[str]:
+    return (
+        set(value) | {key for child in value.values() for key in keys_of(child)}
+        if isinstance(value, dict)
+        else set()
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "params.yaml",
+        *(f"presets/{path.name}" for path in sorted((ROOT / "presets").glob("*.yaml"))),
+    ],
+)
+def test_no_key_that_dvc_ignores(path: str) -> None:
+    assert not keys_of(read_yaml(path)) & {"size", "nfiles"}

@@ -1,0 +1,111 @@
+"""Students with a teacher in the report: one grid of training sets and methods, with what was not run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipeline.core.errors import SourceError
+from pipeline.report import write
+from tests.toys.results import GRID, RECIPES, SETTINGS, rows_of, save, taught, text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def told(results: Path, out: Path, **files: dict[str, Any]) -> Path:
+    """The page of results with these files among the taught; a name with __ lies in a folder."""
+    for name, value in files.items():
+        save(results / "toy" / "taught" / f"{name.replace('__', '/')}.json", value)
+    write(results, out, GRID, SETTINGS, RECIPES, None)
+    return out
+
+
+def test_results_without_teachers_say_nothing_of_them(results: Path, out: Path) -> None:
+    page = told(results, out)
+    assert "Does a teacher help?" not in text_of(page)
+    assert rows_of(page.with_suffix(".taught.csv")) == []
+
+
+def test_rows_are_grouped_by_training_set_and_begin_without_a_teacher(
+    results: Path, out: Path
+) -> None:
+    small = {f"ipc5__{m}": taught(m, "random ipc 5", 0.2) for m in ("ccl", "none")}
+    page = told(results, out, **small, whole=taught("ccl", "whole", 0.4))
+    lines = [
+        line for line in text_of(page, ".md").splitlines() if line.startswith("| random ipc 5")
+    ]
+    assert [line.split(" | ")[:2] for line in lines] == [
+        ["| random ipc 5", name]
+        for name in (
+            "none",
+            "none + logmel",
+            "ccl",
+            "ccl + logmel",
+            "probe logmel",
+            "teacher logmel",
+        )
+    ]
+    assert "| random ipc 5 | none | 20.0 ± 2.0 [15.0, 24.0] | 10.0 ± 2.0 [5.0, 14.0] |" in lines[0]
+    assert "<h3>Does a teacher help?</h3>" in text_of(
+        page
+    ) and "random ipc 5: 40 training rows" in text_of(page)
+
+
+def test_each_kind_of_student_has_a_table(results: Path, out: Path) -> None:
+    page = told(
+        results,
+        out,
+        one=taught("kd", "whole", 0.4),
+        other=taught("kd", "whole", 0.4, teachers=["frame", "logmel"]),
+    )
+    assert [
+        line for line in text_of(page, ".md").splitlines() if line.startswith("### toy, students")
+    ] == [
+        "### toy, students frame <- frame + logmel",
+        "### toy, students frame <- logmel",
+    ]
+
+
+def test_the_same_numbers_stand_in_csv_and_json(results: Path, out: Path) -> None:
+    page = told(results, out, one=taught("kd", "whole", 0.4))
+    rows = {(row["metric"], row["row"]): row for row in rows_of(page.with_suffix(".taught.csv"))}
+    assert rows["accuracy", "student + logmel"]["mean"] == "0.500000" and len(rows) == 7
+    means = json.loads(text_of(page, ".json"))["toy"]["taught"]["frame <- logmel"]["whole"]["kd"]
+    assert means["accuracy"] == {"student": 40.0, "student + logmel": 50.0, "probe logmel": 60.0}
+
+
+def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
+    missing = [
+        "teacher logmel: not run: needs logmel vectors of every training window, by one encoder"
+    ]
+    page = told(results, out, one=taught("kd", "whole", 0.4, not_run=missing))
+    row, needs = missing[0].split(": ", 1)
+    assert f'<th scope="row">{row}</th><td colspan="3">{needs}</td>' in text_of(page)
+    assert f"| whole | {row} | {needs} |" in text_of(page, ".md")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (
+            {"scores": []},
+            r"one\.json lacks what a report is made of .*remove it and run `avdistill teach` again",
+        ),
+        (
+            taught("kd", "whole", float("nan")),
+            r"one\.json: accuracy of student has mean nan, which is no score",
+        ),
+        (
+            taught("kd", "whole", 0.4, classes=["a"]),
+            r"one\.json is of other classes than .*ceiling\.json; move it out of .*taught",
+        ),
+    ],
+)
+def test_files_that_are_none_are_named(
+    results: Path, out: Path, value: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SourceError, match=says):
+        told(results, out, one=value)

@@ -1,0 +1,1 @@
+"""What test modules share: tiny inputs, and plugins built for them."""

@@ -1,0 +1,32 @@
+"""Tasks for workers, in a module without torch, as workers import none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from pipeline.core.errors import MediaError
+
+
+def act(task: str) -> Any:
+    """What a worker does with a task, by the task's name."""
+    return {
+        "double": lambda: "doubledouble",
+        "hang": lambda: time.sleep(60),
+        "die": lambda: os._exit(11),
+        "modules": lambda: sorted(name for name in ("torch", "torchaudio") if name in sys.modules),
+        "refuse": lambda: (_ for _ in ()).throw(MediaError("no_audio", "none")),
+        "surprise": lambda: 1 // 0,
+        "pid": os.getpid,
+        "grow": grow,
+    }[task.rstrip("0123456789")]()
+
+
+def grow() -> None:
+    """Take memory until somebody ends it."""
+    held = []
+    while True:
+        held.append(bytearray(b"x") * 2**24)
+        time.sleep(0.01)
