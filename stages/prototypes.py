@@ -103,4 +103,4 @@ def _format_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"k={row['k']}" if row["k"] else "",
         ]
         name = " ".join(filter(None, [row["row"], *setting]))
-        yield f"{name}: {'  '.join(f'{metric} {format_score(metric, x)}' for metric, x in row['metrics'].items())}"
+        yield f"{name}: {'  '.join(f'{metric} {format_score(x)}' for metric, x in row['metrics'].items())}"

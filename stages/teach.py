@@ -101,7 +101,7 @@ def _format_lines(method: str, course: KDRun, found: KDResult) -> list[str]:
     name = f"{method} {settings.student} <- {'+'.join(settings.teachers)}, {room.name},"
     lines = []
     for metric, rows in found.scores.metrics.items():
-        cells = [f"{row} {format_score(metric, summary)}" for row, summary in rows.items()]
+        cells = [f"{row} {format_score(summary)}" for row, summary in rows.items()]
         lines.append(f"{name} {metric}: {'  '.join(cells)}  (n = {rows['student']['n']})")
     left_out = [f"{count} {what}" for what, count in room.without.items() if count]
     return [

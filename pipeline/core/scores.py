@@ -1,4 +1,4 @@
-"""TODO from pipeline/records.py."""
+"""Scores as files hold them, and how one of them is written."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What students reached on the test split, under one protocol and on one task.
+    """The scores of students on the test split, under one protocol and on one task.
 
     Args:
-        metrics: metric -> view (a, v, av, a->v, ...) -> mean, std (population), n, low, high: the interval is a 95 % bootstrap,
-            None where there is none.
-        chosen: what the validation split decided; `trials`: every validation run behind that choice.
+        metrics: metric -> view (a, v, av, a->v, ...) -> mean, std (population), n, low, high.
+            low and high are a 95 % bootstrap interval, None where there is none.
+        chosen: the recipe that the validation split chose.
+        trials: every validation run behind that choice.
         runs: one entry per (set, student): each metric of each view.
-        details: more that only some tasks have: right windows per clip, confusions.
+        details: more that some tasks have: right windows per clip, confusion matrices.
     """
 
     metrics: dict[str, dict[str, dict[str, float | None]]]
@@ -37,13 +38,31 @@ class Scores:
         return {**parts, **self.details}
 
 
-# Metrics that are numbers of their own, not shares.
-NUMBERS = ("median rank", "gallery")
+def find_plain_metrics(entry: Mapping[str, Any]) -> set[str]:
+    """Return the metrics of an entry that are plain numbers; all others are fractions.
+
+    Files written before 0.2 do not list them. There a metric above 1 in some view is a plain number.
+
+    Args:
+        entry: one of the list `scores` in a file of scores or an artifact.
+    """
+    if "plain" in entry:
+        return set(entry["plain"])
+    return {
+        metric
+        for metric, views in entry["metrics"].items()
+        if any(summary["mean"] > 1 for summary in views.values())
+    }
 
 
-def format_score(metric: str, summary: Mapping[str, float | None]) -> str:
-    """A score's mean, spread and, if there is one, its interval; in percent, unless the metric is a number of its own."""
-    scale = 1 if metric in NUMBERS else 100
+def format_score(summary: Mapping[str, float | None], *, plain: bool = False) -> str:
+    """Return "mean ± std [low, high]", the interval where there is one.
+
+    Args:
+        summary: mean, std, low and high.
+        plain: whether it is a plain number; a fraction is written in percent.
+    """
+    scale = 1 if plain else 100
     mean, std, low, high = (
         scale * value if (value := summary[name]) is not None else None
         for name in ("mean", "std", "low", "high")

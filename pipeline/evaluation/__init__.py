@@ -19,6 +19,7 @@ from pipeline.evaluation.bootstrap import (
 )
 from pipeline.evaluation.checks import (
     refuse_absent_classes,
+    refuse_headline,
     refuse_other_data,
     refuse_single,
     refuse_unfit,
@@ -33,6 +34,7 @@ from pipeline.evaluation.model_selection import (
 )
 from pipeline.evaluation.projection import PCAProjection
 from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol, Protocols
+from pipeline.evaluation.texts import MetricText, ScoreTexts, TaskText, collect_texts
 from pipeline.evaluation.views import VIEWS, fuse_outputs, pick_joint_view
 
 __all__ = [
@@ -46,18 +48,23 @@ __all__ = [
     "Evaluate",
     "Measurement",
     "MetricPlugin",
+    "MetricText",
     "PCAProjection",
     "Protocols",
+    "ScoreTexts",
     "Summary",
     "TaskPlugin",
+    "TaskText",
     "accuracy",
     "choose",
     "choose_variants",
     "clip_numbers",
+    "collect_texts",
     "fuse_outputs",
     "pick_best",
     "pick_joint_view",
     "refuse_absent_classes",
+    "refuse_headline",
     "refuse_other_data",
     "refuse_single",
     "refuse_unfit",

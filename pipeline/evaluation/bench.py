@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.core.records import RealSet
+    from pipeline.evaluation.texts import MetricText, TaskText
     from pipeline.models.model import AudioVisual, NetworkPlugin
     from pipeline.training.instances import Instances
     from pipeline.training.loop import Recipe
-
-
-# The task that step sizes are chosen by, and that a report begins with.
-HEADLINE = "recognition"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,11 @@ class Evaluate:
     """Section `evaluate`.
 
     Args:
-        repeats: students per set; `bootstrap`: resamples behind an interval; `metrics`: those of recognition.
-        run: what is measured; the first is the headline, and what a distiller's step size is chosen with.
+        repeats: students per set.
+        bootstrap: resamples behind an interval.
+        metrics: those of tasks that name none of their own.
+        run: the measurements; the first is the headline, which step sizes are chosen with.
+        protocols: how students are trained, by name.
     """
 
     repeats: PositiveInt
@@ -55,14 +55,6 @@ class Evaluate:
     def __post_init__(self) -> None:
         if not self.run or len(set(self.run)) < len(self.run):
             raise ValueError("run names each measure once, and the headline at least")
-        if self.run[0].task != HEADLINE:
-            raise ValueError(
-                f"run begins with task {self.run[0].task}; the headline, which choices are made with, is {HEADLINE}"
-            )
-        if "accuracy" not in self.metrics:
-            raise ValueError(
-                f"metrics are {', '.join(self.metrics)}; accuracy is always one of them"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +65,12 @@ class Ceiling:
 
 
 class MetricPlugin(Protocol):
-    """A metric plugin: what was scored and out of how much, per source clip; their quotient is the metric."""
+    """A metric: per source clip, the sum of scores and their number; the quotient is the metric.
+
+    `text` says how a report writes it; without it the metric goes by its name, in percent.
+    """
+
+    text: ClassVar[MetricText]
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted: ...
 
@@ -81,9 +78,12 @@ class MetricPlugin(Protocol):
 class TaskPlugin(Protocol):
     """A task plugin: sets -> what students trained on them reach on the test split.
 
-    `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which protocols, and `modalities` how
-    many a sample must have.
+    `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which
+    protocols, and `modalities` how many a sample must have. `text` says how a report writes its
+    scores: sentences, columns, units; without it the task goes by its name.
     """
+
+    text: ClassVar[TaskText]
 
     takes: ClassVar[str]
     protocols: ClassVar[tuple[type, ...]]

@@ -68,6 +68,27 @@ def refuse_unfit(
         )
 
 
+def refuse_headline(measure: Measurement, task: TaskPlugin, metrics: Sequence[str]) -> None:
+    """Raise a ParamsError unless a task can be the headline and its metric is measured.
+
+    Args:
+        measure: the first of evaluate.run.
+        task: its task.
+        metrics: the names in evaluate.metrics.
+    """
+    needed = task.text.headline if hasattr(task, "text") else ""
+    if not needed:
+        raise ParamsError(
+            f"evaluate: run begins with task {measure.task}, which counts no right windows; "
+            "begin with a task that does, choices are made and rows are compared with it"
+        )
+    if needed not in metrics:
+        raise ParamsError(
+            f"evaluate: metrics are {', '.join(metrics)}; {needed} is always one of them, "
+            f"for task {measure.task} compares rows by it"
+        )
+
+
 def refuse_single(measure: Measurement, task: TaskPlugin, real: RealSet) -> None:
     """A task that compares modalities, on data that have one, is a ParamsError."""
     if len(real.rows) < task.modalities:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pipeline.core.params import Fractions, NonNegativeFloat, PositiveFloat, PositiveInt
 from pipeline.training.augment import Operation
@@ -26,6 +27,12 @@ class AvddProtocol:
     milestones: tuple[int, ...]
     decay: float
     augment: dict[str, tuple[Operation, ...]]
+
+    about: ClassVar[str] = (
+        "As published (AVDD, TMLR 2024): every student is trained for {epochs} epochs at fixed "
+        "learning rates. A smaller set therefore gets fewer optimiser steps, and rows differ in "
+        "training time as well as in data."
+    )
 
     def make_recipes(self, instances: int, spent: int) -> list[Recipe]:
         """The one recipe there is, for a set of `instances`."""
@@ -74,6 +81,14 @@ class BudgetProtocol:
     highest: PositiveFloat
     weight_decay: NonNegativeFloat
     augment: dict[str, tuple[Operation, ...]]
+
+    about: ClassVar[str] = (
+        "Every row gets the same {steps} optimiser steps and the same number of validation "
+        "trials, {trials}. A method that spends trials on its own step size has fewer left for "
+        "the learning rate of its students. Where training stops, at one of the fractions "
+        "{stops} of the steps, is chosen with the learning rate. All choices are made on the "
+        "validation split, never on test."
+    )
 
     def __post_init__(self) -> None:
         if self.lowest > self.highest:

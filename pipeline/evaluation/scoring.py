@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.plugins import pick
+from pipeline.evaluation.texts import ScoreTexts, collect_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,9 +60,19 @@ def score_sets(
             scores = task.score(sets, protocol, spent, replace(bench, trainer=trainer))
             write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
         found = read_json(path, "evaluate")
-        entries.append({**asdict(measure), **found["scores"]})
+        plain = _list_plain_metrics(measure, found["scores"]["metrics"], setup)
+        entries.append({**asdict(measure), **found["scores"], **plain})
         seconds += found["seconds"]
     return entries, seconds
+
+
+def _list_plain_metrics(
+    measure: Measurement, metrics: Sequence[str], setup: EvaluationSetup
+) -> dict[str, list[str]]:
+    """Return `plain`: the metrics that are plain numbers, not fractions; nothing without any."""
+    texts = ScoreTexts(tasks=collect_texts(setup.tasks), metrics=collect_texts(setup.metrics))
+    plain = [name for name in metrics if not texts.get_metric(measure.task, name).percent]
+    return {"plain": plain} if plain else {}
 
 
 def _collect_params(measure: Measurement, task: Any, setup: EvaluationSetup) -> dict[str, Any]:
@@ -81,13 +92,14 @@ def _collect_params(measure: Measurement, task: Any, setup: EvaluationSetup) -> 
 
 def format_scores(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line per entry and metric: each view's mean, spread and interval."""
-    from pipeline.core.scores import format_score
+    from pipeline.core.scores import find_plain_metrics, format_score
 
     lines = []
     for entry in entries:
         name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
-            cells = [f"{view} {format_score(metric, x)}" for view, x in views.items()]
+            plain = metric in find_plain_metrics(entry)
+            cells = [f"{view} {format_score(x, plain=plain)}" for view, x in views.items()]
             lines.append(
                 f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})"
             )

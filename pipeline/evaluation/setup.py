@@ -30,7 +30,7 @@ class EvaluationSetup:
     def from_params(cls, params: Params) -> EvaluationSetup:
         """Each name that `evaluate` uses is known, or nothing is begun."""
         from pipeline.core.plugins import build_all, pick
-        from pipeline.evaluation import Evaluate, refuse_unfit
+        from pipeline.evaluation import Evaluate, refuse_headline, refuse_unfit
 
         settings = params.build("evaluate", Evaluate)
         kinds = {"networks": "network", "heads": "head", "tasks": "task", "metrics": "metric"}
@@ -47,6 +47,8 @@ class EvaluationSetup:
             refuse_unfit(
                 measure, head, task, pick(vars(settings.protocols), measure.protocol, "protocol")
             )
+        first = settings.run[0]
+        refuse_headline(first, plugins["tasks"][first.task], settings.metrics)
         used = {section: params.get_section(section) for section in ("evaluate", *kinds)}
         return cls(params=used, settings=settings, **plugins)
 

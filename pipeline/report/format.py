@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.core.scores import NUMBERS
-
 if TYPE_CHECKING:
     from pipeline.report.read.scores import MeasurementKey, Summary
 
+NUMBERS = ("median rank", "gallery")
 VIEWS = {"av": "audio-visual", "a": "audio", "v": "visual"}
 
 

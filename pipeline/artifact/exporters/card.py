@@ -16,7 +16,7 @@ from pipeline.artifact.exporters._about import (
     name_of,
 )
 from pipeline.core.files import create_file
-from pipeline.core.scores import format_score
+from pipeline.core.scores import find_plain_metrics, format_score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,7 +178,8 @@ def _tabulate_columns(columns: dict[str, np.ndarray]) -> str:
 def _tabulate_scores(scores: list[Attributes]) -> str:
     """What students reached on the test split, mean ± deviation [95 % interval]."""
     rows = [
-        f"| {' '.join(entry[key] for key in ('protocol', 'network', 'head', 'task'))} | {metric} | {view} | {format_score(metric, one)} |"
+        f"| {' '.join(entry[key] for key in ('protocol', 'network', 'head', 'task'))} | {metric} "
+        f"| {view} | {format_score(one, plain=metric in find_plain_metrics(entry))} |"
         for entry in scores
         for metric, views in entry["metrics"].items()
         for view, one in views.items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifact import read_artifact
 from pipeline.core.files import shorten_digest
 from pipeline.core.records import SOFT
-from pipeline.core.scores import format_score
+from pipeline.core.scores import find_plain_metrics, format_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -148,8 +148,9 @@ def scores_of(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in about.get("scores", []):
         name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
+            plain = metric in find_plain_metrics(entry)
             yield from (
-                (f"{name} {metric} {view}", f"{format_score(metric, x)} (n = {x['n']})")
+                (f"{name} {metric} {view}", f"{format_score(x, plain=plain)} (n = {x['n']})")
                 for view, x in views.items()
             )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from pipeline.evaluation import MetricText
 from pipeline.evaluation.metrics import sum_per_clip
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """No parameters."""
+
+    text: ClassVar[MetricText] = MetricText(title="accuracy")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""

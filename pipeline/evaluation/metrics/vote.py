@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from pipeline.evaluation import MetricText
 from pipeline.evaluation.metrics import sum_per_clip
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """No parameters; the windows of a clip have one label."""
+
+    text: ClassVar[MetricText] = MetricText(title="clip accuracy by vote")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities [N, C], labels [N], clip numbers [N] -> 1 for each clip that is right, and 1 for each clip."""

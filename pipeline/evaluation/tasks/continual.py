@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipeline import evaluation
 from pipeline.core.params import PositiveInt
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, TaskText
 from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 
@@ -33,6 +33,13 @@ class Task:
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 1
+    text: ClassVar[TaskText] = TaskText(
+        about=(
+            "Classes arrive in groups. After each group a new student learns from the set's "
+            "instances of all classes so far, and is tested on these classes. Average is the mean "
+            "over the groups."
+        )
+    )
 
     groups: PositiveInt
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from pipeline import evaluation
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, TaskText
 from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 from pipeline.training import loop as training
@@ -33,6 +33,9 @@ class Task:
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
+    text: ClassVar[TaskText] = TaskText(
+        about="An audio-visual student is tested without the sound, and without the picture."
+    )
 
     def score(
         self,

@@ -10,18 +10,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from pipeline import evaluation
 from pipeline.core.params import Names, PositiveFloats
 from pipeline.core.plugins import pick
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, TaskText
 from pipeline.evaluation.metrics import sum_per_clip
 from pipeline.models.heads import CLASSES
 
 if TYPE_CHECKING:
     from pipeline.core.scores import Scores
     from pipeline.evaluation import Bench, Counted
+    from pipeline.evaluation.texts import Means
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
+
+
+def correlate(means: Means, whole: Means) -> dict[str, float | None]:
+    """Return Spearman's rank correlation of the candidates' means on a set and on the whole data.
+
+    Args:
+        means: metric -> candidate -> mean, of students that a set trained.
+        whole: the same of students that the whole data trained.
+    """
+    metric = next(iter(whole))
+    one, other = ([scores[metric][name] for name in whole[metric]] for scores in (means, whole))
+    return {"Spearman": spearman(one, other)}
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return the rank correlation of two lists (Spearman 1904); None where one is constant.
+
+    Equal values share their mean rank.
+
+    Args:
+        one: numbers.
+        other: as many numbers.
+    """
+    first, second = _rank(one), _rank(other)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _rank(values: Sequence[float]) -> np.ndarray:
+    numbers = np.asarray(values, dtype=np.float64)
+    below = (numbers[None] < numbers[:, None]).sum(1)
+    equal = (numbers[None] == numbers[:, None]).sum(1)
+    ranks: np.ndarray = below + (equal + 1) / 2
+    return ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +69,14 @@ class Task:
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (BudgetProtocol,)
     modalities: ClassVar[int] = 1
+    text: ClassVar[TaskText] = TaskText(
+        about=(
+            "Candidates, each a network and a learning rate, are trained on the set. Do they come "
+            "in the same order as on the whole data? Spearman's rank correlation of the two rows "
+            "is 1 for the same order."
+        ),
+        compare=correlate,
+    )
 
     networks: Names
     rates: PositiveFloats

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from pipeline import evaluation
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, TaskText
 from pipeline.models.heads import CLASSES
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class Task:
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 1
+    text: ClassVar[TaskText] = TaskText(
+        about="Students name the class of a window, by its sound, by its picture, or by both.",
+        headline="accuracy",
+    )
 
     def score(
         self,

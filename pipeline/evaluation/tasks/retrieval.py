@@ -17,7 +17,7 @@ import torch
 
 from pipeline import evaluation
 from pipeline.core.params import PositiveInt
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, MetricText, TaskText
 from pipeline.evaluation.tasks import _embeddings
 from pipeline.evaluation.tasks._embeddings import DIRECTIONS
 from pipeline.models.heads import VECTORS
@@ -39,6 +39,17 @@ class Task:
     takes: ClassVar[str] = VECTORS
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
+    text: ClassVar[TaskText] = TaskText(
+        about=(
+            "Which picture goes with a sound (a->v), and which sound with a picture (v->a)? R@k is "
+            "the share of queries whose partner is among the first k. Median rank is where the "
+            "partner stands. Gallery is the number of candidates."
+        ),
+        metrics={
+            "median rank": MetricText(percent=False, higher_is_better=False),
+            "gallery": MetricText(percent=False),
+        },
+    )
 
     recalls: tuple[PositiveInt, ...]
 

@@ -16,7 +16,7 @@ import torch
 from pipeline import evaluation
 from pipeline.core.plugins import pick
 from pipeline.core.rng import make_generator
-from pipeline.evaluation import AvddProtocol, BudgetProtocol
+from pipeline.evaluation import AvddProtocol, BudgetProtocol, TaskText
 from pipeline.evaluation.tasks import _embeddings
 from pipeline.evaluation.tasks._embeddings import DIRECTIONS
 from pipeline.models.heads import VECTORS
@@ -38,6 +38,14 @@ class Task:
     takes: ClassVar[str] = VECTORS
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
     modalities: ClassVar[int] = 2
+    text: ClassVar[TaskText] = TaskText(
+        about=(
+            "Does the set hold pairs, or only classes? Students learn from the set's pairs as they "
+            "are, and from pairs mixed within their class. Where mixing costs nothing, the pairs "
+            "say no more than the labels. Exchanged is the share of instances that got another "
+            "partner; a class of one instance has no other."
+        )
+    )
 
     moved: str
 

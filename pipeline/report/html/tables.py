@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from pipeline.core.scores import NUMBERS
 from pipeline.report.compare import correlation
 from pipeline.report.format import (
+    NUMBERS,
     format_count,
     format_difference,
     format_duration,
