@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pipeline.core.scores import Scores
+from pipeline.core.scores import Scores, find_plain_metrics, format_score
+from pipeline.evaluation import MetricText, TaskText
 from pipeline.evaluation import scoring as _scores
 from pipeline.evaluation.setup import EvaluationSetup
 from pipeline.training import instances as training
@@ -97,3 +98,26 @@ def test_other_metrics_of_the_same_number_measure_anew(
     for count, names in enumerate((("accuracy", "top5"), ("accuracy", "vote")), start=1):
         chosen = dataclasses.replace(means, metrics={name: built("metric", name) for name in names})
         assert measured(chosen, tmp_path) == count
+
+
+def test_files_without_a_list_of_plain_metrics_still_read() -> None:
+    metrics = {"R@1": {"a->v": SUMMARY}, "median rank": {"a->v": {**SUMMARY, "mean": 7.5}}}
+    assert find_plain_metrics({"metrics": metrics}) == {"median rank"}
+    assert find_plain_metrics({"metrics": metrics, "plain": ["R@1"]}) == {"R@1"}
+
+
+def test_a_task_and_a_metric_say_which_scores_are_plain_numbers(
+    means: EvaluationSetup, tmp_path: Path
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Juggling(Counting):
+        text: ClassVar[TaskText] = TaskText(metrics={"accuracy": MetricText(percent=False)})
+
+    for task, plain in ((Counting(), None), (Juggling(), ["accuracy"])):
+        setup = dataclasses.replace(means, tasks={"recognition": task})
+        sets = [training.wrap_real_set(toy_real(), CPU)]
+        kept = tmp_path / str(plain)
+        (entry,), _ = _scores.score_sets(sets, ["a"], 0, setup, toy_bench(), kept)
+        assert entry.get("plain") == plain
+    assert format_score(SUMMARY, plain=True) == "0.5 ± 0.0 [0.4, 0.6]"
+    assert format_score(SUMMARY) == "50.0 ± 0.0 [40.0, 60.0]"
