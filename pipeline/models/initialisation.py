@@ -1,4 +1,4 @@
-"""Fresh weights drawn from a generator: what every network and head starts from."""
+"""Initial weights of every network and head, drawn from a generator."""
 
 from __future__ import annotations
 
@@ -9,29 +9,43 @@ from torch import Tensor, nn
 
 
 class PositionEmbedding(nn.Module):
-    """Adds a learned vector to each token; drawn from N(0, 0.02) as in ViT (Dosovitskiy et al., ICLR 2021)."""
+    """Add a learned vector to each token.
+
+    The vectors start from N(0, 0.02) as in ViT (Dosovitskiy et al., ICLR 2021).
+
+    Args:
+        tokens: number of tokens in a row.
+        width: numbers per token.
+    """
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.zeros(tokens, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, tokens, width] -> the same."""
+        """[B, tokens, width] -> [B, tokens, width]."""
         return x + self.vectors
 
 
 @torch.no_grad()
 def init_(module: nn.Module, generator: torch.Generator) -> None:
-    """PyTorch's default weights for convolutions and linear layers, from the generator; norms get their ones and zeros back."""
-    for part in module.modules():
-        if isinstance(part, nn.GroupNorm | nn.LayerNorm):
-            part.reset_parameters()
-        if isinstance(part, PositionEmbedding):
-            part.vectors.copy_(torch.randn(part.vectors.shape, generator=generator) * 0.02)
-        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear):
-            bound = 1 / math.sqrt(part.weight[0].numel())
-            for weights in (part.weight, part.bias):
+    """Initialise a module in place, with PyTorch's default distributions.
+
+    Weights and biases of convolutions and linear layers are uniform within 1 / sqrt(fan in);
+    norms are reset to ones and zeros.
+
+    Args:
+        module: a network, a head or a part of one.
+        generator: draws the weights, layer by layer in the order of `module.modules()`.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.GroupNorm | nn.LayerNorm):
+            layer.reset_parameters()
+        if isinstance(layer, PositionEmbedding):
+            layer.vectors.copy_(torch.randn(layer.vectors.shape, generator=generator) * 0.02)
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            for weights in (layer.weight, layer.bias):
                 if weights is not None:
-                    weights.copy_(
-                        torch.rand(weights.shape, generator=generator) * (2 * bound) - bound
-                    )
+                    uniform = torch.rand(weights.shape, generator=generator)
+                    weights.copy_(uniform * (2 * bound) - bound)

@@ -1,4 +1,4 @@
-"""TODO from pipeline/training.py."""
+"""The model that is trained: a network's towers with a head on them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,49 @@ if TYPE_CHECKING:
 
 
 class NetworkPlugin(Protocol):
-    """A network plugin: shapes -> towers with fresh weights."""
+    """A network plugin: builds one tower per modality."""
 
-    def build(
-        self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator
-    ) -> Towers: ...
+    def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
+        """Build towers with fresh weights.
+
+        Args:
+            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
+            generator: draws the weights.
+        """
+        ...
 
 
 class HeadPlugin(Protocol):
-    """A head plugin: numbers of features -> a module with fresh weights, from features to outputs, with a loss.
+    """A head plugin: builds a module with a loss.
 
-    `gives` says what the outputs are: heads.CLASSES or heads.VECTORS.
+    The module maps features to outputs; its `loss(outputs, label, soft)` is what training lowers.
+
+    Args:
+        gives: what the outputs are: heads.CLASSES (logits) or heads.VECTORS (unit vectors).
     """
 
     gives: ClassVar[str]
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
-    ) -> nn.Module: ...
+    ) -> nn.Module:
+        """Build a head with fresh weights.
+
+        Args:
+            features: modality -> number of its features.
+            classes: number of classes.
+            generator: draws the weights.
+        """
+        ...
 
 
 class AudioVisual(nn.Module):
-    """Towers and a head on them."""
+    """A model: towers, and a head on their features.
+
+    Args:
+        towers: one per modality.
+        head: maps features [N, D] per modality to outputs.
+    """
 
     def __init__(self, towers: Towers, head: nn.Module) -> None:
         super().__init__()
@@ -44,7 +65,7 @@ class AudioVisual(nn.Module):
         self.head = head
 
     def forward(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Normalised rows -> outputs of the head."""
+        """Normalised rows [N, ..., C, H, W] per modality -> outputs of the head."""
         outputs: dict[str, Tensor] = self.head(self.towers.embed(rows))
         return outputs
 
@@ -56,11 +77,25 @@ def build(
     classes: int,
     generator: torch.Generator,
 ) -> AudioVisual:
-    """Build a network for instances of these shapes, its weights drawn from the generator."""
+    """Build a model with fresh weights.
+
+    Args:
+        network: builds the towers.
+        head: builds the head.
+        shapes: modality -> shape of one row.
+        classes: number of classes.
+        generator: draws the weights, first the towers', then the head's.
+    """
     towers = network.build(shapes, generator)
     return AudioVisual(towers, head.build(towers.features, classes, generator))
 
 
 def modality_of(parameter: str) -> str:
-    """Whose rates move a parameter called towers.towers.<modality>... or head.parts.<output>...: the first that an output sees."""
+    """Return the modality whose learning rate a parameter has.
+
+    A parameter of an output that sees several modalities has the rate of the first.
+
+    Args:
+        parameter: its name, towers.towers.<modality>... or head.parts.<output>...
+    """
     return modalities_of(parameter.split(".")[2])[0]

@@ -1,4 +1,4 @@
-"""What heads share: outputs named by what they see, and the loss of classifiers."""
+"""Classifiers: the modules, the initial weights and the loss that several heads use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """Classifiers by what they see; the loss is the sum of their cross-entropies.
+    """Classifiers, each named by the modalities it sees.
 
     Args:
-        parts: output name -> the module with its weights.
+        parts: output -> module from a list of features [N, D] to logits [N, classes].
     """
 
     def __init__(self, parts: Mapping[str, nn.Module]) -> None:
@@ -29,35 +29,43 @@ class Classifier(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features [N, D] per modality -> logits [N, classes] per output."""
         return {
-            name: part([features[m] for m in modalities_of(name)])
-            for name, part in self.parts.items()
+            name: classify([features[m] for m in modalities_of(name)])
+            for name, classify in self.parts.items()
         }
 
     def loss(
         self, outputs: Mapping[str, Tensor], label: Tensor, soft: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Sum of the outputs' cross-entropies, each a mean over the batch.
+        """Return the sum of the outputs' cross-entropies, each a mean over the batch.
 
         Args:
-            label: int64 [N]; `soft`: modality -> class probabilities [N, classes] in its place, an output's are the mean of those
-                of the modalities that it sees.
+            outputs: output -> logits [N, classes].
+            label: int64 [N].
+            soft: modality -> class probabilities [N, classes], used instead of the label where
+                given; an output that sees several modalities has the mean of theirs.
         """
-        wanted = {
-            name: _mean([soft[m] for m in modalities_of(name)]) if soft else label
+        targets = {
+            name: _average([soft[m] for m in modalities_of(name)]) if soft else label
             for name in outputs
         }
         return torch.stack(
-            [F.cross_entropy(logits, wanted[name]) for name, logits in outputs.items()]
+            [F.cross_entropy(logits, targets[name]) for name, logits in outputs.items()]
         ).sum()
 
 
-def _mean(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).mean(0)
+def _average(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(tensors)).mean(0)
 
 
 @torch.no_grad()
 def build_linear(features: int, classes: int, generator: torch.Generator) -> nn.Linear:
-    """A classifier with weights N(0, 1e-4) and zero bias, as AVDD has them."""
+    """Build a linear classifier with weights N(0, 1e-4) and zero bias, as in AVDD.
+
+    Args:
+        features: number of features in.
+        classes: number of logits.
+        generator: draws the weights.
+    """
     layer = nn.Linear(features, classes)
     layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * 1e-4)
     layer.bias.zero_()
@@ -65,17 +73,31 @@ def build_linear(features: int, classes: int, generator: torch.Generator) -> nn.
 
 
 def require_equal_width(features: Mapping[str, int], head: str) -> int:
-    """The number of features, which a head that adds them needs to be the same in each modality."""
+    """Return the number of features of each modality, which a head that adds them needs equal.
+
+    Args:
+        features: modality -> number of its features.
+        head: the head's name, for the message.
+
+    Raises:
+        CellError: the numbers differ.
+    """
     counts = set(features.values())
     if len(counts) != 1:
         raise CellError(
-            f"head {head} adds features, and the towers have {dict(features)} of them; take a network with equal towers"
+            f"head {head} adds features, and the towers have {dict(features)} of them; "
+            "take a network with equal towers"
         )
     return counts.pop()
 
 
 class FusedClassifier(nn.Module):
-    """Features of several modalities -> one vector -> logits."""
+    """A linear classifier on one vector made from several modalities.
+
+    Args:
+        fuse: maps a list of features [N, D] to one [N, D'].
+        layer: maps that to logits.
+    """
 
     def __init__(self, fuse: nn.Module, layer: nn.Linear) -> None:
         super().__init__()
@@ -83,20 +105,22 @@ class FusedClassifier(nn.Module):
         self.layer = layer
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """A list of [N, D] -> logits [N, classes]."""
+        """List of features [N, D] -> logits [N, classes]."""
         logits: Tensor = self.layer(self.fuse(features))
         return logits
 
 
 class Concatenate(nn.Module):
-    """The features one after another."""
+    """Concatenate the features."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """List of [N, D_m] -> [N, sum of D_m]."""
         return torch.cat(list(features), 1)
 
 
 class Sum(nn.Module):
-    """The sum of the features."""
+    """Add the features."""
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """List of [N, D] -> [N, D]."""
         return torch.stack(list(features)).sum(0)

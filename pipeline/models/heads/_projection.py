@@ -1,4 +1,4 @@
-"""What the heads of retrieval share: linear projections of the modalities into one space, trained to bring partners together."""
+"""Heads of retrieval: linear projections into one space, trained to bring partners together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveHead(ABC):
-    """`width`: of the common space; `temperature`: what similarities are divided by."""
+    """A head whose projections are trained with a contrastive loss.
+
+    Args:
+        width: dimensions of the common space.
+        temperature: divisor of the similarities.
+    """
 
     gives: ClassVar[str] = VECTORS
 
@@ -30,19 +35,30 @@ class ContrastiveHead(ABC):
 
     @abstractmethod
     def partners(self, label: Tensor) -> Tensor:
-        """Labels [N] -> [N, N]: how much each row's partner is to be each column, summing to 1; each head has its own."""
+        """Return each row's partners as weights [N, N] over the columns, each row summing to 1.
+
+        Args:
+            label: int64 [N].
+        """
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Projection:
-        """One output per modality."""
+        """Build one output per modality; see `HeadPlugin.build`."""
         projection = Projection(features, self.width, self.temperature, self.partners)
         init_(projection, generator)
         return projection
 
 
 class Projection(nn.Module):
-    """Features [N, D] per modality -> unit vectors [N, width] per modality."""
+    """A linear projection per modality, and the contrastive loss of two.
+
+    Args:
+        features: modality -> number of its features.
+        width: dimensions of the common space.
+        temperature: divisor of the similarities.
+        partners: labels [N] -> weights [N, N] of each row's partners.
+    """
 
     def __init__(
         self,
@@ -57,13 +73,20 @@ class Projection(nn.Module):
         self.partners = partners
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {m: F.normalize(part(features[m]), dim=1) for m, part in self.parts.items()}
+        """Features [N, D] per modality -> unit vectors [N, width] per modality."""
+        return {m: F.normalize(project(features[m]), dim=1) for m, project in self.parts.items()}
 
     def loss(
         self, outputs: Mapping[str, Tensor], label: Tensor, soft: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Cross-entropy between the partners and the softmax of similarities, the mean of both directions."""
+        """Return the cross-entropy of partners and similarities, the mean of both directions.
+
+        Args:
+            outputs: two modalities -> unit vectors [N, width].
+            label: int64 [N].
+            soft: not used.
+        """
         one, other = outputs.values()
         similarity = one @ other.T / self.temperature
-        wanted = self.partners(label)
-        return (F.cross_entropy(similarity, wanted) + F.cross_entropy(similarity.T, wanted)) / 2
+        targets = self.partners(label)
+        return (F.cross_entropy(similarity, targets) + F.cross_entropy(similarity.T, targets)) / 2

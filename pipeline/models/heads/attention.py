@@ -1,9 +1,11 @@
-"""One linear classifier on a mean of the modalities, weighted by attention (named in AVDD's table, absent from its code).
+"""One linear classifier on a mean of the modalities, weighted by attention.
 
-Our definition: each modality's features are projected to `width` numbers, p_m = P_m x_m; additive attention (Bahdanau et al.,
-ICLR 2015) gives a_m = softmax over m of w . tanh(A p_m); the logits are W (sum over m of a_m p_m) + b.
+AVDD's table names it, its code lacks it. Our definition: each modality's features are projected to
+`width` numbers, p_m = P_m x_m; additive attention (Bahdanau et al., ICLR 2015) gives a_m = softmax
+over m of w . tanh(A p_m); the logits are W (sum over m of a_m p_m) + b.
 
-The published row stands at chance; this head does not (docs/results.md has figures, and the mistakes that were tried on it).
+The published row stands at chance; this head does not. docs/results.md has the figures, and the
+mistakes that were tried to explain that row.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """`width`: numbers that each modality is projected to."""
+    """Attention over the modalities, then a linear classifier.
+
+    Args:
+        width: numbers that each modality is projected to.
+    """
 
     gives: ClassVar[str] = CLASSES
     width: PositiveInt
@@ -33,20 +39,20 @@ class Head:
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """One output that sees all modalities."""
+        """Build one output that sees all modalities; see `HeadPlugin.build`."""
         fuse = ModalityAttention(list(features.values()), self.width)
         init_(fuse, generator)
-        return Classifier(
-            {
-                AND.join(features): FusedClassifier(
-                    fuse, build_linear(self.width, classes, generator)
-                )
-            }
-        )
+        layer = build_linear(self.width, classes, generator)
+        return Classifier({AND.join(features): FusedClassifier(fuse, layer)})
 
 
 class ModalityAttention(nn.Module):
-    """A list of [N, D_m] -> [N, width]."""
+    """A mean of projected features, weighted by attention.
+
+    Args:
+        features: number of features of each modality.
+        width: numbers that each is projected to.
+    """
 
     def __init__(self, features: Sequence[int], width: int) -> None:
         super().__init__()
@@ -55,7 +61,7 @@ class ModalityAttention(nn.Module):
         self.score = nn.Linear(width, 1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """The mean of the projections, weighted by their scores."""
+        """List of [N, D_m] -> [N, width]."""
         projected = torch.stack(
             [layer(x) for layer, x in zip(self.project, features, strict=True)], 1
         )

@@ -1,5 +1,7 @@
-"""One linear classifier on the modalities' features, one after another (named in AVDD's table; the form of its code base,
-AV-Robustness, Tian and Xu, CVPR 2021)."""
+"""One linear classifier on the concatenated features of all modalities.
+
+AVDD's table names it; its form is that of AVDD's code base, AV-Robustness (Tian and Xu, CVPR 2021).
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """No parameters."""
+    """Concatenation, then a linear classifier; it has no parameters."""
 
     gives: ClassVar[str] = CLASSES
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """One output that sees all modalities: W [x_1; x_2] + b."""
-        return Classifier(
-            {
-                AND.join(features): FusedClassifier(
-                    Concatenate(), build_linear(sum(features.values()), classes, generator)
-                )
-            }
-        )
+        """Build one output that sees all modalities: W [x_1; x_2] + b; see `HeadPlugin.build`."""
+        layer = build_linear(sum(features.values()), classes, generator)
+        return Classifier({AND.join(features): FusedClassifier(Concatenate(), layer)})

@@ -1,7 +1,8 @@
-"""Projections trained so that a second's sound and picture find each other, and nothing else: labels are not looked at.
+"""Projections trained to match the sound and the picture of the same second, without labels.
 
-The loss is the symmetric InfoNCE of CLIP (Radford et al., ICML 2021) over a batch: with unit vectors a_i, v_i and temperature t,
-the mean of -log softmax_j(a_i . v_j / t)_i and -log softmax_j(v_i . a_j / t)_i.
+The loss is the symmetric InfoNCE of CLIP (Radford et al., ICML 2021) over a batch: with unit
+vectors a_i, v_i and temperature t, the mean of -log softmax_j(a_i . v_j / t)_i and
+-log softmax_j(v_i . a_j / t)_i.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head(ContrastiveHead):
-    """See `ContrastiveHead`."""
+    """A contrastive head of single partners; see `ContrastiveHead` for its parameters."""
 
     def partners(self, label: Tensor) -> Tensor:
-        """Each row's partner is its own."""
+        """Return the identity: each row is the partner of its own column."""
         return torch.eye(len(label), device=label.device)

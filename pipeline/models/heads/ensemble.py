@@ -1,6 +1,7 @@
-"""The head of AVDD (Kushwaha et al., TMLR 2024): a linear classifier and a cross-entropy for each modality by itself.
+"""The head of AVDD (Kushwaha et al., TMLR 2024): one linear classifier for each modality.
 
-The audio-visual prediction is the mean of their softmaxes; so one student gives the sound's, the picture's and the joint score.
+Each has its own cross-entropy. The audio-visual prediction is the mean of their softmaxes, so one
+student gives the sound's, the picture's and the joint score.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """No parameters."""
+    """A linear classifier per modality; it has no parameters."""
 
     gives: ClassVar[str] = CLASSES
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """One output per modality."""
-        return Classifier(
-            {
-                m: FusedClassifier(Sum(), build_linear(count, classes, generator))
-                for m, count in features.items()
-            }
-        )
+        """Build one output per modality; see `HeadPlugin.build`."""
+        classifiers = {
+            modality: FusedClassifier(Sum(), build_linear(count, classes, generator))
+            for modality, count in features.items()
+        }
+        return Classifier(classifiers)

@@ -1,4 +1,7 @@
-"""One linear classifier on the sum of the modalities' features (named in AVDD's table, absent from its code)."""
+"""One linear classifier on the sum of the modalities' features.
+
+AVDD's table names it, its code lacks it.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """No parameters; towers of unequal width are a CellError."""
+    """A sum, then a linear classifier; it has no parameters."""
 
     gives: ClassVar[str] = CLASSES
 
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """One output that sees all modalities: W (x_1 + x_2) + b."""
-        return Classifier(
-            {
-                AND.join(features): FusedClassifier(
-                    Sum(), build_linear(require_equal_width(features, "sum"), classes, generator)
-                )
-            }
-        )
+        """Build one output that sees all modalities: W (x_1 + x_2) + b; see `HeadPlugin.build`.
+
+        Raises:
+            CellError: the modalities have unequal numbers of features.
+        """
+        layer = build_linear(require_equal_width(features, "sum"), classes, generator)
+        return Classifier({AND.join(features): FusedClassifier(Sum(), layer)})

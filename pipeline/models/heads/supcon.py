@@ -1,8 +1,8 @@
-"""Projections trained so that sounds and pictures of a class find each other.
+"""Projections trained to match sounds and pictures of the same class.
 
-The supervised contrastive loss (Khosla et al., NeurIPS 2020, their L_out) between modalities: as InfoNCE, but with every row of the
-class as a partner in equal parts. InfoNCE pushes a batch's other rows of the same class away, which is wrong where what
-is looked for is the class.
+The supervised contrastive loss (Khosla et al., NeurIPS 2020, their L_out) between modalities: as
+InfoNCE, but every row of the class is a partner with equal weight. InfoNCE pushes a batch's other
+rows of the same class away, which is wrong when a query looks for the class.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Head(ContrastiveHead):
-    """See `ContrastiveHead`."""
+    """A contrastive head of partners by class; see `ContrastiveHead` for its parameters."""
 
     def partners(self, label: Tensor) -> Tensor:
-        """All rows of the row's class."""
+        """Return equal weights for all rows of the same class."""
         same = (label[:, None] == label).float()
         return same / same.sum(1, keepdim=True)

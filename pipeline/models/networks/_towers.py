@@ -1,4 +1,4 @@
-"""What networks share: one tower per modality, and weights drawn from a generator."""
+"""The towers of a network, one per modality."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 
 class Towers(nn.Module):
-    """One tower per modality; they share nothing, so that each can be read alone.
+    """One tower per modality; they share no weights, so each can be read alone.
+
+    `features` maps each modality to the number of its features.
 
     Args:
-        towers: modality -> module from [B, C, H, W] to anything that flattens to the same numbers per row.
+        towers: modality -> module from [B, C, H, W] to maps with the same count for every row.
         shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
         generator: draws the weights.
+
+    Raises:
+        CellError: a row is too small for its tower.
     """
 
     def __init__(
@@ -38,31 +43,48 @@ class Towers(nn.Module):
         }
 
     def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Normalised rows [N, ..., C, H, W] -> features [N, D] per modality, averaged over the frames of a row."""
+        """Return the features float32 [N, D] per modality, averaged over the frames of a row.
+
+        Args:
+            rows: modality -> normalised rows [N, ..., C, H, W].
+        """
         features = {}
         for modality, values in rows.items():
             flat = self.towers[modality](values.flatten(0, -4)).flatten(1)
             features[modality] = flat.reshape(len(values), -1, flat.shape[1]).mean(1)
         return features
 
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew, in place.
+
+        Args:
+            generator: draws the weights.
+        """
+        init_(self.towers, generator)
+
     @torch.no_grad()
     def _count_features(self, modality: str, shape: tuple[int, ...]) -> int:
-        """Numbers per row, by way of one blank row; a row that the tower cannot take is a CellError."""
+        """Count a row's features by one row of zeros."""
         try:
             return int(self.towers[modality](torch.zeros(1, *shape[-3:])).numel())
         except (RuntimeError, ValueError) as error:
+            size = f"{modality} rows of {shape[-2]} x {shape[-1]}"
+            reason = str(error).splitlines()[0]
             raise CellError(
-                f"{modality} rows of {shape[-2]} x {shape[-1]} are too small for this network ({str(error).splitlines()[0]}); "
+                f"{size} are too small for this network ({reason}); "
                 "take fewer blocks, or decode larger ones"
             ) from error
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights anew, in place."""
-        init_(self.towers, generator)
-
 
 class GridPool(nn.AdaptiveAvgPool2d):
-    """Average pool to a grid; on a GPU as two products, for slopes of pixels that windows share are added in any order there."""
+    """Average pool to a square grid, with the same bits each time on a GPU too.
+
+    On a GPU the layer's own gradients of pixels that windows share are added in any order; there
+    the pool is two matrix products.
+
+    Args:
+        grid: rows and columns of the result.
+    """
 
     def __init__(self, grid: int) -> None:
         super().__init__(grid)
@@ -70,13 +92,16 @@ class GridPool(nn.AdaptiveAvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, grid, grid]."""
-        return (
-            self.pool_by_matmul(x) if x.is_cuda and torch.is_grad_enabled() else super().forward(x)
-        )
+        use_matmul = x.is_cuda and torch.is_grad_enabled()
+        return self.pool_by_matmul(x) if use_matmul else super().forward(x)
 
     def pool_by_matmul(self, x: Tensor) -> Tensor:
-        """The same, a line's share in each window times the lines."""
-        # Made where x is: a step that is being recorded can copy nothing from the CPU.
+        """Pool by multiplying with each line's share in each window.
+
+        Args:
+            x: maps [N, C, H, W].
+        """
+        # Made on x's device: a step that is being recorded can copy nothing from the CPU.
         lines = (torch.eye(side, dtype=x.dtype, device=x.device) for side in x.shape[-2:])
         down, across = (F.adaptive_avg_pool1d(line, self.grid) for line in lines)
         return down.T @ x @ across

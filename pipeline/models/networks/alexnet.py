@@ -1,4 +1,7 @@
-"""The AlexNet pair (Krizhevsky et al., NeurIPS 2012), in the small-picture variant of DC (Zhao et al., ICLR 2021)."""
+"""The AlexNet pair (Krizhevsky et al., NeurIPS 2012) in a variant for small pictures.
+
+The variant is that of DC (Zhao et al., ICLR 2021).
+"""
 
 from __future__ import annotations
 
@@ -21,27 +24,23 @@ LAYERS = ((2, 5, True), (3, 5, True), (4, 3, False), (3, 3, False), (3, 3, True)
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Five convolutions without a norm, of 2, 3, 4, 3 and 3 x width channels; stride 1, pools of 2, the last pool adaptive.
+    """Five convolutions of stride 1 without a norm, with max pools of 2; the last pool is adaptive.
+
+    They have 2, 3, 4, 3 and 3 x width channels.
 
     Args:
-        width: the unit of the channels; published: 64, that is 128, 192, 256, 192, 192.
-        grid: side of the last pool, so there are 3 * width * grid^2 features; published: 4, what is left of 32 x 32.
+        width: unit of the channels; published: 64, that is 128, 192, 256, 192, 192.
+        grid: side of the last pool, so there are 3 * width * grid^2 features; published: 4, the
+            side that is left of 32 x 32.
     """
 
     width: PositiveInt
     grid: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of 3 * width * grid^2 features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        return Towers(
-            {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()},
-            shapes,
-            generator,
-        )
+        """Build towers of 3 * width * grid^2 features each; see `NetworkPlugin.build`."""
+        towers = {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()}
+        return Towers(towers, shapes, generator)
 
     def _build_tower(self, channels: int) -> nn.Sequential:
         layers: list[nn.Module] = []

@@ -1,4 +1,4 @@
-"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): instance-normalised blocks, one tower per modality."""
+"""The ConvNet pair of AVDD (Kushwaha et al., TMLR 2024): blocks with instance norm."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Blocks of [3 x 3 convolution, GroupNorm with one group per channel, ReLU, average pool 2], the last pool adaptive.
+    """Blocks of [3 x 3 convolution, instance norm, ReLU, average pool 2], the last pool adaptive.
 
     Args:
-        width: channels; depth: blocks per modality; grid: side of the last pool, so there are width * grid^2 features.
-        padding: of the first convolution per modality; published: 1 for frames, 3 for log-mels (a quirk of DC).
+        width: channels.
+        depth: modality -> number of blocks.
+        grid: side of the last pool, so there are width * grid^2 features.
+        padding: modality -> padding of the first convolution; published: 1 for frames, 3 for
+            log-mels (a quirk of DC).
     """
 
     width: PositiveInt
@@ -32,11 +35,7 @@ class Network:
     padding: dict[str, PositiveInt]
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of width * grid^2 features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
+        """Build towers of width * grid^2 features each; see `NetworkPlugin.build`."""
         towers = {
             modality: self._build_tower(
                 shape[-3],
@@ -50,16 +49,17 @@ class Network:
     def _build_tower(self, channels: int, depth: int, padding: int) -> ConvTower:
         layers: list[nn.Module] = []
         for block in range(depth):
+            first, last = block == 0, block == depth - 1
             layers += [
                 nn.Conv2d(
-                    channels if block == 0 else self.width,
+                    channels if first else self.width,
                     self.width,
                     3,
-                    padding=padding if block == 0 else 1,
+                    padding=padding if first else 1,
                 ),
                 nn.GroupNorm(self.width, self.width),
                 nn.ReLU(inplace=True),
-                GridPool(self.grid) if block == depth - 1 else HalvingPool(),
+                GridPool(self.grid) if last else HalvingPool(),
             ]
         return ConvTower(*layers)
 
@@ -69,29 +69,33 @@ class ConvTower(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows [N, C, H, W] -> maps [N, width, grid, grid]."""
-        block, layers = _select_block(x), list(self)
+        run_block, layers = _select_block(x), list(self)
         for first in range(0, len(layers), 4):
-            x = block(x, layers[first : first + 4])
+            x = run_block(x, layers[first : first + 4])
         return x
 
 
 def _select_block(x: Tensor) -> Callable[[Tensor, Sequence[nn.Module]], Tensor]:
-    """How the machine that x is on does four layers: on a CPU and under autocast on a GPU together, where it can."""
+    """Return the fastest way to run a block: fused on a CPU, and on a GPU under autocast."""
     if x.is_cpu and cpu.can_use_kernels():
-        from pipeline.models.kernels.cpu import blocks as own
+        from pipeline.models.kernels.cpu import blocks as cpu_blocks
 
-        return own.run_block
+        return cpu_blocks.run_block
     if torch.is_autocast_enabled("cuda"):
-        from pipeline.models.kernels.cuda import blocks
+        from pipeline.models.kernels.cuda import blocks as cuda_blocks
 
-        return blocks.run_block
+        return cuda_blocks.run_block
     return lambda x, layers: nn.Sequential(*layers)(x)
 
 
 class HalvingPool(nn.Module):
-    """Average pool 2 x 2, odd edges dropped; as sums of two views it runs 1.3 x faster on a CPU, forth and back, than AvgPool2d."""
+    """Average pool 2 x 2, odd edges dropped.
+
+    As sums of two views it runs 1.3 x faster on a CPU than AvgPool2d, gradients included.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H // 2, W // 2]."""
         high, wide = x.shape[-2] // 2, x.shape[-1] // 2
         pairs = x[..., : 2 * high, :].reshape(*x.shape[:-2], high, 2, x.shape[-1])
         rows = pairs[..., 0, :] + pairs[..., 1, :]

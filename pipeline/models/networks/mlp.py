@@ -1,4 +1,7 @@
-"""The multilayer perceptron of DC (Zhao et al., ICLR 2021): rows as they are, flat; for stored vectors it is the student."""
+"""The multilayer perceptron of DC (Zhao et al., ICLR 2021) on flattened rows.
+
+For stored vectors it is the student.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """`width` of each of `depth` layers [linear, ReLU]; the features are the last one's."""
+    """Layers of [linear, ReLU]; the features are those of the last one.
+
+    Args:
+        width: units of each layer, and features.
+        depth: number of layers.
+    """
 
     width: PositiveInt
     depth: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of `width` features each.
+        """Build towers of `width` features each; see `NetworkPlugin.build`."""
+        towers = {
+            modality: self._build_tower(math.prod(shape[-3:])) for modality, shape in shapes.items()
+        }
+        return Towers(towers, shapes, generator)
 
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        return Towers(
-            {
-                modality: self._build_tower(math.prod(shape[-3:]))
-                for modality, shape in shapes.items()
-            },
-            shapes,
-            generator,
-        )
-
-    def _build_tower(self, numbers: int) -> nn.Sequential:
-        widths = [numbers, *[self.width] * self.depth]
+    def _build_tower(self, inputs: int) -> nn.Sequential:
+        widths = [inputs, *[self.width] * self.depth]
         layers = [
             nn.Sequential(nn.Linear(before, self.width), nn.ReLU(inplace=True))
             for before in widths[:-1]

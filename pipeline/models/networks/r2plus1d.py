@@ -1,7 +1,8 @@
-"""R(2+1)D: each convolution over space and time is one over space and, behind it, one over time (Tran et al., CVPR 2018).
+"""R(2+1)D (Tran et al., CVPR 2018): convolutions over space, each followed by one over time.
 
-Four stages of one block each, as in CCL (Chen et al., CVPR 2021), whose 18 layers these are not: with width 64 they have 14.4
-million weights. A log-mel is a clip of one frame. Norms are by group, and pictures of a few rows keep them, as in _residual.
+There are four stages of one block each, fewer than the 18 layers of CCL (Chen et al., CVPR 2021):
+with width 64 they have 14.4 million weights. A log-mel is a clip of one frame. Norms are group
+norms, and a side of two or less is not halved, as in `_norm`.
 """
 
 from __future__ import annotations
@@ -25,25 +26,22 @@ STAGES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """`width`: channels of the first stage, published: 64."""
+    """Four stages of width, 2, 4 and 8 x width channels, then the global average.
+
+    Args:
+        width: channels of the first stage; published: 64. There are 8 x width features.
+    """
 
     width: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of 8 x width features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        return VideoTowers(
-            {modality: VideoTower(shape, self.width) for modality, shape in shapes.items()},
-            shapes,
-            generator,
-        )
+        """Build towers of 8 x width features each; see `NetworkPlugin.build`."""
+        towers = {modality: VideoTower(shape, self.width) for modality, shape in shapes.items()}
+        return VideoTowers(towers, shapes, generator)
 
 
 class VideoTowers(Towers):
-    """Towers that see all frames of a row at once."""
+    """Towers that take all frames of a row at once."""
 
     def embed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Normalised rows [N, ..., C, H, W] -> features [N, D] per modality."""
@@ -51,10 +49,11 @@ class VideoTowers(Towers):
 
 
 class VideoTower(nn.Module):
-    """[B, T, C, H, W], or [B, C, H, W] for clips of one frame, -> the global average of the last stage, [B, 8 x width].
+    """A stem and four stages, then the global average of the last.
 
     Args:
-        shape: of one row, [T, C, H, W] or [C, H, W].
+        shape: shape of one row, [T, C, H, W] or [C, H, W].
+        width: channels of the first stage.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int) -> None:
@@ -74,13 +73,22 @@ class VideoTower(nn.Module):
             before = width * 2**stage
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, T, C, H, W], or [B, C, H, W] for clips of one frame -> [B, 8 x width]."""
         clips = (x if x.ndim == 5 else x[:, None]).transpose(1, 2)
         features: Tensor = self.blocks(self.stem(clips))
         return features.mean((2, 3, 4))
 
 
 class FactoredBlock(nn.Module):
-    """Two factored 3 x 3 x 3 convolutions beside a shortcut, a 1 x 1 x 1 convolution where the number or the size changes."""
+    """Two factored 3 x 3 x 3 convolutions beside a shortcut.
+
+    The shortcut is a 1 x 1 x 1 convolution where the number or the size of the maps changes.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        strides: of the first convolution, over (T, H, W).
+    """
 
     def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
         super().__init__()
@@ -106,10 +114,17 @@ class FactoredBlock(nn.Module):
 def build_factored_convolution(
     before: int, after: int, times: int, side: int, strides: tuple[int, ...]
 ) -> nn.Sequential:
-    """A convolution of times x side x side as one over space, a norm, a ReLU and one over time.
+    """Build a times x side x side convolution as one over space, a norm, a ReLU and one over time.
 
-    Between them are as many maps as give both together the weights of the whole one, rounded down to an even number for norms by
-    two.
+    The number of maps between them gives both together as many weights as the whole one has. It is
+    rounded down to an even number, since norms have groups of two channels.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        times: length of the kernel in time.
+        side: length of the kernel in space.
+        strides: over (T, H, W).
     """
     space = side**2
     between = times * space * before * after // (space * before + times * after) // 2 * 2
@@ -124,7 +139,16 @@ def build_factored_convolution(
 def build_convolution(
     before: int, after: int, sides: tuple[int, ...], strides: tuple[int, ...]
 ) -> nn.Conv3d:
-    """A convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
+    """Build a convolution that keeps the size, but for its strides.
+
+    It has no bias, since the norm after it would subtract it.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        sides: of the kernel, over (T, H, W); odd.
+        strides: over (T, H, W).
+    """
     time, high, wide = (side // 2 for side in sides)
     return nn.Conv3d(
         before,

@@ -1,4 +1,7 @@
-"""ResNet-10 and ResNet-18 (He et al., CVPR 2016) in the small-picture variant of the distillation literature, with group norm."""
+"""ResNet-10 and ResNet-18 (He et al., CVPR 2016) with group norm, in a variant for small pictures.
+
+The variant is that of the distillation literature; see `build_residual_tower`.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Stages of width, 2, 4 and 8 x width channels, then the global average, so there are 8 x width features.
+    """Stages of width, 2, 4 and 8 x width channels, then the global average.
 
     Args:
         blocks: blocks per stage; ResNet-10 has (1, 1, 1, 1), ResNet-18 (2, 2, 2, 2).
-        width: channels of the first stage; published: 64.
+        width: channels of the first stage; published: 64. There are 8 x width features.
     """
 
     blocks: PositiveInts
     width: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of 8 x width features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
+        """Build towers of 8 x width features each; see `NetworkPlugin.build`."""
         towers = {
             modality: build_residual_tower(shape, self.width, self.blocks)
             for modality, shape in shapes.items()
@@ -45,15 +44,17 @@ class Network:
 def build_residual_tower(
     shape: tuple[int, ...], width: int, blocks: Sequence[int]
 ) -> nn.Sequential:
-    """A tower from [B, C, H, W] to [B, channels of the last stage, 1, 1]: stem, stages of doubling width, global average.
+    """Build a tower of a stem, stages of doubling width and a global average.
 
-    He et al., Deep Residual Learning for Image Recognition, CVPR 2016, in the variant of DC (Zhao et al., ICLR 2021): the stem is
-    a 3 x 3 convolution of stride 1 without a max pool, since a picture of 32 x 32 has no rows to lose.
+    It maps [B, C, H, W] to [B, channels of the last stage, 1, 1]. He et al., Deep Residual Learning
+    for Image Recognition, CVPR 2016, in the variant of DC (Zhao et al., ICLR 2021): the stem is a
+    3 x 3 convolution of stride 1 without a max pool, since a picture of 32 x 32 has no rows to
+    lose.
 
     Args:
-        shape: of one row, [..., C, H, W].
+        shape: shape of one row, [..., C, H, W].
         width: channels of the first stage.
-        blocks: how many per stage.
+        blocks: number of blocks per stage.
     """
     sides, channels = shape[-2:], width
     layers: list[nn.Module] = [
@@ -71,7 +72,15 @@ def build_residual_tower(
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which is a 1 x 1 convolution where the number or the size of the maps changes."""
+    """Two 3 x 3 convolutions beside a shortcut.
+
+    The shortcut is a 1 x 1 convolution where the number or the size of the maps changes.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        strides: of the first convolution, over (H, W).
+    """
 
     def __init__(self, before: int, after: int, strides: tuple[int, ...]) -> None:
         super().__init__()
@@ -95,7 +104,16 @@ class ResidualBlock(nn.Module):
 
 
 def build_convolution(before: int, after: int, side: int, strides: tuple[int, ...]) -> nn.Conv2d:
-    """A square convolution that keeps the size, but for its strides; without a bias, which the norm after it would take away."""
+    """Build a square convolution that keeps the size, but for its strides.
+
+    It has no bias, since the norm after it would subtract it.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        side: of the kernel; odd.
+        strides: over (H, W).
+    """
     return nn.Conv2d(
         before, after, side, stride=(strides[0], strides[1]), padding=side // 2, bias=False
     )

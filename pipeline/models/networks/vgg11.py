@@ -1,4 +1,4 @@
-"""The VGG-11 pair (Simonyan & Zisserman, ICLR 2015): normalised 3 x 3 convolutions, one tower per modality."""
+"""The VGG-11 pair (Simonyan & Zisserman, ICLR 2015): 3 x 3 convolutions, each with a norm."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     import torch
 
-# Block by block, a pool after each: channels of each convolution, in units of width.
+# Channels of each block's convolutions, in units of width; a pool follows each block.
 BLOCKS = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Eight blocks of [3 x 3 convolution, group norm, ReLU], max pools between, a global average last.
+    """Eight times [3 x 3 convolution, group norm, ReLU], max pools between, a global average last.
 
-    The average takes the place of the fifth pool and of the hidden linear layers, as in the small-picture variant of DC (Zhao et
-    al., ICLR 2021).
+    The average replaces the fifth pool and the hidden linear layers, as in the variant of DC (Zhao
+    et al., ICLR 2021) for small pictures.
 
     Args:
         width: channels of the first convolution; published: 64. There are 8 x width features.
@@ -35,22 +35,15 @@ class Network:
     width: PositiveInt
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of 8 x width features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        return Towers(
-            {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()},
-            shapes,
-            generator,
-        )
+        """Build towers of 8 x width features each; see `NetworkPlugin.build`."""
+        towers = {modality: self._build_tower(shape[-3]) for modality, shape in shapes.items()}
+        return Towers(towers, shapes, generator)
 
     def _build_tower(self, channels: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         for block in BLOCKS:
             for width in (units * self.width for units in block):
-                # No bias: the norm would take it away.
+                # No bias, since the norm would subtract it.
                 layers += [
                     nn.Conv2d(channels, width, 3, padding=1, bias=False),
                     build_group_norm(width),
@@ -62,7 +55,10 @@ class Network:
 
 
 class RoundedUpPool(nn.Module):
-    """Max pool 2 x 2, rounded up; a side of two stays two, since of two single values a norm leaves nothing but their order."""
+    """Max pool 2 x 2, rounded up; a side of two stays two.
+
+    Of two single values a norm leaves nothing but their order.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C, H / 2, W / 2], each side two or more."""

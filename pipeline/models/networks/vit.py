@@ -1,4 +1,7 @@
-"""A small transformer pair: ViT (Dosovitskiy et al., ICLR 2021) on frames, AST (Gong et al., Interspeech 2021) on log-mels."""
+"""A small transformer pair: ViT on frames, AST on log-mels.
+
+Dosovitskiy et al., ICLR 2021; Gong et al., Interspeech 2021.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Patches as tokens, learned positions, pre-norm blocks of attention and MLP, the mean of the tokens as features.
+    """Patches as tokens, learned positions, pre-norm blocks; the features are the mean token.
 
-    The mean stands for ViT's class token, as in its appendix; patches do not overlap, unlike AST's, which keeps the tokens few.
+    The mean replaces ViT's class token, as in its appendix. Patches do not overlap, unlike AST's,
+    so there are fewer tokens.
 
     Args:
-        patch: rows and columns of a patch per modality; they divide the rows and columns of the data.
-        width: numbers per token, and features; depth: blocks; heads: of the attention, a divisor of width.
+        patch: modality -> rows and columns of a patch; they divide those of the data.
+        width: numbers per token, and features.
+        depth: number of blocks.
+        heads: number of attention heads; a divisor of width.
         mlp_ratio: hidden units of the MLP, in multiples of width; published: 4.
     """
 
@@ -44,23 +50,18 @@ class Network:
             )
 
     def build(self, shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> Towers:
-        """Towers with fresh weights drawn from the generator, of width features each.
-
-        Args:
-            shapes: modality -> shape of one row, e.g. frame (T, 3, H, W) and logmel (1, M, F).
-        """
-        return Towers(
-            {modality: self._build_tower(modality, shape) for modality, shape in shapes.items()},
-            shapes,
-            generator,
-        )
+        """Build towers of `width` features each; see `NetworkPlugin.build`."""
+        towers = {
+            modality: self._build_tower(modality, shape) for modality, shape in shapes.items()
+        }
+        return Towers(towers, shapes, generator)
 
     def _build_tower(self, modality: str, shape: tuple[int, ...]) -> nn.Sequential:
         (rows, columns), (high, wide) = shape[-2:], pick(self.patch, modality, "patch")
         if rows % high or columns % wide:
             raise ParamsError(
-                f"vit: patch.{modality} is {high} x {wide}, but a {modality} has {rows} rows and {columns} columns; "
-                "choose a patch that divides both"
+                f"vit: patch.{modality} is {high} x {wide}, but a {modality} has {rows} rows and "
+                f"{columns} columns; choose a patch that divides both"
             )
         return nn.Sequential(
             nn.Conv2d(shape[-3], self.width, (high, wide), stride=(high, wide)),
@@ -73,7 +74,13 @@ class Network:
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then an MLP, each on layer-normalised tokens and added to them."""
+    """Attention, then an MLP, each on layer-normalised tokens and added to them.
+
+    Args:
+        width: numbers per token.
+        heads: number of attention heads.
+        mlp_ratio: hidden units of the MLP, in multiples of width.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
@@ -84,17 +91,22 @@ class TransformerBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, tokens, width] -> the same."""
+        """[B, tokens, width] -> [B, tokens, width]."""
         attended: Tensor = x + self.attention(x)
         total: Tensor = attended + self.mlp(attended)
         return total
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at all tokens, in several heads (Vaswani et al., NeurIPS 2017).
+    """Multi-head self-attention (Vaswani et al., NeurIPS 2017).
 
-    Written out, for F.scaled_dot_product_attention has no second derivative on a CPU, which gradient and trajectory matching
-    need, and no batching rule, which networks under torch.func.vmap need. At 64 tokens this takes a third longer.
+    Written out, for F.scaled_dot_product_attention has no second derivative on a CPU, which
+    gradient and trajectory matching need, and no batching rule, which networks under
+    torch.func.vmap need. At 64 tokens this takes a third longer.
+
+    Args:
+        width: numbers per token.
+        heads: number of heads; a divisor of width.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -104,16 +116,16 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, tokens, width] -> the same."""
+        """[B, tokens, width] -> [B, tokens, width]."""
         # Each [B, heads, tokens, width / heads].
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         weights = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
-        mixed: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
-        return mixed
+        attended: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
+        return attended
 
 
 class PatchTokens(nn.Module):
-    """Maps to a row of tokens."""
+    """Reshape maps to tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, rows, columns] -> [B, rows * columns, width]."""
@@ -121,7 +133,7 @@ class PatchTokens(nn.Module):
 
 
 class TokenMean(nn.Module):
-    """The mean of the tokens."""
+    """Average the tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, tokens, width] -> [B, width]."""
