@@ -44,7 +44,7 @@ class DeviceCache:
 
     def _gather_rows(self, rows: Rows, index: Tensor, normalisation: Normalisation) -> Tensor:
         if isinstance(rows, torch.Tensor) and rows.is_cuda:
-            from pipeline.models.kernels.cuda.taking import take_rows
+            from pipeline.models.kernels.cuda.rows import take_rows
 
             return take_rows(rows, index, normalisation)
         return normalisation.apply(rows[index].to(self._device))

@@ -48,7 +48,7 @@ DOORS = {
     "safetensors": {"pipeline.core.tensors"},
     "torchaudio": {"pipeline.media.logmel"},
     "transformers": {"pipeline.features.extractors._transformers"},
-    "triton": {f"pipeline.models.kernels.cuda.{name}" for name in ("_kernels", "blocks", "taking")},
+    "triton": {f"pipeline.models.kernels.cuda.{name}" for name in ("_kernels", "blocks", "rows")},
     "typer": {"stages.cli"},
     "upath": {"pipeline.core.paths"},
     "webdataset": {"pipeline.shards.read", "pipeline.shards.write"},

@@ -105,9 +105,11 @@ def test_slopes_of_a_convolution_are_those_of_its_layer(
     maps = F.conv2d(here, there, padding=padding)
     slope = torch.randn_like(maps)
     maps.backward(slope)
-    own = (blocks._DirectConvolution if channels <= blocks.FEW else blocks._TiledConvolution)(
-        weight, padding, (high, wide)
-    )
+    own = (
+        blocks._DirectConvolution
+        if channels <= blocks.DIRECT_CHANNELS
+        else blocks._TiledConvolution
+    )(weight, padding, (high, wide))
     blank = own.allocate_gradient(3).zero_()
     blank[:, own.edge : own.edge + own.size[0], own.edge : own.edge + own.size[1]] = slope.movedim(
         1, -1

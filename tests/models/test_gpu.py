@@ -18,7 +18,7 @@ from tests.toys.project import CPU
 
 triton = pytest.importorskip("triton", reason="Triton comes with torch on Linux alone")
 from pipeline.models.kernels.cuda import blocks  # noqa: E402
-from pipeline.models.kernels.cuda.taking import take_rows  # noqa: E402
+from pipeline.models.kernels.cuda.rows import take_rows  # noqa: E402
 
 DEVICE = torch.device("cuda") if torch.cuda.is_available() else CPU
 # bfloat16 keeps 8 bits: what is rounded to it once is off by a 500th, on average.

@@ -1,4 +1,7 @@
-"""What a CPU does in a way of its own: kernels that keep an instance in the cache; results are those of the layers, rounded."""
+"""Kernels for a CPU: a ConvNet block that keeps its instances in the cache.
+
+Results are those of the layers, up to rounding.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,16 @@ _THREAD = threading.local()
 
 
 @contextmanager
-def disable_kernels(asked: bool) -> Iterator[None]:
-    """Within it, if asked, this thread's networks are computed layer by layer.
+def disable_kernels(when: bool) -> Iterator[None]:
+    """Within the block, run this thread's networks layer by layer.
 
-    For gradients that will have gradients: a kernel's have some, but only by computing the layers once more.
+    For gradients that need gradients: a kernel has them, but only by running the layers once more.
+
+    Args:
+        when: False changes nothing.
     """
     before = can_use_kernels()
-    _THREAD.kernels = before and not asked
+    _THREAD.kernels = before and not when
     try:
         yield
     finally:
@@ -27,5 +33,5 @@ def disable_kernels(asked: bool) -> Iterator[None]:
 
 
 def can_use_kernels() -> bool:
-    """Whether this thread's networks may go through kernels."""
+    """Return whether this thread's networks may use the kernels."""
     return getattr(_THREAD, "kernels", True)

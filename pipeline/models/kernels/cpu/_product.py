@@ -1,6 +1,10 @@
-"""A product of matrices for Numba's kernels, whose sums stay in registers; no library is called, whose threads would have a say."""
+"""A matrix product for Numba's kernels that keeps its sums in registers.
+
+It calls no library, since a library's own threads could change the order of a sum.
+"""
 # mypy: ignore-errors
-# Numba keeps compiled kernels by the time stamp of their own file: after a change here, touch _kernels.py too.
+# Numba caches compiled kernels by the time stamp of their own file: after a change here, touch
+# _kernels.py too.
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Rows of a block, and numbers of a vector, of which a block has two: 14 sums and 3 factors in 32 registers of 512 bits, or 12 and 3
-# in 16 of 256. A width is a multiple of either's two vectors.
+# Rows of a block, and numbers in a vector. A block is two vectors wide: 14 sums and 3 factors fit
+# 32 registers of 512 bits, 12 sums and 3 factors fit 16 of 256. WIDTHS is a multiple of both.
 ROWS, LANES = (7, 16) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (6, 8)
 VECTORS, WIDTHS = 2, 32
 _INDEX, _VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
@@ -19,9 +23,17 @@ _INDEX, _VECTOR = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 
 @intrinsic
 def multiply_block(_, left, row, right, column, out):
-    """Out [row : row + ROWS, column : column + VECTORS * LANES] of float32 matrices: left [T, K] times right [K, C], C-contiguous.
+    """Compute a block of left times right, all of them float32 and C-contiguous.
 
-    Sums run along K in order, product and sum fused: as exact as a sum of K numbers is, and the same bits whatever the block.
+    The block is out[row : row + ROWS, column : column + VECTORS * LANES]. Sums run over K in order,
+    with product and sum fused: as exact as a sum of K numbers is, and the same bits for any block.
+
+    Args:
+        left: [T, K].
+        row: first row of the block.
+        right: [K, C].
+        column: first column of the block.
+        out: [T, C], written.
     """
 
     def generate_code(context, builder, signature, values):
@@ -33,7 +45,16 @@ def multiply_block(_, left, row, right, column, out):
 
 @intrinsic
 def multiply_add_block(_, left, row, right, column, out, depth):
-    """The same of left [T, K] turned around times right [T, C], their first `depth` rows alone, and added to what is there."""
+    """Add a block of left transposed times right to out; see `multiply_block`.
+
+    Args:
+        left: [T, K].
+        row: first row of the block.
+        right: [T, C].
+        column: first column of the block.
+        out: [K, C], added to.
+        depth: number of rows of left and right that are used.
+    """
 
     def generate_code(context, builder, signature, values):
         _TransposedBlock(context, builder, signature.args, values).write()
@@ -43,7 +64,10 @@ def multiply_add_block(_, left, row, right, column, out, depth):
 
 
 class _ProductBlock:
-    """The instructions of one block; a variable is on the stack until LLVM gives it a register."""
+    """The instructions of one block.
+
+    Variables are on the stack until LLVM gives them registers.
+    """
 
     def __init__(self, context, builder, kinds, values):
         self._builder, (self._row, self._column) = builder, (values[1], values[3])
@@ -51,14 +75,10 @@ class _ProductBlock:
             context.make_array(kinds[i])(context, builder, values[i]) for i in (0, 2, 4)
         )
         (_, self._inner), (_, self._width) = (
-            cgutils.unpack_tuple(builder, one.shape) for one in (left, right)
+            cgutils.unpack_tuple(builder, matrix.shape) for matrix in (left, right)
         )
-        self._left, self._right, self._out, self._depth = (
-            left.data,
-            right.data,
-            out.data,
-            self._depth_of(values),
-        )
+        self._left, self._right, self._out = left.data, right.data, out.data
+        self._depth = self._depth_of(values)
         self._sums = [
             [cgutils.alloca_once_value(builder, start) for start in self._initial_sums(row)]
             for row in range(ROWS)
@@ -73,14 +93,14 @@ class _ProductBlock:
         return [ir.Constant(_VECTOR, [0.0] * LANES)] * VECTORS
 
     def _factor(self, row, step):
-        """Where the left factor of a row is at a step of the sum."""
+        """Return the flat index of a row's left factor at a step of the sum."""
         return self._flat_index(self._line(row), self._inner, step)
 
     def write(self):
         builder = self._builder
         with cgutils.for_range(builder, self._depth) as loop:
             factors = [
-                builder.load(place, align=4) for place in self._vectors(self._right, loop.index)
+                builder.load(pointer, align=4) for pointer in self._vectors(self._right, loop.index)
             ]
             for row, sums in enumerate(self._sums):
                 value = self._broadcast(
@@ -91,8 +111,8 @@ class _ProductBlock:
                         builder.call(self._fused, [value, factor, builder.load(total)]), total
                     )
         for row, sums in enumerate(self._sums):
-            for total, place in zip(sums, self._vectors(self._out, self._line(row)), strict=True):
-                builder.store(builder.load(total), place, align=4)
+            for total, pointer in zip(sums, self._vectors(self._out, self._line(row)), strict=True):
+                builder.store(builder.load(total), pointer, align=4)
 
     def _line(self, row):
         return self._builder.add(self._row, ir.Constant(_INDEX, row))
@@ -101,32 +121,30 @@ class _ProductBlock:
         return self._builder.add(self._builder.mul(line, width), column)
 
     def _vectors(self, matrix, line):
-        """Where the block's vectors of a line of C numbers are."""
+        """Yield pointers to the block's vectors in a line of C numbers."""
         first = self._flat_index(line, self._width, self._column)
         for number in range(VECTORS):
-            at = self._builder.add(first, ir.Constant(_INDEX, number * LANES))
-            yield self._builder.bitcast(self._builder.gep(matrix, [at]), _VECTOR.as_pointer())
+            index = self._builder.add(first, ir.Constant(_INDEX, number * LANES))
+            yield self._builder.bitcast(self._builder.gep(matrix, [index]), _VECTOR.as_pointer())
 
     def _broadcast(self, value):
-        blank, first = (
-            ir.Constant(_VECTOR, ir.Undefined),
-            ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES),
-        )
-        return self._builder.shuffle_vector(
-            self._builder.insert_element(blank, value, ir.Constant(ir.IntType(32), 0)), blank, first
-        )
+        """Return a vector that repeats one number."""
+        empty = ir.Constant(_VECTOR, ir.Undefined)
+        first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        vector = self._builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
+        return self._builder.shuffle_vector(vector, empty, first)
 
 
 class _TransposedBlock(_ProductBlock):
-    """Columns of the left matrix in place of its rows, and sums that go on."""
+    """The instructions of `multiply_add_block`: the left matrix transposed, sums that continue."""
 
     def _depth_of(self, values):
         return values[5]
 
     def _initial_sums(self, row):
         return [
-            self._builder.load(place, align=4)
-            for place in self._vectors(self._out, self._line(row))
+            self._builder.load(pointer, align=4)
+            for pointer in self._vectors(self._out, self._line(row))
         ]
 
     def _factor(self, row, step):

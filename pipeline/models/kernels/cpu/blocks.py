@@ -1,10 +1,13 @@
-"""Blocks of the ConvNet on a CPU: a few instances at a time, so that maps are read again while they are in the cache.
+"""Blocks of the ConvNet on a CPU, for a small number of instances at a time.
 
-A block is convolution, instance norm, ReLU and average pool. Layer by layer each writes its maps into memory for the next one to
-read, which takes longer than the arithmetic of all but the convolution. Of that Winograd's F(4 x 4, 3 x 3) needs a quarter of the
-multiplications (Lavin and Gray, CVPR 2016): 16 pixels of a channel are the middle of 36 products, one for each pair of frequencies.
-Rounding is some 1e-5 of the maps' deviation, where a direct convolution has 1e-6. Biases before a norm of one channel each would be
-taken away again, so none is added.
+A block is convolution, instance norm, ReLU and average pool. Layer by layer, each writes its maps
+to memory for the next one to read. That takes longer than the arithmetic of all but the
+convolution. Here the maps of an instance are read again while they are in the cache.
+
+Winograd's F(4 x 4, 3 x 3) needs a quarter of the multiplications of a convolution (Lavin and Gray,
+CVPR 2016): 16 pixels of a channel are made from 36 products, one for each pair of frequencies.
+Rounding is about 1e-5 of the maps' standard deviation, where a direct convolution has 1e-6. An
+instance norm subtracts any bias before it, so none is added.
 """
 
 from __future__ import annotations
@@ -27,50 +30,70 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-# Channels of a picture that is convolved directly; numbers of maps that are read again while a cache holds them.
-FEW, NUMBERS = 4, 2**18
-# G of Lavin and Gray: three taps -> what each of six frequencies multiplies by.
+# Inputs of at most so many channels are convolved directly.
+DIRECT_CHANNELS = 4
+# Numbers in the maps of the instances that are computed together; a cache holds them.
+CACHED_NUMBERS = 2**18
+# G of Lavin and Gray: three taps -> the factor of each of six frequencies.
 TAPS = torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 
 
 def run_block(x: Tensor, layers: Sequence[nn.Module]) -> Tensor:
-    """Maps [N, C, H, W] -> pooled ones [N, width, h, w], channels last; gradients flow to x and to all weights.
+    """Return the pooled maps [N, width, h, w], channels last; gradients flow to x and all weights.
+
+    The layers run one by one where x is no float32, the maps have less than 2 x 2 pixels, the norm
+    is no instance norm, or a number of channels is no multiple of `WIDTHS` (and, of those that come
+    in, more than `DIRECT_CHANNELS`).
 
     Args:
-        layers: convolution, norm, ReLU, and an adaptive pool or one that halves. They are computed one by one where numbers are
-            no float32, maps have less than 2 x 2 pixels, or channels are no multiple of `WIDTHS` (or at most `FEW` that come in) or
-            share a group of the norm.
+        x: maps [N, C, H, W].
+        layers: convolution, norm, ReLU, and an adaptive pool or a `HalvingPool`.
     """
     conv, norm = cast("nn.Conv2d", layers[0]), cast("nn.GroupNorm", layers[1])
-    alone = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
-    taken = alone and (
-        conv.in_channels <= FEW or (conv.in_channels % WIDTHS == 0 and conv.padding == (1, 1))
-    )
-    some = x.numel() > 0 and min(x.shape[-2:]) + 2 * int(conv.padding[0]) > 3
-    if not (taken and some and x.dtype == torch.float32):
+    direct = conv.in_channels <= DIRECT_CHANNELS
+    tiled = conv.in_channels % WIDTHS == 0 and conv.padding == (1, 1)
+    instance_norm = norm.num_groups == conv.out_channels and conv.out_channels % WIDTHS == 0
+    large_enough = x.numel() > 0 and min(x.shape[-2:]) + 2 * int(conv.padding[0]) > 3
+    if not (instance_norm and (direct or tiled) and large_enough and x.dtype == torch.float32):
         return cast("Tensor", nn.Sequential(*layers)(x))
     weights = conv.weight, conv.bias, norm.weight, norm.bias
     return cast("Tensor", _ConvBlock.apply(layers, x, *weights))  # type: ignore[no-untyped-call]
 
 
 class _Convolution(Protocol):
-    """Instances -> maps in a buffer [n, high + some, wide + some, C], and from the slope of maps back to that of instances.
+    """A way to convolve; buffers of maps [n, H, W, C] may be larger than the maps.
 
-    `size`: high, wide; a slope stands `edge` pixels from the upper left corner of its buffer.
+    Args:
+        size: high and wide of the maps.
+        edge: pixels between the upper left corner of a gradient's buffer and the gradient.
     """
 
     size: tuple[int, int]
     edge: int
 
-    def convolve(self, x: Tensor) -> Tensor: ...
-    def allocate_gradient(self, count: int) -> Tensor: ...
-    def backprop_input(self, slope: Tensor) -> Tensor: ...
-    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor: ...
-    def recover_taps(self, learnt: Tensor) -> Tensor: ...
+    def convolve(self, x: Tensor) -> Tensor:
+        """Instances [n, K, H, W] -> a buffer of maps [n, H', W', C]."""
+        ...
+
+    def allocate_gradient(self, count: int) -> Tensor:
+        """Return an empty buffer for the gradient of the maps of `count` instances."""
+        ...
+
+    def backprop_input(self, grad: Tensor) -> Tensor:
+        """Buffer of the maps' gradient -> gradient of the instances [n, K, H, W]."""
+        ...
+
+    def backprop_weight(self, x: Tensor, grad: Tensor) -> Tensor:
+        """Instances, and the buffer of their maps' gradient -> gradient of the kernel's factors."""
+        ...
+
+    def recover_taps(self, grad: Tensor) -> Tensor:
+        """Gradient of the kernel's factors -> gradient of the weight [C, K, 3, 3]."""
+        ...
 
 
 class _DirectConvolution:
-    """Of pictures of few channels."""
+    """A convolution of inputs with a small number of channels."""
 
     edge = 0
 
@@ -88,27 +111,27 @@ class _DirectConvolution:
     def allocate_gradient(self, count: int) -> Tensor:
         return self._weight.new_empty(count, *self.size, len(self._weight))
 
-    def backprop_input(self, slope: Tensor) -> Tensor:
-        """What each tap gives, added where it came from."""
-        taps = self._weight.flatten(1).T @ slope.flatten(1, 2).transpose(1, 2)
+    def backprop_input(self, grad: Tensor) -> Tensor:
+        """Add the gradient of each tap to its input pixel."""
+        taps = self._weight.flatten(1).T @ grad.flatten(1, 2).transpose(1, 2)
         return F.fold(taps, self._picture, 3, padding=self._padding)
 
-    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor:
-        weight = slope.new_empty(self._weight.shape[1], 9, len(self._weight))
-        _kernels.backprop_direct(self._pad(x).numpy(), slope.numpy(), weight.numpy())
+    def backprop_weight(self, x: Tensor, grad: Tensor) -> Tensor:
+        weight = grad.new_empty(self._weight.shape[1], 9, len(self._weight))
+        _kernels.backprop_direct(self._pad(x).numpy(), grad.numpy(), weight.numpy())
         return weight
 
-    def recover_taps(self, learnt: Tensor) -> Tensor:
-        return learnt.movedim(-1, 0).reshape(self._weight.shape)
+    def recover_taps(self, grad: Tensor) -> Tensor:
+        return grad.movedim(-1, 0).reshape(self._weight.shape)
 
     def _pad(self, x: Tensor) -> Tensor:
-        """With its edges; odd maps are made even, for they are made two by two pixels at a time."""
+        """Add the padding, and one more line or column where maps are odd: pixels come in 2 x 2."""
         down, right = (self._padding + side % 2 for side in self.size)
         return F.pad(x, (self._padding, right, self._padding, down)).contiguous()
 
 
 class _TiledConvolution:
-    """By tiles of 4 x 4 pixels."""
+    """Winograd's convolution, in tiles of 4 x 4 pixels."""
 
     edge = 1
 
@@ -122,19 +145,19 @@ class _TiledConvolution:
     def allocate_gradient(self, count: int) -> Tensor:
         return self._allocate_padded(count, len(self._weight))
 
-    def backprop_input(self, slope: Tensor) -> Tensor:
-        """A convolution of the slope: taps turned around, channels exchanged."""
-        found = self._run_winograd(slope, self._backward_factors)
-        return found[:, : self.size[0], : self.size[1]].movedim(-1, 1)
+    def backprop_input(self, grad: Tensor) -> Tensor:
+        """Convolve the gradient, with the taps flipped and the channels exchanged."""
+        buffer = self._run_winograd(grad, self._backward_factors)
+        return buffer[:, : self.size[0], : self.size[1]].movedim(-1, 1)
 
-    def backprop_weight(self, x: Tensor, slope: Tensor) -> Tensor:
+    def backprop_weight(self, x: Tensor, grad: Tensor) -> Tensor:
         width, depth = self._weight.shape[:2]
-        factors = slope.new_empty(36, depth + ROWS, width)
-        _kernels.backprop_winograd(self._pad(x).numpy(), slope.numpy(), factors.numpy())
+        factors = grad.new_empty(36, depth + ROWS, width)
+        _kernels.backprop_winograd(self._pad(x).numpy(), grad.numpy(), factors.numpy())
         return factors
 
-    def recover_taps(self, learnt: Tensor) -> Tensor:
-        factors = learnt[:, : self._weight.shape[1]].reshape(6, 6, *self._weight.shape[1::-1])
+    def recover_taps(self, grad: Tensor) -> Tensor:
+        factors = grad[:, : self._weight.shape[1]].reshape(6, 6, *self._weight.shape[1::-1])
         return torch.einsum("ai,bj,abkc->ckij", TAPS, TAPS, factors)
 
     def _pad(self, x: Tensor) -> Tensor:
@@ -160,95 +183,89 @@ class _TiledConvolution:
 
 
 def _transform_weight(weight: Tensor) -> Tensor:
-    """Taps [C, K, 3, 3] -> G g G', [36, K, C]."""
+    """Return G g G' [36, K, C] of taps [C, K, 3, 3]."""
     return torch.einsum("ai,bj,ckij->abkc", TAPS, TAPS, weight).flatten(0, 1).contiguous()
 
 
 class _ConvBlock(torch.autograd.Function):
-    """The four layers, some instances at a time; their maps are kept where a gradient will be asked for."""
+    """The four layers, for some instances at a time.
+
+    The maps are saved where a gradient will be asked for.
+    """
 
     @staticmethod
     def forward(ctx: Any, layers: Sequence[Any], x: Tensor, *weights: Tensor) -> Tensor:
+        """Maps [N, K, H, W] and the layers' weights -> pooled maps [N, C, h, w]."""
         conv, norm, _, layer = layers
-        ctx.layers, kept, inputs = layers, any(ctx.needs_input_grad), (x, *weights)
-        x, weight, _, *affine = (
-            values.detach() for values in inputs
-        )  # in a thread gradients would be asked for anew
-        ctx.convolution = (_DirectConvolution if conv.in_channels <= FEW else _TiledConvolution)(
-            weight, int(conv.padding[0]), (x.shape[-2], x.shape[-1])
-        )
+        ctx.layers, keep_maps, inputs = layers, any(ctx.needs_input_grad), (x, *weights)
+        # Detached: a thread has its own gradient mode, and would record the operations.
+        x, weight, _, *affine = (values.detach() for values in inputs)
+        kind = _DirectConvolution if conv.in_channels <= DIRECT_CHANNELS else _TiledConvolution
+        ctx.convolution = kind(weight, int(conv.padding[0]), (x.shape[-2], x.shape[-1]))
         ctx.windows = [_windows(side, layer) for side in ctx.convolution.size]
         moments = x.new_empty(len(x), 4, len(weight))
-        out = x.new_empty(len(x), *(own.shape[1] for own in ctx.windows), len(weight))
+        out = x.new_empty(len(x), *(windows.shape[1] for windows in ctx.windows), len(weight))
+        size, norm_weights = ctx.convolution.size, [values.numpy() for values in affine]
 
         def run_part(part: slice) -> list[Tensor]:
-            maps, own = ctx.convolution.convolve(x[part]), moments[part].numpy()
-            _kernels.compute_moments(
-                maps.numpy(),
-                ctx.convolution.size,
-                *(one.numpy() for one in affine),
-                np.float32(norm.eps),
-                own,
-            )
-            _kernels.pool(maps.numpy(), own, *ctx.windows, out[part].numpy())
-            return [maps] * kept
+            maps, stats = ctx.convolution.convolve(x[part]), moments[part].numpy()
+            eps = np.float32(norm.eps)
+            _kernels.compute_moments(maps.numpy(), size, *norm_weights, eps, stats)
+            _kernels.pool(maps.numpy(), stats, *ctx.windows, out[part].numpy())
+            return [maps] * keep_maps
 
-        together = max(NUMBERS // (math.prod(ctx.convolution.size) * len(weight)), 1)
-        ctx.parts = [slice(first, first + together) for first in range(0, len(x), together)]
-        ctx.save_for_backward(
-            *inputs, moments, *itertools.chain(*_map_parallel(run_part, ctx.parts))
-        )
+        batch = max(CACHED_NUMBERS // (math.prod(size) * len(weight)), 1)
+        ctx.parts = [slice(first, first + batch) for first in range(0, len(x), batch)]
+        maps = itertools.chain(*_map_parallel(run_part, ctx.parts))
+        ctx.save_for_backward(*inputs, moments, *maps)
         return out.movedim(-1, 1)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias, scale, shift, moments, *kept = ctx.saved_tensors
-        asked, inputs = ctx.needs_input_grad[1:], (x, weight, bias, scale, shift)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient of the pooled maps [N, C, h, w] -> gradients of the maps and the weights."""
+        x, weight, bias, scale, shift, moments, *maps = ctx.saved_tensors
+        needed, inputs = ctx.needs_input_grad[1:], (x, weight, bias, scale, shift)
         if torch.is_grad_enabled():
-            return None, *_backprop_layers(ctx.layers, inputs, asked, slope)
-        above, found = slope.movedim(1, -1).contiguous(), torch.empty(len(x), 2, len(weight))
-        convolution, seen = ctx.convolution, x.detach()
+            return None, *_backprop_layers(ctx.layers, inputs, needed, grad)
+        convolution, rows = ctx.convolution, x.detach()
+        grad, sums = grad.movedim(1, -1).contiguous(), torch.empty(len(x), 2, len(weight))
 
         def backprop_part(part: slice, maps: Tensor) -> tuple[Tensor | None, Tensor | None]:
-            blank = convolution.allocate_gradient(len(maps))
-            own = maps.numpy(), convolution.size, moments[part].numpy(), above[part].numpy()
-            _kernels.backprop_pool(
-                *own, *ctx.windows, convolution.edge, blank.numpy(), found[part].numpy()
+            buffer = convolution.allocate_gradient(len(maps))
+            inputs = maps.numpy(), convolution.size, moments[part].numpy(), grad[part].numpy()
+            outputs = buffer.numpy(), sums[part].numpy()
+            _kernels.backprop_pool(*inputs, *ctx.windows, convolution.edge, *outputs)
+            return (
+                convolution.backprop_input(buffer) if needed[0] else None,
+                convolution.backprop_weight(rows[part], buffer) if needed[1] else None,
             )
-            return convolution.backprop_input(blank) if asked[
-                0
-            ] else None, convolution.backprop_weight(seen[part], blank) if asked[1] else None
 
-        rows, learnt = zip(*_map_parallel(backprop_part, ctx.parts, kept), strict=True)
-        taps = convolution.recover_taps(sum(learnt)) if asked[1] else None
-        # What a norm takes away again has no slope.
-        whole = torch.cat(rows) if asked[0] else None, taps, torch.zeros_like(bias), *found.sum(0)
-        return None, *(values if one else None for values, one in zip(whole, asked, strict=True))
+        of_rows, of_factors = zip(*_map_parallel(backprop_part, ctx.parts, maps), strict=True)
+        taps = convolution.recover_taps(sum(of_factors)) if needed[1] else None
+        # The norm subtracts the bias, so its gradient is 0.
+        of_x = torch.cat(of_rows) if needed[0] else None
+        gradients = of_x, taps, torch.zeros_like(bias), *sums.sum(0)
+        return None, *(one if need else None for one, need in zip(gradients, needed, strict=True))
 
 
 def _backprop_layers(
-    layers: Sequence[Any], inputs: Sequence[Tensor], asked: Sequence[bool], slope: Tensor
+    layers: Sequence[Any], inputs: Sequence[Tensor], needed: Sequence[bool], grad: Tensor
 ) -> list[Tensor | None]:
-    """Gradients that have gradients, as gradient matching and matching of trajectories need them."""
+    """Compute gradients that have gradients, as gradient and trajectory matching need them."""
     x, weight, bias, scale, shift = inputs
     conv, norm, _, pool = layers
     maps = F.conv2d(x, weight, bias, padding=conv.padding)
     out = pool(F.relu(F.group_norm(maps, norm.num_groups, scale, shift, norm.eps)))
-    found = iter(
-        torch.autograd.grad(
-            out,
-            [values for values, one in zip(inputs, asked, strict=True) if one],
-            slope,
-            create_graph=True,
-        )
-    )
-    return [next(found) if one else None for one in asked]
+    wanted = [values for values, need in zip(inputs, needed, strict=True) if need]
+    gradients = iter(torch.autograd.grad(out, wanted, grad, create_graph=True))
+    return [next(gradients) if need else None for need in needed]
 
 
 def _windows(side: int, layer: nn.Module) -> np.ndarray:
-    """Where windows begin and end, [2, cells].
+    """Return the first and last + 1 pixel of each window, int [2, cells].
 
-    Cell a of an adaptive pool has pixels floor(a side / cells) to ceil((a + 1) side / cells); the other pool halves.
+    Cell a of an adaptive pool has pixels floor(a side / cells) to ceil((a + 1) side / cells); the
+    other pool halves.
     """
     adaptive = isinstance(layer, nn.AdaptiveAvgPool2d)
     cells = int(layer.output_size) if adaptive else side // 2  # type: ignore[arg-type]
@@ -258,7 +275,10 @@ def _windows(side: int, layer: nn.Module) -> np.ndarray:
 
 
 def _map_parallel(work: Callable[..., T], *arguments: Sequence[Any]) -> list[T]:
-    """Side by side on as many threads as operations have; a part is one thread's, so that their number changes no bit."""
+    """Map in parallel, on as many threads as torch uses.
+
+    A part runs on one thread, so the number of threads changes no bit.
+    """
     threads = torch.get_num_threads()
     if threads == 1:
         return list(map(work, *arguments))

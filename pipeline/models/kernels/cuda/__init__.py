@@ -1,1 +1,4 @@
-"""What a GPU does in a way of its own: kernels that read and write less, steps that are recorded; results are a CPU's, rounded."""
+"""Kernels for a CUDA device: fused ConvNet blocks, rows at an index, and training steps as graphs.
+
+Results are those of a CPU, up to rounding.
+"""

@@ -1,7 +1,9 @@
-"""The Triton kernels: maps are bfloat16 [N, H, W, C], sums float32; a program has some pixels of one instance.
+"""The Triton kernels of a ConvNet block, and of rows at an index.
 
-Sizes come as `Pool.numbers`: high and wide of the maps, tall and broad of what is pooled, h and w of the cells. `moments` are
-[4, N, C]: scale and shift of the norm, mean, one over the deviation.
+A program has some pixels of one instance. Maps are bfloat16 [N, H, W, C], sums are float32. The
+sizes of a pool are `PoolPlan.numbers`: high and wide of the maps, tall and broad of the part that
+is pooled, h and w of the cells. `moments` are [4, N, C]: scale and shift of the norm, mean, and
+one over the standard deviation.
 """
 # mypy: ignore-errors
 # ruff: noqa: N803
@@ -14,7 +16,10 @@ import triton.language as tl
 
 @triton.jit
 def take(rows, index, affine, out, planes, pixels, CHANNELS: tl.constexpr, TILE: tl.constexpr):
-    """Rows at an index, each channel times its factor and plus its shift; a program has some pixels of one plane of one row."""
+    """Gather rows at an index; multiply each channel by its factor and add its shift.
+
+    A program has some pixels of one plane of one row.
+    """
     number, plane = tl.program_id(0) // planes, tl.program_id(0) % planes
     source = tl.load(index + number).to(tl.int64)
     factor, shift = (
@@ -30,10 +35,10 @@ def take(rows, index, affine, out, planes, pixels, CHANNELS: tl.constexpr, TILE:
 
 @triton.jit
 def sum_channels(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TILE: tl.constexpr):
-    """Sum and sum of squares of each channel, [N, chunks, 2, C]."""
+    """Compute the sum and the sum of squares of each channel, [N, chunks, 2, C]."""
     n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     channel = tl.arange(0, C)
-    # Summed over the pixels once, at the end: to sum a tile all of its warps have to meet.
+    # Summed over the pixels once, at the end: to sum a tile, all its warps have to synchronise.
     total = tl.zeros([TILE, C], tl.float32)
     square = tl.zeros([TILE, C], tl.float32)
     for first in range(0, SPAN, TILE):
@@ -51,19 +56,19 @@ def sum_channels(maps, partial, pixels, SPAN: tl.constexpr, C: tl.constexpr, TIL
 @triton.jit
 def _store_moments(moments, n, count, mean, square, weight, bias, eps, C: tl.constexpr):
     channel = tl.arange(0, C)
-    over = tl.rsqrt(tl.maximum(square - mean * mean, 0.0) + eps)
-    scale = over * tl.load(weight + channel)
+    inverse = tl.rsqrt(tl.maximum(square - mean * mean, 0.0) + eps)
+    scale = inverse * tl.load(weight + channel)
     tl.store(moments + n * C + channel, scale)
     tl.store(moments + (count + n) * C + channel, tl.load(bias + channel) - mean * scale)
     tl.store(moments + (2 * count + n) * C + channel, mean)
-    tl.store(moments + (3 * count + n) * C + channel, over)
+    tl.store(moments + (3 * count + n) * C + channel, inverse)
 
 
 @triton.jit
 def compute_moments(
     partial, weight, bias, moments, pixels, eps, CHUNKS: tl.constexpr, C: tl.constexpr
 ):
-    """Sums of `sums` -> moments."""
+    """Compute the moments from the sums of `sum_channels`."""
     n, channel = tl.program_id(0), tl.arange(0, C)
     total = tl.zeros([C], tl.float32)
     square = tl.zeros([C], tl.float32)
@@ -77,7 +82,7 @@ def compute_moments(
 
 @triton.jit
 def _window(cell, side, cells, HALVED: tl.constexpr):
-    """First and last + 1 pixel of a line's cell; those of a pool that halves need no division."""
+    """Return a cell's first and last + 1 pixel; a pool that halves needs no division."""
     if HALVED:
         return 2 * cell, 2 * cell + 2
     return cell * side // cells, ((cell + 1) * side + cells - 1) // cells
@@ -100,7 +105,7 @@ def pool(
     C: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Normalised, rectified, averaged over the window of each cell."""
+    """Normalise the maps, rectify them, and average them over the window of each cell."""
     n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     channel = tl.arange(0, C)[None, :]
     scale = tl.load(moments + n * C + channel)
@@ -124,7 +129,7 @@ def pool(
 def _load_pixels(
     maps,
     moments,
-    slope,
+    grad,
     row,
     high,
     wide,
@@ -136,14 +141,17 @@ def _load_pixels(
     HALVED: tl.constexpr,
     C: tl.constexpr,
 ):
-    """At some pixels: the normalised maps before scale and shift, and the slope after the norm; [TILE, C] each."""
+    """Return the normalised maps, and the gradient after the norm, at some pixels.
+
+    Both are [TILE, C]; the maps are without the norm's scale and shift.
+    """
     n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     channel = tl.arange(0, C)[None, :]
     values = tl.load(maps + n * high * wide * C + (row * C + channel), row < high * wide, 0.0).to(
         tl.float32
     )
     i, j = row // wide, row % wide
-    own = tl.zeros_like(values)
+    total = tl.zeros_like(values)
     for k in tl.static_range(OVERLAP * OVERLAP):
         if HALVED:
             a, b = i // 2, j // 2
@@ -152,23 +160,20 @@ def _load_pixels(
         top, bottom = _window(a, tall, h, HALVED)
         left, right = _window(b, broad, w, HALVED)
         inside = (row < high * wide) & (a < h) & (b < w) & (top <= i) & (left <= j)
-        seen = tl.load(slope + n * h * w * C + ((a * w + b) * C + channel), inside, 0.0).to(
-            tl.float32
-        )
-        own += seen / ((bottom - top) * (right - left)).to(tl.float32)
+        pooled = tl.load(grad + n * h * w * C + ((a * w + b) * C + channel), inside, 0.0)
+        total += pooled.to(tl.float32) / ((bottom - top) * (right - left)).to(tl.float32)
     scale = tl.load(moments + n * C + channel)
     shift = tl.load(moments + (count + n) * C + channel)
-    own = tl.where(values * scale + shift > 0, own, 0.0)
-    return (values - tl.load(moments + (2 * count + n) * C + channel)) * tl.load(
-        moments + (3 * count + n) * C + channel
-    ), own
+    mean = tl.load(moments + (2 * count + n) * C + channel)
+    inverse = tl.load(moments + (3 * count + n) * C + channel)
+    return (values - mean) * inverse, tl.where(values * scale + shift > 0, total, 0.0)
 
 
 @triton.jit
 def sum_gradients(
     maps,
     moments,
-    slope,
+    grad,
     partial,
     high,
     wide,
@@ -182,20 +187,23 @@ def sum_gradients(
     C: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Sum of the slope after the norm, and of its product with the normalised maps, [N, chunks, 2, C]."""
+    """Sum the gradient after the norm, and its product with the normalised maps.
+
+    The result is [N, chunks, 2, C].
+    """
     n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     total = tl.zeros([TILE, C], tl.float32)
-    leaning = tl.zeros([TILE, C], tl.float32)
+    product = tl.zeros([TILE, C], tl.float32)
     for first in range(0, SPAN, TILE):
         row = chunk * SPAN + first + tl.arange(0, TILE)[:, None]
-        values, own = _load_pixels(
-            maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
+        values, passed = _load_pixels(
+            maps, moments, grad, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
         )
-        total += own
-        leaning += own * values
+        total += passed
+        product += passed * values
     at = partial + (n * tl.num_programs(1) + chunk) * 2 * C + tl.arange(0, C)
     tl.store(at, tl.sum(total, 0))
-    tl.store(at + C, tl.sum(leaning, 0))
+    tl.store(at + C, tl.sum(product, 0))
 
 
 @triton.jit
@@ -203,7 +211,7 @@ def backprop_pool(
     maps,
     moments,
     means,
-    slope,
+    grad,
     out,
     high,
     wide,
@@ -216,20 +224,22 @@ def backprop_pool(
     C: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Slope after the pool -> slope before the norm; `means`, [N, 2, C], are the sums of `slopes` over the pixels' number."""
+    """Compute the gradient before the norm from the gradient after the pool.
+
+    `means` [N, 2, C] are the sums of `sum_gradients` divided by the number of pixels.
+    """
     n = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, C)[None, :]
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
-    values, own = _load_pixels(
-        maps, moments, slope, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
+    values, passed = _load_pixels(
+        maps, moments, grad, row, high, wide, tall, broad, h, w, OVERLAP, HALVED, C
     )
-    total, leaning = (
-        tl.load(means + n * 2 * C + channel),
-        tl.load(means + (n * 2 + 1) * C + channel),
-    )
-    moved = tl.load(moments + n * C + channel) * (own - total - values * leaning)
+    mean = tl.load(means + n * 2 * C + channel)
+    mean_product = tl.load(means + (n * 2 + 1) * C + channel)
+    scale = tl.load(moments + n * C + channel)
+    result = scale * (passed - mean - values * mean_product)
     tl.store(
-        out + n * high * wide * C + (row * C + channel), moved.to(tl.bfloat16), row < high * wide
+        out + n * high * wide * C + (row * C + channel), result.to(tl.bfloat16), row < high * wide
     )
 
 
@@ -246,7 +256,10 @@ def pad(
     ROOM: tl.constexpr,
     LINE: tl.constexpr,
 ):
-    """Pictures [N, CHANNELS, high, wide] with their edges, `lines` of so many numbers, ROOM of them a pixel; a line a program."""
+    """Pad pictures [N, CHANNELS, high, wide] to `lines` of `line` numbers, ROOM per pixel.
+
+    A program has one line.
+    """
     n, i = tl.program_id(0).to(tl.int64), tl.program_id(1) - PADDING
     at = tl.arange(0, LINE)
     j, channel = at // ROOM - PADDING, at % ROOM
@@ -273,14 +286,15 @@ def sum_products(
     TAPS: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Products of the taps of a patch, summed over patches, [N, chunks, TAPS, TAPS]; the first tap beyond the patch is one.
+    """Sum the products of a patch's taps over patches, [N, chunks, TAPS, TAPS].
 
-    A patch is 3 x 3 pixels of the padded picture, which has so many `lines` of so many numbers, ROOM of them a pixel.
+    A patch is 3 x 3 pixels of the padded picture, which has `lines` of `line` numbers, ROOM per
+    pixel. The first tap beyond the patch is one, so its products are sums of taps.
     """
     n, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     tap = tl.arange(0, TAPS)
-    beside = tap % (3 * CHANNELS)
-    offset = tap // (3 * CHANNELS) * line + beside // CHANNELS * ROOM + beside % CHANNELS
+    within = tap % (3 * CHANNELS)
+    offset = tap // (3 * CHANNELS) * line + within // CHANNELS * ROOM + within % CHANNELS
     offset = tl.where(tap < 9 * CHANNELS, offset, 0)[None, :]
     total = tl.zeros([TAPS, TAPS], tl.float32)
     for first in range(0, SPAN, TILE):
@@ -311,7 +325,10 @@ def compute_product_moments(
     CHANNELS: tl.constexpr,
     TAPS: tl.constexpr,
 ):
-    """Products of `products` -> moments of the maps that `filters` [TAPS, C] make of the patches."""
+    """Compute the moments from the sums of `sum_products`.
+
+    The maps are the products of the patches and `filters` [TAPS, C].
+    """
     n, tap, channel = tl.program_id(0).to(tl.int64), tl.arange(0, TAPS), tl.arange(0, C)
     total = tl.zeros([TAPS, TAPS], tl.float32)
     sums = tl.zeros([TAPS], tl.float32)
@@ -319,9 +336,9 @@ def compute_product_moments(
         at = partial + (n * CHUNKS + chunk) * TAPS * TAPS
         total += tl.load(at + tap[:, None] * TAPS + tap[None, :])
         sums += tl.load(at + 9 * CHANNELS * TAPS + tap)
-    own = tl.load(filters + tap[:, None] * C + channel[None, :]).to(tl.float32)
-    mean = tl.sum(sums[:, None] * own, 0) / pixels
-    square = tl.sum(tl.dot(total, own, input_precision="ieee") * own, 0) / pixels
+    taps = tl.load(filters + tap[:, None] * C + channel[None, :]).to(tl.float32)
+    mean = tl.sum(sums[:, None] * taps, 0) / pixels
+    square = tl.sum(tl.dot(total, taps, input_precision="ieee") * taps, 0) / pixels
     _store_moments(moments, n, tl.num_programs(0), mean, square, weight, bias, eps, C)
 
 
@@ -339,9 +356,10 @@ def convolve_and_pool(
     C: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Convolved, normalised, rectified, averaged over 2 x 2 pixels: a cell's four are products of its own 4 x 4 pixels.
+    """Convolve, normalise, rectify, and average over 2 x 2 pixels.
 
-    `filters` are [4, 16 ROOM, C]: the same 3 x 3 taps among the 4 x 4 pixels, one right, one down, both.
+    The four pixels of a cell are products of the same 4 x 4 pixels. `filters` are [4, 16 ROOM, C]:
+    the 3 x 3 taps among these, moved by nothing, one right, one down, and both.
     """
     n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     channel, tap = tl.arange(0, C)[None, :], tl.arange(0, 16 * ROOM)
@@ -355,10 +373,10 @@ def convolve_and_pool(
         0.0,
     )
     total = tl.zeros([TILE, C], tl.float32)
-    # A loop that is one: unrolled, all four products are held at once and no registers are left.
+    # Not unrolled: all four products at once would use up the registers.
     for k in range(4):
-        own = tl.load(filters + k * 16 * ROOM * C + (tap[:, None] * C + channel))
-        total += tl.maximum(tl.dot(patches, own) * scale + shift, 0.0)
+        taps = tl.load(filters + k * 16 * ROOM * C + (tap[:, None] * C + channel))
+        total += tl.maximum(tl.dot(patches, taps) * scale + shift, 0.0)
     tl.store(
         out + n * h * w * C + (cell * C + channel), (total * 0.25).to(tl.bfloat16), cell < h * w
     )

@@ -1,4 +1,7 @@
-"""A training step on a GPU, recorded once and replayed: for small networks the calls cost more than the arithmetic."""
+"""A training step on a GPU, recorded once as a CUDA graph and replayed.
+
+For small networks the calls cost more than the arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -11,51 +14,58 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# Calls of each form before it is recorded: libraries make their plans and optimisers their state in the first ones.
-FIRST = 3
+# Calls of each form before it is recorded: in the first ones libraries make their plans, and
+# optimisers their state.
+WARM_UP_CALLS = 3
 
 
 class GraphReplay:
-    """A function of named tensors to a tensor, which may change others in place: a CUDA graph for each form of its inputs.
+    """A function with a CUDA graph for each form (names, shapes and dtypes) of its inputs.
 
-    The tensors that it changes must stay where they are, and no number may be read from the device while it runs.
+    Tensors that the function changes in place must stay at their addresses, and it may read no
+    number from the device.
+
+    Args:
+        function: maps named tensors to a tensor; it may change other tensors in place.
     """
 
     def __init__(self, function: Callable[[dict[str, Tensor]], Tensor]) -> None:
         self._function = function
         self._calls: dict[object, int] = {}
         self._recorded: dict[object, tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Tensor]] = {}
-        self._beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
-        """What the function gives; a replay's answer is overwritten by the next."""
+        """Return the function's result; a replay overwrites the result of the last one.
+
+        Args:
+            inputs: named tensors on the device.
+        """
         form = tuple((name, values.shape, values.dtype) for name, values in inputs.items())
         calls = self._calls[form] = self._calls.get(form, 0) + 1
-        if calls <= FIRST:
+        if calls <= WARM_UP_CALLS:
             return self._warm_up(inputs)
         if form not in self._recorded:
             self._recorded[form] = self._record(inputs)
-        graph, held, out = self._recorded[form]
+        graph, static_inputs, out = self._recorded[form]
         for name, values in inputs.items():
-            held[name].copy_(values)
+            static_inputs[name].copy_(values)
         graph.replay()
         return out
 
     def _warm_up(self, inputs: dict[str, Tensor]) -> Tensor:
-        """On a stream of its own, as what is recorded later will be."""
-        self._beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._beside):
+        """Call the function on the stream where it will be recorded."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             out = self._function(inputs)
-        torch.cuda.current_stream().wait_stream(self._beside)
+        torch.cuda.current_stream().wait_stream(self._stream)
         return out
 
     def _record(
         self, inputs: dict[str, Tensor]
     ) -> tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Tensor]:
-        graph, held = (
-            torch.cuda.CUDAGraph(),
-            {name: values.clone() for name, values in inputs.items()},
-        )
-        with torch.cuda.graph(graph, stream=self._beside):
-            out = self._function(held)
-        return graph, held, out
+        graph = torch.cuda.CUDAGraph()
+        static_inputs = {name: values.clone() for name, values in inputs.items()}
+        with torch.cuda.graph(graph, stream=self._stream):
+            out = self._function(static_inputs)
+        return graph, static_inputs, out
