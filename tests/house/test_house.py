@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import ast
 import itertools
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core import plugins
+from tests.house.rules import RULES
+from tests.house.source import MODULES, first_party, floor, imports, room
+from tests.toys.project import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-# Top to bottom; rooms of one floor do not import each other.
-FLOORS = [
-    {"stages.__main__"},
-    {"stages.cli"},
-    {"stages"},
-    {"kd", "prototypes", "report"},
-    {"distillation"},
-    {"evaluation"},
-    {"artifact", "features"},
-    {"datasets", "shards", "training"},
-    {"coresets", "media", "models"},
-    {"core"},
-]
 DOORS = {
     "av": {
         *(
@@ -56,66 +46,29 @@ DOORS = {
 # Modules that may change without making a result stale: names, checks, messages, atomic writes.
 EXEMPT = {"pipeline", "stages", "stages._progress", "stages._runtime"}
 
-
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {
-    name_of(path): path
-    for folder in ("pipeline", "stages")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+# Rules that some place still breaks: `python -m tests.house.rules` lists these places.
+NOT_YET = {
+    "core_is_small",
+    "docstrings_say_what_is_done",
+    "faces_show_examples",
+    "first_sentences_are_short",
+    "functions_fit_on_a_page",
+    "lines_fit",
+    "nothing_is_told",
+    "parameters_are_documented",
+    "private_names_stay_in_their_file",
+    "shared_files_have_no_underscore",
+    "stages_are_thin",
 }
 
 
-def room(module: str) -> str:
-    parts = module.split(".")
-    return (
-        parts[1]
-        if parts[0] == "pipeline" and len(parts) > 1
-        else module
-        if {module} in FLOORS
-        else parts[0]
-    )
-
-
-def floor(module: str) -> int:
-    return next(level for level, rooms in enumerate(FLOORS) if room(module) in rooms)
-
-
-@cache
-def imports(module: str, at_run_time: bool = False) -> frozenset[str]:
-    """Modules that a module imports; at run time only, if asked: then without what stands under TYPE_CHECKING."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    blocks = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    idle = {node for block in blocks for node in ast.walk(block)}
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if at_run_time and node in idle:
-            continue
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        if isinstance(node, ast.ImportFrom) and node.module:
-            named = (f"{node.module}.{alias.name}" for alias in node.names)
-            found.update(name if name in MODULES else node.module for name in named)
-    return frozenset(found)
-
-
-def first_party(module: str, at_run_time: bool = False) -> set[str]:
-    return {
-        name
-        for name in imports(module, at_run_time)
-        if name.split(".")[0] in ("pipeline", "stages")
-    }
+def not_yet(rule: Callable[[], Iterator[str]]) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.xfail(strict=False)] if rule.__name__ in NOT_YET else []
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"pipeline", "stages"}))
 def test_imports_run_down(module: str) -> None:
-    for target in first_party(module) - {"pipeline", "stages"}:
+    for target in first_party(module):
         assert room(target) == room(module) or floor(target) > floor(module), (
             f"{module} imports {target}"
         )
@@ -143,11 +96,12 @@ def test_library_prints_nothing_and_owns_no_path() -> None:
             ], module
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_functions_fit_on_a_page(module: str) -> None:
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 40, f"{module}.{node.name}"
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, id=rule.__name__, marks=not_yet(rule)) for rule in RULES]
+)
+def test_every_rule_is_kept(rule: Callable[[], Iterator[str]]) -> None:
+    broken = list(rule())
+    assert not broken, f"{rule.__doc__} Broken by:\n" + "\n".join(broken)
 
 
 def read_yaml(name: str) -> dict:
