@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pipeline.core.params import Params
     from pipeline.distillation.distributed import Ranks
-    from pipeline.distillation.run import DistillCell
 
 
 def distill(
@@ -31,55 +28,32 @@ def distill(
     report: Any,
     ranks: Ranks,
 ) -> str:
-    """Distil the training split into IPC synthetic instances per class, one set for each of grid.seeds.
+    """Distil the training split into IPC synthetic instances per class, one set per seed.
 
-    SHARDS is the training split's folder. Where METHOD has several candidate step sizes, the rule of protocol `budget` chooses on
-    the validation split beside it. EXPERTS is what `avdistill experts` wrote, for the methods that need it. An interrupted run
-    goes on from its last step; its time goes to OUT's sibling .seconds.json. A training split larger than --memory-mb stays in its
-    shards. GPUs share the classes of dm, m3d, avdd, cross and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`.
-    --dry-run writes nothing: it tells shapes, memory, descents, and the time that a few real steps foretell.
+    METHOD is a section of `distill` in the params file, SHARDS the training split's folder, EXPERTS
+    the output of `avdistill experts`, for methods that need it. If METHOD has several step sizes,
+    protocol `budget` chooses on the validation split beside SHARDS. An interrupted run goes on from
+    its last step. A split larger than --memory-mb is streamed from its shards. GPUs share the
+    classes of dm, m3d, avdd, cross and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`.
+    --dry-run writes nothing and prints shapes, memory, runs, and a time estimate from a few steps.
 
-    Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/generated/dm/ipc1/synthetic
+    Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/dm
     """
-    from pipeline.core import plugins
     from pipeline.core.files import refuse_existing
     from pipeline.core.params import Grid
+    from pipeline.distillation import dry_run as estimates
+    from pipeline.distillation import run
     from pipeline.distillation.inputs import Runtime
-    from pipeline.distillation.setup import _make_cell, _read_inputs, _read_validation
-    from pipeline.evaluation.setup import EvaluationSetup
+    from pipeline.distillation.setup import read_cell
 
     ranks.broadcast(lambda: refuse_existing(out))
-    distiller, setup = plugins.build("method", method, params), EvaluationSetup.from_params(params)
-    trainer = setup.make_trainer(setup.settings.run[0], device_of(device), workers, report)
-    runtime = Runtime(device=trainer.device, report=report, memory_mb=memory_mb, ranks=ranks)
-    inputs, val = (
-        _read_inputs(shards, coresets, experts, setup),
-        _read_validation(shards.parent / "val"),
+    runtime = Runtime(device=device_of(device), report=report, memory_mb=memory_mb, ranks=ranks)
+    cell = read_cell(
+        method, ipc, shards, coresets, experts, params=params, runtime=runtime, workers=workers
     )
-    cell = _make_cell(method, distiller, ipc, inputs, runtime, setup, trainer, val)
     seeds = params.build("grid", Grid).seeds
-    return _estimate_cost(cell, seeds) if dry_run else _distill_sets(cell, seeds, out)
-
-
-def _estimate_cost(cell: DistillCell, seeds: Sequence[int]) -> str:
-    from pipeline.distillation.dry_run import describe, estimate
-
-    return describe(estimate(cell, seeds))
-
-
-def _distill_sets(cell: DistillCell, seeds: Sequence[int], out: Path) -> str:
-    from pipeline.distillation import run as cells
-
-    real, runtime = cell.inputs.real, cell.runtime
-    trials, seconds = cells.distil(cell, seeds, out, checkpoint_folder_of(out))
-    runtime.ranks.broadcast(
-        lambda: write_seconds(out, seconds, cell.trainer.device, cell.trainer.threads)
-    )
-    told = f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"
-    told += f", step size chosen among {len(trials)}" if trials else ""
-    told += (
-        f", {real.nbytes / 2**20:.1f} MiB of real samples streamed from their shards"
-        if runtime.needs_streaming(real)
-        else ""
-    )
-    return f"{told} -> {out}"
+    if dry_run:
+        return estimates.describe(estimates.estimate(cell, seeds))
+    trials, seconds = run.distil(cell, seeds, out, checkpoint_folder_of(out))
+    ranks.broadcast(lambda: write_seconds(out, seconds, runtime.device, workers))
+    return f"{run.summarise_cell(cell, seeds, trials)} -> {out}"

@@ -1,1 +1,1 @@
-"""TODO distillation."""
+"""Distillation: the training split and its coresets become a synthetic set."""

@@ -1,4 +1,4 @@
-"""TODO from pipeline/materials.py."""
+"""The real set on the device, if it fits; its rows are normalised as they are read."""
 
 from __future__ import annotations
 
@@ -7,36 +7,47 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipeline.core.errors import CellError
-from pipeline.distillation.inputs import Runtime
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.core.records import Normalisation, RealSet, Rows
+    from pipeline.distillation.inputs import Runtime
 
 
 class DeviceCache:
-    """A real set near the device: on it where it fits its budget, else left where it is, in its shards or in memory.
+    """The rows of a real set: on the device within its memory budget, else where they were.
 
-    Rows stay as they are stored (frames 8 bits, log-mels 16) and are normalised as they are taken. A CellError if the device
-    has less memory than its budget says.
+    Rows keep their stored types (frames 8 bits, log-mels 16 bits).
+
+    Args:
+        real: the training split, in memory or in its shards.
+        runtime: the device and its memory budget.
+
+    Raises:
+        CellError: the device has less memory than its budget says.
     """
 
     def __init__(self, real: RealSet, runtime: Runtime) -> None:
         self._real, self._device = real, runtime.device
         self._rows: dict[str, Rows]
+        if runtime.needs_streaming(real):
+            self._rows = dict(real.rows)
+            return
         try:
-            self._rows = (
-                dict(real.rows)
-                if runtime.needs_streaming(real)
-                else {m: rows.to(runtime.device) for m, rows in real.rows.items()}
-            )
+            self._rows = {m: rows.to(runtime.device) for m, rows in real.rows.items()}
         except torch.OutOfMemoryError as error:
-            told = f"{runtime.device} has no room for the {real.nbytes / 2**20:.0f} MiB of the real set"
-            raise CellError(f"{told}; give a lower --memory-mb, and it is streamed") from error
+            raise CellError(
+                f"{runtime.device} has no room for the {real.nbytes / 2**20:.0f} MiB of the real "
+                "set; give a lower --memory-mb, and it is streamed"
+            ) from error
 
     def gather(self, index: Tensor) -> dict[str, Tensor]:
-        """Normalised float32 rows at an index, on the device."""
+        """Return rows by modality, on the device, normalised, float32.
+
+        Args:
+            index: row numbers, int64 [N], on the CPU.
+        """
         return {
             m: self._gather_rows(rows, index, self._real.normalisation[m])
             for m, rows in self._rows.items()

@@ -1,4 +1,4 @@
-"""Several processes that share the classes of one descent, started by torchrun; one process is a rank of one."""
+"""Processes that share the classes of one run, started by torchrun; one process is rank 0 of 1."""
 
 from __future__ import annotations
 
@@ -21,35 +21,59 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Device -> what gradients travel by; values and words travel by gloo on either.
+# Device -> backend of its gradients; Python values travel by gloo on either device.
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-# Rank 0 may teach students for hours while the others wait; a rank that died is noticed by torchrun, not by this.
-PATIENCE = timedelta(days=7)
-# torchrun ends all ranks when one has ended: who has nothing to say leaves the others so long to say it, and to keep their work.
-SILENCE_S = 2.0
+# Rank 0 may train students for hours while the others wait. torchrun notices a dead rank earlier.
+TIMEOUT = timedelta(days=7)
+# torchrun stops all ranks as soon as one has ended. A rank that fails after another waits so many
+# seconds, in which the other prints its message and saves its work.
+ECHO_DELAY_S = 2.0
 FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process's number among `count`; numbers above 0 compute, and leave files and words to 0."""
+    """The processes of one run; ranks above 0 only compute, rank 0 also writes files and messages.
+
+    Args:
+        number: rank of this process.
+        count: processes in all.
+    """
 
     number: int = 0
     count: int = 1
 
     def share(self, items: Sequence[T]) -> list[T]:
-        """Every count-th item: this rank's share of the work."""
+        """Return this rank's share: every `count`-th item.
+
+        Args:
+            items: the work of all ranks.
+        """
         return list(items[self.number :: self.count])
 
     def all_reduce(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Each tensor becomes, in place, the sum of all ranks' tensors; a RankError if one of them is gone."""
+        """Replace each tensor, in place, by its sum over all ranks.
+
+        Args:
+            tensors: the same shapes on every rank.
+
+        Raises:
+            RankError: another rank is gone.
+        """
         if self.count > 1:
             with _raise_rank_errors():
                 for tensor in tensors:
                     dist.all_reduce(tensor)
 
     def broadcast(self, ask: Callable[[], T]) -> T:
-        """What `ask` gives on rank 0, on every rank: the others do not call it, but wait; a RankError if rank 0 is gone."""
+        """Call a function on rank 0 alone and return its value on every rank.
+
+        Args:
+            ask: called without arguments; its value is pickled for the other ranks.
+
+        Raises:
+            RankError: rank 0 is gone.
+        """
         if self.count == 1:
             return ask()
         box = [ask()] if self.number == 0 else [None]
@@ -60,30 +84,40 @@ class Ranks:
 
 @contextmanager
 def join_ranks(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
-    """Join the others for as long as the block lasts; where to find them torchrun has said.
+    """Connect this process with the other ranks while the block lasts.
+
+    The address comes from the environment variables that torchrun sets.
+
+    Args:
+        ranks: number and count of this process.
+        device: its kind decides the backend.
 
     Raises:
-        RankError: they cannot be joined.
-        EchoError: this rank failed after another: the first to fail is the one that tells.
+        RankError: the other ranks were not found.
+        EchoError: this rank failed after another, which reports the error.
+
+    Example:
+        with join_ranks(Ranks(number=1, count=4), torch.device("cuda", 1)) as ranks:
+            ranks.all_reduce([gradient])
     """
     store = _init_group(ranks, device)
     try:
         yield ranks
-        ranks.all_reduce([torch.zeros(())])  # nobody leaves before all are done
+        ranks.all_reduce([torch.zeros(())])  # wait until all ranks are done
     except (Exception, KeyboardInterrupt) as error:
-        # An interrupt reaches all; rank 0, which keeps the work, tells of it.
-        tells = (
+        # An interrupt reaches all ranks; rank 0, which saves the work, reports it.
+        reports = (
             ranks.number == 0 if isinstance(error, KeyboardInterrupt) else _is_first_failure(store)
         )
-        if not tells:
-            time.sleep(SILENCE_S)
+        if not reports:
+            time.sleep(ECHO_DELAY_S)
             raise EchoError("another rank failed first") from error
         raise
     dist.destroy_process_group()
 
 
 def _is_first_failure(store: Store) -> bool:
-    """Whether no other rank has failed before; where the store is gone nobody else can tell."""
+    """Return whether no other rank has failed before; true if the store is gone."""
     with suppress(RuntimeError):
         return int(store.add(FAILED, 1)) == 1
     return True
@@ -100,11 +134,13 @@ def _init_group(ranks: Ranks, device: torch.device) -> Store:
             store=store,
             rank=ranks.number,
             world_size=ranks.count,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
     except (RuntimeError, ValueError) as error:
-        told = f"rank {ranks.number} of {ranks.count} does not find the others ({str(error).splitlines()[0]})"
-        raise RankError(f"{told}; start all of them with torchrun") from error
+        raise RankError(
+            f"rank {ranks.number} of {ranks.count} does not find the others "
+            f"({str(error).splitlines()[0]}); start all of them with torchrun"
+        ) from error
     return store
 
 
@@ -113,7 +149,7 @@ def _raise_rank_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        told = f"another rank is gone ({str(error).splitlines()[0]})"
         raise RankError(
-            f"{told}; run the same command again, it goes on from its last step"
+            f"another rank is gone ({str(error).splitlines()[0]}); "
+            "run the same command again, it goes on from its last step"
         ) from error

@@ -1,4 +1,4 @@
-"""What a cell will take, before it is begun: shapes, memory, descents, and the time of a few real steps on this machine."""
+"""The estimate of a cell: shapes, memory, runs, and time, measured on a few real steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from pipeline.core.records import Rows, SyntheticSet
     from pipeline.distillation.run import DistillCell
 
-# Steps that are taken; the first, in which a device wakes up, is not timed where there are more.
+# Steps that are measured. The first one, in which a device starts up, is not timed if there are
+# more.
 STEPS = 5
-# Seconds after which the step on its way is the last.
+# The measurement stops after the first step that ends later than this.
 LONGEST_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What some steps of a descent took.
+    """The measured cost of some steps of a run.
 
     Args:
-        steps: of the whole descent; `timed`: those behind `step_s`, the seconds of one.
-        mib: what the device has given at most, where it counts.
+        steps: of the whole run.
+        timed: steps that `step_s` is the mean of.
+        step_s: seconds per step.
+        mib: peak memory of the device in MiB; None on a CPU.
     """
 
     steps: int
@@ -40,11 +43,14 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A cell, and what it will take.
+    """The estimated cost of a cell.
 
     Args:
-        start: the set that its rows start from.
-        parameters: weights in the towers of the network that moves the rows; `pace`: of a descent; None where nothing is optimised.
+        cell: the cell.
+        seeds: its seeds.
+        start: the set that the rows start from.
+        parameters: weights in the towers of the matching network; None if nothing is optimised.
+        pace: of one run; None if nothing is optimised.
     """
 
     cell: DistillCell
@@ -55,16 +61,23 @@ class Estimate:
 
     @property
     def candidates(self) -> int:
-        """Descents behind the choice of a step size; none where there is no choice."""
+        """Number of runs behind the choice of a step size; 0 without a choice."""
         variants = self.cell.variants
         return sum(variant.moves for variant in variants) if len(variants) > 1 else 0
 
 
 def estimate(cell: DistillCell, seeds: Sequence[int]) -> Estimate:
-    """Take the first steps of the first descent, and keep nothing of them.
+    """Measure the first steps of the first run; nothing is saved.
+
+    Args:
+        cell: the cell.
+        seeds: its seeds.
 
     Raises:
-        CellError: what the cell itself would raise before, or in, these steps.
+        CellError: the cell would fail before, or in, these steps.
+
+    Example:
+        print(describe(estimate(cell, [0, 1, 2])))
     """
     network = cell.distiller.network_of(cell.inputs)
     towers = network.build(cell.inputs.real.shapes, torch.Generator()) if network else None
@@ -78,15 +91,25 @@ def estimate(cell: DistillCell, seeds: Sequence[int]) -> Estimate:
 
 
 def describe(plan: Estimate) -> str:
-    """The estimate as lines for a reader."""
+    """Format an estimate as lines of text.
+
+    Args:
+        plan: the estimate.
+
+    Example:
+        describe(estimate(cell, [0])).splitlines()[0]  # "dm: 10 classes x ipc 1 = 10 stored rows"
+    """
     cell, real = plan.cell, plan.cell.inputs.real
+    shape = f"{len(real.classes)} classes x ipc {cell.ipc} = {len(plan.start.label)} stored rows"
+    mib = _measure_mib(real.rows)
     return "\n".join(
         [
-            f"{cell.method}: {len(real.classes)} classes x ipc {cell.ipc} = {len(plan.start.label)} stored rows",
+            f"{cell.method}: {shape}",
             *(_describe_rows(plan.start, m) for m in plan.start.rows),
             f"device: {cell.runtime.device}",
-            f"real set: {len(real):,} samples, {_mib(real.rows):,.1f} MiB, {_describe_memory(_mib(real.rows), cell.runtime.memory_mb)}",
-            f"rows: {_mib(plan.start.rows):,.1f} MiB",
+            f"real set: {len(real):,} samples, {mib:,.1f} MiB, "
+            + _describe_memory(mib, cell.runtime.memory_mb),
+            f"rows: {_measure_mib(plan.start.rows):,.1f} MiB",
             *_describe_runs(plan),
         ]
     )
@@ -95,30 +118,31 @@ def describe(plan: Estimate) -> str:
 def _describe_rows(start: SyntheticSet, modality: str) -> str:
     rows, (high, wide) = start.rows[modality], start.formation[modality]
     shape = " x ".join(map(str, rows.shape[1:]))
-    return f"{modality}: rows of {shape}, {high} x {wide} pieces each: {len(rows) * high * wide} training instances"
+    instances = len(rows) * high * wide
+    return (
+        f"{modality}: rows of {shape}, {high} x {wide} pieces each: {instances} training instances"
+    )
 
 
 def _describe_runs(plan: Estimate) -> list[str]:
     if plan.pace is None:
-        return [
-            f"descents: none, {plan.cell.method} optimises nothing; {len(plan.seeds)} sets, in seconds"
-        ]
+        none = f"none, {plan.cell.method} optimises nothing"
+        return [f"runs: {none}; {len(plan.seeds)} sets, in seconds"]
     pace, count = plan.pace, plan.candidates + len(plan.seeds)
-    tried = (
-        f"{plan.candidates} candidate{'s' * (plan.candidates > 1)} with seed {plan.seeds[0]}, then "
-        * bool(plan.candidates)
-    )
-    again = ", less one if a candidate is chosen as it was tried" * bool(plan.candidates)
-    choice = "; the students that choose among the candidates are not in it" * bool(plan.candidates)
+    tried, again, choice = "", "", ""
+    if plan.candidates:
+        plural = "s" * (plan.candidates > 1)
+        tried = f"{plan.candidates} candidate{plural} with seed {plan.seeds[0]}, then "
+        again = ", one less if the chosen candidate is one of those"
+        choice = "; the students that choose among the candidates are not included"
+    seeds = f"seeds {', '.join(map(str, plan.seeds))}"
+    timed = f"{pace.timed} real {'steps' if pace.timed > 1 else 'step'} on this machine"
+    memory = f"device memory: {pace.mib:,.0f} MiB at most in these steps" if pace.mib else ""
     return [
         f"network: {plan.parameters:,} parameters in its towers",
-        *(
-            [f"device memory: {pace.mib:,.0f} MiB at most in these steps"]
-            if pace.mib is not None
-            else []
-        ),
-        f"descents: {count} of {pace.steps} steps: {tried}seeds {', '.join(map(str, plan.seeds))}{again}",
-        f"step: {pace.step_s:.3g} s, measured from {pace.timed} real {'steps' if pace.timed > 1 else 'step'} on this machine",
+        *([memory] if memory else []),
+        f"runs: {count} of {pace.steps} steps: {tried}{seeds}{again}",
+        f"step: {pace.step_s:.3g} s, measured from {timed}",
         f"time: about {_format_seconds(count * pace.steps * pace.step_s)}{choice}",
     ]
 
@@ -129,62 +153,52 @@ def _describe_memory(mib: float, memory_mb: float) -> str:
     return f"within the {memory_mb:,.0f} of --memory-mb: kept on the device"
 
 
-def _mib(rows: Mapping[str, Rows]) -> float:
+def _measure_mib(rows: Mapping[str, Rows]) -> float:
     return sum(values.nbytes for values in rows.values()) / 2**20
 
 
 def _format_seconds(seconds: float) -> str:
-    return (
-        f"{seconds:.2g} s"
-        if seconds < 60
-        else f"{seconds / 60:.2g} min"
-        if seconds < 3600
-        else f"{seconds / 3600:.3g} h"
-    )
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.2g} min" if seconds < 3600 else f"{seconds / 3600:.3g} h"
 
 
 class _EnoughError(Exception):
-    """Ends a descent that is only measured."""
+    """Ends a run that is only measured."""
 
 
 class _PaceReporter:
-    """A descent's report: notes when steps end, and ends the descent after some.
+    """A report function that notes when steps end, and stops the run after some.
 
     Args:
-        warms: whether the first step is left out whatever it takes, as where it compiles a GPU's kernels.
+        warms: the first step is never timed, because it compiles the kernels of a GPU.
     """
 
     def __init__(self, warms: bool) -> None:
-        self._warms, self._began, self._ends = warms, time.monotonic(), list[float]()
+        self._warms, self._start, self._ends = warms, time.monotonic(), list[float]()
         self._steps = 0
         self._mib: float | None = None
 
     def __call__(self, done: int, total: int, **figures: float) -> None:
         self._ends.append(time.monotonic())
         self._steps, self._mib = total, figures.get("MiB")
-        if (
-            len(self._ends) == STEPS
-            or self._ends[-1] - (self._ends[0] if self._warms else self._began) > LONGEST_S
-        ):
+        start = self._ends[0] if self._warms else self._start
+        if len(self._ends) == STEPS or self._ends[-1] - start > LONGEST_S:
             raise _EnoughError
 
     def pace(self) -> Pace | None:
-        """None if there was no step."""
+        """Return the pace of the timed steps; None if there was no step."""
         if not self._ends:
             return None
-        first, *later = self._ends if len(self._ends) > 1 else [self._began, *self._ends]
-        return Pace(
-            steps=self._steps,
-            timed=len(later),
-            step_s=(later[-1] - first) / len(later),
-            mib=self._mib,
-        )
+        first, *later = self._ends if len(self._ends) > 1 else [self._start, *self._ends]
+        step_s = (later[-1] - first) / len(later)
+        return Pace(steps=self._steps, timed=len(later), step_s=step_s, mib=self._mib)
 
 
 def _measure_pace(cell: DistillCell, seed: int) -> Pace | None:
-    watch = _PaceReporter(cell.runtime.device.type != "cpu")
-    runtime = replace(cell.runtime, report=watch, checkpoint=Checkpoint())
+    reporter = _PaceReporter(cell.runtime.device.type != "cpu")
+    runtime = replace(cell.runtime, report=reporter, checkpoint=Checkpoint())
     moving = next((variant for variant in cell.variants if variant.moves), cell.variants[0])
     with suppress(_EnoughError):
         moving.distill(cell.inputs, ipc=cell.ipc, seed=seed, runtime=runtime)
-    return watch.pace()
+    return reporter.pace()

@@ -1,6 +1,7 @@
-"""The engine of gradient matching: move synthetic rows until they teach a network what the real ones teach it.
+"""Gradient matching: optimise synthetic rows until they train a network as real rows do.
 
-Zhao, Mopuri and Bilen, Dataset Condensation with Gradient Matching, ICLR 2021 (DC), here for any number of modalities.
+Zhao, Mopuri and Bilen, Dataset Condensation with Gradient Matching, ICLR 2021 (DC), here for any
+number of modalities.
 """
 
 from __future__ import annotations
@@ -31,22 +32,27 @@ if TYPE_CHECKING:
     from pipeline.distillation.optimise import DistillResult
     from pipeline.models.model import AudioVisual, NetworkPlugin
 
-# Added to the product of two norms, as published; that of a random ConvNet's units is 0.02 and more.
+# Added to the product of two norms, as published; the norms of a random ConvNet's units are 0.02
+# and more.
 EPSILON = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientMatchingPlan:
-    """How the rows and the networks between them move.
+    """How the synthetic rows are optimised, and the networks trained in between.
 
     Args:
-        steps: networks, each with fresh weights.
-        outer: steps of the rows on each network; `inner`: epochs on the rows that the network is trained for between two of them.
-        batch_real: real samples per class and step, without replacement (all of a smaller class).
-        rates: step size per modality, for SGD with `momentum` on the distance summed over classes and layers.
-        batch_net, rate_net: instances per step of the network, and its step size, of plain SGD.
-        operations: modality -> augmentations; one is drawn per step of the rows, the same for real and synthetic, sound and
-            picture, and one per modality and step of the network.
+        steps: networks, each with new random weights.
+        outer: steps of the rows on each network.
+        inner: epochs that the network is trained for on the rows, between two of their steps.
+        batch_real: real samples per class and step, without replacement; a smaller class gives all.
+        rates: modality -> step size, for the distance summed over classes and layers.
+        momentum: of the SGD on the rows.
+        batch_net: instances per step of the network.
+        rate_net: step size of the network, of plain SGD.
+        operations: modality -> augmentations. One is drawn per step of the rows, with one draw for
+            real and synthetic rows and for sound and picture; and one per modality and step of
+            the network.
     """
 
     steps: int
@@ -60,13 +66,17 @@ class GradientMatchingPlan:
     operations: Mapping[str, tuple[str, ...]]
 
     def make_recipe(self, instances: int) -> loop.Recipe:
-        """`inner` epochs over so many instances."""
-        even = dict.fromkeys(self.operations, self.rate_net)
+        """Return the recipe of the network's training: `inner` epochs.
+
+        Args:
+            instances: training instances per epoch.
+        """
+        rates = dict.fromkeys(self.operations, self.rate_net)
         return loop.Recipe(
             steps=self.inner * -(-instances // self.batch_net),
             batch=self.batch_net,
-            rates=even,
-            head_rates=even,
+            rates=rates,
+            head_rates=rates,
             weight_decay=0.0,
             schedule=loop.constant,
             stops=dict.fromkeys(self.operations, 1.0),
@@ -76,21 +86,21 @@ class GradientMatchingPlan:
 
 
 def distance(real: Sequence[Tensor], synthetic: Sequence[Tensor]) -> Tensor:
-    """Sum over layers of sum over output units of 1 - cos(gradient of the real, of the synthetic batch), a scalar.
+    """Return the distance of two gradients: 1 - cos, summed over layers and output units.
 
     Args:
-        real, synthetic: one gradient [units, ...] per layer; a convolution's is read as [out, in x k x k].
+        real: one gradient [units, ...] per layer; a convolution's is read as [out, in x k x k].
+        synthetic: the same of the synthetic rows.
+
+    Example:
+        distance([torch.eye(2)], [torch.eye(2)])  # 0, up to EPSILON
     """
-    return torch.stack(
-        [
-            _layer_distance(theirs.flatten(1), ours.flatten(1))
-            for theirs, ours in zip(real, synthetic, strict=True)
-        ]
-    ).sum()
+    pairs = zip(real, synthetic, strict=True)
+    return torch.stack([_layer_distance(x.flatten(1), y.flatten(1)) for x, y in pairs]).sum()
 
 
 def _layer_distance(real: Tensor, synthetic: Tensor) -> Tensor:
-    # This norm's slope at zero is zero; that of a root of a sum of squares would be infinite.
+    # The derivative of vector_norm at zero is zero; of a root of squares it would be infinite.
     norms: Tensor = torch.linalg.vector_norm(real, dim=1) * torch.linalg.vector_norm(
         synthetic, dim=1
     )
@@ -100,11 +110,18 @@ def _layer_distance(real: Tensor, synthetic: Tensor) -> Tensor:
 def gradients(
     module: AudioVisual, rows: Mapping[str, Tensor], label: Tensor, *, differentiable: bool = False
 ) -> list[Tensor]:
-    """Of the head's loss by each weight of more than one dimension: biases and norms are no part of the distance.
+    """Return the gradients of the head's loss with respect to each weight.
+
+    Only weights of two dimensions or more count: biases and norms are no part of the distance.
 
     Args:
-        rows: normalised instances [N, ...] per modality; `label`: int64 [N].
-        differentiable: keep the graph, so that the gradients have gradients by the rows.
+        module: the network.
+        rows: modality -> normalised instances [N, ...].
+        label: int64 [N].
+        differentiable: keep the graph, so that the gradients can be differentiated by the rows.
+
+    Example:
+        real = gradients(module, {"frame": frames, "logmel": logmels}, label)
     """
     weights = [values for values in module.parameters() if values.ndim > 1]
     with disable_kernels(differentiable):
@@ -121,22 +138,34 @@ def condense(
     seed: int,
     runtime: Runtime,
 ) -> DistillResult:
-    """Take `plan.outer` steps from `start` on each of `plan.steps` networks; the loss of one is its mean over them.
+    """Optimise the rows of a synthetic set by gradient matching.
 
-    Everything that an iteration draws is named by its number, so a descent that goes on ends in the same bits.
+    The loss of a network is the mean over its `plan.outer` steps. All draws are named by the number
+    of the network, so a resumed run gives the same bits.
+
+    Args:
+        network: the architecture.
+        real: the training split.
+        start: the set to start from.
+        plan: how the rows are optimised.
+        seed: names all draws.
+        runtime: the device and the checkpoint.
 
     Raises:
-        CellError: a class does not fit into the device's memory; see `Descent.run` for more.
+        CellError: a class does not fit into the device's memory; `SyntheticOptimizer.run` has more.
+
+    Example:
+        result = condense(network, real, start, plan, seed=0, runtime=runtime)
     """
     rates = {m: pick(plan.rates, m, "rate") for m in start.rows}
     optimizer = SyntheticOptimizer(start.rows, rates, plan.momentum, runtime)
-    condenser = _GradientMatcher(network, real, start, plan, seed, runtime, optimizer.params)
-    optimizer.run(plan.steps, lambda iteration: condenser.run_step(iteration, optimizer))
+    matcher = _GradientMatcher(network, real, start, plan, seed, runtime, optimizer.params)
+    optimizer.run(plan.steps, lambda iteration: matcher.run_step(iteration, optimizer))
     return optimizer.result(start)
 
 
 class _GradientMatcher:
-    """The distances of an iteration, class by class: a graph of second order lives for one class only."""
+    """Computes distances class by class: only one class has a graph of second order at a time."""
 
     def __init__(
         self,
@@ -148,14 +177,8 @@ class _GradientMatcher:
         runtime: Runtime,
         rows: Mapping[str, Tensor],
     ) -> None:
-        self._real, self._start, self._plan, self._seed, self._runtime, self._rows = (
-            real,
-            start,
-            plan,
-            seed,
-            runtime,
-            rows,
-        )
+        self._real, self._start, self._rows = real, start, rows
+        self._plan, self._seed, self._device = plan, seed, runtime.device
         self._cache = DeviceCache(real, runtime)
         self._members = [real.indices_of(label) for label in range(len(real.classes))]
         self._operations = {
@@ -166,18 +189,19 @@ class _GradientMatcher:
         self._module = model.AudioVisual(towers, head).to(runtime.device).train()
 
     def run_step(self, iteration: int, optimizer: SyntheticOptimizer) -> float:
-        """Fresh weights, then steps of the rows with epochs of the network between them; the mean loss of the steps."""
-        # The classifiers' too, as in DC: with their own tiny ones, N(0, 1e-4), the towers' gradients would vanish beside EPSILON.
+        """Draw new weights, then alternate steps of the rows and epochs of the network."""
+        # Classifiers are drawn too, as in DC. With their usual start, N(0, 1e-4), the gradients of
+        # the towers would be too small beside EPSILON.
         init_(self._module, make_generator("network", self._seed, iteration))
         try:
             total = optimizer.step(self._compute_losses(iteration, 0))
             for outer in range(1, self._plan.outer):
-                self._learn(iteration, outer)
+                self._train_network(iteration, outer)
                 total += optimizer.step(self._compute_losses(iteration, outer))
         except torch.OutOfMemoryError as error:
-            told = f"one class, or a batch of the network, does not fit into the device's memory ({error})"
             raise CellError(
-                f"{told}; lower batch_real or batch_net, or the pieces of the formation"
+                "one class, or a batch of the network, does not fit into the device's memory "
+                f"({error}); lower batch_real or batch_net, or the pieces of the formation"
             ) from error
         return total / self._plan.outer
 
@@ -188,16 +212,16 @@ class _GradientMatcher:
             for index in self._members
         ]
         for label, index in enumerate(draws):
-            theirs, ours = self._cache.gather(index), self._decode(label)
+            real, synthetic = self._cache.gather(index), self._decode(label)
             yield distance(
-                self._compute_gradients(theirs, self._real, label, iteration, outer),
+                self._compute_gradients(real, self._real, label, iteration, outer),
                 self._compute_gradients(
-                    ours, self._start, label, iteration, outer, differentiable=True
+                    synthetic, self._start, label, iteration, outer, differentiable=True
                 ),
             )
 
     def _decode(self, label: int) -> dict[str, Tensor]:
-        """The training instances of one class, as functions of the rows."""
+        """Return the training instances of one class, as functions of the rows."""
         ipc, grids = self._start.ipc, self._start.formation
         count = formation.count_pieces(grids)
         return {
@@ -214,8 +238,8 @@ class _GradientMatcher:
         outer: int,
         differentiable: bool = False,
     ) -> list[Tensor]:
-        # A new stream of the same name at each call: real and synthetic, sound and picture, all classes see the same draw.
-        seen = {
+        # A new generator of one name each time: all sides, modalities and classes get one draw.
+        augmented = {
             m: augment(
                 values,
                 self._operations[m],
@@ -224,18 +248,13 @@ class _GradientMatcher:
             )
             for m, values in rows.items()
         }
-        labels = torch.full((len(next(iter(rows.values()))),), label, device=self._runtime.device)
-        return gradients(self._module, seen, labels, differentiable=differentiable)
+        labels = torch.full((len(next(iter(rows.values()))),), label, device=self._device)
+        return gradients(self._module, augmented, labels, differentiable=differentiable)
 
-    def _learn(self, iteration: int, outer: int) -> None:
-        """Train the network on the rows as they are now."""
-        now = replace(self._start, rows={m: values.detach() for m, values in self._rows.items()})
-        data = instances.decode_synthetic_set(now, self._runtime.device)
+    def _train_network(self, iteration: int, outer: int) -> None:
+        """Train the network on the current rows."""
+        rows = {m: values.detach() for m, values in self._rows.items()}
+        data = instances.decode_synthetic_set(replace(self._start, rows=rows), self._device)
         recipe = self._plan.make_recipe(len(data.label))
-        loop.fit(
-            self._module,
-            data,
-            recipe,
-            make_generator("inner", self._seed, iteration, outer),
-            self._runtime.device,
-        )
+        generator = make_generator("inner", self._seed, iteration, outer)
+        loop.fit(self._module, data, recipe, generator, self._device)

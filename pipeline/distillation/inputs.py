@@ -1,4 +1,4 @@
-"""What a synthetic set is made from, and what it is made on."""
+"""The data that a synthetic set is made from, and the device and services it is made with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillInputs:
-    """The training split, its rankings by selector, networks by name, and the bank of experts if one was given."""
+    """The data that a synthetic set is made from.
+
+    Args:
+        real: the training split.
+        coresets: selector -> its ranking of the training split.
+        networks: the networks of params.yaml, by name.
+        bank: the trained experts, if they were given.
+    """
 
     real: RealSet
     coresets: Mapping[str, Coreset]
@@ -30,22 +37,32 @@ class DistillInputs:
     bank: ExpertBank | None = None
 
     def require_experts(self, method: str) -> ExpertBank:
-        """The bank; a CellError if there is none."""
+        """Return the bank of experts.
+
+        Args:
+            method: the method that needs it, for the message.
+
+        Raises:
+            CellError: no bank was given.
+        """
         if self.bank is None:
             raise CellError(
-                f"{method} works with a bank of experts and none was given; run `avdistill experts`, and add --experts"
+                f"{method} works with a bank of experts and none was given; "
+                "run `avdistill experts`, and add --experts"
             )
         return self.bank
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Nothing of this decides a result, but the kind of device does.
+    """The device and the services of a run; only the kind of device can change a result.
 
     Args:
-        memory_mb: of the device, for the real set; a larger one stays where it is and is moved batch by batch.
-        checkpoint: where the descent is kept on its way, and how often.
-        report: called with (done, all, **figures).
+        device: where rows are optimised.
+        report: called with (done, total, **figures) after each step.
+        memory_mb: MiB of the device for the real set; a larger set is streamed batch by batch.
+        checkpoint: where the unfinished run is saved, and how often.
+        ranks: the processes that share the classes.
     """
 
     device: torch.device
@@ -55,5 +72,9 @@ class Runtime:
     ranks: Ranks = field(default_factory=Ranks)
 
     def needs_streaming(self, real: RealSet) -> bool:
-        """Whether a real set is larger than what the device has for it."""
+        """Return whether a real set is larger than `memory_mb`.
+
+        Args:
+            real: the training split.
+        """
         return real.nbytes > self.memory_mb * 2**20

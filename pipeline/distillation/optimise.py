@@ -1,4 +1,7 @@
-"""The loop of what is moved step by step, sets and taught students: leaves under SGD; a killed run goes on."""
+"""SGD on named tensors, with checkpoints: a killed run goes on from its last saved step.
+
+Distillation optimises synthetic rows with it, and kd the weights of its students.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,19 @@ if TYPE_CHECKING:
     from pipeline.core.records import SyntheticSet
     from pipeline.distillation.inputs import Runtime
 
+# Keys of a checkpoint, beside the parameters and their momenta.
 LOSSES, SECONDS = "losses", "seconds"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillResult:
-    """A synthetic set, the loss of each step that made it (none, if nothing was optimised), and the seconds of all of them."""
+    """The output of a distiller.
+
+    Args:
+        synthetic: the synthetic set.
+        losses: one per step; empty if nothing was optimised.
+        seconds: of all steps, those before an interruption included.
+    """
 
     synthetic: SyntheticSet
     losses: tuple[float, ...] = ()
@@ -31,16 +41,21 @@ class DistillResult:
 
 
 class SyntheticOptimizer:
-    """Leaves on their way down; `steps` moves of any form, each of which may take several steps of SGD.
+    """SGD with momentum, as in DC and the methods after it, on parameters that need no module.
 
     Args:
-        leaves: name -> what moves; a modality's rows carry its name.
-        rates: leaf -> step size.
-        momentum: of SGD, as in DC and all that followed it; `schedule`: fraction of the steps done, 0..1 -> factor on every rate.
-        machine: its checkpoint is where the descent goes on from, its report is called with (done, all, loss=...) after each move;
-            its ranks' gradients are added, so that all ranks hold the same leaves.
+        params: name -> initial values; the rows of a modality have the modality's name.
+        rates: parameter -> step size.
+        momentum: of SGD.
+        runtime: where the parameters live; it reports and saves the steps, and its ranks add their
+            gradients, so that all ranks hold the same parameters.
+        schedule: fraction of the steps done, 0..1 -> factor on every rate.
+        weight_decay: of SGD.
 
-    `figures` are reported beside the loss: what happens on the way and users should know.
+    Attributes:
+        params: name -> current values, on the device.
+        losses: one per finished step.
+        figures: name -> number to report beside the loss, e.g. a batch that was split.
     """
 
     def __init__(
@@ -59,77 +74,88 @@ class SyntheticOptimizer:
         self.losses: list[float] = []
         self.seconds = 0.0
         self.figures: dict[str, float] = {}
-        # False while leaves have moved and their step is not counted yet: what is kept then would be no step's.
-        self._at_rest = True
+        # False between an update and the end of its step: a checkpoint then would be of no step.
+        self._is_between_steps = True
         self._rates, self._runtime, self._schedule = dict(rates), runtime, schedule
         groups = [{"params": [values], "lr": rates[name]} for name, values in self.params.items()]
-        self._optimiser = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
+        self._sgd = torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
 
-    def run(self, steps: int, move: Callable[[int], float]) -> None:
-        """Call `move(step)`, which moves the leaves and gives its loss, for each step that is not done yet.
+    def run(self, steps: int, take_step: Callable[[int], float]) -> None:
+        """Call `take_step` for each step that is not done yet; an interrupt saves the done steps.
 
-        An interrupt keeps the steps that are done.
+        Args:
+            steps: in all.
+            take_step: step -> loss; it calls `step` once or several times.
 
         Raises:
-            CellError: a loss is no finite number.
-            TensorError: the checkpoint is damaged, or another descent's.
+            CellError: a loss is NaN or infinite.
+            TensorError: the checkpoint is damaged, or of another run.
         """
         self._restore(self._runtime.ranks.broadcast(self._runtime.checkpoint.read))
         try:
-            self._run_steps(steps, move)
+            self._run_steps(steps, take_step)
         except KeyboardInterrupt:
-            if self._runtime.ranks.number == 0 and self._at_rest and self.losses:
+            if self._runtime.ranks.number == 0 and self._is_between_steps and self.losses:
                 self._runtime.checkpoint.write(self._state())
             raise
 
-    def _run_steps(self, steps: int, move: Callable[[int], float]) -> None:
-        due, began = self._runtime.checkpoint.start_timer(), time.monotonic() - self.seconds
+    def _run_steps(self, steps: int, take_step: Callable[[int], float]) -> None:
+        due, start = self._runtime.checkpoint.start_timer(), time.monotonic() - self.seconds
         for step in range(len(self.losses), steps):
-            for group, name in zip(self._optimiser.param_groups, self.params, strict=True):
+            for group, name in zip(self._sgd.param_groups, self.params, strict=True):
                 group["lr"] = self._rates[name] * self._schedule(step / steps)
-            loss = move(step)
+            loss = take_step(step)
             if not math.isfinite(loss):
                 raise CellError(
-                    f"the loss is {loss} at step {step}; check the real set for NaN, or lower the rates ({self._rates})"
+                    f"the loss is {loss} at step {step}; "
+                    f"check the real set for NaN, or lower the rates ({self._rates})"
                 )
             self.losses.append(loss)
-            self._at_rest = True
-            self.seconds = time.monotonic() - began
-            self._runtime.report(
-                step + 1, steps, loss=loss, **self.figures, **_memory(self._runtime.device)
-            )
+            self._is_between_steps = True
+            self.seconds = time.monotonic() - start
+            memory = _measure_memory(self._runtime.device)
+            self._runtime.report(step + 1, steps, loss=loss, **self.figures, **memory)
             if self._runtime.ranks.number == 0 and due():
                 self._runtime.checkpoint.write(self._state())
 
     def step(self, losses: Iterable[Tensor]) -> float:
-        """One step of SGD down the sum of these losses, whose graphs live one at a time; gives the sum before it."""
-        self._optimiser.zero_grad()
-        seen, params = [], list(self.params.values())
+        """Take one step of SGD on the sum of some losses, and return the sum before the step.
+
+        Args:
+            losses: scalars; only one graph exists at a time. If their sum is NaN or infinite, the
+                parameters stay as they are.
+        """
+        self._sgd.zero_grad()
+        values, params = [], list(self.params.values())
         for loss in losses:
-            loss.backward(inputs=params)  # type: ignore[no-untyped-call]  # not of the networks, which a loss may hang on too
-            seen.append(loss.detach())
-        # Read once all is under way: a device is waited for here, and nowhere else in a step.
-        total = self._all_reduce(sum((loss.item() for loss in seen), 0.0))
+            # Without `inputs`, the networks in the graph would get gradients too.
+            loss.backward(inputs=params)  # type: ignore[no-untyped-call]
+            values.append(loss.detach())
+        # The only wait for the device within a step, after all of its work was queued.
+        total = self._all_reduce(sum((value.item() for value in values), 0.0))
         if math.isfinite(total):
-            self._at_rest = False
-            self._optimiser.step()
+            self._is_between_steps = False
+            self._sgd.step()
         return total
 
     def _all_reduce(self, loss: float) -> float:
-        """Gradients and loss of all ranks."""
+        """Sum gradients and loss over all ranks."""
         ranks = self._runtime.ranks
         if ranks.count == 1:
             return loss
         for values in self.params.values():
             values.grad = torch.zeros_like(values) if values.grad is None else values.grad
-        whole = torch.tensor(loss, dtype=torch.float64, device=self._runtime.device)
-        ranks.all_reduce(
-            [whole, *(values.grad for values in self.params.values() if values.grad is not None)]
-        )
-        return whole.item()
+        total = torch.tensor(loss, dtype=torch.float64, device=self._runtime.device)
+        gradients = [values.grad for values in self.params.values() if values.grad is not None]
+        ranks.all_reduce([total, *gradients])
+        return total.item()
 
     def result(self, start: SyntheticSet) -> DistillResult:
-        """The set whose rows are the leaves of their names, in place of the start's."""
+        """Return the set whose rows are the current parameters.
+
+        Args:
+            start: everything but the rows is taken from it.
+        """
         rows = {m: self.params[m].detach().cpu() for m in start.rows}
         return DistillResult(
             synthetic=replace(start, rows=rows), losses=tuple(self.losses), seconds=self.seconds
@@ -137,51 +163,47 @@ class SyntheticOptimizer:
 
     def _state(self) -> dict[str, Tensor]:
         momenta = {
-            f"momentum.{name}": self._optimiser.state[values]["momentum_buffer"]
+            f"momentum.{name}": self._sgd.state[values]["momentum_buffer"]
             for name, values in self.params.items()
-            if self._optimiser.state[values].get("momentum_buffer") is not None
+            if self._sgd.state[values].get("momentum_buffer") is not None
         }
-        course = {LOSSES: self.losses, SECONDS: self.seconds}
+        record = {LOSSES: self.losses, SECONDS: self.seconds}
         return {
             **self.params,
             **momenta,
-            **{name: torch.tensor(values, dtype=torch.float64) for name, values in course.items()},
+            **{name: torch.tensor(values, dtype=torch.float64) for name, values in record.items()},
         }
 
     @torch.no_grad()
     def _restore(self, state: Mapping[str, Tensor]) -> None:
         if not state:
             return
-        self._refuse_other(state)
+        self._check_state(state)
         self.losses, self.seconds = state[LOSSES].tolist(), state[SECONDS].item()
         for name, values in self.params.items():
             values.copy_(state[name])
             if f"momentum.{name}" in state:
-                self._optimiser.state[values]["momentum_buffer"] = state[f"momentum.{name}"].to(
-                    values.device
-                )
+                momentum = state[f"momentum.{name}"].to(values.device)
+                self._sgd.state[values]["momentum_buffer"] = momentum
 
-    def _refuse_other(self, state: Mapping[str, Tensor]) -> None:
-        """TensorError if these are not the leaves of this descent, momenta of some of them, its losses and seconds."""
-        moved = {name: values.shape for name, values in self.params.items()}
-        momenta = {f"momentum.{name}": shape for name, shape in moved.items()}
-        held = {
+    def _check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Refuse a checkpoint of other parameters; some may have no momentum yet."""
+        shapes = {name: values.shape for name, values in self.params.items()}
+        momenta = {f"momentum.{name}": shape for name, shape in shapes.items()}
+        saved = {
             name: values.shape for name, values in state.items() if name not in (LOSSES, SECONDS)
         }
-        # A leaf has momentum once it has had a gradient.
-        if {LOSSES, SECONDS} - state.keys() or not moved.items() <= held.items() <= {
-            **moved,
-            **momenta,
-        }.items():
-            theirs, ours = (
+        is_complete = state.keys() >= {LOSSES, SECONDS} and shapes.items() <= saved.items()
+        if not is_complete or not saved.items() <= {**shapes, **momenta}.items():
+            saved_shapes, expected = (
                 {name: tuple(shape) for name, shape in sorted(side.items())}
-                for side in (held, moved)
+                for side in (saved, shapes)
             )
             raise self._runtime.checkpoint.make_error(
-                f"holds other tensors, {theirs}, than this descent moves, {ours}"
+                f"holds other tensors, {saved_shapes}, than this run optimises, {expected}"
             )
 
 
-def _memory(device: torch.device) -> dict[str, float]:
-    """What the device has given at most so far, where it counts."""
+def _measure_memory(device: torch.device) -> dict[str, float]:
+    """Return the peak of the device's memory so far, in MiB; nothing on a CPU."""
     return {"MiB": torch.cuda.max_memory_allocated(device) / 2**20} if device.type == "cuda" else {}

@@ -1,4 +1,7 @@
-"""One cell, method x ipc: choose the step size once, then distil every seed; a finished seed is never done again."""
+"""One cell, method x ipc: choose the step size once, then distil every seed.
+
+Finished seeds are kept when a run is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,21 @@ START = "start.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class DistillCell:
-    """Everything that a cell is made from; `digest` names it, so that an interrupted run is found again.
+    """Everything that decides a cell.
 
     Args:
-        budget, crew, val: what step sizes are chosen with.
-        machine: what descents run on, and how often they are kept; its rank 0 alone reads and writes files, and tells.
+        method: section of `distill` in params.yaml.
+        distiller: the method, with its parameters.
+        ipc: instances per class.
+        inputs: the data.
+        runtime: the device, and how often runs are saved; only its rank 0 reads and writes files.
+        budget: the protocol that step sizes are chosen with.
+        trainer: trains the students that step sizes are chosen with.
+        val: the validation split, which decides the choice.
+
+    Raises:
+        CellError: the coresets do not fit the shards or each other, or there are too many
+            candidates or ranks.
     """
 
     method: str
@@ -55,77 +68,115 @@ class DistillCell:
     val: RealSet
 
     def __post_init__(self) -> None:
-        """CellError for rankings of other shards or of two feature tables, for too many candidates, and for too many ranks."""
-        again, real = "run `avdistill extract` and `coreset` again", self.inputs.real
-        for name, coreset in self.inputs.coresets.items():
-            if coreset.shards != real.digest:
-                made = f"ranking {name!r} was made from shards {shorten_digest(coreset.shards)}"
-                raise CellError(
-                    f"{made}, the shards here are {shorten_digest(real.digest)}; {again}"
-                )
-        tables = {coreset.table: name for name, coreset in self.inputs.coresets.items()}
-        if len(tables) > 1:
-            (table, name), (other, second) = list(tables.items())[:2]
-            ranked = f"ranking {name!r} is of feature table {shorten_digest(table)} and {second!r} of {shorten_digest(other)}"
-            raise CellError(f"{ranked}, expected one table; {again}")
+        _check_coresets(self.inputs)
         variants = len(self.variants)
         if variants > self.budget.trials:
             raise CellError(
-                f"{variants} candidates are more than the {self.budget.trials} trials of the budget; give fewer"
+                f"{variants} candidates are more than the {self.budget.trials} trials "
+                "of the budget; give fewer"
             )
         if self.runtime.ranks.count > 1 and not self.distiller.separable:
-            told = f"{self.method} cannot be split over {self.runtime.ranks.count} ranks"
-            raise CellError(f"{told}; start it without torchrun")
+            raise CellError(
+                f"{self.method} cannot be split over {self.runtime.ranks.count} ranks; "
+                "start it without torchrun"
+            )
 
     @property
     def variants(self) -> list[Any]:
-        """The distiller's candidates, among which the selection rule chooses."""
+        """The distiller's candidates, one distiller each."""
         return list(self.distiller.variants(self.inputs, self.ipc))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the inputs, and the code, that decide the cell's bytes."""
-        given = self.inputs
-        chosen = {name: coreset.to_json() for name, coreset in given.coresets.items()}
-        networks = {name: asdict(network) for name, network in given.networks.items()}  # type: ignore[call-overload]
-        students = [asdict(self.trainer.network), asdict(self.trainer.head)]  # type: ignore[call-overload]
+        """SHA-256 of the inputs and the code that decide the cell's bytes."""
+        inputs = self.inputs
+        coresets = {name: coreset.to_json() for name, coreset in inputs.coresets.items()}
+        networks = {name: _to_dict(network) for name, network in inputs.networks.items()}
+        students = [_to_dict(self.trainer.network), _to_dict(self.trainer.head)]
         tuning = [asdict(self.budget), students, self.val.digest]
-        about = [
-            self.method,
-            asdict(self.distiller),
-            self.ipc,
-            given.real.digest,
-            given.bank and given.bank.digest,
-        ]
-        return digest_of([code_digest(), about, chosen, networks, tuning, self.trainer.device.type])
+        bank = inputs.bank and inputs.bank.digest
+        about = [self.method, asdict(self.distiller), self.ipc, inputs.real.digest, bank]
+        device = self.trainer.device.type
+        return digest_of([code_digest(), about, coresets, networks, tuning, device])
+
+
+def _to_dict(plugin: Any) -> dict[str, Any]:
+    return asdict(plugin)
+
+
+def _check_coresets(inputs: DistillInputs) -> None:
+    again = "run `avdistill extract` and `coreset` again"
+    for name, coreset in inputs.coresets.items():
+        if coreset.shards != inputs.real.digest:
+            raise CellError(
+                f"ranking {name!r} was made from shards {shorten_digest(coreset.shards)}, "
+                f"the shards here are {shorten_digest(inputs.real.digest)}; {again}"
+            )
+    tables = {coreset.table: name for name, coreset in inputs.coresets.items()}
+    if len(tables) > 1:
+        (table, name), (other, second) = list(tables.items())[:2]
+        raise CellError(
+            f"ranking {name!r} is of feature table {shorten_digest(table)} and {second!r} "
+            f"of {shorten_digest(other)}, expected one table; {again}"
+        )
 
 
 def distil(
     cell: DistillCell, seeds: Sequence[int], out: Path, checkpoints: Path
 ) -> tuple[list[dict[str, Any]], float]:
-    """Write `out`/seed<k>.safetensors for each seed and `out`/losses.csv; return the trials behind the step size, and all seconds.
+    """Distil a cell and write its sets.
 
-    Where rows moved, `out`/start.safetensors holds what the first seed started from.
+    `out` gets seed<k>.safetensors for each seed and losses.csv; where rows were optimised, also
+    start.safetensors, the rows that the first seed started from. Until all of it is written,
+    finished runs, the choice of the step size and the unfinished run are kept in a folder of
+    `checkpoints` that is named by a digest of the inputs.
 
-    Finished descents, the choice, and the descent that is on its way lie under `checkpoints`/<digest of the inputs> until the
-    cell is whole.
+    Args:
+        cell: the cell.
+        seeds: one set each; step sizes are chosen with the first.
+        out: a new folder.
+        checkpoints: the folder of unfinished work.
+
+    Returns:
+        The trials behind the step size, and the seconds of all runs, interrupted ones included.
+
+    Example:
+        trials, seconds = distil(cell, [0, 1, 2], Path("synthetic"), Path(".work"))
     """
-    place = (
-        checkpoints / digest_of([cell.digest, seeds[0]])[:16]
-    )  # the first seed is the one that is tuned on
-    chosen = _choose_candidates(cell, place, seeds[0])
+    folder = checkpoints / digest_of([cell.digest, seeds[0]])[:16]
+    choice = _choose_candidates(cell, folder, seeds[0])
     variants = cell.variants
     distiller = (
-        cell.distiller.mix({m: variants[i] for m, i in chosen["picks"].items()})
-        if chosen["picks"]
+        cell.distiller.mix({m: variants[i] for m, i in choice["picks"].items()})
+        if choice["picks"]
         else variants[0]
     )
     for number, seed in enumerate(seeds, start=1):
-        _ensure_set(cell, distiller, seed, place, {"seed": f"{seed} ({number} of {len(seeds)})"})
-    seconds = chosen["seconds"] + cell.runtime.ranks.broadcast(
-        lambda: _write_cell(cell, distiller, seeds, chosen["trials"], place, out)
+        _ensure_set(cell, distiller, seed, folder, {"seed": f"{seed} ({number} of {len(seeds)})"})
+    seconds = choice["seconds"] + cell.runtime.ranks.broadcast(
+        lambda: _write_cell(cell, distiller, seeds, choice["trials"], folder, out)
     )
-    return list(chosen["trials"]), seconds
+    return list(choice["trials"]), seconds
+
+
+def summarise_cell(cell: DistillCell, seeds: Sequence[int], trials: Sequence[Any]) -> str:
+    """Describe a finished cell in one line.
+
+    Args:
+        cell: the cell.
+        seeds: its seeds.
+        trials: the trials behind its step size.
+
+    Example:
+        summarise_cell(cell, [0, 1], [])  # "dm: 2 sets of 10 classes x 1"
+    """
+    parts = [f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"]
+    if trials:
+        parts.append(f"step size chosen among {len(trials)}")
+    if cell.runtime.needs_streaming(cell.inputs.real):
+        mib = cell.inputs.real.nbytes / 2**20
+        parts.append(f"{mib:.1f} MiB of real samples streamed from their shards")
+    return ", ".join(parts)
 
 
 def _write_cell(
@@ -133,103 +184,104 @@ def _write_cell(
     distiller: Any,
     seeds: Sequence[int],
     trials: list[Any],
-    place: Path,
+    folder: Path,
     out: Path,
 ) -> float:
-    """Write `out`, then remove what lay in `place`; the seconds of all descents."""
+    """Write `out`, remove the folder of unfinished work, and return the seconds of all runs."""
     with create_folder(out) as part:
         for seed in seeds:
-            synthetic = tensors.load_synthetic(place / f"{_name(distiller, seed)}.safetensors")
-            provenance = {**synthetic.provenance, **_sources(cell.inputs.real), "tuning": trials}
+            synthetic = tensors.load_synthetic(folder / f"{_name_run(distiller, seed)}.safetensors")
+            sources = _describe_sources(cell.inputs.real)
+            provenance = {**synthetic.provenance, **sources, "tuning": trials}
             tensors.save_synthetic(
                 part / f"seed{seed}.safetensors", replace(synthetic, provenance=provenance)
             )
-        _keep_start(cell, distiller, seeds[0], part)
-        _join_losses(
-            [(seed, place / f"{_name(distiller, seed)}.json") for seed in seeds], part / LOSSES
-        )
-    seconds: float = sum(
-        read_json(path, "distill")["seconds"] for path in sorted(place.glob("*-*.json"))
-    )
-    shutil.rmtree(place, ignore_errors=True)
-    return seconds
+        _write_start(cell, distiller, seeds[0], part)
+        losses = [(seed, folder / f"{_name_run(distiller, seed)}.json") for seed in seeds]
+        _write_losses(losses, part / LOSSES)
+    runs = [read_json(path, "distill") for path in sorted(folder.glob("*-*.json"))]
+    shutil.rmtree(folder, ignore_errors=True)
+    return float(sum(run["seconds"] for run in runs))
 
 
-def _name(distiller: Any, seed: int) -> str:
-    """Of the descent with these parameters and seed: one that was tried as a candidate is not done again for its seed."""
+def _name_run(distiller: Any, seed: int) -> str:
+    """Name a run by its parameters and seed, so that a candidate's run is reused if chosen."""
     return f"seed{seed}-{digest_of(asdict(distiller))[:12]}"
 
 
-def _choose_candidates(cell: DistillCell, place: Path, seed: int) -> dict[str, Any]:
-    """The candidate of each rate, the trials behind the choice and their seconds, found again if it was made before."""
-    path, ranks, variants = place / "tuning.json", cell.runtime.ranks, cell.variants
+def _choose_candidates(cell: DistillCell, folder: Path, seed: int) -> dict[str, Any]:
+    """Return the candidate picked for each modality, the trials behind it and their seconds."""
+    path, ranks, variants = folder / "tuning.json", cell.runtime.ranks, cell.variants
 
     def tune() -> dict[str, Any]:
-        began = time.monotonic()
-        trainer = replace(
-            cell.trainer, report=partial(cell.trainer.report, choosing="among candidates")
-        )
+        start = time.monotonic()
+        report = partial(cell.trainer.report, choosing="among candidates")
+        trainer = replace(cell.trainer, report=report)
         sets = [
-            tensors.load_synthetic(place / f"{_name(variant, seed)}.safetensors")
+            tensors.load_synthetic(folder / f"{_name_run(variant, seed)}.safetensors")
             for variant in variants
         ]
         picks, trials = evaluation.choose_variants(variants, sets, cell.budget, trainer, cell.val)
-        write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - began})
-        found: dict[str, Any] = read_json(path, "distill")
-        return found
+        write_json(path, {"picks": picks, "trials": trials, "seconds": time.monotonic() - start})
+        choice: dict[str, Any] = read_json(path, "distill")
+        return choice
 
     if len(variants) == 1:
         return {"picks": {}, "trials": [], "seconds": 0.0}
     if ranks.broadcast(path.exists):
         return ranks.broadcast(lambda: read_json(path, "distill"))
-    for (
-        variant
-    ) in variants:  # one that cannot begin is told before the others have taken their time
+    # A candidate that cannot start fails here, before the others have taken their time.
+    for variant in variants:
         variant.begin(cell.inputs, ipc=cell.ipc, seed=seed)
     for number, variant in enumerate(variants, start=1):
-        _ensure_set(cell, variant, seed, place, {"candidate": f"{number} of {len(variants)}"})
+        _ensure_set(cell, variant, seed, folder, {"candidate": f"{number} of {len(variants)}"})
     return ranks.broadcast(tune)
 
 
 def _ensure_set(
-    cell: DistillCell, distiller: Any, seed: int, place: Path, told: Mapping[str, str]
+    cell: DistillCell, distiller: Any, seed: int, folder: Path, figures: Mapping[str, str]
 ) -> None:
-    """See that a distiller's set with a seed lies in `place`: made, found again if it was made before, gone on with if begun.
+    """Distil one set into a folder, unless it is there; an unfinished run goes on.
 
-    Ranks above 0 only compute: they look at no file, so that they need not share a file system, and write none.
+    Ranks above 0 only compute. They read and write no file, so they need no common file system.
 
     Args:
-        told: which of the cell's descents it is, for the report.
+        cell: the cell.
+        distiller: one of its variants, or the chosen mixture.
+        seed: of the run.
+        folder: the cell's folder of unfinished work.
+        figures: which of the cell's runs it is, for the progress report.
     """
-    name, ranks = _name(distiller, seed), cell.runtime.ranks
-    path = place / f"{name}.safetensors"
+    name, ranks = _name_run(distiller, seed), cell.runtime.ranks
+    path = folder / f"{name}.safetensors"
     if ranks.broadcast(path.exists):
         return
+    runtime = _make_runtime(cell, distiller, seed, folder / f"{name}.step.safetensors", figures)
+    result = distiller.distill(cell.inputs, ipc=cell.ipc, seed=seed, runtime=runtime)
+    if ranks.number == 0:
+        write_json(folder / f"{name}.json", {"losses": result.losses, "seconds": result.seconds})
+        provenance = _provenance(cell, distiller, seed, result.synthetic)
+        tensors.save_synthetic(path, replace(result.synthetic, provenance=provenance))
+
+
+def _make_runtime(
+    cell: DistillCell, distiller: Any, seed: int, path: Path, figures: Mapping[str, str]
+) -> Runtime:
+    """Return the cell's runtime with the checkpoint and the report of one run."""
+    real = cell.inputs.real
+    is_streamed = cell.runtime.needs_streaming(real)
+    streamed = {"streamed MiB": real.nbytes / 2**20} if is_streamed else {}
     about = {
         "method": cell.method,
         "ipc": cell.ipc,
         "seed": seed,
         "inputs": digest_of([cell.digest, asdict(distiller)]),
     }
-    streamed = (
-        {"streamed MiB": cell.inputs.real.nbytes / 2**20}
-        if cell.runtime.needs_streaming(cell.inputs.real)
-        else {}
-    )
-    runtime = replace(
+    return replace(
         cell.runtime,
-        report=partial(cell.runtime.report, **told, **streamed),
-        checkpoint=replace(
-            cell.runtime.checkpoint, path=place / f"{name}.step.safetensors", about=about
-        ),
+        report=partial(cell.runtime.report, **figures, **streamed),
+        checkpoint=replace(cell.runtime.checkpoint, path=path, about=about),
     )
-    result = distiller.distill(cell.inputs, ipc=cell.ipc, seed=seed, runtime=runtime)
-    if ranks.number == 0:
-        write_json(place / f"{name}.json", {"losses": result.losses, "seconds": result.seconds})
-        synthetic = replace(
-            result.synthetic, provenance=_provenance(cell, distiller, seed, result.synthetic)
-        )
-        tensors.save_synthetic(path, synthetic)
 
 
 def _provenance(
@@ -247,23 +299,33 @@ def _provenance(
     }
 
 
-def _sources(real: RealSet) -> dict[str, Any]:
-    """Whose clips these are, told when the cell is whole: descents are found again after a licence was stated in other words."""
+def _describe_sources(real: RealSet) -> dict[str, Any]:
+    """Return where the clips come from.
+
+    It is added when the cell is written, so that a reworded licence does not discard finished runs.
+    """
     ids = {"source_ids": sorted(set(real.clips))} if real.source.by_id else {}
     return {"sources": [asdict(real.source)], **ids}
 
 
-def _keep_start(cell: DistillCell, distiller: Any, seed: int, part: Path) -> None:
+def _write_start(cell: DistillCell, distiller: Any, seed: int, part: Path) -> None:
+    """Write the start of a seed beside its set, if the rows have changed."""
     start: SyntheticSet = distiller.begin(cell.inputs, ipc=cell.ipc, seed=seed)
     end = tensors.load_synthetic(part / f"seed{seed}.safetensors")
     if any(not rows.equal(end.rows[m]) for m, rows in start.rows.items()):
         tensors.save_synthetic(part / START, start)
 
 
-def _join_losses(parts: Sequence[tuple[int, Path]], path: Path) -> None:
+def _write_losses(runs: Sequence[tuple[int, Path]], path: Path) -> None:
+    """Write the losses of all seeds as one CSV file.
+
+    Args:
+        runs: seed, and the JSON file of its run.
+        path: the CSV file.
+    """
     rows = (
         [seed, step, f"{loss:.6g}"]
-        for seed, losses in parts
-        for step, loss in enumerate(read_json(losses, "distill")["losses"], start=1)
+        for seed, run in runs
+        for step, loss in enumerate(read_json(run, "distill")["losses"], start=1)
     )
     write_rows(path, ["seed", "step", "loss"], rows)

@@ -1,48 +1,76 @@
-"""TODO from stages/distill.py."""
+"""A cell of the grid, from the params file and the folders of its inputs."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core import plugins
+from pipeline.core.files import read_json
+from pipeline.coresets.rankings import Coreset
+from pipeline.distillation.inputs import DistillInputs, Runtime
+from pipeline.distillation.run import DistillCell
+from pipeline.evaluation import refuse_absent_classes
 from pipeline.evaluation.setup import EvaluationSetup
+from pipeline.shards.mapped import map_shards
+from pipeline.shards.read import read_shards
+from pipeline.training.bank import read_bank
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.core.params import Params
     from pipeline.core.records import RealSet
-    from pipeline.distillation.inputs import DistillInputs, Runtime
-    from pipeline.distillation.run import DistillCell
-    from pipeline.training.students import StudentTrainer
 
 
-def _make_cell(
+def read_cell(
     method: str,
-    distiller: Any,
     ipc: int,
-    inputs: DistillInputs,
+    shards: Path,
+    coresets: Path,
+    experts: Path | None,
+    *,
+    params: Params,
     runtime: Runtime,
-    setup: EvaluationSetup,
-    trainer: StudentTrainer,
-    val: RealSet,
+    workers: int,
 ) -> DistillCell:
-    from pipeline.distillation.run import DistillCell
+    """Read everything that a cell is made from.
 
-    budget = setup.settings.protocols.budget
+    Args:
+        method: section of `distill` in params.yaml.
+        ipc: instances per class.
+        shards: the training split's folder; the validation split lies beside it.
+        coresets: the folder of rankings, <selector>.json.
+        experts: the folder of the bank, for methods that need one.
+        params: the params file.
+        runtime: the device, memory and ranks.
+        workers: students trained at once on a CPU, for the choice of a step size.
+
+    Raises:
+        PipelineError: an input is missing or does not fit the others.
+
+    Example:
+        runtime = Runtime(device=device, report=report)
+        cell = read_cell(
+            "dm", 1, Path("shards/train"), Path("coreset"), None,
+            params=params, runtime=runtime, workers=1,
+        )
+    """
+    distiller: Any = plugins.build("method", method, params)
+    setup = EvaluationSetup.from_params(params)
+    measurement = setup.settings.run[0]
     return DistillCell(
         method=method,
         distiller=distiller,
         ipc=ipc,
-        inputs=inputs,
+        inputs=_read_inputs(shards, coresets, experts, setup),
         runtime=runtime,
-        budget=budget,
-        trainer=trainer,
-        val=val,
+        budget=setup.settings.protocols.budget,
+        trainer=setup.make_trainer(measurement, runtime.device, workers, runtime.report),
+        val=_read_validation_set(shards.parent / "val"),
     )
 
 
-def _read_validation(shards: Path) -> RealSet:
-    from pipeline.evaluation import refuse_absent_classes
-    from pipeline.shards.read import read_shards
-
+def _read_validation_set(shards: Path) -> RealSet:
     val = read_shards(shards)
     refuse_absent_classes(val, "val")
     return val
@@ -51,12 +79,6 @@ def _read_validation(shards: Path) -> RealSet:
 def _read_inputs(
     shards: Path, coresets: Path, experts: Path | None, setup: EvaluationSetup
 ) -> DistillInputs:
-    from pipeline.core.files import read_json
-    from pipeline.coresets.rankings import Coreset
-    from pipeline.distillation.inputs import DistillInputs
-    from pipeline.shards.mapped import map_shards
-    from pipeline.training.bank import read_bank
-
     return DistillInputs(
         real=map_shards(shards),
         coresets={

@@ -1,12 +1,16 @@
-"""Soft labels: what the experts of a bank take each piece of a synthetic set for.
+"""Soft labels: the class probabilities that experts give each piece of a synthetic set.
 
-p_m(x) = mean over experts of softmax(z_m(x) / (T T_m)), with z_m an expert's logits from modality m at the end of its course, T
-the temperature (Hinton et al., Distilling the Knowledge in a Neural Network, 2015), and T_m the one that makes experts as certain
-of modality m as they are right (pipeline/calibration.py): of two predictions that are averaged the more certain one decides, and
-one temperature for both modalities is fair where that is earned. One label per piece, of the piece as it is stored, or,
-where rows are samples still, of the sample that it was made from, which experts see as sharp as what they learned from:
-students augment it and learn the same p. That few pieces and such labels go far is the finding of Qin et al., A Label is Worth a
-Thousand Images in Dataset Distillation (NeurIPS 2024); theirs have one modality, whole images and one expert.
+p_m(x) = mean over experts of softmax(z_m(x) / (T T_m)). z_m are an expert's logits from modality m
+after its last epoch. T is the temperature (Hinton et al., Distilling the Knowledge in a Neural
+Network, 2015). T_m calibrates the experts on modality m (training/experts.py): in a mean of two
+predictions the more certain one decides, so T_m makes certainty match accuracy first.
+
+There is one label per piece, of the piece as it is stored. Where rows are unchanged samples, it is
+the label of the whole sample, which experts see as sharp as their training data. Students augment
+the piece and learn the same p.
+
+Few pieces with such labels go far: Qin et al., A Label is Worth a Thousand Images in Dataset
+Distillation, NeurIPS 2024. They have one modality, whole images and one expert.
 """
 
 from __future__ import annotations
@@ -38,53 +42,62 @@ def add_soft_labels(
     real: RealSet,
     temperature: Mapping[str, float | None],
     device: torch.device,
-    still: Collection[str] = (),
+    unchanged: Collection[str] = (),
 ) -> SyntheticSet:
-    """The same rows with a soft label for each piece of each modality.
+    """Return the same rows with a soft label for each piece of each modality.
 
-    An output that sees several modalities speaks for each of them.
+    An output that sees several modalities counts for each of them.
 
     Args:
-        temperature: T by modality; None gives its pieces the class as a certain label. Where all are None, the set stays as it is.
-        still: modalities whose pieces are the samples that `source_key` names, which experts are shown in their place.
+        synthetic: the set to label.
+        bank: the experts.
+        real: the training split.
+        temperature: modality -> T; None gives its pieces one-hot labels of their class, and if all
+            are None, the set is returned as it is.
+        device: where the experts run.
+        unchanged: modalities whose pieces are real samples, those that `source_key` names; experts
+            see these samples in place of the pieces.
 
     Raises:
-        CellError: the bank is of other data than the real set.
+        CellError: the bank was trained on other data.
+
+    Example:
+        labelled = add_soft_labels(synthetic, bank, real, {"frame": 4.0, "logmel": 4.0}, device)
+        labelled.soft_label["frame"]  # float32 [N, pieces, classes]
     """
-    heats = {m: pick(temperature, m, "temperature") for m in synthetic.rows}
-    if not any(heats.values()):
+    temperatures = {m: pick(temperature, m, "temperature") for m in synthetic.rows}
+    if not any(temperatures.values()):
         return synthetic
     data = instances.decode_synthetic_set(synthetic, device)
-    certain = F.one_hot(data.label.cpu(), len(real.classes)).float()
-    taken = {m: certain if heat is None else torch.zeros_like(certain) for m, heat in heats.items()}
-    for outputs in _predict_experts(
-        _substitute_samples(data, synthetic, real, still, device), bank, real, device
-    ):
-        for m, heat in heats.items():
-            if heat is not None:
-                seen = [
-                    (logits / heat).softmax(1)
-                    for name, logits in outputs.items()
-                    if m in modalities_of(name)
-                ]
-                taken[m] = taken[m] + torch.stack(seen).mean(0) / len(bank.courses)
-    return replace(
-        synthetic, soft_label=_group_by_row(taken, synthetic.formation, len(synthetic.label))
-    )
+    one_hot = F.one_hot(data.label.cpu(), len(real.classes)).float()
+    labels = {
+        m: one_hot if t is None else torch.zeros_like(one_hot) for m, t in temperatures.items()
+    }
+    data = _substitute_samples(data, synthetic, real, unchanged, device)
+    for outputs in _predict_experts(data, bank, real, device):
+        for m, t in temperatures.items():
+            if t is not None:
+                logits = [z for name, z in outputs.items() if m in modalities_of(name)]
+                mean = torch.stack([(z / t).softmax(1) for z in logits]).mean(0)
+                labels[m] = labels[m] + mean / len(bank.courses)
+    by_row = _group_by_row(labels, synthetic.formation, len(synthetic.label))
+    return replace(synthetic, soft_label=by_row)
 
 
 def _substitute_samples(
     data: Instances,
     synthetic: SyntheticSet,
     real: RealSet,
-    still: Collection[str],
+    unchanged: Collection[str],
     device: torch.device,
 ) -> Instances:
-    """The instances, with whole samples in place of the pieces that were made from them."""
-    if not still:
+    """Replace the pieces of unchanged modalities by the whole samples that they were made from."""
+    if not unchanged:
         return data
-    place = {key: row for row, key in enumerate(real.keys)}
-    sources = torch.tensor([[place[key] for key in keys.split()] for keys in synthetic.source_key])
+    position = {key: row for row, key in enumerate(real.keys)}
+    sources = torch.tensor(
+        [[position[key] for key in keys.split()] for keys in synthetic.source_key]
+    )
     count = len(data.label) // len(sources)
     rows = {
         m: formation.flatten_pieces(sources[:, : high * wide], (high, wide), count)
@@ -92,7 +105,7 @@ def _substitute_samples(
     }
 
     def take(index: Tensor) -> dict[str, Tensor]:
-        samples = {m: real.normalise(rows[m][index])[m].to(device) for m in still}
+        samples = {m: real.normalise(rows[m][index])[m].to(device) for m in unchanged}
         return {**data.take(index), **samples}
 
     return replace(data, take=take)
@@ -102,14 +115,12 @@ def _substitute_samples(
 def _predict_experts(
     data: Instances, bank: ExpertBank, real: RealSet, device: torch.device
 ) -> Iterator[dict[str, Tensor]]:
-    """Each expert's logits at the end of its course, as certain as they may be, [N, classes] by output."""
-    module, passes = (
-        bank.build_empty_model(real, device),
-        torch.split(torch.arange(len(data.label)), loop.PASS),
-    )
+    """Yield each expert's calibrated logits after its last epoch, [N, classes] by output."""
+    module = bank.build_empty_model(real, device)
+    batches = torch.split(torch.arange(len(data.label)), loop.PASS)
     for expert in range(len(bank.courses)):
         module.load_state_dict(bank.interpolate(expert, 1.0))
-        parts = [module(data.take(index)) for index in passes]
+        parts = [module(data.take(index)) for index in batches]
         yield {
             name: torch.cat([part[name] for part in parts]).cpu() / bank.temperature[name]
             for name in parts[0]
@@ -117,14 +128,22 @@ def _predict_experts(
 
 
 def _group_by_row(
-    taken: Mapping[str, Tensor], formation: Mapping[str, Grid], rows: int
+    labels: Mapping[str, Tensor], grids: Mapping[str, Grid], rows: int
 ) -> dict[str, Tensor]:
-    """Of training instances, piece by piece [count * N, classes] -> of each row's own pieces [N, pieces, classes].
+    """Turn labels of training instances into labels of each row's pieces.
 
-    What is said of a piece that was paired with several others is their mean.
+    A piece that was paired with several others gets the mean of its labels.
+
+    Args:
+        labels: modality -> [count * N, classes], piece by piece.
+        grids: modality -> grid of its pieces.
+        rows: N.
+
+    Returns:
+        modality -> [N, pieces, classes].
     """
-    own = {m: high * wide for m, (high, wide) in formation.items()}
+    pieces = {m: high * wide for m, (high, wide) in grids.items()}
     return {
-        m: p.reshape(-1, own[m], rows, p.shape[1]).mean(0).transpose(0, 1).contiguous()
-        for m, p in taken.items()
+        m: p.reshape(-1, pieces[m], rows, p.shape[1]).mean(0).transpose(0, 1).contiguous()
+        for m, p in labels.items()
     }

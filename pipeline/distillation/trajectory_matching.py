@@ -1,7 +1,11 @@
-"""TODO from pipeline/distillers/mtt.py."""
+"""Trajectory matching: optimise synthetic rows until a student follows an expert's trajectory.
+
+The derivation of the gradient, and what is left out of it, is in methods/mtt.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -13,29 +17,29 @@ from torch.func import functional_call
 from pipeline.core.errors import CellError
 from pipeline.core.plugins import pick
 from pipeline.core.rng import make_generator
-from pipeline.distillation.optimise import SyntheticOptimizer
 from pipeline.models.kernels.cpu import disable_kernels
 from pipeline.models.model import modality_of
 from pipeline.training import formation
-from pipeline.training.augment import Operation, augment
+from pipeline.training.augment import augment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pipeline.core.records import RealSet, SyntheticSet
     from pipeline.distillation.inputs import Runtime
+    from pipeline.distillation.optimise import SyntheticOptimizer
+    from pipeline.training.augment import Operation
     from pipeline.training.bank import ExpertBank
 
-# A leaf's name before its modality: the logarithm of the rate of the student's steps.
+# Prefix of the parameters that hold the logarithms of the student's learning rates, by modality.
 RATE = "rate."
 
-
 # Parameter -> values.
-Weights = dict[str, Tensor]
+Weights = Mapping[str, Tensor]
 
 
 class TrajectorySettings(Protocol):
-    """The values of the method that the matcher needs, see `methods/mtt.py`."""
+    """The parameters of the method that the matcher reads, see methods/mtt.py."""
 
     @property
     def inner(self) -> int: ...
@@ -54,18 +58,34 @@ class SyntheticBatch:
     """The training instances of one inner step.
 
     Args:
-        stored: numbers of the stored rows that the instances are pieces of, each once; `parts`: those rows, by modality.
-        seen: the instances, decoded and augmented as the student sees them, with the graph that leads back to `parts`.
+        index: the stored rows that the instances are pieces of, each once, int64 [R].
+        stored: modality -> these rows [R, ...].
+        rows: modality -> the instances [N, ...], decoded and augmented, as functions of `stored`.
+        label: int64 [N].
     """
 
-    stored: Tensor
-    parts: Mapping[str, Tensor]
-    seen: Mapping[str, Tensor]
+    index: Tensor
+    stored: Mapping[str, Tensor]
+    rows: Mapping[str, Tensor]
     label: Tensor
 
 
 class TrajectoryMatcher:
-    """The student of each step, who walks after an expert; where he goes follows from counters, so that it can be repeated."""
+    """Trains the student of each step and differentiates its distance from the expert.
+
+    All draws are named by counters, so that the student can be trained a second time.
+
+    Args:
+        settings: the method's parameters.
+        bank: the experts.
+        real: the training split.
+        start: the synthetic set that the rows belong to.
+        seed: names all draws.
+        runtime: the device.
+
+    Raises:
+        CellError: the bank was trained on other data, or for too few epochs.
+    """
 
     def __init__(
         self,
@@ -76,77 +96,93 @@ class TrajectoryMatcher:
         seed: int,
         runtime: Runtime,
     ) -> None:
-        self._settings, self._bank, self._start, self._seed, self._device = (
-            settings,
-            bank,
-            start,
-            seed,
-            runtime.device,
-        )
+        self._settings, self._bank, self._start = settings, bank, start
+        self._seed, self._device = seed, runtime.device
         self._module = bank.build_empty_model(real, runtime.device)
-        self._owner = {name: modality_of(name) for name, _ in self._module.named_parameters()}
+        self._modality = {name: modality_of(name) for name, _ in self._module.named_parameters()}
         needed = settings.max_start + settings.ahead
         if bank.epochs < needed:
             raise CellError(
-                f"the experts have {bank.epochs} epochs, and max_start {settings.max_start} + ahead {settings.ahead} are {needed}; "
-                "lower these in distill.mtt, or raise experts.epochs and run `avdistill experts` again"
+                f"the experts have {bank.epochs} epochs, and max_start {settings.max_start} + "
+                f"ahead {settings.ahead} are {needed}; lower these in distill.mtt, "
+                "or raise experts.epochs and run `avdistill experts` again"
             )
 
     def run_step(self, step: int, optimizer: SyntheticOptimizer) -> float:
-        """One step of the descent; a batch that the device has no memory for is a CellError."""
+        """Take one step of the rows and rates, and return the loss before it.
+
+        Args:
+            step: number of the step.
+            optimizer: holds the rows and, under RATE, the logarithms of the student's rates.
+
+        Raises:
+            CellError: a batch does not fit into the device's memory.
+        """
         try:
             loss, gradients = self.gradients(optimizer.params, step)
         except torch.OutOfMemoryError as error:
-            told = f"a batch of {self._settings.batch} instances does not fit into the device's memory ({error})"
-            raise CellError(f"{told}; lower distill.mtt.batch") from error
-        # Worth the loss, and sloped like it.
-        slopes = [
+            raise CellError(
+                f"a batch of {self._settings.batch} instances does not fit into the device's "
+                f"memory ({error}); lower distill.mtt.batch"
+            ) from error
+        # A scalar with this loss as its value and these gradients as its derivatives.
+        terms = [
             ((values - values.detach()) * gradients[name]).sum()
             for name, values in optimizer.params.items()
         ]
-        return optimizer.step([loss + torch.stack(slopes).sum()])
+        return optimizer.step([loss + torch.stack(terms).sum()])
 
-    def gradients(
-        self, params: Mapping[str, Tensor], step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss at a step, and its derivative by each leaf, in the leaf's shape."""
+    def gradients(self, params: Weights, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a step, and its gradient by each parameter.
+
+        Args:
+            params: rows by modality, and the logarithms of the rates under RATE + modality.
+            step: number of the step.
+        """
         rows = {m: params[m].detach() for m in self._start.rows}
         rates = {m: params[RATE + m].detach().exp() for m in rows}
-        first, goal = self._draw_segment(step)
+        first, target = self._draw_segment(step)
         last = first
         for batch in self.iterate_batches(rows, step):
             last = self._apply_step(last, self._weight_gradients(last, batch), rates)
-        whole, miss, way = _subtract(first, goal), _subtract(last, goal), _subtract(last, first)
-        # Each modality's share of the mean, 1 / D_m.
-        share = {
-            m: 1 / (len(rows) * length) for m, length in self._inner_products(whole, whole).items()
+        segment, error = _subtract(first, target), _subtract(last, target)
+        # 1 / D_m, see methods/mtt.py.
+        scale = {
+            m: 1 / (len(rows) * length)
+            for m, length in self._inner_products(segment, segment).items()
         }
-        pull = {name: -2 * rates[m] * share[m] * miss[name] for name, m in self._owner.items()}
-        found = {
-            RATE + m: 2 * share[m] * product
-            for m, product in self._inner_products(miss, way).items()
+        cotangent = {
+            name: -2 * rates[m] * scale[m] * error[name] for name, m in self._modality.items()
         }
-        found |= self._accumulate_vjps(rows, rates, first, pull, step)
-        return torch.stack(
-            [share[m] * product for m, product in self._inner_products(miss, miss).items()]
-        ).sum(), found
+        moves = self._inner_products(error, _subtract(last, first))
+        gradients = {RATE + m: 2 * scale[m] * product for m, product in moves.items()}
+        gradients |= self._accumulate_vjps(rows, rates, first, cotangent, step)
+        distances = self._inner_products(error, error)
+        return torch.stack([scale[m] * x for m, x in distances.items()]).sum(), gradients
 
     def iterate_batches(self, rows: Mapping[str, Tensor], step: int) -> Iterator[SyntheticBatch]:
-        """Those of the inner steps, in epochs of shuffled instances; an epoch's last may be smaller."""
-        for number, index in enumerate(islice(self._shuffle_indices(step), self._settings.inner)):
+        """Yield the batches of the inner steps: epochs of shuffled instances.
+
+        The last batch of an epoch may be smaller.
+
+        Args:
+            rows: stored rows by modality.
+            step: number of the step.
+        """
+        batches = islice(self._shuffle_indices(step), self._settings.inner)
+        for number, instance in enumerate(batches):
             # Instance = piece x stored rows + row.
-            row, piece = index % len(self._start.label), index // len(self._start.label)
-            stored, place = torch.unique(row, return_inverse=True)
-            chosen = (piece * len(stored) + place).to(self._device)
-            parts = {
-                m: values[stored.to(self._device)].requires_grad_() for m, values in rows.items()
-            }
+            row, piece = instance % len(self._start.label), instance // len(self._start.label)
+            index, position = torch.unique(row, return_inverse=True)
+            chosen = (piece * len(index) + position).to(self._device)
+            index = index.to(self._device)
+            stored = {m: values[index].requires_grad_() for m, values in rows.items()}
             yield SyntheticBatch(
-                stored=stored.to(self._device),
-                parts=parts,
-                seen={
+                index=index,
+                stored=stored,
+                rows={
                     m: self._augment(values, m, chosen, (step, number))
-                    for m, values in parts.items()
+                    for m, values in stored.items()
                 },
                 label=self._start.label[row].to(self._device),
             )
@@ -158,44 +194,42 @@ class TrajectoryMatcher:
             yield from torch.split(torch.randperm(count, generator=generator), self._settings.batch)
 
     def _augment(
-        self, parts: Tensor, modality: str, chosen: Tensor, counters: tuple[int, int]
+        self, stored: Tensor, modality: str, chosen: Tensor, counters: tuple[int, int]
     ) -> Tensor:
         operations = pick(self._settings.augment, modality, "list of augmentations")
         grids = self._start.formation
-        instances = formation.split(parts, grids[modality], formation.count_pieces(grids))[chosen]
-        # Sound and picture have draws of their own, as when the experts were trained.
-        numbers = make_generator("augment", self._seed, *counters, modality)
-        return augment(instances, operations, self._start.normalisation[modality].fill, numbers)
+        instances = formation.split(stored, grids[modality], formation.count_pieces(grids))[chosen]
+        # Sound and picture have separate draws, as in the training of the experts.
+        generator = make_generator("augment", self._seed, *counters, modality)
+        return augment(instances, operations, self._start.normalisation[modality].fill, generator)
 
     def _draw_segment(self, step: int) -> tuple[Weights, Weights]:
-        """An expert's weights at an epoch, and `ahead` epochs later."""
+        """Return an expert's weights at an epoch, and `ahead` epochs later."""
         generator = make_generator("trajectory", self._seed, step)
         expert = int(torch.randint(len(self._bank.courses), (), generator=generator))
         epoch = int(torch.randint(self._settings.max_start + 1, (), generator=generator))
         states = [self._bank.state(expert, at) for at in (epoch, epoch + self._settings.ahead)]
-        first, goal = (
-            {name: state[name].to(self._device) for name in self._owner} for state in states
+        first, target = (
+            {name: state[name].to(self._device) for name in self._modality} for state in states
         )
-        return first, goal
+        return first, target
 
     def _weight_gradients(
-        self, weights: Weights, batch: SyntheticBatch, graph: bool = False
+        self, weights: Weights, batch: SyntheticBatch, differentiable: bool = False
     ) -> Weights:
-        """The gradient of the head's loss by the weights; with a graph of its own, if asked."""
-        own = {name: values.detach().requires_grad_() for name, values in weights.items()}
-        with disable_kernels(graph):
-            loss = self._module.head.loss(
-                functional_call(self._module, own, (batch.seen,)), batch.label
-            )  # type: ignore[operator]
-        return dict(
-            zip(own, torch.autograd.grad(loss, list(own.values()), create_graph=graph), strict=True)
-        )
+        """Return the gradient of the head's loss by the weights, with its graph if asked."""
+        params = {name: values.detach().requires_grad_() for name, values in weights.items()}
+        with disable_kernels(differentiable):
+            outputs = functional_call(self._module, params, (batch.rows,))
+            loss = self._module.head.loss(outputs, batch.label)  # type: ignore[operator]
+        gradients = torch.autograd.grad(loss, list(params.values()), create_graph=differentiable)
+        return dict(zip(params, gradients, strict=True))
 
     def _apply_step(
-        self, weights: Weights, slopes: Weights, rates: Mapping[str, Tensor]
+        self, weights: Weights, gradients: Weights, rates: Mapping[str, Tensor]
     ) -> Weights:
         return {
-            name: values - rates[self._owner[name]] * slopes[name]
+            name: values - rates[self._modality[name]] * gradients[name]
             for name, values in weights.items()
         }
 
@@ -204,35 +238,37 @@ class TrajectoryMatcher:
         rows: Mapping[str, Tensor],
         rates: Mapping[str, Tensor],
         weights: Weights,
-        pull: Weights,
+        cotangent: Weights,
         step: int,
     ) -> dict[str, Tensor]:
-        """The second walk: per modality the sum over inner steps of d(pull . g_i) / d rows."""
+        """Train the student again, and sum d(cotangent . g_i) / d rows over the inner steps."""
         total = {m: torch.zeros_like(values) for m, values in rows.items()}
         for batch in self.iterate_batches(rows, step):
-            slopes, found = self._compute_vjp(weights, batch, pull)
-            for m, values in found.items():
-                total[m].index_add_(0, batch.stored, values)
-            weights = self._apply_step(weights, slopes, rates)
+            gradients, vjp = self._compute_vjp(weights, batch, cotangent)
+            for m, values in vjp.items():
+                total[m].index_add_(0, batch.index, values)
+            weights = self._apply_step(weights, gradients, rates)
         return total
 
     def _compute_vjp(
-        self, weights: Weights, batch: SyntheticBatch, pull: Weights
+        self, weights: Weights, batch: SyntheticBatch, cotangent: Weights
     ) -> tuple[Weights, dict[str, Tensor]]:
-        """One inner step's slopes, and d(pull . slopes) / d parts; the graph between them ends with this call."""
-        slopes = self._weight_gradients(weights, batch, graph=True)
-        found = torch.autograd.grad(
-            list(slopes.values()), list(batch.parts.values()), [pull[name] for name in slopes]
+        """Return one inner step's gradients g, and d(cotangent . g) / d stored, without graphs."""
+        gradients = self._weight_gradients(weights, batch, differentiable=True)
+        vjp = torch.autograd.grad(
+            list(gradients.values()),
+            list(batch.stored.values()),
+            [cotangent[name] for name in gradients],
         )
-        return {name: values.detach() for name, values in slopes.items()}, dict(
-            zip(batch.parts, found, strict=True)
-        )
+        detached = {name: values.detach() for name, values in gradients.items()}
+        return detached, dict(zip(batch.stored, vjp, strict=True))
 
     def _inner_products(self, one: Weights, other: Weights) -> dict[str, Tensor]:
-        """Inner products over the flat vector of each modality's weights."""
-        terms = {name: one[name].mul(other[name]).sum() for name in self._owner}
+        """Return the inner product of two sets of weights, per modality."""
+        terms = {name: one[name].mul(other[name]).sum() for name in self._modality}
+        owners = self._modality.items()
         return {
-            m: torch.stack([terms[name] for name, own in self._owner.items() if own == m]).sum()
+            m: torch.stack([terms[name] for name, owner in owners if owner == m]).sum()
             for m in self._start.rows
         }
 

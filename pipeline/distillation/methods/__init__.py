@@ -1,1 +1,1 @@
-"""Distillers: a real set and a start -> a synthetic set."""
+"""Distillers: each file is one method, from the training split and a start to a synthetic set."""

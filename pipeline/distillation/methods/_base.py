@@ -1,4 +1,4 @@
-"""What methods share that optimise rows: their parameters, their start and their candidates."""
+"""The base of the methods that optimise rows: their parameters, start and candidates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimized(ABC):
-    """Parameters of a method that moves rows by SGD.
+    """Parameters of a method that optimises rows by SGD.
 
     Args:
         start: the coreset that the rows start from.
-        rates: modality -> candidate step sizes; the selection rule takes one of each by validation accuracy.
+        steps: steps of SGD.
+        rates: modality -> candidate step sizes; validation accuracy chooses one of each.
+        momentum: of SGD.
         formation: modality -> (rows, columns) of the grid of pieces in a stored instance.
     """
 
@@ -35,26 +37,46 @@ class Optimized(ABC):
     momentum: UnitInterval
     formation: dict[str, tuple[PositiveInt, PositiveInt]]
 
-    # Whether ranks can share the classes: the loss is a sum over them, and rows are all that a step leaves.
+    # Whether ranks can share the classes: the loss is a sum over them, and steps change rows only.
     separable: ClassVar[bool] = False
 
     @abstractmethod
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """Move the start's rows; the first candidate of each rate counts."""
+        """Optimise the rows of the start, with the first candidate of each rate.
+
+        Args:
+            inputs: the training split and its coresets.
+            ipc: instances per class.
+            seed: names all draws.
+            runtime: the device and the checkpoint.
+        """
 
     @abstractmethod
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The network whose features or gradients move the rows; a CellError or PluginError if it was not given."""
+        """Return the network whose features or gradients are matched.
+
+        Args:
+            inputs: the networks and the bank.
+
+        Raises:
+            CellError: the method needs a bank, and none was given.
+            PluginError: there is no network of that name.
+        """
 
     @property
     def moves(self) -> bool:
-        """Whether the first candidate of any rate moves rows; a step size of 0 moves none."""
+        """Whether the first candidate of any rate changes rows; a step size of 0 changes none."""
         return any(rates[0] for rates in self.rates.values())
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
-        """One distiller per candidate step size."""
+        """Return one distiller per candidate step size.
+
+        Args:
+            inputs: the training split.
+            ipc: instances per class.
+        """
         count = max((len(rates) for rates in self.rates.values()), default=1)
         return [
             replace(
@@ -64,18 +86,31 @@ class Optimized(ABC):
         ]
 
     def mix(self, parts: Mapping[str, Self]) -> Self:
-        """The distiller that does with each modality what the variant given for it does."""
+        """Return a distiller that treats each modality as the variant chosen for it.
+
+        Args:
+            parts: modality -> variant.
+        """
         return replace(self, rates={m: part.rates[m] for m, part in parts.items()})
 
     def begin(self, inputs: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
-        """The coreset's best samples, formed."""
-        return form(
-            inputs.real, coreset_of(inputs.coresets, self.start).select, ipc, self.formation
-        )
+        """Return the start: the coreset's best samples, formed.
+
+        Args:
+            inputs: the training split and its coresets.
+            ipc: instances per class.
+            seed: of the run; the coreset is the same for all.
+        """
+        coreset = coreset_of(inputs.coresets, self.start)
+        return form(inputs.real, coreset.select, ipc, self.formation)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedOptimized(Optimized):
-    """A method that moves rows as augmentations show them; `augment`: modality -> augmentations, drawn anew each time."""
+    """A method that augments rows before it matches them.
+
+    Args:
+        augment: modality -> augmentations, one of them drawn each time.
+    """
 
     augment: dict[str, tuple[Operation, ...]]

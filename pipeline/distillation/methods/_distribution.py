@@ -1,4 +1,4 @@
-"""What methods share that match distributions of embeddings."""
+"""The base of the methods that match distributions of embeddings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DistributionMatching(AugmentedOptimized):
-    """Parameters of a method that matches distributions of embeddings; `batch_real`: real samples per class and step."""
+    """Parameters of a method that matches distributions of embeddings.
+
+    Args:
+        batch_real: real samples per class and step.
+    """
 
     separable: ClassVar[bool] = True
 
@@ -38,22 +42,37 @@ class DistributionMatching(AugmentedOptimized):
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """The distance that the rows go down, summed over classes; each method has its own."""
+        """Return the distance of two batches of embeddings, summed over classes, a scalar.
+
+        Args:
+            real: embeddings of real samples.
+            synthetic: embeddings of the synthetic set's training instances.
+            rng: name -> a generator of this step.
+        """
 
     @abstractmethod
     def build_sampler(
         self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
-        """Whose eyes the distributions are compared with."""
+        """Return the source of the networks that embed both sides.
+
+        Args:
+            inputs: the networks, the bank and the training split.
+            seed: names the draws.
+            device: where the networks are used.
+        """
 
     def schedule(self, done: float) -> float:
-        """Factor on the step sizes when a fraction of the steps is done; DM and those that follow it keep them."""
+        """Return the factor on the step sizes; 1 in DM and the methods that follow it.
+
+        Args:
+            done: fraction of the steps done, 0..1.
+        """
         return 1.0
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """Move the start's rows; the first candidate of each rate counts."""
         start = self.begin(inputs, ipc=ipc, seed=seed)
         plan = matching.MatchingPlan(
             steps=self.steps,
@@ -71,28 +90,48 @@ class DistributionMatching(AugmentedOptimized):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomNetworkMatching(DistributionMatching):
-    """A method that compares with random weights: `network` is drawn anew at each step."""
+    """A method that embeds with random weights.
+
+    Args:
+        network: the architecture; its weights are drawn anew at each step.
+    """
 
     network: str
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The one of that name."""
         return pick(inputs.networks, self.network, "network")
 
     def build_sampler(
         self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
-        """A fresh network at each step."""
         return RandomNetworks(self.network_of(inputs), inputs.real, seed, device)
 
 
 def squared_norm(difference: Tensor) -> Tensor:
-    """Squared Euclidean norm of each class's difference, summed over classes."""
+    """Return the squared Euclidean norm, summed over classes.
+
+    Args:
+        difference: one row per class, [classes, D].
+
+    Example:
+        squared_norm(real.means()["frame"] - synthetic.means()["frame"])
+    """
     return difference.square().sum()
 
 
 def pair_means(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor]:
-    """Means of sound and of picture, for a method that adds them; a CellError unless there are two of one width."""
+    """Return the class means of sound and of picture, for a method that adds them.
+
+    Args:
+        means: modality -> class means [classes, D].
+        method: for the message.
+
+    Raises:
+        CellError: there are not two modalities, or their widths D differ.
+
+    Example:
+        a, v = pair_means(real.means(), "avdd")
+    """
     if len(means) != 2:
         raise CellError(
             f"{method} couples two modalities, found {', '.join(means)}; use dm for one"
@@ -100,6 +139,7 @@ def pair_means(means: Mapping[str, Tensor], method: str) -> tuple[Tensor, Tensor
     a, v = (means[m] for m in sorted(means, reverse=True))
     if a.shape != v.shape:
         raise CellError(
-            f"{method} adds the features of its towers, found widths {a.shape[1]} and {v.shape[1]}; give both the same grid"
+            f"{method} adds the features of its towers, found widths {a.shape[1]} and "
+            f"{v.shape[1]}; give both the same grid"
         )
     return a, v

@@ -1,4 +1,4 @@
-"""What methods share that choose real samples: a ranking -> stored instances, each a grid of chosen samples."""
+"""The base of the methods that select real samples, and the forming of stored instances."""
 
 from __future__ import annotations
 
@@ -26,126 +26,184 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection(ABC):
-    """A method that chooses and optimises nothing.
+    """A method that selects samples and optimises nothing.
 
     Args:
-        formation: modality -> (rows, columns) of the grid of pieces in a stored instance; (1, 1) keeps samples whole.
+        formation: modality -> (rows, columns) of the grid of pieces in a stored instance; (1, 1)
+            keeps samples whole.
     """
 
     formation: dict[str, tuple[PositiveInt, PositiveInt]]
 
-    # Nothing is computed, so there is nothing that ranks could share.
+    # Nothing is computed, so there is nothing to share.
     separable: ClassVar[bool] = False
     moves: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
-        """The `count` best samples of each class, best first; each method has its own."""
+        """Return the best samples of each class, best first.
+
+        Args:
+            inputs: the training split and its coresets.
+            seed: of the run.
+            count: samples per class.
+        """
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
-        """Nothing to choose between."""
+        """Return the method itself: there is one candidate."""
         return [self]
 
     def mix(self, parts: Mapping[str, Self]) -> Self:
-        """Nothing to mix."""
+        """Return the method itself: all variants are equal."""
         return self
 
     def begin(self, inputs: DistillInputs, *, ipc: int, seed: int) -> SyntheticSet:
-        """The best `ipc` x pieces samples of each class."""
+        """Return the best `ipc` x pieces samples of each class, formed.
+
+        Args:
+            inputs: the training split and its coresets.
+            ipc: instances per class.
+            seed: of the run.
+        """
         return form(inputs.real, partial(self.select, inputs, seed), ipc, self.formation)
 
     def network_of(self, inputs: DistillInputs) -> None:
-        """Nobody looks at the rows."""
+        """Return None: no network is used."""
         return
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """What it begins with; nothing moves."""
+        """Return the start, unchanged.
+
+        Args:
+            inputs: the training split and its coresets.
+            ipc: instances per class.
+            seed: of the run.
+            runtime: not used.
+        """
         return DistillResult(synthetic=self.begin(inputs, ipc=ipc, seed=seed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoresetSelection(Selection):
-    """A method that takes one coreset's best samples, so that all seeds give one set.
+    """A method that takes the best samples of one coreset, so that all seeds give one set.
 
     Args:
-        coreset: the selector whose ranking is taken.
+        coreset: the selector that ranked the samples.
     """
 
     coreset: str
 
     def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
-        """The coreset's, whatever the seed."""
         return coreset_of(inputs.coresets, self.coreset).select(count)
 
 
 def coreset_of(coresets: Mapping[str, Coreset], name: str) -> Coreset:
-    """The coreset of that name; CellError if it was not among grid.selectors."""
+    """Return a coreset by name.
+
+    Args:
+        coresets: selector -> coreset.
+        name: the selector.
+
+    Raises:
+        CellError: the selector is not in grid.selectors.
+
+    Example:
+        coreset_of(inputs.coresets, "herding").select(10)  # label -> the 10 best keys
+    """
     if name not in coresets:
-        there = f"no coreset named {name!r} was given; there are {', '.join(sorted(coresets)) or 'none'}"
-        raise CellError(f"{there}; add {name} to grid.selectors and run `avdistill coreset` again")
+        given = ", ".join(sorted(coresets)) or "none"
+        raise CellError(
+            f"no coreset named {name!r} was given; there are {given}; "
+            f"add {name} to grid.selectors and run `avdistill coreset` again"
+        )
     return coresets[name]
 
 
 def form(
-    real: RealSet, best: Callable[[int], Keys], ipc: int, grids: Mapping[str, Grid]
+    real: RealSet, select: Callable[[int], Keys], ipc: int, grids: Mapping[str, Grid]
 ) -> SyntheticSet:
-    """The ipc x pieces best samples of each class as `ipc` stored instances.
+    """Form the best ipc x pieces samples of each class into `ipc` stored instances.
 
-    As in AVDD the best `ipc` samples become the first piece of each instance, the next `ipc` the second, and so on; a sample
-    fills the same piece of its frame and its log-mel; a modality with fewer pieces takes the first of the samples.
+    As in AVDD, the best `ipc` samples become the first piece of each instance, the next `ipc` the
+    second piece, and so on. A sample fills the same piece of its frame and its log-mel. A modality
+    with fewer pieces takes the first of the samples.
 
     Args:
-        best: number -> label -> so many keys, best first.
+        real: the training split.
+        select: number -> label -> that many keys, best first.
+        ipc: instances per class.
+        grids: modality -> (rows, columns) of pieces.
 
     Raises:
         CellError: a class has too few samples, or a grid does not divide its picture.
+
+    Example:
+        grids = {"frame": (2, 2), "logmel": (2, 2)}
+        form(real, coreset.select, 10, grids).rows["frame"]  # float32 [classes x 10, T, 3, H, W]
     """
     grids = {m: pick(grids, m, "formation") for m in real.rows}
-    count = formation.count_pieces(grids)
-    refuse_infeasible(real, ipc, count)
-    keys_of = best(ipc * count)
-    place = {key: row for row, key in enumerate(real.keys)}
-    if set(keys_of) != set(real.classes) or not all(
-        key in place for keys in keys_of.values() for key in keys
-    ):
-        raise CellError(
-            "the ranking is of other samples than the shards hold; run `avdistill extract` and `coreset` again"
-        )
-    chosen = [keys_of[label] for label in real.classes]
-    by_piece = [
-        key
-        for piece in range(count)
-        for keys in chosen
-        for key in keys[piece * ipc : (piece + 1) * ipc]
-    ]
-    instances = real.normalise(torch.tensor([place[key] for key in by_piece]))
-    own = {m: high * wide * ipc * len(chosen) for m, (high, wide) in grids.items()}
-    sources = [" ".join(keys[i::ipc]) for keys in chosen for i in range(ipc)]
+    pieces = formation.count_pieces(grids)
+    refuse_infeasible(real, ipc, pieces)
+    selected = select(ipc * pieces)
+    samples = real.normalise(_find_rows(real, selected, ipc, pieces))
+    used = {m: high * wide * ipc * len(real.classes) for m, (high, wide) in grids.items()}
+    keys = [selected[label] for label in real.classes]
     return SyntheticSet(
-        rows={m: formation.join(rows[: own[m]], grids[m]) for m, rows in instances.items()},
+        rows={m: formation.join(rows[: used[m]], grids[m]) for m, rows in samples.items()},
         label=torch.arange(len(real.classes)).repeat_interleave(ipc),
         classes=real.classes,
         ipc=ipc,
         formation=grids,
         normalisation=real.normalisation,
-        source_key=tuple(sources),
+        source_key=tuple(" ".join(own[i::ipc]) for own in keys for i in range(ipc)),
     )
 
 
-def refuse_infeasible(real: RealSet, ipc: int, count: int) -> None:
-    """A cell that asks a class for more samples than it has is a CellError naming the largest ipc that fits."""
+def _find_rows(real: RealSet, selected: Keys, ipc: int, pieces: int) -> torch.Tensor:
+    """Return the rows of the selected samples, piece by piece and class by class, int64."""
+    position = {key: row for row, key in enumerate(real.keys)}
+    is_known = all(key in position for keys in selected.values() for key in keys)
+    if set(selected) != set(real.classes) or not is_known:
+        raise CellError(
+            "the ranking is of other samples than the shards hold; "
+            "run `avdistill extract` and `coreset` again"
+        )
+    rows = [
+        position[key]
+        for piece in range(pieces)
+        for label in real.classes
+        for key in selected[label][piece * ipc : (piece + 1) * ipc]
+    ]
+    return torch.tensor(rows)
+
+
+def refuse_infeasible(real: RealSet, ipc: int, pieces: int) -> None:
+    """Refuse a cell that needs more samples than a class has.
+
+    Args:
+        real: the training split.
+        ipc: instances per class.
+        pieces: samples per instance.
+
+    Raises:
+        CellError: a class has too few samples; it names the largest ipc that fits.
+
+    Example:
+        refuse_infeasible(real, ipc=10, pieces=4)  # needs 40 samples of each class
+    """
     if ipc < 1:
         raise CellError(f"ipc is {ipc}; expected 1 or more instances per class")
-    held = {name: len(real.indices_of(label)) for label, name in enumerate(real.classes)}
-    name, least = min(held.items(), key=lambda item: item[1])
-    if ipc * count > least:
+    counts = {name: len(real.indices_of(label)) for label, name in enumerate(real.classes)}
+    name, smallest = min(counts.items(), key=lambda item: item[1])
+    if ipc * pieces > smallest:
         fits = (
-            f"the largest ipc that fits is {least // count}"
-            if least >= count
+            f"the largest ipc that fits is {smallest // pieces}"
+            if smallest >= pieces
             else "no ipc fits; add clips or use fewer pieces"
         )
         raise CellError(
-            f"ipc {ipc} x {count} pieces needs {ipc * count} training windows a class, {name!r} has {least}; {fits}"
+            f"ipc {ipc} x {pieces} pieces needs {ipc * pieces} training windows a class, "
+            f"{name!r} has {smallest}; {fits}"
         )

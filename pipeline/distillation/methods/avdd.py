@@ -1,9 +1,10 @@
-"""AVDD, audio-visual dataset distillation (Kushwaha et al., TMLR 2024): DM plus joint matching and modality-gap matching.
+"""AVDD, audio-visual dataset distillation (Kushwaha et al., TMLR 2024): DM plus two joint terms.
 
 With real minus synthetic class means a (sound) and v (picture):
 L = |a|^2 + |v|^2 + weight_joint |a + v|^2 + weight_gap |a - v|^2, summed over classes.
-The last two are the paper's |(A_r + V_r) - (A_s + V_s)|^2 and |(A_r + V_s) - (V_r + A_s)|^2. At equal weights w they add up to
-2w (|a|^2 + |v|^2): at the published w = 10 AVDD is DM at 21 times the step. Cost per step: that of dm.
+The last two are the paper's joint matching |(A_r + V_r) - (A_s + V_s)|^2 and modality-gap matching
+|(A_r + V_s) - (V_r + A_s)|^2. At equal weights w they add up to 2w (|a|^2 + |v|^2): at the
+published w = 10 AVDD is DM at 21 times the step. Cost per step: that of dm.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):
-    """See `RandomNetworkMatching` for the other parameters; weight_joint is the authors' lambda_icm, weight_gap their lambda_cgm."""
+    """Parameters of AVDD; see `RandomNetworkMatching` for the others.
+
+    Args:
+        weight_joint: of joint matching, the authors' lambda_icm.
+        weight_gap: of modality-gap matching, the authors' lambda_cgm.
+    """
 
     weight_joint: float
     weight_gap: float
@@ -36,7 +42,7 @@ class Distiller(RandomNetworkMatching):
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """The published loss; a CellError unless there are two modalities of one width."""
+        """Return the published loss; a CellError unless there are two modalities of one width."""
         theirs, ours = (pair_means(side.means(), "avdd") for side in (real, synthetic))
         a, v = (one - other for one, other in zip(theirs, ours, strict=True))
         return (

@@ -1,7 +1,8 @@
-"""Select real samples and optimise nothing: the best samples of a coreset, one or several in a stored instance.
+"""Select the best samples of a coreset; nothing is optimised.
 
-Rows of params.yaml: `herding`, `kcenter` and `kmeans` store whole samples. `formed` stores a grid of samples ("herding + factor"
-in AVDD's ablation, TMLR 2024); dm and avdd start there, so that row shows the gain of their steps.
+Rows of params.yaml: `herding`, `kcenter` and `kmeans` store whole samples. `formed` stores a grid
+of samples ("herding + factor" in AVDD's ablation, TMLR 2024); dm and avdd start there, so that row
+shows the gain of their steps.
 """
 
 from __future__ import annotations
@@ -13,4 +14,4 @@ from pipeline.distillation.methods._selection import CoresetSelection
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(CoresetSelection):
-    """See `CoresetSelection`."""
+    """Parameters of a coreset row: those of `CoresetSelection`."""

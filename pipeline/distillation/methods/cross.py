@@ -1,8 +1,9 @@
-"""Direct cross matching: the sound's mean against the picture's, the ablation row that AVDD's posters (TMLR 2024) say fails.
+"""Direct cross matching: each modality's synthetic mean against the other modality's real mean.
 
-L = sum over classes of |a_s - v_r|^2 + |v_s - a_r|^2, with a and v the class means of sound and picture under fresh random towers,
-s the synthetic and r the real side. The two towers share nothing, so that there is no reason why their means should meet; it
-stands here to be measured. Cost per step: that of dm.
+L = sum over classes of |a_s - v_r|^2 + |v_s - a_r|^2, with a and v the class means of sound and
+picture under new random towers, s the synthetic and r the real side. The posters of AVDD (TMLR
+2024) report in an ablation that it fails. The two towers share nothing, so there is no reason why
+their means should agree; the method is here to measure that. Cost per step: that of dm.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):
-    """See `RandomNetworkMatching` for the parameters."""
+    """Parameters of cross matching: those of `RandomNetworkMatching`."""
 
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """Squared distances across the modalities; a CellError unless there are two of one width."""
+        """Return the squared distances across modalities; a CellError unless widths are equal."""
         (a_real, v_real), (a_synthetic, v_synthetic) = (
             pair_means(side.means(), "cross") for side in (real, synthetic)
         )

@@ -1,8 +1,9 @@
-"""DM, distribution matching (Zhao and Bilen, WACV 2023), for each modality on its own.
+"""DM, distribution matching (Zhao and Bilen, WACV 2023), for each modality separately.
 
-L = sum over classes c and modalities m of |mean f_m(T(real_c)) - mean f_m(T(D(S_c)))|^2, with f a fresh random network at each
-step, T one augmentation for both sides, D the formation's decoding. Cost per step: classes x batch_real forward passes without
-and classes x ipc x pieces with gradient. Unlike the publication the rows are pieces of a formation (Kim et al., ICML 2022).
+L = sum over classes c and modalities m of |mean f_m(T(real_c)) - mean f_m(T(D(S_c)))|^2, with f a
+new random network at each step, T one augmentation for both sides, and D the decoding of the
+formation. Cost per step: classes x batch_real forward passes without gradients, and classes x ipc x
+pieces with gradients. Unlike the paper, rows are pieces of a formation (Kim et al., ICML 2022).
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):
-    """See `DistributionMatching` for the parameters."""
+    """Parameters of DM: those of `RandomNetworkMatching`."""
 
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """Squared distances of class means, summed over modalities and classes."""
+        """Return the squared distances of class means, summed over modalities and classes."""
         theirs, ours = real.means(), synthetic.means()
         return torch.stack([squared_norm(theirs[m] - ours[m]) for m in theirs]).sum()

@@ -4,16 +4,19 @@ Each iteration draws a network with fresh weights W and lowers, by one SGD step 
 
     L = sum over classes c of G(grad CE(T(real_c); W), grad CE(T(D(S_c)); W)).
 
-D decodes the formation. T is one augmentation, drawn anew at each step and the same for both sides; DC is the row without.
-G sums 1 - cos over layers and output units; a convolution's gradient is read as (out, in x k x k), biases and norms are left out.
-Then W is trained for `inner` epochs on the rows, until `outer` steps are done.
+D decodes the formation. T is one augmentation, drawn anew at each step and the same for both sides;
+DC is the row without. G sums 1 - cos over layers and output units; a convolution's gradient is read
+as (out, in x k x k), biases and norms are left out. Then W is trained for `inner` epochs on the
+rows, until `outer` steps are done.
 
-The sum runs over the towers and classifiers of all modalities, so with one modality this is DC or DSA.
-Cost per step: classes x batch_real forward and backward passes, and classes x ipc x pieces with second derivatives, about three
-times as expensive; and (outer - 1) x inner epochs on the rows per network.
+The sum runs over the towers and classifiers of all modalities, so with one modality this is DC or
+DSA. Cost per step: classes x batch_real forward and backward passes, and classes x ipc x pieces
+with second derivatives, about three times as expensive; and (outer - 1) x inner epochs on the rows
+per network.
 
-Unlike the papers: rows start from a formed coreset (Kim et al., ICML 2022), where DC starts from noise; an IPC between two that
-are listed takes the loops of the lower one; T is one draw for all classes and modalities, where DSA draws anew for each class.
+Unlike the papers: rows start from a formed coreset (Kim et al., ICML 2022), where DC starts from
+noise; an IPC between two that are listed takes the loops of the lower one; T is one draw for all
+classes and modalities, where DSA draws anew for each class.
 """
 
 from __future__ import annotations
@@ -35,7 +38,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """From this IPC on, up to the next that is listed: steps on each network, and the network's epochs between two of them."""
+    """The loops of an IPC, and of larger ones up to the next that is listed.
+
+    Args:
+        ipc: instances per class.
+        outer: steps of the rows on each network.
+        inner: epochs that the network is trained for between two of these steps.
+    """
 
     ipc: PositiveInt
     outer: PositiveInt
@@ -47,10 +56,12 @@ class Distiller(AugmentedOptimized):
     """Parameters of gradient matching; without augmentations it is DC, with them DSA.
 
     Args:
-        network: drawn anew at each of `steps`; its classifiers are those of the head `ensemble`.
+        network: the architecture; its weights are drawn anew at each of `steps`, and its
+            classifiers are those of the head `ensemble`.
         batch_real: real samples per class and step of the rows.
         loops: published (IPC, outer, inner): (1, 1, 1), (10, 10, 50), (20, 20, 25), (50, 50, 10).
-        batch_net, rate_net: of the network's own training; published: 256 and 0.01.
+        batch_net: instances per step of the network; published: 256.
+        rate_net: step size of the network; published: 0.01.
     """
 
     network: str
@@ -60,13 +71,11 @@ class Distiller(AugmentedOptimized):
     rate_net: PositiveFloat
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The one of that name."""
         return pick(inputs.networks, self.network, "network")
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """Move the start's rows; the first candidate of each rate counts."""
         loop, start = self._pick_loop(ipc), self.begin(inputs, ipc=ipc, seed=seed)
         plan = gradients.GradientMatchingPlan(
             steps=self.steps,
@@ -84,11 +93,12 @@ class Distiller(AugmentedOptimized):
         )
 
     def _pick_loop(self, ipc: int) -> Loop:
-        """The one with the largest IPC that is not above this; a CellError if there is none."""
+        """Return the loops of the largest listed IPC that is not above this one."""
         below = [loop for loop in self.loops if loop.ipc <= ipc]
         if not below:
             listed = ", ".join(str(loop.ipc) for loop in self.loops) or "none"
             raise CellError(
-                f"no loops are given for ipc {ipc}, only from {listed} on; add {{ipc: {ipc}, outer: .., inner: ..}}"
+                f"no loops are given for ipc {ipc}, only from {listed} on; "
+                f"add {{ipc: {ipc}, outer: .., inner: ..}}"
             )
         return max(below, key=lambda loop: loop.ipc)

@@ -1,19 +1,30 @@
-"""JCF, joint characteristic-function matching: the laws of sounds, pictures and pairs, in the eyes of trained networks.
+"""JCF, joint characteristic-function matching: embeddings of trained networks match in law.
 
-With p = x_a . t_a + x_v . t_v the phase of a pair of embeddings at frequencies t = (t_a, t_v), a class's characteristic function is
-phi(t) = mean exp(i p). L = sum over classes of mean over t of |phi_real(t) - phi_synthetic(t)|, plus weight x CE(h(f(S_c)), c), the
-calibration, with f and its classifiers h an expert of the bank between its start and its end. Frequencies with both parts compare
-the joint law, those with one part the marginals (`joint` is the share of the first). On no real set did students with one tower per
-modality gain by the joint law (docs/results.md), so presets compare marginals. Embeddings are divided by the root of the mean
-squared distance between the class's real samples, so that a frequency N(0, bandwidth^2) sees their spread.
-In the end each piece gets the experts' soft label (pipeline/labels.py), whose worth is the row `labelled`. A candidate of step size
-0 moves nothing: its pieces are labelled as the whole samples that they are.
-Step sizes fall to 0 as a cosine and grow with IPC, for a row has 1 / IPC of its class's gradient. Which formation and which labels
-serve a modality depends on the data: candidates are tried on the validation split where other methods try step sizes.
-Cost per step: dm's, and (batch_real + ipc x pieces) x frequencies x width multiplications per class.
+p = x_a . t_a + x_v . t_v is the phase of a pair of embeddings at frequencies t = (t_a, t_v), and
+phi(t) = mean exp(i p) is the characteristic function of a class.
 
-Characteristic functions: NCFM (Wang et al., CVPR 2025), on one modality, amplitude and phase of equal weight, which is |phi_real -
-phi_synthetic|; experts and calibration: DANCE (Zhang et al., IJCAI 2024). The pair's joint law is ours.
+    L = sum over classes of mean over t of |phi_real(t) - phi_synthetic(t)|
+        + weight x CE(h(f(S_c)), c), the calibration.
+
+f and its classifiers h are an expert of the bank, between its start and its end. Frequencies with
+both parts compare the joint law of sound and picture; `joint` is their share. Frequencies with one
+part compare the marginals. On no real set did students with one tower per modality gain by the
+joint law (docs/results.md), so presets compare marginals. Embeddings are divided by the root of the
+mean squared distance between the class's real samples, so that a frequency drawn from
+N(0, bandwidth^2) fits their spread.
+
+At the end each piece gets the soft label of the experts (soft_labels.py); the row `labelled` shows
+the gain of these labels alone. A candidate of step size 0 optimises nothing: its pieces get the
+labels of the whole samples that they are.
+
+Step sizes fall to 0 as a cosine, and grow with IPC, because a row has 1 / IPC of its class's
+gradient. The best formation and labels of a modality depend on the data: candidates are tried on
+the validation split, where other methods try step sizes. Cost per step: dm's, and
+(batch_real + ipc x pieces) x frequencies x width multiplications per class.
+
+Characteristic functions are from NCFM (Wang et al., CVPR 2025), on one modality; amplitude and
+phase have equal weight, which is |phi_real - phi_synthetic|. Experts and calibration are from DANCE
+(Zhang et al., IJCAI 2024). The pair's joint law is ours.
 """
 
 from __future__ import annotations
@@ -52,9 +63,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What may be chosen for a modality: its step size, its formation and the temperature of its labels.
+    """One candidate: a step size, a formation and a temperature of the labels for each modality.
 
-    A step size of 0 leaves rows as they start, and labels them as the samples that they are.
+    Args:
+        rates: modality -> step size; 0 keeps the rows, and labels them as whole samples.
+        formation: modality -> (rows, columns) of its pieces.
+        temperature: modality -> temperature of its labels; None for one-hot labels.
     """
 
     rates: dict[str, NonNegativeFloat]
@@ -64,16 +78,21 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(DistributionMatching):
-    """See `DistributionMatching`; a step size is that of IPC 1, and may be 0 as in `Candidate`.
+    """Parameters of JCF; see `DistributionMatching` for the others.
 
     Args:
-        frequencies: drawn per step; `bandwidth`: their scale; `joint`: the share of them that see both modalities.
+        rates: modality -> candidate step sizes for IPC 1; they may be 0, as in `Candidate`.
+        frequencies: drawn per step.
+        bandwidth: standard deviation of the frequencies.
+        joint: share of the frequencies that see both modalities.
         weight: of the calibration.
-        first, last: the part of the experts' courses that networks are taken from, 0 their start and 1 their end.
-        temperature: modality -> of the experts' labels that pieces get in the end; None leaves them that of their class.
-        others: candidates beside what the other parameters say; the selection rule takes one for each modality.
-        tried: of all candidates, the first so many for whose formation each class has enough samples are tried; fine formations
-            are given first, as they serve few instances, and coarse ones take their place where those do not fit.
+        first: networks are taken from this point of the experts' training on; 0 is its start.
+        last: networks are taken up to this point; 1 is the end.
+        temperature: modality -> temperature of the labels at the end; None for one-hot labels.
+        others: more candidates; one candidate is chosen for each modality.
+        tried: how many candidates are tried: the first for whose formation each class has enough
+            samples. Fine formations come first, as they serve few instances; coarse ones replace
+            those that do not fit.
     """
 
     rates: dict[str, NonNegativeFloats]
@@ -88,127 +107,121 @@ class Distiller(DistributionMatching):
     tried: PositiveInt
 
     def __post_init__(self) -> None:
-        """Any two of the formations can be mixed, or a CellError says which cannot."""
+        """Refuse formations that cannot be mixed with each other."""
         formations = [self.formation, *(other.formation for other in self.others)]
         for grids in product(*([(m, grids[m]) for grids in formations] for m in self.formation)):
             count_pieces(dict(grids))
 
     def schedule(self, done: float) -> float:
-        """Falls to 0: each step sees other networks, and the last ones should not undo what all of them agree on."""
+        """Return a cosine from 1 to 0: the last networks should not undo what all agree on."""
         return cosine(done)
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
-        """One distiller per candidate that is tried; where no formation fits, the coarsest, which says so when it begins."""
-        least = min(len(inputs.real.indices_of(label)) for label in range(len(inputs.real.classes)))
+        """Return one distiller per candidate that is tried.
+
+        If no formation fits, it is the coarsest, which fails with a message when it begins.
+        """
+        real = inputs.real
+        smallest = min(len(real.indices_of(label)) for label in range(len(real.classes)))
         others = [
             replace(
                 self,
-                rates={m: (rate,) for m, rate in own.rates.items()},
-                formation=own.formation,
-                temperature=own.temperature,
+                rates={m: (rate,) for m, rate in other.rates.items()},
+                formation=other.formation,
+                temperature=other.temperature,
             )
-            for own in self.others
+            for other in self.others
         ]
         variants = [
             replace(variant, others=()) for variant in (*super().variants(inputs, ipc), *others)
         ]
+        pieces = [count_pieces(variant.formation) for variant in variants]
         fitting = [
-            variant for variant in variants if ipc * count_pieces(variant.formation) <= least
+            variant for variant, n in zip(variants, pieces, strict=True) if ipc * n <= smallest
         ]
-        return fitting[: self.tried] or [
-            min(variants, key=lambda variant: count_pieces(variant.formation))
-        ]
+        return fitting[: self.tried] or [variants[pieces.index(min(pieces))]]
 
     def mix(self, parts: Mapping[str, Self]) -> Self:
-        """The distiller that treats each modality as the variant given for it does."""
         formation = {m: part.formation[m] for m, part in parts.items()}
         temperature = {m: part.temperature[m] for m, part in parts.items()}
         return replace(super().mix(parts), formation=formation, temperature=temperature, others=())
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The experts'."""
         return inputs.require_experts("jcf").network
 
     def build_sampler(
         self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
-        """An expert at each step."""
-        return ExpertNetworks(
-            inputs.require_experts("jcf"),
-            inputs.real,
-            EpochRange(first=self.first, last=self.last),
-            seed,
-            device,
-        )
+        epochs = EpochRange(first=self.first, last=self.last)
+        return ExpertNetworks(inputs.require_experts("jcf"), inputs.real, epochs, seed, device)
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """Move the start's rows, then ask the experts what they take each piece for."""
-        still = [m for m, rates in self.rates.items() if not rates[0]]
-        result = (
-            self._optimise(inputs, ipc, seed, runtime)
-            if self.moves
-            else self._keep_start(inputs, ipc, seed)
-        )
-        made = add_soft_labels(
+        """Optimise the rows of the start, then add the experts' labels."""
+        if self.moves:
+            result = self._optimise(inputs, ipc, seed, runtime)
+        else:
+            result = DistillResult(synthetic=self.begin(inputs, ipc=ipc, seed=seed))
+        labelled = add_soft_labels(
             result.synthetic,
             inputs.require_experts("jcf"),
             inputs.real,
             self.temperature,
             runtime.device,
-            still,
+            unchanged=[m for m, rates in self.rates.items() if not rates[0]],
         )
-        return replace(result, synthetic=made)
+        return replace(result, synthetic=labelled)
 
     def _optimise(
         self, inputs: DistillInputs, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        moving = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
-        return DistributionMatching.distill(moving, inputs, ipc=ipc, seed=seed, runtime=runtime)
-
-    def _keep_start(self, inputs: DistillInputs, ipc: int, seed: int) -> DistillResult:
-        return DistillResult(synthetic=self.begin(inputs, ipc=ipc, seed=seed))
+        scaled = replace(self, rates={m: (ipc * rates[0],) for m, rates in self.rates.items()})
+        return DistributionMatching.distill(scaled, inputs, ipc=ipc, seed=seed, runtime=runtime)
 
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """Distances of characteristic functions, and the calibration."""
+        """Return the distance of characteristic functions, plus the calibration."""
         generator = rng("frequencies")
         masks = self._draw_masks(len(real.features), generator)
+        batches = (real, synthetic)
         phases = [torch.zeros(()), torch.zeros(())]
         for mask, m in zip(masks, sorted(real.features), strict=True):
-            spread = torch.stack([_spread(own) for own in real.split_by_class(m)])
-            t = (
-                self.bandwidth
-                * mask
-                * torch.randn(real.features[m].shape[1], self.frequencies, generator=generator)
-            )
+            spread = torch.stack([_spread(features) for features in real.split_by_class(m)])
+            width = real.features[m].shape[1]
+            normal = torch.randn(width, self.frequencies, generator=generator)
+            t = self.bandwidth * mask * normal
             phases = [
-                phase + seen.rescale(m, spread) @ t.to(spread)
-                for phase, seen in zip(phases, (real, synthetic), strict=True)
+                phase + batch.rescale(m, spread) @ t.to(spread)
+                for phase, batch in zip(phases, batches, strict=True)
             ]
         theirs, ours = (
-            _characteristic_function(p, s.sizes)
-            for p, s in zip(phases, (real, synthetic), strict=True)
+            _characteristic_function(phase, batch.sizes)
+            for phase, batch in zip(phases, batches, strict=True)
         )
-        # The square root's slope is infinite at zero.
+        # 1e-8, because the derivative of the square root is infinite at zero.
         distance = (theirs - ours).square().sum(0).add(1e-8).sqrt().mean(1).sum()
         return distance + self.weight * synthetic.cross_entropy().sum()
 
     def _draw_masks(self, modalities: int, generator: torch.Generator) -> Tensor:
-        """[modalities, frequencies]: 1 where a frequency sees the modality."""
+        """Return [modalities, frequencies]: 1 where a frequency sees the modality."""
         both = torch.rand(self.frequencies, generator=generator) < self.joint
-        own = torch.arange(self.frequencies) % modalities == torch.arange(modalities)[:, None]
-        return (both | own).float()
+        turns = torch.arange(self.frequencies) % modalities == torch.arange(modalities)[:, None]
+        return (both | turns).float()
 
 
 def _characteristic_function(phase: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """Phases [N, F], class by class -> real and imaginary part of each class's function, [2, classes, F]."""
+    """Return each class's characteristic function, [2, classes, F]: real and imaginary part.
+
+    Args:
+        phase: [N, F], class by class.
+        sizes: rows of each class.
+    """
     return torch.stack([class_means(phase.cos(), sizes), class_means(phase.sin(), sizes)])
 
 
 def _spread(x: Tensor) -> Tensor:
-    """Root of the mean squared distance between two rows; 1 where all are equal."""
+    """Return the root of the mean squared distance between two rows; 1 if all are equal."""
     square = 2 * x.var(0, correction=0).sum()
     return torch.where(square > 0, square.sqrt(), 1.0)

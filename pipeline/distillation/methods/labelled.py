@@ -1,7 +1,7 @@
-"""Labelled pieces: a coreset's best samples in formation, as `formed` has them, with the experts' labels; nothing is optimised.
+"""Labelled pieces: the best samples of a coreset, formed as in `formed`, with experts' labels.
 
-Labels are of the whole samples that pieces were made from (pipeline/labels.py). What `jcf` is without its matching and its choice
-of formations, in seconds.
+Nothing is optimised. Labels are those of the whole samples that pieces were made from, see
+soft_labels.py. It is `jcf` without its matching and its choice of formations, and takes seconds.
 """
 
 from __future__ import annotations
@@ -20,21 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(CoresetSelection):
-    """See `CoresetSelection`; `temperature`: modality -> of its labels, higher is softer."""
+    """Parameters of labelled pieces; see `CoresetSelection` for the others.
+
+    Args:
+        temperature: modality -> temperature of its labels; higher is softer.
+    """
 
     temperature: dict[str, PositiveFloat]
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """What it begins with, labelled.
+        """Return the start with soft labels.
 
         Raises:
-            CellError: there is no bank, or it is of other data.
+            CellError: there is no bank, or it was trained on other data.
         """
         result = super().distill(inputs, ipc=ipc, seed=seed, runtime=runtime)
-        bank, made = inputs.require_experts("labelled"), result.synthetic
-        soft = add_soft_labels(
-            made, bank, inputs.real, self.temperature, runtime.device, still=tuple(made.rows)
+        labelled = add_soft_labels(
+            result.synthetic,
+            inputs.require_experts("labelled"),
+            inputs.real,
+            self.temperature,
+            runtime.device,
+            unchanged=tuple(result.synthetic.rows),
         )
-        return replace(result, synthetic=soft)
+        return replace(result, synthetic=labelled)

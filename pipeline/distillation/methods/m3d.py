@@ -1,12 +1,13 @@
-"""M3D, distillation by minimising the maximum mean discrepancy (Zhang et al., AAAI 2024), for each modality on its own.
+"""M3D, distillation by minimising the maximum mean discrepancy (Zhang et al., AAAI 2024).
 
-L = sum over classes and modalities of K(T, T) + K(S, S) - 2 K(T, S), with K the mean of a kernel over all pairs of features: the
-squared distance of the two distributions' means in the kernel's space, where dm compares the means of the features alone. The
-kernel is a mean of Gaussians exp(-|x - y|^2 / (b s)), with b the mean squared distance among the class's real features and s in
+L = sum over classes and modalities of K(T, T) + K(S, S) - 2 K(T, S), with K the mean of a kernel
+over all pairs of features. This is the squared distance of the two distributions' means in the
+kernel's space, where dm compares the means of the features alone. The kernel is a mean of Gaussians
+exp(-|x - y|^2 / (b s)), with b the mean squared distance among the class's real features and s in
 `scales`. Cost per step: dm's, and (batch_real + ipc x pieces)^2 distances per class.
 
-Unlike the publication, whose code is not public: bandwidths are the usual ones of kernel two-sample tests (Gretton et al., JMLR
-2012), and rows start from a formed coreset.
+Unlike the paper, whose code is not public: bandwidths are the usual ones of kernel two-sample tests
+(Gretton et al., JMLR 2012), and rows start from a formed coreset.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(DistributionMatching):
-    """See `DistributionMatching`.
+    """Parameters of M3D; see `DistributionMatching` for the others.
 
     Args:
-        network: drawn anew every `steps_per_network` steps; `scales`: multiples of the mean squared distance.
+        network: the architecture of the random networks.
+        steps_per_network: steps between two draws of weights.
+        scales: of the Gaussians, multiples of the mean squared distance.
     """
 
     network: str
@@ -45,13 +48,12 @@ class Distiller(DistributionMatching):
     scales: PositiveFloats
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The one of that name."""
         return pick(inputs.networks, self.network, "network")
 
     def build_sampler(
         self, inputs: DistillInputs, seed: int, device: torch.device
     ) -> NetworkSampler:
-        """Several steps with each fresh network, as published."""
+        """Return random networks, each for several steps, as published."""
         return RandomNetworks(
             self.network_of(inputs), inputs.real, seed, device, every=self.steps_per_network
         )
@@ -59,21 +61,17 @@ class Distiller(DistributionMatching):
     def loss(
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
-        """Squared maximum mean discrepancies, summed over modalities and classes."""
+        """Return the squared maximum mean discrepancies, summed over modalities and classes."""
         pairs = [
-            (theirs, ours)
+            pair
             for m in real.features
-            for theirs, ours in zip(
-                real.split_by_class(m), synthetic.split_by_class(m), strict=True
-            )
+            for pair in zip(real.split_by_class(m), synthetic.split_by_class(m), strict=True)
         ]
-        return torch.stack(
-            [_discrepancy(theirs, ours, self.scales) for theirs, ours in pairs]
-        ).sum()
+        return torch.stack([_discrepancy(x, y, self.scales) for x, y in pairs]).sum()
 
 
 def _discrepancy(real: Tensor, synthetic: Tensor, scales: tuple[float, ...]) -> Tensor:
-    # Equal features have no distance, and any bandwidth will do.
+    # Equal features have distance 0; then any bandwidth will do.
     width = (2 * real.var(0, correction=0).sum()).clamp_min(torch.finfo(real.dtype).tiny)
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:

@@ -1,30 +1,35 @@
-"""MTT, matching training trajectories (Cazenavette et al., CVPR 2022), in the constant memory of TESLA (Cui et al., ICML 2023).
+"""MTT, matching training trajectories (Cazenavette et al., CVPR 2022), in constant memory.
 
-An expert of the bank and an epoch t are drawn. A student starts at the expert's weights w_0 = w*_t and takes N steps of SGD on
-batches B_i of the synthetic instances, w_{i+1} = w_i - a_m g_i with g_i = grad CE(w_i; T(D(S))[B_i]), where a_m is the learned rate
-of the modality that a weight belongs to, D the formation's decoding and T an augmentation. It should land where the expert was
-`ahead` epochs later:
+Constant memory is that of TESLA (Cui et al., ICML 2023). An expert of the bank and an epoch t are
+drawn. A student starts at the expert's weights w_0 = w*_t and takes N steps of SGD on batches B_i
+of the synthetic instances, w_{i+1} = w_i - a_m g_i with g_i = grad CE(w_i; T(D(S))[B_i]), where a_m
+is the learned rate of the modality that a weight belongs to, D the decoding of the formation and T
+an augmentation. It should end where the expert was `ahead` epochs later:
 
     L = mean over modalities m of |w_N - w*_{t+ahead}|_m^2 / |w*_t - w*_{t+ahead}|_m^2,
 
-with |.|_m over the flat vector of a modality's tower and outputs. As w_N = w_0 - a_m sum_i g_i, and with e = w_N - w*_{t+ahead}
-and D_m the denominator times the number of modalities,
+with |.|_m over the flat vector of a modality's tower and outputs. As w_N = w_0 - a_m sum_i g_i, and
+with e = w_N - w*_{t+ahead} and D_m the denominator times the number of modalities,
 
     dL/d log a_m = 2 e . (w_N - w_0) / D_m over the weights of m,
     dL/dS = sum over i of d(u . g_i)/dS, u = -2 a_m e / D_m on the weights of m.
 
-u is known once the student has landed. So it walks twice: once for e, and once more with the graph of one step at a time.
+u is known only after the last step. So the student is trained twice: once for e, and once more with
+the graph of one step at a time.
 
-Differentiated through: each g_i with respect to the rows in its own batch, and w_N with respect to the rates. Not differentiated
-through: the places w_i where the g_i are taken; they depend on earlier steps, by second derivatives that TESLA drops, in rows and
-rates alike. For N = 1 there are no earlier steps and the gradient is MTT's.
+Differentiated through: each g_i with respect to the rows in its own batch, and w_N with respect to
+the rates. Not differentiated through: the weights w_i where the g_i are taken; they depend on
+earlier steps, by second derivatives that TESLA drops, in rows and rates alike. For N = 1 there are
+no earlier steps and the gradient is MTT's.
 
-Cost per step: 2 N forward and backward passes of a batch, and N derivatives of a gradient; memory: that of one batch, whatever N.
+Cost per step: 2 N forward and backward passes of a batch, and N derivatives of a gradient; memory:
+that of one batch, for any N.
 
-Unlike the publications: sound and picture, each with its own rate and its own normalised distance, so that the tower with more
-weights or the longer way does not drown the other (an output that sees several modalities belongs to the first in its name);
-rates are learned as logarithms, so that they stay positive, and start at the experts' own, without regard to their momentum; no
-ZCA; the rows are pieces of a formation. One modality is the mean over one.
+Unlike the papers: sound and picture each have their own rate and normalised distance, so that the
+tower with more weights or the longer segment does not outweigh the other (an output that sees
+several modalities belongs to the first in its name). Rates are learned as logarithms, so that they
+stay positive, and start at the experts' rate; the experts' momentum is ignored. There is no ZCA.
+The rows are pieces of a formation. With one modality the mean is over one.
 """
 
 from __future__ import annotations
@@ -49,12 +54,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(AugmentedOptimized):
-    """See `AugmentedOptimized`; `rates` and `momentum` are the rows'.
+    """Parameters of MTT; `rates` and `momentum` are those of the rows.
 
     Args:
-        inner: steps of the student; `batch`: training instances in each, of shuffled epochs of them, or all if there are fewer.
-        ahead: epochs of the expert that the student is to cover; `max_start`: the last epoch that it may start from.
-        rate_step: step size of the logarithms of the student's rates; 0 leaves them at the experts'.
+        inner: steps of the student.
+        batch: training instances per step, of shuffled epochs, or all if there are fewer.
+        ahead: epochs of the expert that the student has to cover.
+        max_start: the last epoch that the student may start from.
+        rate_step: step size of the logarithms of the student's rates; 0 leaves them at the
+            experts' rate.
     """
 
     inner: PositiveInt
@@ -64,16 +72,16 @@ class Distiller(AugmentedOptimized):
     rate_step: NonNegativeFloat
 
     def network_of(self, inputs: DistillInputs) -> NetworkPlugin:
-        """The experts'."""
         return inputs.require_experts("mtt").network
 
     def distill(
         self, inputs: DistillInputs, *, ipc: int, seed: int, runtime: Runtime
     ) -> DistillResult:
-        """Move the start's rows and the student's rates; these end in the set's provenance as `learned_rates`.
+        """Optimise the rows and the student's rates; provenance gets the `learned_rates`.
 
         Raises:
-            CellError: there is no bank, it is of other data, or its courses are shorter than `max_start` + `ahead`.
+            CellError: there is no bank, or it was trained on other data, or for fewer epochs than
+                `max_start` + `ahead`.
         """
         bank, start = inputs.require_experts("mtt"), self.begin(inputs, ipc=ipc, seed=seed)
         matcher = TrajectoryMatcher(self, bank, inputs.real, start, seed, runtime)

@@ -1,4 +1,4 @@
-"""Random selection: a fresh draw of real samples per class and seed, the lower baseline of every table."""
+"""Random selection: real samples drawn for each class and seed, the lower baseline of a table."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Selection):
-    """See `Selection`."""
+    """Parameters of random selection: those of `Selection`."""
 
     def select(self, inputs: DistillInputs, seed: int, count: int) -> Keys:
-        """The first `count` samples of each class, in an order drawn from the seed."""
+        """Return the first `count` samples of each class, in an order drawn from the seed."""
         real, result = inputs.real, {}
         for label, name in enumerate(real.classes):
             rows = real.indices_of(label)
