@@ -1,4 +1,4 @@
-"""A cell from the command line: what a dry run tells, how descents are told apart, losses of a stopped run, and bad input."""
+"""A cell from the command line: what a dry run tells, how runs are named, losses of a stopped run, and bad input."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ def test_an_estimate_is_made_of_real_steps(method: str) -> None:
     assert lines["frame"] == "rows of 1 x 3 x 8 x 8, 2 x 2 pieces each: 16 training instances"
     assert lines["real set"].startswith("24 samples, 0.0 MiB, within the 64 of --memory-mb")
     assert re.fullmatch(r"[\d,]+ parameters in its towers", lines["network"])
-    assert lines["descents"].startswith(
-        "4 of 50 steps: 2 candidates with seed 0, then seeds 0, 1, less one"
+    assert lines["runs"].startswith(
+        "4 of 50 steps: 2 candidates with seed 0, then seeds 0, 1, one less"
     )
     assert re.fullmatch(r"[\d.e-]+ s, measured from 4 real steps on this machine", lines["step"])
     assert lines["time"].startswith("about ") and lines["time"].endswith(
-        "choose among the candidates are not in it"
+        "choose among the candidates are not included"
     )
 
 
 @pytest.mark.parametrize("method", CHOOSING)
 def test_an_estimate_says_that_nothing_is_optimised(method: str) -> None:
-    assert told(method)["descents"] == f"none, {method} optimises nothing; 2 sets, in seconds"
+    assert told(method)["runs"] == f"none, {method} optimises nothing; 2 sets, in seconds"
 
 
 def test_an_estimate_of_one_candidate_has_no_choice() -> None:
     lines = told("dm", steps=1)
-    assert lines["descents"] == "2 of 1 steps: seeds 0, 1"
+    assert lines["runs"] == "2 of 1 steps: seeds 0, 1"
     assert lines["step"].endswith("measured from 1 real step on this machine")
     assert "students" not in lines["time"]
 
@@ -78,7 +78,7 @@ def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
         temperature=own.temperature,
     )
     lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
-    assert lines["descents"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")
+    assert lines["runs"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")
 
 
 def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,12 @@ def test_labelled_has_labels_of_whole_samples() -> None:
     made, formed = (distilled(built("method", name)) for name in ("labelled", "formed"))
     heats = built("method", "labelled").temperature
     told = add_soft_labels(
-        formed, materials().require_experts("labelled"), toy_real(), heats, CPU, still=tuple(heats)
+        formed,
+        materials().require_experts("labelled"),
+        toy_real(),
+        heats,
+        CPU,
+        unchanged=tuple(heats),
     ).soft_label
     assert all(torch.equal(values, told[m]) for m, values in made.soft_label.items())
 
@@ -117,7 +122,7 @@ def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(
         form(toy_real(), best, 2 * 4, dict.fromkeys(grids, (1, 1))),
     )
     told = add_soft_labels(
-        made, bank(), toy_real(), dict.fromkeys(grids, 4.0), CPU, still=grids
+        made, bank(), toy_real(), dict.fromkeys(grids, 4.0), CPU, unchanged=grids
     ).soft_label
     said = soft(whole).soft_label
     for m, (high, wide) in grids.items():
@@ -133,7 +138,7 @@ def test_a_modality_that_stayed_is_labelled_so_alone() -> None:
         toy_real(), materials().coresets["herding"].select, 2, {"frame": (2, 2), "logmel": (2, 2)}
     )
     one = add_soft_labels(
-        made, bank(), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, still=["logmel"]
+        made, bank(), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, unchanged=["logmel"]
     ).soft_label
     assert torch.equal(one["frame"], soft(made).soft_label["frame"])
     assert not torch.equal(one["logmel"], soft(made).soft_label["logmel"])
@@ -154,7 +159,7 @@ def test_a_step_size_of_zero_leaves_rows_as_they_start(moving: list[str]) -> Non
         toy_real(),
         dict.fromkeys(UNEVEN, 4.0),
         CPU,
-        still=still,
+        unchanged=still,
     ).soft_label
     assert all(torch.equal(made.soft_label[m], told[m]) for m in still)
 
