@@ -1,4 +1,4 @@
-"""The rows of the prototypical approach, from media and weights to the table, by one command; see docs/prototypes.md.
+"""The rows of the prototypical approach, from media and weights to the table, by one command; see docs/guide/prototypes.md.
 
 `python benchmarks/prototypes.py ADAPTER MEDIA OUT [--model laion/clap-htsat-fused] [--revision main] [--set KEY=VALUE ...]` runs
 ingest, decode, extract and extract-text with CLAP, then prototypes, and prints every line. What is in OUT already is not made

@@ -17,7 +17,21 @@ def on_files(files: Any, config: Any) -> Any:
     for source, target in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         text = re.sub(r"\]\(docs/", "](", text)
-        for outside, inside in PAGES.items():
-            text = text.replace(f"]({outside}", f"]({inside}")
-        files.append(File.generated(config, target, content=text))
+        files.append(File.generated(config, target, content=renamed(text)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Turn a page's links to the README and the changelog to where the site has them."""
+    return renamed(markdown)
+
+
+def renamed(text: str) -> str:
+    """Return a page whose links to files outside docs/ lead to the site's pages, one step nearer."""
+    for source, target in PAGES.items():
+        text = re.sub(
+            rf"\]\(((?:\.\./)*){re.escape(source)}",
+            lambda found, to=target: f"]({found[1].removeprefix('../')}{to}",
+            text,
+        )
+    return text

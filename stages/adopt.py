@@ -13,7 +13,7 @@ def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
     """Write a set that was published as .pt files by another project, of layout avdd, dc or mtt, as an artifact of this one.
 
     PLACE is the file, or the folder of the files; what they do not say of themselves stands in the section `import`, see
-    docs/convert.md. Nothing in the files is run: what is no tensor, number or list of those is refused.
+    docs/guide/convert.md. Nothing in the files is run: what is no tensor, number or list of those is refused.
 
     Example: avdistill adopt dc res_DM_CIFAR10_ConvNet_10ipc.pt artifacts/cifar10-dm-ipc10.h5
     """

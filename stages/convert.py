@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002 - what the command line calls it
     """Write an artifact in another format: card, croissant, webdataset, previews or ddranking.
 
-    FORMAT is a file under pipeline/exporters/, its values stand in the section `convert`; docs/convert.md shows each, and what is
+    FORMAT is a file under pipeline/exporters/, its values stand in the section `convert`; docs/guide/convert.md shows each, and what is
     lost. OUT is a file or a folder, as the format has it.
 
     Example: avdistill convert card artifacts/generated-dm-ipc1/seed0.h5 artifacts/generated-dm-ipc1/README.md

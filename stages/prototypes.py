@@ -26,7 +26,7 @@ def prototypes(
 
     FEATURES is a folder of train.h5, val.h5 and test.h5 that `avdistill extract` wrote; MANIFEST says folds or splits, and labels.
     --text is what `avdistill extract-text` wrote by the same encoder: without it zero-shot and prototypes are not run. --coreset is
-    where to write the training samples nearest to each text, a ranking without labels. See docs/prototypes.md.
+    where to write the training samples nearest to each text, a ranking without labels. See docs/guide/prototypes.md.
 
     Example: avdistill prototypes data/esc50/manifest.csv work/esc50/clap work/esc50/prototypes.json --text work/esc50/text.h5
     """

@@ -1,4 +1,4 @@
-"""The versioned synthetic set: one HDF5 file that says everything about itself (docs/artifact-format.md)."""
+"""The versioned synthetic set: one HDF5 file that says everything about itself (docs/reference/artifact-format.md)."""
 
 from __future__ import annotations
 

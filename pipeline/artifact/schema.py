@@ -1,4 +1,4 @@
-"""What a file of the format must hold (docs/artifact-format.md), as a list of what is wrong with one."""
+"""What a file of the format must hold (docs/reference/artifact-format.md), as a list of what is wrong with one."""
 
 from __future__ import annotations
 

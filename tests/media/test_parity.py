@@ -1,6 +1,6 @@
 """Preset avdd against the published commands: ffmpeg for the picture and the sound, torchaudio for the log-mel.
 
-The reference fixtures are what those commands give; the measured tolerances stand here and in docs/media.md.
+The reference fixtures are what those commands give; the measured tolerances stand here and in docs/reference/media.md.
 """
 
 from __future__ import annotations

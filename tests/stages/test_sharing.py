@@ -1,4 +1,4 @@
-"""docs/sharing.md: its commands, run as they stand, bring the same set to somebody who has no media."""
+"""docs/guide/share.md: its commands, run as they stand, bring the same set to somebody who has no media."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.toys.artifacts import FULL, SCORES, toy_synthetic
 from tests.toys.commands import call, copied
 from tests.toys.project import ROOT
 
-SHARING = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8")
+SHARING = (ROOT / "docs" / "guide" / "share.md").read_text(encoding="utf-8")
 CELL = Path("work/generated/jcf/ipc5")
 # Blocks that a machine can lack something for, by what they hold.
 ABLE = {"git lfs": shutil.which("git-lfs") is not None}
