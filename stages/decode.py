@@ -23,25 +23,29 @@ def decode(
 ) -> str:
     """Decode every clip into one-second samples, frame and log-mel, in tar shards per split.
 
-    SHARDS gets <split>/{shard-*.tar, index.json}, leaks.csv with near-duplicates across splits, and ledger.csv, where each clip and
-    each window is ok or has a reason. Shards whose input stands are kept, so this resumes. --retry REASON, repeatable, decodes
-    shards anew that hold a clip with that reason; --limit N takes N clips only, of all classes and splits in turn. Exit code 3:
-    more rejects than decode.max_reject_fraction.
+    SHARDS gets <split>/{shard-*.tar, index.json}; leaks.csv with near-duplicates across splits; and
+    ledger.csv, where each clip and each window is ok or has a reason. Shards whose input has not
+    changed are kept, so a second run resumes. --retry REASON, repeatable, decodes the shards again
+    that hold a clip with that reason. --limit N takes N clips only, of all classes and splits in
+    turn. Exit code 3: more rejects than decode.max_reject_fraction.
 
-    --engine ray decodes on a Ray cluster: every node must have this very version and see the media under the manifest's paths. A
-    shard's clips are one task, which takes one CPU; --workers is not asked. The bytes are those of --engine local.
+    --engine ray decodes on a Ray cluster. Every node must have this very version and the media at
+    the manifest's paths. The clips of a shard are one task, which takes one CPU; --workers has no
+    effect. The bytes are those of --engine local.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
     import torch
 
     from pipeline.datasets.manifest import find_missing, read_manifest, read_source
-    from pipeline.shards.decode import Decode, decode_all, limit_clips
+    from pipeline.shards.decode import decode_all
+    from pipeline.shards.ledger import format_counts
+    from pipeline.shards.outcomes import limit_clips
+    from pipeline.shards.settings import Decode
     from stages._runtime import engine_of
 
-    torch.set_num_threads(
-        1
-    )  # log-mels are made one clip at a time; idle threads would wait beside the workers
+    # Log-mels are made one clip at a time; idle threads would compete with the workers.
+    torch.set_num_threads(1)
     clips = read_manifest(manifest)
     taken = limit_clips(clips, limit) if limit else clips
     settings, source = params.build("decode", Decode), read_source(manifest)
@@ -49,23 +53,8 @@ def decode(
         taken, shards, settings, engine_of(engine, workers, address), report, retry, source
     )
     notes = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
-    for split, names in find_missing(clips).items():
-        notes.append(
-            f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
-        )
-    return "\n".join([*notes, *_format_counts(counts, shards), f"-> {shards}"])
-
-
-def _format_counts(counts: dict[str, Any], shards: Place) -> list[str]:
-    """The two equations, and how many windows of different splits are alike."""
-    lines = []
-    for noun, (total, *parts) in (
-        (noun, list(counts[noun].items())) for noun in ("clips", "windows")
-    ):
-        lines.append(
-            f"{noun}: {total[1]} {total[0]} = {' + '.join(f'{count} {verdict}' for verdict, count in parts)}"
-        )
-    if any(counts["leaks"].values()):
-        pairs = ", ".join(f"{count} {splits}" for splits, count in counts["leaks"].items() if count)
-        lines.append(f"near-duplicates across splits: {pairs}; see {shards / 'leaks.csv'}")
-    return lines
+    notes += [
+        f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
+        for split, names in find_missing(clips).items()
+    ]
+    return "\n".join([*notes, *format_counts(counts, shards), f"-> {shards}"])

@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def plan(manifest: Path, *, sample: int = 50, params: Params, workers: int) -> str:
-    """Predict the CPU hours, wall time, disk, memory and shards of decoding a manifest, from decoding some of its clips.
+    """Predict CPU hours, wall time, disk, memory and shards of decoding a manifest.
 
-    --sample N clips, drawn with a fixed seed, are really decoded, as the params file says, by one worker; nothing is kept of them.
-    Clips that fail count as they are.
+    --sample N clips, drawn with a fixed seed, are decoded by one worker, as the params file says;
+    no file is kept. Clips that fail count with their cost.
 
     Example: avdistill plan data/generated/manifest.csv --sample 50 --workers 2
     """
     import torch
 
     from pipeline.datasets.manifest import read_manifest
-    from pipeline.shards.decode import Decode
     from pipeline.shards.plan import describe, forecast
+    from pipeline.shards.settings import Decode
 
     torch.set_num_threads(1)
     return describe(

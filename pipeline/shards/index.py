@@ -1,4 +1,4 @@
-"""TODO from pipeline/shards.py."""
+"""The index of a split's shards: their digests and moments, the class names, the normalisation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ INDEX = "index.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """What the index knows of one tar.
+    """One tar in the index.
 
     Args:
-        source: digest of the clips and parameters that decide its bytes; while it stands, the shard is kept.
+        name: of its file, without the extension.
+        source: digest of the clips and parameters that decide its bytes; the shard is kept until
+            this digest changes.
+        sha256: digest of the file.
+        samples: number of samples in it.
         moments: modality -> [count, sums per channel, sums of squares per channel] of its samples.
         fates: digest of the ledger's rows of its clips and windows.
     """
@@ -38,7 +42,15 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What a reader needs besides the tars: class names, normalisation, the digest of the preprocessing, and the source."""
+    """What a reader of a split needs besides the tars.
+
+    Args:
+        source: where the clips come from.
+        classes: names of all classes, sorted.
+        preprocessing: digest of the parameters that made the samples from the media.
+        normalisation: by modality.
+        shards: the tars of the split.
+    """
 
     source: Source = UNKNOWN
     classes: tuple[str, ...]
@@ -48,9 +60,9 @@ class Index:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that results come from: the shards' digests, class names and normalisation, whatever wrote them.
+        """SHA-256 of all that decides results: class names, normalisation, digests of the shards.
 
-        The source is none of it: what is made from shards stands when a licence is stated in other words.
+        The source is left out: results made from shards stay valid when a licence is reworded.
         """
         units = {
             modality: asdict(normalisation)
@@ -62,17 +74,26 @@ class Index:
 
 
 def shard_of(clip_id: str, count: int) -> str:
-    """The shard of a clip, by the hash of its id: a new clip touches one shard."""
+    """Return the name of a clip's shard, by the hash of its id: a new clip touches one shard.
+
+    Args:
+        clip_id: id of the clip.
+        count: shards per split.
+    """
     return f"shard-{int(hashlib.sha256(clip_id.encode()).hexdigest(), 16) % count:05d}"
 
 
 def find_intact_shards(
     folder: Path, ledger: Mapping[str, list[dict[str, str]]]
 ) -> dict[str, tuple[Shard, list[dict[str, str]]]]:
-    """The whole shards of an earlier or interrupted run, by name, with their rows; a folder that holds something else is refused.
+    """Return the intact shards of an earlier or interrupted run, by name, with their ledger rows.
 
     Args:
+        folder: of one split.
         ledger: shard -> rows of the ledger beside the folder, for shards that the index lists.
+
+    Raises:
+        OutputError: the folder holds other files.
     """
     if not folder.exists():
         return {}
@@ -85,18 +106,26 @@ def find_intact_shards(
         raise OutputError(
             f"{folder} holds {foreign[0].name}, which is no shard; name another output folder"
         )
-    listed = [(shard, ledger.get(shard.name, [])) for shard in _list_shards(folder)]
+    indexed = read_index(folder).shards if (folder / INDEX).is_file() else ()
     records = [read_json(path, "decode") for path in sorted(folder.glob("shard-*.json"))]
-    found = [*listed, *((Shard(**record["shard"]), record["rows"]) for record in records)]
+    shards = [
+        *((shard, ledger.get(shard.name, [])) for shard in indexed),
+        *((Shard(**record["shard"]), record["rows"]) for record in records),
+    ]
     return {
         shard.name: (shard, rows)
-        for shard, rows in found
-        if shard.fates == digest_of(rows) and _is_intact(folder, shard)
+        for shard, rows in shards
+        if shard.fates == digest_of(rows) and is_intact(folder, shard)
     }
 
 
 def write_index(folder: Path, index: Index) -> None:
-    """Write the index last, then drop what it does not list, and the records that it took in."""
+    """Write the index, then remove what it does not list and the records that it replaces.
+
+    Args:
+        folder: of one split.
+        index: lists its shards.
+    """
     write_json(folder / INDEX, asdict(index))
     listed = {INDEX, *(f"{shard.name}.tar" for shard in index.shards)}
     for path in folder.iterdir():
@@ -105,10 +134,18 @@ def write_index(folder: Path, index: Index) -> None:
 
 
 def read_index(folder: Path) -> Index:
-    """Read a split's index; ShardError if the folder holds none, naming what to run."""
+    """Read a split's index.
+
+    Args:
+        folder: of one split.
+
+    Raises:
+        ShardError: the folder holds no index, or one that cannot be read.
+    """
     if not (folder / INDEX).is_file():
         raise ShardError(
-            f"{folder} holds no {INDEX}; expected the shards of one split, as `avdistill decode` writes them"
+            f"{folder} holds no {INDEX}; "
+            "expected the shards of one split, as `avdistill decode` writes them"
         )
     value = read_json(folder / INDEX, "decode")
     try:
@@ -127,10 +164,12 @@ def read_index(folder: Path) -> Index:
         ) from error
 
 
-def _list_shards(folder: Path) -> tuple[Shard, ...]:
-    return read_index(folder).shards if (folder / INDEX).is_file() else ()
+def is_intact(folder: Path, shard: Shard) -> bool:
+    """Return whether a shard's file is there and has its digest.
 
-
-def _is_intact(folder: Path, shard: Shard) -> bool:
+    Args:
+        folder: of the split.
+        shard: its entry in the index.
+    """
     path = folder / f"{shard.name}.tar"
     return path.is_file() and file_digest(path) == shard.sha256

@@ -1,4 +1,8 @@
-"""The ledger: every clip and window with its fate, the two equations, and the counts that tables and plots are made of."""
+"""The ledger: the outcome of every clip and window, and their counts for tables and plots.
+
+Two equations hold: rows = ok + failed + filtered (clips), seconds = ok + failed + filtered
+(windows).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import REASONS, RejectError, ShardError
 from pipeline.core.files import write_json
+from pipeline.shards.leaks import LEAKS
 from pipeline.shards.outcomes import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -18,21 +23,33 @@ if TYPE_CHECKING:
 
 LEDGER = "ledger.csv"
 VERDICTS = ("ok", "failed", "filtered")
-COUNTED = ("split", "label", "verdict", "reason")
+TABLE_KEYS = ("split", "label", "verdict", "reason")
 
 
 def counts_of(out: Path) -> Path:
-    """Where the ledger's counts lie: beside the shards, so that DVC can track them as metrics of their own."""
+    """Return the file of the ledger's counts, beside the shards, where DVC tracks it as metrics.
+
+    Args:
+        out: the folder of the shards.
+    """
     return out.with_name(f"{out.name}.json")
 
 
 def table_of(out: Path) -> Path:
-    """Where windows are counted by split, label, verdict and reason: beside the shards, as DVC's plots want them."""
+    """Return the file that counts windows by split, label, verdict and reason, for DVC's plots.
+
+    Args:
+        out: the folder of the shards; the file lies beside it.
+    """
     return out.with_name(f"{out.name}.csv")
 
 
 def read_ledger(out: Path) -> dict[tuple[str, str], list[Row]]:
-    """(split, shard) -> its rows, of an earlier run; nothing if there was none."""
+    """Read an earlier run's ledger as (split, shard) -> rows; it is empty if there was no run.
+
+    Args:
+        out: the folder of the shards.
+    """
     rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
     if (out / LEDGER).is_file():
         for _, row in read_rows(out / LEDGER, "a ledger, which `avdistill decode` writes"):
@@ -43,27 +60,21 @@ def read_ledger(out: Path) -> dict[tuple[str, str], list[Row]]:
 def write_ledger(
     rows: Sequence[Row], clips: Sequence[Clip], leaks: dict[str, int], out: Path
 ) -> dict[str, Any]:
-    """Write ledger and counts; the two equations of the design hold by construction and are checked all the same."""
-    assert {row["reason"] for row in rows} <= {"", *REASONS}, (
-        "the ledger knows these reasons and no others"
-    )
+    """Write ledger, counts and table; return the counts by noun, and those of reasons and leaks.
+
+    Args:
+        rows: of all clips and windows.
+        clips: of the manifest.
+        leaks: pair of splits -> number of near-duplicates.
+        out: the folder of the shards.
+    """
+    assert {row["reason"] for row in rows} <= {"", *REASONS}, "a reason is not in the closed list"
     _write_csv(out / LEDGER, COLUMNS, rows)
-    wholes, windows = (
-        [row for row in rows if bool(row["second"]) == inner] for inner in (False, True)
-    )
-    tallies = {
-        "clips": Counter(row["verdict"] for row in wholes),
-        "windows": Counter(row["verdict"] for row in windows),
-    }
+    clip_rows = [row for row in rows if not row["second"]]
+    windows = [row for row in rows if row["second"]]
     counts: dict[str, Any] = {
-        "clips": {
-            "rows": len(clips),
-            **{verdict: tallies["clips"][verdict] for verdict in VERDICTS},
-        },
-        "windows": {
-            "seconds": len(windows),
-            **{verdict: tallies["windows"][verdict] for verdict in VERDICTS},
-        },
+        "clips": {"rows": len(clips), **_count_verdicts(clip_rows)},
+        "windows": {"seconds": len(windows), **_count_verdicts(windows)},
         "reasons": count_reasons(rows),
         "leaks": leaks,
     }
@@ -73,43 +84,87 @@ def write_ledger(
         )
     write_json(counts_of(out), counts)
     # A clip without windows counts once, so that none is missing from the plot.
-    bare = {row["clip_id"] for row in wholes} - {row["clip_id"] for row in windows}
-    shown = [*windows, *(row for row in wholes if row["clip_id"] in bare)]
-    table = Counter(tuple(row[name] for name in COUNTED) for row in shown)
-    cells = [dict(zip(COUNTED, key, strict=True), count=str(table[key])) for key in sorted(table)]
-    _write_csv(table_of(out), (*COUNTED, "count"), cells)
+    bare = {row["clip_id"] for row in clip_rows} - {row["clip_id"] for row in windows}
+    counted = [*windows, *(row for row in clip_rows if row["clip_id"] in bare)]
+    table = Counter(tuple(row[name] for name in TABLE_KEYS) for row in counted)
+    cells = [
+        dict(zip(TABLE_KEYS, key, strict=True), count=str(table[key])) for key in sorted(table)
+    ]
+    _write_csv(table_of(out), (*TABLE_KEYS, "count"), cells)
     return counts
 
 
+def _count_verdicts(rows: Sequence[Row]) -> dict[str, int]:
+    counter = Counter(row["verdict"] for row in rows)
+    return {verdict: counter[verdict] for verdict in VERDICTS}
+
+
+def format_counts(counts: dict[str, Any], out: Path) -> list[str]:
+    """Format the two equations and the near-duplicates across splits as lines.
+
+    Args:
+        counts: as `write_ledger` returns them.
+        out: the folder of the shards.
+    """
+    lines = []
+    for noun in ("clips", "windows"):
+        (total_name, total), *verdicts = counts[noun].items()
+        terms = " + ".join(f"{count} {verdict}" for verdict, count in verdicts)
+        lines.append(f"{noun}: {total} {total_name} = {terms}")
+    pairs = [f"{count} {splits}" for splits, count in counts["leaks"].items() if count]
+    if pairs:
+        lines.append(f"near-duplicates across splits: {', '.join(pairs)}; see {out / LEAKS}")
+    return lines
+
+
 def count_reasons(rows: Iterable[Row]) -> dict[str, int]:
-    """reason -> rows of clips and of windows that give it."""
+    """Return reason -> number of rows that have it.
+
+    Args:
+        rows: of clips and of windows.
+    """
     return dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items()))
 
 
 def refuse_empty(rows: Sequence[Row], clips: Iterable[Clip], out: Path) -> None:
-    """A class without a sample in some split is a ShardError."""
-    written = {(row["split"], row["label"]) for row in rows if row["verdict"] == "ok"}
-    for split, label in sorted({(clip.split, clip.label) for clip in clips} - written):
-        why = _format_counts(
-            count_reasons(row for row in rows if (row["split"], row["label"]) == (split, label))
+    """Raise ShardError if a class has no sample in a split that lists its clips.
+
+    Args:
+        rows: of the ledger.
+        clips: of the manifest.
+        out: the folder of the shards.
+    """
+    decoded = {(row["split"], row["label"]) for row in rows if row["verdict"] == "ok"}
+    for split, label in sorted({(clip.split, clip.label) for clip in clips} - decoded):
+        failed = (row for row in rows if (row["split"], row["label"]) == (split, label))
+        raise ShardError(
+            f"no window of class {label!r} in the {split} split could be decoded "
+            f"({_format_reasons(count_reasons(failed))}); repair these clips or add others, "
+            f"{out / LEDGER} names them"
         )
-        found = f"no window of class {label!r} in the {split} split could be decoded ({why})"
-        raise ShardError(f"{found}; mend or add clips, {out / LEDGER} names them")
 
 
-def refuse_rejects(counts: dict[str, Any], most: float, out: Path) -> None:
-    """More failures than the fraction `most`, of clips or of windows, is a RejectError."""
+def refuse_rejects(counts: dict[str, Any], max_fraction: float, out: Path) -> None:
+    """Raise RejectError if a larger fraction of the clips or of the windows failed.
+
+    Args:
+        counts: as `write_ledger` returns them.
+        max_fraction: the fraction that may fail.
+        out: the folder of the shards.
+    """
     for noun, total in (("clips", "rows"), ("windows", "seconds")):
         row = counts[noun]
-        if row["failed"] > most * row[total]:
+        if row["failed"] > max_fraction * row[total]:
             raise RejectError(
-                f"{row['failed']} of {row[total]} {noun} were rejected ({_format_counts(counts['reasons'])}), more than "
-                f"decode.max_reject_fraction = {most:g}; the shards are written, see {out / LEDGER}"
+                f"{row['failed']} of {row[total]} {noun} were rejected "
+                f"({_format_reasons(counts['reasons'])}), more than "
+                f"decode.max_reject_fraction = {max_fraction:g}; "
+                f"the shards are written, see {out / LEDGER}"
             )
 
 
-def _format_counts(counted: dict[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in counted.items()) or "no clips"
+def _format_reasons(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no clips"
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""TODO from pipeline/shards.py."""
+"""Rows that stay in their shards and are read when they are needed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from torch import Tensor
 
 from pipeline.core.errors import ShardError
 from pipeline.core.records import RealSet
-from pipeline.shards.layout import _move_channels_first, _refuse_not_finite
-from pipeline.shards.read import _build_real_set, _check_shard, _read_nonempty_index
+from pipeline.shards.layout import move_channels_first
+from pipeline.shards.read import (
+    build_real_set,
+    check_shard,
+    read_nonempty_index,
+    refuse_not_finite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,116 +30,139 @@ if TYPE_CHECKING:
 # Rows that are read at once when all of them are asked for.
 CHUNK = 256
 
+# Where an array lies in a tar: first byte of its values, type, shape.
+Location = tuple[int, np.dtype[Any], tuple[int, ...]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRows:
-    """Rows of one modality that stay in their tars and are read as they are taken: what is in memory is what was asked for.
+    """Rows of one modality that stay in their tars; only the rows that are asked for are in memory.
 
     Args:
-        tars: the files; `places` int64 [N, 2]: in which of them, and at which byte, each row's values begin.
-        kind, stored: type and shape of one row on disk; `keys`: one per row, for messages.
+        modality: for messages.
+        tars: the files.
+        positions: int64 [N, 2]: the tar of each row, and the byte at which its values begin.
+        dtype: of the values on disk.
+        stored_shape: of one row on disk.
+        keys: one per row, for messages.
     """
 
     modality: str
     tars: Sequence[Path]
-    places: Tensor = field(repr=False)
-    kind: np.dtype[Any]
-    stored: tuple[int, ...]
+    positions: Tensor = field(repr=False)
+    dtype: np.dtype[Any]
+    stored_shape: tuple[int, ...]
     keys: Sequence[str] = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
     @cached_property
     def shape(self) -> torch.Size:
-        """Of all rows, channels first."""
-        return torch.Size(
-            (
-                len(self),
-                *_move_channels_first(np.broadcast_to(np.empty((), self.kind), self.stored)).shape,
-            )
-        )
+        """Shape of all rows, channels first."""
+        row = np.broadcast_to(np.empty((), self.dtype), self.stored_shape)
+        return torch.Size((len(self), *move_channels_first(row).shape))
 
     @property
     def nbytes(self) -> int:
-        """Of all rows, if they were in memory."""
-        return self.shape.numel() * self.kind.itemsize
+        """Bytes of all rows, if they were in memory."""
+        return self.shape.numel() * self.dtype.itemsize
 
     def __getitem__(self, index: Tensor | slice, /) -> Tensor:
-        """Rows at an index; a ShardError if a tar is not any more what it was, or a value is no finite number."""
+        """Read rows.
+
+        Args:
+            index: of the rows.
+
+        Raises:
+            ShardError: a tar has changed since it was checked, or a value is not finite.
+        """
         wanted = torch.arange(len(self))[index]
-        values = np.empty((len(wanted), *self.shape[1:]), self.kind)
-        row = np.empty(self.stored, self.kind)
+        values = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        array = np.empty(self.stored_shape, self.dtype)
         # In the order of the disk, so that each tar is opened once.
         order = sorted(
-            zip(self.places[wanted].tolist(), wanted.tolist(), range(len(wanted)), strict=True)
+            zip(self.positions[wanted].tolist(), wanted.tolist(), range(len(wanted)), strict=True)
         )
-        for tar, group in groupby(order, key=lambda one: one[0][0]):
-            with self.tars[tar].open("rb", buffering=0) as stream:
-                for (_, start), number, place in group:
+        for tar, group in groupby(order, key=lambda item: item[0][0]):
+            path = self.tars[tar]
+            with path.open("rb", buffering=0) as stream:
+                for (_, start), row, target in group:
                     stream.seek(start)
-                    if stream.readinto(row.data) != row.nbytes:
+                    if stream.readinto(array.data) != array.nbytes:
                         raise ShardError(
-                            f"{self.tars[tar]} has become shorter while it was read; run the same command again"
+                            f"{path} has become shorter while it was read; "
+                            "run the same command again"
                         )
-                    _refuse_not_finite(row, self.modality, self.keys[number], self.tars[tar])
-                    values[place] = _move_channels_first(row)
+                    refuse_not_finite(array, self.modality, self.keys[row], path)
+                    values[target] = move_channels_first(array)
         return torch.from_numpy(values)
 
     def to(self, device: torch.device, /) -> Tensor:
-        """All rows, on the device; a part of them at a time is in memory besides."""
-        parts = (slice(first, first + CHUNK) for first in range(0, len(self), CHUNK))
-        whole = torch.empty(
-            self.shape, dtype=torch.from_numpy(np.empty(0, self.kind)).dtype, device=device
-        )
-        for part in parts:
+        """Return all rows on a device; besides them, CHUNK rows are in memory.
+
+        Args:
+            device: of the result.
+        """
+        dtype = torch.from_numpy(np.empty(0, self.dtype)).dtype
+        whole = torch.empty(self.shape, dtype=dtype, device=device)
+        for first in range(0, len(self), CHUNK):
+            part = slice(first, first + CHUNK)
             whole[part] = self[part]
         return whole
 
 
 def map_shards(folder: Path) -> RealSet:
-    """A split whose rows stay in their shards, see `MappedRows`; otherwise what `read_shards` gives.
+    """Open a split whose rows stay in their shards; otherwise it is as `read_shards` returns it.
 
-    Each tar is checked by its digest. In memory are keys, labels, and 16 bytes per row and modality.
+    Each tar is checked by its digest. Keys, labels, and 16 bytes per row and modality are in
+    memory.
+
+    Args:
+        folder: of one split.
+
+    Raises:
+        ShardError: the split has no sample, a tar was changed, or rows differ in shape or type.
     """
-    index, _ = _read_nonempty_index(folder)
-    tars = [_check_shard(folder, shard) for shard in index.shards]
-    found = [
+    index, _ = read_nonempty_index(folder)
+    tars = [check_shard(folder, shard) for shard in index.shards]
+    samples = [
         (number, *sample) for number, tar in enumerate(tars) for sample in _locate_samples(tar)
     ]
-    keys = [key for _, key, _, _ in found]
+    keys = [key for _, key, _, _ in samples]
     rows = {}
     for modality in index.normalisation:
-        forms = {members[modality][1:] for _, _, _, members in found}
+        forms = {locations[modality][1:] for _, _, _, locations in samples}
         if len(forms) > 1:
             raise ShardError(
-                f"{folder} holds {modality} of several forms, {forms}; run `avdistill decode` into an empty folder"
+                f"{folder} holds {modality} of several types and shapes, {forms}; "
+                "run `avdistill decode` into an empty folder"
             )
-        kind, stored = forms.pop()
-        places = torch.tensor([(number, members[modality][0]) for number, _, _, members in found])
+        dtype, shape = forms.pop()
+        positions = [(number, locations[modality][0]) for number, _, _, locations in samples]
         rows[modality] = MappedRows(
-            modality=modality, tars=tars, places=places, kind=kind, stored=stored, keys=keys
+            modality=modality,
+            tars=tars,
+            positions=torch.tensor(positions),
+            dtype=dtype,
+            stored_shape=shape,
+            keys=keys,
         )
-    return _build_real_set(index, rows, keys, [said for _, _, said, _ in found])
+    return build_real_set(index, rows, keys, [description for _, _, description, _ in samples])
 
 
-def _locate_samples(
-    path: Path,
-) -> Iterator[tuple[str, dict[str, Any], dict[str, tuple[int, np.dtype[Any], tuple[int, ...]]]]]:
-    """Key, description and modality -> (first byte of its values, type, shape) of each sample of a tar."""
+def _locate_samples(path: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Location]]]:
+    """Yield (key, description, location by modality) of each sample of a tar."""
     with tarfile.open(path, "r:") as tar:
         for key, members in groupby(tar, key=lambda member: member.name.partition(".")[0]):
-            said, arrays = {}, {}
+            description, locations = {}, {}
             for member in members:
                 stream, ending = tar.extractfile(member), member.name.partition(".")[2]
                 if stream is not None and ending == "json":
-                    said = json.load(stream)
+                    description = json.load(stream)
                 elif stream is not None and ending.endswith(".npy"):
                     np.lib.format.read_magic(stream)
-                    shape, _, kind = np.lib.format.read_array_header_1_0(stream)
-                    arrays[ending.removesuffix(".npy")] = (
-                        member.offset_data + stream.tell(),
-                        kind,
-                        shape,
-                    )
-            yield key, said, arrays
+                    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+                    start = member.offset_data + stream.tell()
+                    locations[ending.removesuffix(".npy")] = (start, dtype, shape)
+            yield key, description, locations

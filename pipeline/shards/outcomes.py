@@ -1,4 +1,7 @@
-"""What becomes of a clip and its windows: known before it is decoded, said by the decoder, or by a filter."""
+"""The outcome of each clip and window: a sample, or the reason why there is none.
+
+A reason is known before decoding, or comes from the decoder or from a filter.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,13 @@ COLUMNS = ("clip_id", "second", "split", "label", "shard", "verdict", "reason", 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A verdict (ok, failed or filtered), its reason and what there is to say of it."""
+    """The verdict on a clip or window.
+
+    Args:
+        verdict: ok, failed or filtered.
+        reason: a word of the ledger; empty if ok.
+        detail: a sentence about the reason.
+    """
 
     verdict: str
     reason: str = ""
@@ -38,55 +47,72 @@ OK = Status(verdict="ok")
 
 @dataclass(frozen=True, kw_only=True)
 class ClipOutcome:
-    """The samples of one clip, and its rows: one for the clip, one for each of its windows."""
+    """The outcome of one clip.
+
+    Args:
+        samples: of its windows that are ok.
+        rows: of the ledger, one for the clip and one for each of its windows.
+    """
 
     samples: list[Sample]
     rows: list[Row]
 
 
 def refuse_before_decoding(clips: Iterable[Clip], drop_duplicates: bool) -> dict[str, Status]:
-    """clip id -> the fate of a clip that need not be decoded to be refused."""
+    """Return clip id -> status of the clips that are refused without being decoded.
+
+    Args:
+        clips: rows of the manifest.
+        drop_duplicates: refuse all but one of the clips with the same bytes and span.
+    """
     clips = list(clips)
-    fates = {clip.clip_id: fate for clip in clips if (fate := _check_clip(clip)) is not OK}
-    return {**_find_duplicates(clips), **fates} if drop_duplicates else fates
+    statuses = {clip.clip_id: status for clip in clips if (status := _check_clip(clip)) is not OK}
+    return {**_find_duplicates(clips), **statuses} if drop_duplicates else statuses
 
 
 def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
-    """At most `count` of the clips: of each class and split in turn, so that a trial run has some of all."""
-    piles: dict[tuple[str, str], int] = defaultdict(int)
-    places = []
+    """Return at most `count` clips, of each class and split in turn, for a trial run.
+
+    Args:
+        clips: rows of the manifest.
+        count: the limit.
+    """
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    ranked = []
     for clip in sorted(clips, key=lambda clip: clip.clip_id):
-        pile = (clip.split, clip.label)
-        places.append((piles[pile], *pile, clip))
-        piles[pile] += 1
-    return [clip for *_, clip in sorted(places, key=lambda place: place[:3])[:count]]
+        group = (clip.split, clip.label)
+        ranked.append((counts[group], *group, clip))
+        counts[group] += 1
+    return [clip for *_, clip in sorted(ranked, key=lambda item: item[:3])[:count]]
 
 
 def make_outcome(
     clip: Clip, shard: str, result: list[Second] | MediaError | Status, params: Decode
 ) -> ClipOutcome:
-    """What a clip's result means for the shard and for the ledger."""
+    """Turn a clip's result into samples for its shard and rows for the ledger.
+
+    Args:
+        clip: a row of the manifest.
+        shard: its name.
+        result: the decoder's windows or error, or a status that is known without decoding.
+        params: filters and encoders.
+    """
     if isinstance(result, MediaError):
         result = Status(verdict="failed", reason=result.reason, detail=result.detail)
     if isinstance(result, Status):
         return ClipOutcome(samples=[], rows=[_make_row(clip, shard, "", result, {})])
-    samples, windows, fates = [], [], []
+    samples, windows, statuses = [], [], []
     for second in result:
         measured = _collect_measures(second.readings)
-        fate = _check_window(second.readings, measured, params)
-        if fate is OK:
+        status = _check_window(second.readings, measured, params)
+        if status is OK:
             samples.append(_make_sample(clip, second, measured, params))
-        windows.append(_make_row(clip, shard, str(second.second), fate, measured))
-        fates.append(fate)
-    # Of a clip without a sample the first failure speaks, or else the first filter.
-    whole = OK if samples else min(fates, key=lambda fate: fate.verdict != "failed")
-    return ClipOutcome(
-        samples=samples,
-        rows=[
-            _make_row(clip, shard, "", Status(verdict=whole.verdict, reason=whole.reason), {}),
-            *windows,
-        ],
-    )
+        windows.append(_make_row(clip, shard, str(second.second), status, measured))
+        statuses.append(status)
+    # A clip without a sample has the reason of its first failure, or else of its first filter.
+    worst = OK if samples else min(statuses, key=lambda status: status.verdict != "failed")
+    summary = Status(verdict=worst.verdict, reason=worst.reason)
+    return ClipOutcome(samples=samples, rows=[_make_row(clip, shard, "", summary, {}), *windows])
 
 
 def _check_clip(clip: Clip) -> Status:
@@ -103,17 +129,17 @@ def _check_clip(clip: Clip) -> Status:
 
 
 def _find_duplicates(clips: list[Clip]) -> dict[str, Status]:
-    """All but one of the clips with the same bytes and span: the one that stays is of the most held-out split."""
+    """Refuse all but one of the clips with the same bytes and span; the most held-out one stays."""
     kept: dict[tuple[str, float, float | None], Clip] = {}
-    fates = {}
+    statuses = {}
     for clip in sorted(clips, key=lambda clip: (-SPLITS.index(clip.split), clip.clip_id)):
         if not clip.sha256:
             continue
         first = kept.setdefault((clip.sha256, clip.start_s, clip.end_s), clip)
         if first is not clip:
-            said = f"the same bytes and span as {first.clip_id} of the {first.split} split"
-            fates[clip.clip_id] = Status(verdict="filtered", reason="duplicate", detail=said)
-    return fates
+            detail = f"the same bytes and span as {first.clip_id} of the {first.split} split"
+            statuses[clip.clip_id] = Status(verdict="filtered", reason="duplicate", detail=detail)
+    return statuses
 
 
 def _collect_measures(readings: Mapping[str, Reading]) -> dict[str, Any]:
@@ -123,9 +149,9 @@ def _collect_measures(readings: Mapping[str, Reading]) -> dict[str, Any]:
 def _check_window(
     readings: Mapping[str, Reading], measured: dict[str, Any], params: Decode
 ) -> Status:
-    fault = next((reading for reading in readings.values() if reading.array is None), None)
-    if fault is not None:
-        return Status(verdict="failed", reason=fault.reason, detail=fault.detail)
+    failed = next((reading for reading in readings.values() if reading.array is None), None)
+    if failed is not None:
+        return Status(verdict="failed", reason=failed.reason, detail=failed.detail)
     reason, detail = quality.apply_filters(measured, params.filters)
     return Status(verdict="filtered", reason=reason, detail=detail) if reason else OK
 
@@ -144,17 +170,16 @@ def _make_sample(clip: Clip, second: Second, measured: dict[str, Any], params: D
     )
 
 
-def _make_row(clip: Clip, shard: str, second: str, fate: Status, measured: dict[str, Any]) -> Row:
-    place = (
+def _make_row(clip: Clip, shard: str, second: str, status: Status, measured: dict[str, Any]) -> Row:
+    values = (
         clip.clip_id,
         second,
         clip.split,
         clip.label,
         shard,
-        fate.verdict,
-        fate.reason,
-        " ".join(fate.detail.split()),
+        status.verdict,
+        status.reason,
+        " ".join(status.detail.split()),
+        *(str(measured.get(name, "")) for name in MEASURES),
     )
-    return dict(
-        zip(COLUMNS, (*place, *(str(measured.get(name, "")) for name in MEASURES)), strict=True)
-    )
+    return dict(zip(COLUMNS, values, strict=True))

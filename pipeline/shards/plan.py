@@ -1,4 +1,4 @@
-"""What decoding a manifest will take, from decoding a few of its clips: CPU, wall, disk, memory, tars."""
+"""Predict CPU, wall time, disk, memory and tars of decoding a manifest, from a sample of clips."""
 
 from __future__ import annotations
 
@@ -20,29 +20,39 @@ from pipeline import media
 from pipeline.core.errors import MediaError, ParamsError, SourceError
 from pipeline.core.records import SPLITS
 from pipeline.core.workers import TimedResult, measure_cost
-from pipeline.shards.decode import make_outcome, refuse_before_decoding
 from pipeline.shards.engines.local import Engine
 from pipeline.shards.index import shard_of
+from pipeline.shards.outcomes import make_outcome, refuse_before_decoding
 from pipeline.shards.write import write_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pipeline.core.records import Clip, Sample
-    from pipeline.shards.decode import ClipOutcome, Decode
+    from pipeline.shards.outcomes import ClipOutcome
+    from pipeline.shards.settings import Decode
 
 SEED = 0
-# Of a normal law, for 95 %.
+# Standard deviations of a normal distribution in a 95 % interval.
 DEVIATIONS = 1.96
-# What a tar has beside its members: two empty blocks, and on average half of the 10,240 bytes that its length is rounded up to.
+# Bytes of a tar beside its members: two empty blocks, and on average half of the 10,240 bytes to
+# which its length is rounded up.
 TAR_END = 1024 + 10240 / 2
-# Bytes of a tar that streams well and costs little when it is to be made anew.
+# Bytes of a tar that streams well and costs little to write again.
 TAR_BYTES = (256e6, 512e6)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTrial:
-    """One sampled clip: seconds in its worker and in the parent, windows that were written, and its reason if there were none."""
+    """The measured cost of one sampled clip.
+
+    Args:
+        worker_cpu_s: CPU seconds in its worker.
+        worker_wall_s: seconds in its worker.
+        parent_s: CPU seconds in the parent.
+        windows: that were written.
+        reason: why there were none, or empty.
+    """
 
     worker_cpu_s: float
     worker_wall_s: float
@@ -53,7 +63,13 @@ class ClipTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowBytes:
-    """Bytes of one window: in a tar, and as arrays in memory; and of one clip in the ledger, with its windows' rows."""
+    """Mean sizes in bytes.
+
+    Args:
+        tar: of a window in a tar.
+        memory: of a window's arrays in memory.
+        ledger: of a clip's rows in the ledger, with those of its windows.
+    """
 
     tar: float
     memory: float
@@ -62,7 +78,13 @@ class WindowBytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A prediction and its 95 % interval."""
+    """A prediction and its 95 % interval.
+
+    Args:
+        value: the prediction.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
 
     value: float
     low: float
@@ -71,7 +93,18 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Args: clips: of the manifest, by split; refused: reason -> clips that need no decoding; start_s: CPU of a worker's start."""
+    """The predicted cost of decoding a manifest.
+
+    Args:
+        clips: split -> clips of the manifest.
+        refused: reason -> clips that are refused without being decoded.
+        trials: costs of the sampled clips.
+        window: mean sizes.
+        tars: that will be written.
+        start_s: CPU seconds of a worker's start.
+        params: section `decode`.
+        workers: processes at once.
+    """
 
     clips: dict[str, int]
     refused: dict[str, int]
@@ -82,19 +115,22 @@ class Forecast:
     params: Decode
     workers: int
 
-    def extrapolate(self, of: Callable[[ClipTrial], float]) -> Interval:
-        """What `of` says of a clip, for all clips that are left to decode; exact if all were sampled."""
-        values, left = [of(trial) for trial in self.trials], self.remaining
+    def extrapolate(self, measure: Callable[[ClipTrial], float]) -> Interval:
+        """Predict a total over all clips to decode; it is exact if all were sampled.
+
+        Args:
+            measure: returns a clip's part of the total.
+        """
+        values, clips = [measure(trial) for trial in self.trials], self.remaining
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        unseen = math.sqrt(max(1 - len(values) / left, 0))
-        value, half = (
-            left * statistics.fmean(values),
-            DEVIATIONS * left * spread * unseen / math.sqrt(len(values)),
-        )
+        correction = math.sqrt(max(1 - len(values) / clips, 0))  # for a finite population
+        value = clips * statistics.fmean(values)
+        half = DEVIATIONS * clips * spread * correction / math.sqrt(len(values))
         return Interval(value=value, low=max(value - half, 0), high=value + half)
 
     @property
     def remaining(self) -> int:
+        """Number of clips to decode."""
         return sum(self.clips.values()) - sum(self.refused.values())
 
     @property
@@ -116,13 +152,17 @@ class Forecast:
 
     @property
     def wall_s(self) -> float:
-        """The slowest of three: the parent, the workers side by side, and all CPU time on this machine's cores."""
-        waited = self.extrapolate(lambda trial: trial.worker_wall_s).value + self.starts_s
-        cores = len(os.sched_getaffinity(0))
-        return max(self.parent_s, waited / self.workers, (self.cpu_s.value + self.starts_s) / cores)
+        """The longest of three: the parent's, the workers', and all CPU time over the cores."""
+        worker_s = self.extrapolate(lambda trial: trial.worker_wall_s).value + self.starts_s
+        cpu_s, cores = self.cpu_s.value + self.starts_s, len(os.sched_getaffinity(0))
+        return max(self.parent_s, worker_s / self.workers, cpu_s / cores)
 
     def windows_of(self, split: str) -> float:
-        """Windows of a split, if its clips are like the others."""
+        """Predict the windows of a split, if its clips are like the others.
+
+        Args:
+            split: train, val or test.
+        """
         return self.windows.value * self.clips[split] / sum(self.clips.values())
 
     @property
@@ -135,17 +175,23 @@ class Forecast:
 
     @property
     def train_bytes(self) -> float:
-        """The training split in memory."""
+        """Bytes of the training split in memory."""
         return self.windows_of("train") * self.window.memory
 
     @property
-    def largest(self) -> float:
-        """Bytes of the largest split, which decide how many tars are good."""
+    def largest_split_bytes(self) -> float:
+        """Bytes of the largest split, which decide the best number of tars."""
         return max(self.windows_of(split) for split in SPLITS) * self.window.tar
 
 
 def forecast(clips: Sequence[Clip], params: Decode, sample: int, workers: int) -> Forecast:
-    """Decode `sample` of the clips with one worker, as `avdistill decode` would, and keep what it took.
+    """Decode a sample of the clips with one worker, and predict the cost of all.
+
+    Args:
+        clips: of the manifest.
+        params: section `decode`.
+        sample: clips to decode, drawn with a fixed seed.
+        workers: processes at once, for the prediction.
 
     Raises:
         ParamsError: `sample` is below 1.
@@ -154,57 +200,68 @@ def forecast(clips: Sequence[Clip], params: Decode, sample: int, workers: int) -
     if sample < 1:
         raise ParamsError(f"--sample {sample}: a prediction needs one clip or more")
     refused = refuse_before_decoding(clips, params.drop_duplicates)
-    left = sorted(
+    reasons = Counter(status.reason for status in refused.values())
+    remaining = sorted(
         (clip for clip in clips if clip.clip_id not in refused), key=lambda clip: clip.clip_id
     )
-    drawn = random.Random(SEED).sample(left, min(sample, len(left)))
-    before, spent = _children_s(), _measure_costs(drawn, params)
-    if not any(part.samples for _, part, _ in spent):
-        why = _format_counts(
-            Counter(part.rows[0]["reason"] for _, part, _ in spent)
-        ) or _format_counts(_count_reasons(refused))
+    drawn = random.Random(SEED).sample(remaining, min(sample, len(remaining)))
+    children_s, costs = _children_s(), _measure_costs(drawn, params)
+    outcomes = [outcome for _, outcome, _ in costs]
+    if not any(outcome.samples for outcome in outcomes):
+        failures = Counter(outcome.rows[0]["reason"] for outcome in outcomes)
         raise SourceError(
-            f"none of {len(drawn)} sampled clips could be decoded ({why}); see that their media lie where it says"
+            f"none of {len(drawn)} sampled clips could be decoded "
+            f"({_format_counts(failures or reasons)}); check the paths of the manifest"
         )
-    write_s, window = _measure_writing([part for _, part, _ in spent])
+    worker_cpu_s = sum(result.cpu_s for result, _, _ in costs)
+    write_s, window = _measure_writing(outcomes)
     return Forecast(
         clips={split: sum(clip.split == split for clip in clips) for split in SPLITS},
-        refused=_count_reasons(refused),
+        refused=dict(sorted(reasons.items())),
         trials=[
-            _make_trial(answer, part, parent_s + write_s * len(part.samples))
-            for answer, part, parent_s in spent
+            _make_trial(result, outcome, parent_s + write_s * len(outcome.samples))
+            for result, outcome, parent_s in costs
         ],
         window=window,
         tars=len({(clip.split, shard_of(clip.clip_id, params.shards)) for clip in clips}),
-        start_s=max(_children_s() - before - sum(answer.cpu_s for answer, _, _ in spent), 0.0),
+        start_s=max(_children_s() - children_s - worker_cpu_s, 0.0),
         params=params,
         workers=workers,
     )
 
 
 def describe(plan: Forecast) -> str:
-    """The forecast as lines for a reader, with what it rests on."""
-    cpu, windows, mega = plan.cpu_s, plan.windows, 1e6
-    least, most = (max(math.ceil(plan.largest / size), 1) for size in reversed(TAR_BYTES))
-    worker_s, parent_s = (
-        sum(getattr(trial, name) for trial in plan.trials) for name in ("worker_cpu_s", "parent_s")
-    )
-    fates = Counter(trial.reason or "ok" for trial in plan.trials)
+    """Format a forecast and its basis as lines of text.
+
+    Args:
+        plan: from `forecast`.
+    """
+    cpu, windows, split_bytes = plan.cpu_s, plan.windows, plan.largest_split_bytes
+    splits = ", ".join(f"{plan.clips[split]:,} {split}" for split in SPLITS)
     refused = f"; refused before decoding: {_format_counts(plan.refused)}" if plan.refused else ""
+    outcomes = Counter(trial.reason or "ok" for trial in plan.trials)
+    worker_s = sum(trial.worker_cpu_s for trial in plan.trials)
+    parent_s = sum(trial.parent_s for trial in plan.trials)
+    least, most = (max(math.ceil(split_bytes / size), 1) for size in reversed(TAR_BYTES))
     return "\n".join(
         [
-            f"clips: {sum(plan.clips.values()):,} ({', '.join(f'{plan.clips[split]:,} {split}' for split in SPLITS)}){refused}",
-            f"measured: {len(plan.trials)} clips, drawn with seed {SEED}: {_format_counts(fates)}; "
-            f"{worker_s:.2f} CPU s in the worker, {plan.start_s:.2f} to start it, {parent_s:.2f} in the parent",
+            f"clips: {sum(plan.clips.values()):,} ({splits}){refused}",
+            f"measured: {len(plan.trials)} clips, drawn with seed {SEED}: "
+            f"{_format_counts(outcomes)}; {worker_s:.2f} CPU s in the worker, "
+            f"{plan.start_s:.2f} to start it, {parent_s:.2f} in the parent",
             f"windows: {windows.value:,.0f} ({windows.low:,.0f} to {windows.high:,.0f})",
-            f"CPU: {_format_hours(cpu.value)} h ({_format_hours(cpu.low)} to {_format_hours(cpu.high)}), "
+            f"CPU: {_format_hours(cpu.value)} h "
+            f"({_format_hours(cpu.low)} to {_format_hours(cpu.high)}), "
             f"{plan.parent_s / cpu.value:.0%} of it in the parent",
             f"wall: {_format_hours(plan.wall_s)} h with --workers {plan.workers} on this machine",
-            f"disk: {plan.shard_bytes / mega:,.1f} MB of shards, {plan.ledger_bytes / mega:,.1f} MB of ledger",
-            f"memory: {plan.train_bytes / mega:,.1f} MB for the training split",
-            f"shards: decode.shards = {plan.params.shards} makes tars of {plan.largest / plan.params.shards / mega:,.1f} MB in the "
-            f"largest split; for 256 to 512 MB each take {f'{least} to {most}' if least < most else least}",
-            "Intervals are of 95 %, from the spread of the measured clips; all else scales with their mean.",
+            f"disk: {_format_mb(plan.shard_bytes)} of shards, "
+            f"{_format_mb(plan.ledger_bytes)} of ledger",
+            f"memory: {_format_mb(plan.train_bytes)} for the training split",
+            f"shards: decode.shards = {plan.params.shards} makes tars of "
+            f"{_format_mb(split_bytes / plan.params.shards)} in the largest split; "
+            f"for 256 to 512 MB each take {f'{least} to {most}' if least < most else least}",
+            "Intervals are of 95 %, from the spread of the measured clips; "
+            "all else scales with their mean.",
         ]
     )
 
@@ -212,74 +269,71 @@ def describe(plan: Forecast) -> str:
 def _measure_costs(
     drawn: Sequence[Clip], params: Decode
 ) -> list[tuple[TimedResult[Any], ClipOutcome, float]]:
-    """Each clip's answer, outcome and the parent's CPU seconds; one that took its worker down or hung has no cost of its own."""
+    """Return each clip's result, outcome and CPU seconds in the parent.
+
+    A clip that crashed its worker or exceeded a limit has no cost.
+    """
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
-    limits: dict[str, Any] = {
-        "deadline_s": params.deadline_s,
-        "memory_mb": params.memory_mb,
-        "recycle": params.recycle,
-    }
-    # The first is decoded twice: what is loaded for it belongs to the worker's start.
+    timed = functools.partial(measure_cost, function=function)
+    # The first clip is decoded twice: modules that it loads belong to the worker's start.
     batches = [drawn[:1], drawn]
-    spent, began = [], time.process_time()
-    answers = Engine(workers=1).work(
-        functools.partial(measure_cost, function=function), batches, **limits
-    )
-    for clip, answer in answers:
-        known = (
+    costs, began = [], time.process_time()
+    for clip, answer in Engine(workers=1).work(timed, batches, **params.limits):
+        result = (
             TimedResult(result=answer, cpu_s=0.0, wall_s=0.0)
             if isinstance(answer, MediaError)
             else answer
         )
-        part = make_outcome(clip, "shard-00000", known.result, params)
-        spent.append((known, part, time.process_time() - began))
+        outcome = make_outcome(clip, "shard-00000", result.result, params)
+        costs.append((result, outcome, time.process_time() - began))
         began = time.process_time()
-    return spent[1:]
+    return costs[1:]
 
 
-def _make_trial(answer: TimedResult[Any], part: ClipOutcome, parent_s: float) -> ClipTrial:
+def _make_trial(result: TimedResult[Any], outcome: ClipOutcome, parent_s: float) -> ClipTrial:
     return ClipTrial(
-        worker_cpu_s=answer.cpu_s,
-        worker_wall_s=answer.wall_s,
+        worker_cpu_s=result.cpu_s,
+        worker_wall_s=result.wall_s,
         parent_s=parent_s,
-        windows=len(part.samples),
-        reason=part.rows[0]["reason"],
+        windows=len(outcome.samples),
+        reason=outcome.rows[0]["reason"],
     )
 
 
-def _measure_writing(parts: Sequence[ClipOutcome]) -> tuple[float, WindowBytes]:
-    """Write the samples as one shard: the parent's seconds for a window, and the bytes."""
-    samples: list[Sample] = [sample for part in parts for sample in part.samples]
-    rows = [row for part in parts for row in part.rows]
+def _measure_writing(outcomes: Sequence[ClipOutcome]) -> tuple[float, WindowBytes]:
+    """Write the samples as one shard; return the CPU seconds per window, and mean sizes."""
+    samples: list[Sample] = [sample for outcome in outcomes for sample in outcome.samples]
+    rows = [row for outcome in outcomes for row in outcome.rows]
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         write_shard(Path(folder), "shard-00000", "", samples, rows)
-        spent = time.process_time() - began
+        write_s = time.process_time() - began
         with tarfile.open(Path(folder) / "shard-00000.tar") as tar:
             tar.getmembers()
-            length = tar.offset  # where the last member ends
+            tar_bytes = tar.offset  # the end of the last member
+    memory = sum(array.nbytes for sample in samples for array in sample.arrays.values())
+    ledger = sum(len(",".join(row.values()).encode()) + 1 for row in rows)
     window = WindowBytes(
-        tar=length / len(samples),
-        memory=sum(array.nbytes for sample in samples for array in sample.arrays.values())
-        / len(samples),
-        ledger=sum(len(",".join(row.values()).encode()) + 1 for row in rows) / len(parts),
+        tar=tar_bytes / len(samples),
+        memory=memory / len(samples),
+        ledger=ledger / len(outcomes),
     )
-    return spent / len(samples), window
+    return write_s / len(samples), window
 
 
 def _children_s() -> float:
-    """CPU seconds of the processes that this one started and saw end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Return the CPU seconds of this process's children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
-def _count_reasons(fates: Any) -> dict[str, int]:
-    return dict(sorted(Counter(fate.reason for fate in fates.values()).items()))
-
-
-def _format_counts(counts: Any) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _format_hours(seconds: float) -> str:
     return f"{seconds / 3600:.3g}"
+
+
+def _format_mb(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""Door to webdataset: samples <-> tar shards with reproducible bytes, in memory or left there, and the index of whole ones."""
+"""Read a split's shards into memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.core.errors import ShardError
 from pipeline.core.records import RealSet, Rows
-from pipeline.shards.index import INDEX, Index, Shard, _is_intact, read_index
-from pipeline.shards.layout import _move_channels_first, _refuse_not_finite
+from pipeline.shards.index import INDEX, Index, Shard, is_intact, read_index
+from pipeline.shards.layout import move_channels_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,36 +21,44 @@ if TYPE_CHECKING:
 
 
 def read_shards(folder: Path) -> RealSet:
-    """Read a whole split into memory: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], wave i16 [N, 1, rate].
+    """Read a whole split into memory; each tar is checked by its digest.
 
-    Each tar is checked by its digest.
+    The rows are frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], wave i16 [N, 1, rate].
+
+    Args:
+        folder: of one split.
+
+    Raises:
+        ShardError: the split has no sample, a tar was changed, or a value is not finite.
     """
-    index, count = _read_nonempty_index(folder)
-    keys, about = [], []
+    index, count = read_nonempty_index(folder)
+    keys, descriptions = [], []
     rows: dict[str, np.ndarray] = {}
-    for place, (key, said, arrays) in enumerate(
-        row for shard in index.shards for row in _read_rows(folder, shard)
-    ):
+    samples = (sample for shard in index.shards for sample in read_samples(folder, shard))
+    for position, (key, description, arrays) in enumerate(samples):
         keys.append(key)
-        about.append(said)
+        descriptions.append(description)
         for modality in index.normalisation:
-            _refuse_not_finite(arrays[modality], modality, key, folder)
-            array = _move_channels_first(arrays[modality])
-            # Each sample is copied once, to its place. Contiguous, or networks run with channels last, where instance norm is
-            # several times slower on a CPU.
+            refuse_not_finite(arrays[modality], modality, key, folder)
+            array = move_channels_first(arrays[modality])
+            # Each sample is copied once. Contiguous: otherwise networks run with channels last,
+            # where instance norm is several times slower on a CPU.
             if modality not in rows:
                 rows[modality] = np.empty((count, *array.shape), array.dtype)
-            rows[modality][place] = array
-    return _build_real_set(
-        index,
-        {modality: torch.from_numpy(values) for modality, values in rows.items()},
-        keys,
-        about,
-    )
+            rows[modality][position] = array
+    tensors = {modality: torch.from_numpy(values) for modality, values in rows.items()}
+    return build_real_set(index, tensors, keys, descriptions)
 
 
-def _read_nonempty_index(folder: Path) -> tuple[Index, int]:
-    """The index, and how many samples it counts: a ShardError if there is none."""
+def read_nonempty_index(folder: Path) -> tuple[Index, int]:
+    """Return a split's index and its number of samples.
+
+    Args:
+        folder: of one split.
+
+    Raises:
+        ShardError: there is no index, or it lists no sample.
+    """
     index = read_index(folder)
     count = sum(shard.samples for shard in index.shards)
     if not count:
@@ -58,15 +66,26 @@ def _read_nonempty_index(folder: Path) -> tuple[Index, int]:
     return index, count
 
 
-def _build_real_set(
-    index: Index, rows: Mapping[str, Rows], keys: Sequence[str], about: Sequence[Mapping[str, Any]]
+def build_real_set(
+    index: Index,
+    rows: Mapping[str, Rows],
+    keys: Sequence[str],
+    descriptions: Sequence[Mapping[str, Any]],
 ) -> RealSet:
+    """Make a split's record.
+
+    Args:
+        index: of the split.
+        rows: by modality, in memory or in their shards.
+        keys: of each sample.
+        descriptions: the JSON of each sample.
+    """
     number = {name: i for i, name in enumerate(index.classes)}
     return RealSet(
         rows=rows,
-        label=torch.tensor([number[a["label"]] for a in about]),
+        label=torch.tensor([number[description["label"]] for description in descriptions]),
         keys=tuple(keys),
-        clips=tuple(a["clip"] for a in about),
+        clips=tuple(description["clip"] for description in descriptions),
         classes=index.classes,
         normalisation=index.normalisation,
         preprocessing=index.preprocessing,
@@ -75,10 +94,19 @@ def _build_real_set(
     )
 
 
-def _read_rows(
+def read_samples(
     folder: Path, shard: Shard
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray]]]:
-    path = _check_shard(folder, shard)
+    """Yield (key, description, stored arrays by modality) of each sample of a shard.
+
+    Args:
+        folder: of the split.
+        shard: its entry in the index.
+
+    Raises:
+        ShardError: the tar was changed.
+    """
+    path = check_shard(folder, shard)
     with path.open("rb") as stream:  # webdataset's own loader would leave the file open
         for member in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
             arrays = {
@@ -89,10 +117,36 @@ def _read_rows(
             yield member["__key__"], json.loads(member["json"]), arrays
 
 
-def _check_shard(folder: Path, shard: Shard) -> Path:
+def check_shard(folder: Path, shard: Shard) -> Path:
+    """Return the path of a tar, after a check of its digest.
+
+    Args:
+        folder: of the split.
+        shard: its entry in the index.
+
+    Raises:
+        ShardError: the tar is missing or was changed.
+    """
     path = folder / f"{shard.name}.tar"
-    if not _is_intact(folder, shard):
+    if not is_intact(folder, shard):
         raise ShardError(
-            f"{path} is not the file that {INDEX} lists; run `avdistill decode` again to write it anew"
+            f"{path} is not the file that {INDEX} lists; "
+            "run `avdistill decode` again to write it anew"
         )
     return path
+
+
+def refuse_not_finite(array: np.ndarray, modality: str, key: str, path: Path) -> None:
+    """Raise ShardError if an array holds NaN or infinity.
+
+    Args:
+        array: of any type.
+        modality: for the message.
+        key: of the sample, for the message.
+        path: of the shard or its folder, for the message.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ShardError(
+            f"{path}: {modality} of sample {key} holds NaN or infinite values; "
+            "take its clip off the manifest and run `avdistill decode` again"
+        )

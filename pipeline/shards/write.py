@@ -1,4 +1,4 @@
-"""TODO from pipeline/shards.py."""
+"""Write samples as tars of reproducible bytes, with the moments of their values."""
 
 from __future__ import annotations
 
@@ -13,27 +13,36 @@ import webdataset
 from pipeline.core.files import create_file, digest_of, file_digest, write_json
 from pipeline.core.records import Sample
 from pipeline.shards.index import Shard
-from pipeline.shards.layout import _move_channels_first
+from pipeline.shards.layout import move_channels_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-# What a sample's JSON says of it.
-_TOLD = ("clip", "label", "pts", "quality", "second")
+# Fields of a sample that go into its JSON file.
+DESCRIPTION = ("clip", "label", "pts", "quality", "second")
 
 
 def write_shard(
     folder: Path, name: str, source: str, samples: Iterable[Sample], rows: list[dict[str, str]]
 ) -> Shard:
-    """Write one tar, members sorted and without a clock, then its record beside it, which holds its rows of the ledger."""
+    """Write one tar, its members sorted and without a clock, then its record beside it.
+
+    Args:
+        folder: of the split.
+        name: of the tar, without the extension.
+        source: digest of all that decides its bytes.
+        samples: in any order.
+        rows: the ledger's rows of its clips and windows, which go into the record.
+    """
     moments = _Moments()
     path = folder / f"{name}.tar"
 
     def iterate_samples() -> Iterator[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]:
         for sample in sorted(samples, key=lambda sample: sample.key):
             moments.add(sample)
-            yield sample.key, sample.arrays, {told: getattr(sample, told) for told in _TOLD}
+            description = {field: getattr(sample, field) for field in DESCRIPTION}
+            yield sample.key, sample.arrays, description
 
     count = write_tar(path, iterate_samples())
     shard = Shard(
@@ -51,18 +60,24 @@ def write_shard(
 def write_tar(
     path: Path, samples: Iterable[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]
 ) -> int:
-    """Write samples, each a key, arrays by modality and what is said of it, as one tar without a clock; return their number."""
+    """Write samples as one tar without a clock, and return their number.
+
+    Args:
+        path: the file to write.
+        samples: (key, arrays by modality, description) each.
+    """
     count = 0
     with (
         create_file(path) as part,
         part.open("wb") as stream,
         webdataset.TarWriter(stream, encoder=False, mtime=0) as tar,
     ):
-        for key, arrays, about in samples:
-            named = {
+        for key, arrays, description in samples:
+            members = {
                 f"{modality}.npy": _encode_npy(array) for modality, array in sorted(arrays.items())
             }
-            tar.write({"__key__": key, **named, "json": json.dumps(about, sort_keys=True).encode()})
+            text = json.dumps(description, sort_keys=True)
+            tar.write({"__key__": key, **members, "json": text.encode()})
             count += 1
     return count
 
@@ -70,7 +85,12 @@ def write_tar(
 def moments_of(
     shards: Iterable[Shard], scale: dict[str, float]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Mean and standard deviation per channel of each modality over some shards, times its scale."""
+    """Return mean and standard deviation per channel of each modality.
+
+    Args:
+        shards: whose samples count.
+        scale: modality -> factor from stored values.
+    """
     result = {}
     for modality, factor in scale.items():
         parts = [shard.moments[modality] for shard in shards if shard.samples]
@@ -83,14 +103,14 @@ def moments_of(
 
 
 class _Moments:
-    """Sums and sums of squares per channel, in float64 of the stored values."""
+    """Sums and sums of squares per channel, in float64, of the stored values."""
 
     def __init__(self) -> None:
         self.sums: dict[str, list[Any]] = {}
 
     def add(self, sample: Sample) -> None:
         for modality, array in sample.arrays.items():
-            channels = _move_channels_first(array)
+            channels = move_channels_first(array)
             # Contiguous before it grows to float64: a strided sum takes ten times as long.
             values = np.ascontiguousarray(np.moveaxis(channels, max(channels.ndim - 3, 0), 0))
             values = values.reshape(len(values), -1).astype(np.float64)

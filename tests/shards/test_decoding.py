@@ -16,7 +16,7 @@ from pipeline.core.records import SPLITS, Clip
 from pipeline.shards.decode import counts_of, decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import INDEX, Index
-from pipeline.shards.read import _read_rows, read_shards
+from pipeline.shards.read import read_samples, read_shards
 from pipeline.shards.write import write_shard
 from pipeline.training.loop import ignore_progress
 from tests.toys.decoding import DECODE, digests
@@ -39,7 +39,7 @@ def test_samples_come_back_as_they_were_written(tmp_path: Path) -> None:
         normalisation=dict.fromkeys(("frame", "logmel")),  # type: ignore[dict-item]
         shards=(shard,),
     )
-    rows = list(_read_rows(tmp_path, index.shards[0]))
+    rows = list(read_samples(tmp_path, index.shards[0]))
     assert [key for key, _, _ in rows] == ["a_0000", "a_0001", "b_0000"]
     for key, about, arrays in rows:
         sample = next(s for s in samples if s.key == key)

@@ -23,7 +23,7 @@ from pipeline.media import write_clip
 from pipeline.shards.decode import Decode, decode_all, limit_clips, table_of
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
-from pipeline.shards.read import _read_rows, read_shards
+from pipeline.shards.read import read_samples, read_shards
 from pipeline.training.loop import ignore_progress
 from tests.toys.project import ROOT, values
 
@@ -106,7 +106,7 @@ def test_a_window_carries_its_quality_in_its_sample_and_in_the_ledger(
 ) -> None:
     decoded(plain, tmp_path / "out")
     (shard,) = [s for s in read_index(tmp_path / "out" / "val").shards if s.samples][:1]
-    about = next(iter(_read_rows(tmp_path / "out" / "val", shard)))[1]
+    about = next(iter(read_samples(tmp_path / "out" / "val", shard)))[1]
     with (tmp_path / "out" / "ledger.csv").open(newline="") as stream:
         row = next(
             row

@@ -1,4 +1,7 @@
-"""Engines: batches of tasks -> an answer to each, on this machine or on a cluster; no engine changes a result."""
+"""Engines: run a function on batches of tasks, on this machine or on a cluster.
+
+No engine changes a result.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ R = TypeVar("R")
 
 
 class EnginePlugin(Protocol):
-    """What answers tasks."""
+    """A way to run tasks."""
 
     def work(
         self,
@@ -25,4 +28,12 @@ class EnginePlugin(Protocol):
         memory_mb: int,
         recycle: int,
     ) -> Iterator[tuple[T, R | MediaError]]:
-        """Yield (task, result) for each task of each batch, in any order; what the limits mean stands at `pool.work`."""
+        """Yield (task, result) for each task of each batch, in any order.
+
+        Args:
+            function: importable by name; its module must not import torch.
+            batches: of tasks; the tasks of a batch run on one machine.
+            deadline_s: seconds per task, see `pipeline.core.workers.work`.
+            memory_mb: resident megabytes per worker.
+            recycle: tasks after which a worker is replaced.
+        """

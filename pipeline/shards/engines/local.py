@@ -1,4 +1,4 @@
-"""This machine: every task goes to one pool of workers, whatever its batch."""
+"""The engine of this machine: every task goes to one pool of workers, whatever its batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Args: workers: processes at once."""
+    """Worker processes on this machine.
+
+    Args:
+        workers: processes at once.
+    """
 
     workers: int
 
@@ -32,6 +36,12 @@ class Engine:
         memory_mb: int,
         recycle: int,
     ) -> Iterator[tuple[T, R | MediaError]]:
-        """Yield (task, result) as results come in."""
-        limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
-        return pool.work(function, chain.from_iterable(batches), workers=self.workers, **limits)  # type: ignore[arg-type]
+        """Yield (task, result) as results arrive."""
+        return pool.work(
+            function,
+            chain.from_iterable(batches),
+            workers=self.workers,
+            deadline_s=deadline_s,
+            memory_mb=memory_mb,
+            recycle=recycle,
+        )

@@ -1,4 +1,7 @@
-"""Door to Ray: a batch is one task of a cluster; on its node it runs the local pool, so that a crash costs one clip there too."""
+"""Door to Ray: a batch is one task of a cluster.
+
+On its node it runs the local pool, so that a crash costs one clip there too.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# CPUs that a batch asks for, and so the workers of its pool.
+# CPUs per batch, which are also the workers of its pool.
 CPUS = 1
-# Batches under way or not yet read, for each CPU of the cluster: no node idles, and no store fills, while the driver writes.
+# Batches that run or wait to be read, for each CPU of the cluster: no node idles, and no store
+# fills, while the driver writes.
 AHEAD = 2
-# Times that a batch is begun anew because its node died.
+# How often a batch is repeated because its node died.
 RETRIES = 10
-# Seconds that a cluster has to answer in.
+# Seconds to wait for a cluster's answer.
 ANSWER_S = 10.0
-# What must be the same everywhere, or nodes would make other bytes than the driver writes down.
+# These must have one version everywhere, or nodes would make other bytes than the driver records.
 LIBRARIES = ("av", "decord2", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Args: address: host:port of a running cluster; empty: a Ray of this machine alone is started, and ends with the run."""
+    """A Ray cluster.
+
+    Args:
+        address: host:port of a running cluster; empty: start Ray on this machine for the run.
+    """
 
     address: str
 
@@ -53,10 +61,11 @@ class Engine:
         memory_mb: int,
         recycle: int,
     ) -> Iterator[tuple[T, R | MediaError]]:
-        """Yield (task, result) batch by batch as they come in, each batch decoded on one node.
+        """Yield (task, result) batch by batch as they arrive; each batch runs on one node.
 
         Raises:
-            EngineError: Ray is not installed, the cluster is not there, a node has another version, or too many nodes died.
+            EngineError: Ray is not installed, the cluster cannot be reached, a node has another
+                version, or too many nodes died.
         """
         limits = {
             "workers": CPUS,
@@ -65,44 +74,42 @@ class Engine:
             "recycle": recycle,
         }
         with _connect(self.address) as ray:
-            begin = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")(
-                _run_batch
-            )
+            remote = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")
+            start = remote(_run_batch).remote
             waiting = iter(batches)
-            flying: set[Any] = set()
+            running: set[Any] = set()
             try:
                 while True:
-                    room = AHEAD * max(int(ray.cluster_resources().get("CPU", 0)) // CPUS, 1) - len(
-                        flying
-                    )
-                    flying |= {
-                        begin.remote(function, list(batch), _collect_versions(), limits)
-                        for batch in islice(waiting, max(room, 0))
+                    limit = AHEAD * max(int(ray.cluster_resources().get("CPU", 0)) // CPUS, 1)
+                    running |= {
+                        start(function, list(batch), _collect_versions(), limits)
+                        for batch in islice(waiting, max(limit - len(running), 0))
                     }
-                    if not flying:
+                    if not running:
                         return
                     # Not fetched here: one batch at a time fits into the driver's memory.
-                    done = ray.wait(list(flying), num_returns=1, fetch_local=False)[0][0]
-                    flying.remove(done)
-                    yield from _read(ray, done)
+                    done = ray.wait(list(running), num_returns=1, fetch_local=False)[0][0]
+                    running.remove(done)
+                    yield from _fetch_results(ray, done)
                     del done
             finally:
-                for task in flying:
+                for task in running:
                     ray.cancel(task)
 
 
-def _read(ray: Any, done: Any) -> Iterator[tuple[Any, Any]]:
-    """The answers of a batch; whatever kept Ray from giving them is an EngineError."""
+def _fetch_results(ray: Any, done: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the results of a batch; any failure of Ray is an EngineError."""
     try:
-        answers = ray.get(done)
+        results = ray.get(done)
     except ray.exceptions.RayError as error:
-        said = str(error).strip().splitlines()[-1]
+        message = str(error).strip().splitlines()[-1]
         raise EngineError(
-            f"Ray could not finish a batch ({said}); see that every node has avdistill, then run the same command again"
+            f"Ray could not finish a batch ({message}); "
+            "see that every node has avdistill, then run the same command again"
         ) from error
-    if isinstance(answers, EngineError):
-        raise answers
-    yield from map(pickle.loads, answers)
+    if isinstance(results, EngineError):
+        raise results
+    yield from map(pickle.loads, results)
 
 
 def _run_batch(
@@ -111,18 +118,22 @@ def _run_batch(
     versions: Mapping[str, str],
     limits: Mapping[str, Any],
 ) -> list[bytes] | EngineError:
-    """What a node does with a batch; pickled by itself, for an array that Ray brings is read-only."""
-    for name, there in versions.items():
-        here = _collect_versions()[name]
-        if here != there:
+    """Run a batch on a node.
+
+    The results are pickled here: arrays that Ray itself transfers are read-only.
+    """
+    for name, expected in versions.items():
+        installed = _collect_versions()[name]
+        if installed != expected:
             return EngineError(
-                f"the node {platform.node()} has {name} {here}, the driver {there}; install the same on every node"
+                f"the node {platform.node()} has {name} {installed}, the driver {expected}; "
+                "install the same on every node"
             )
-    return [pickle.dumps(answer) for answer in pool.work(function, tasks, **limits)]
+    return [pickle.dumps(result) for result in pool.work(function, tasks, **limits)]
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens, and ends the process."""
+    """Raise OSError if nothing listens; Ray itself would wait for minutes and end the process."""
     host, _, port = address.partition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
@@ -135,7 +146,7 @@ def _collect_versions() -> dict[str, str]:
 
 @contextmanager
 def _connect(address: str) -> Iterator[Any]:
-    """The module `ray`, connected; what was started for it ends with the block."""
+    """Return the module `ray`, connected; a Ray that was started for it ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -152,9 +163,10 @@ def _connect(address: str) -> Iterator[Any]:
             logging_level=logging.ERROR,
         )
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise EngineError(
-            f"no Ray cluster at {address or 'this machine'} ({said}); `ray start` makes one, RAY_AUTH_MODE=token asks with a token"
+            f"no Ray cluster at {address or 'this machine'} ({message}); "
+            "`ray start` starts one, RAY_AUTH_MODE=token connects with a token"
         ) from error
     try:
         yield ray
