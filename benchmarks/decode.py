@@ -34,7 +34,7 @@ from pipeline.core.params import Params, load
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
-    from pipeline.shards.decode import Decode
+    from pipeline.shards.settings import Decode
 
 HOME = Path(__file__).resolve().parents[1]
 
@@ -125,7 +125,7 @@ def machine() -> str:
 
 def decode_settings(params: Params) -> Decode:
     """The params file's, but with no limit on rejects: both sides are measured on whatever can be decoded."""
-    from pipeline.shards.decode import Decode
+    from pipeline.shards.settings import Decode
 
     return replace(params.build("decode", Decode), max_reject_fraction=1.0)
 

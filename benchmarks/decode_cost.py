@@ -28,7 +28,7 @@ from pipeline.core.params import load
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
-    from pipeline.shards.decode import Decode
+    from pipeline.shards.settings import Decode
 
 SECONDS, SIDE, RATE = 10, 224, 11000
 QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-filter_threads", "1"]
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def settings() -> Decode:
-    from pipeline.shards.decode import Decode
+    from pipeline.shards.settings import Decode
 
     return replace(
         load(HOME / "presets" / "vggsound.yaml").build("decode", Decode),

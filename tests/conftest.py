@@ -17,9 +17,10 @@ from pipeline.core.records import Clip
 from pipeline.datasets.adapters.generated import STAMP
 from pipeline.datasets.adapters.generated import Dataset as Generated
 from pipeline.datasets.manifest import write_manifest
-from pipeline.shards.decode import Decode, decode_all
+from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
+from pipeline.shards.settings import Decode
 from pipeline.training.loop import ignore_progress
 from tests.toys.encoders import NO_ENCODERS, TEXT, clap_into, tokenizer_into
 from tests.toys.project import TINY, values

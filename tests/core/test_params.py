@@ -11,7 +11,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import Grid
 from pipeline.core.plugins import find
 from pipeline.evaluation import Evaluate
-from pipeline.shards.decode import Decode
+from pipeline.shards.settings import Decode
 from tests.toys.project import ROOT, values
 
 

@@ -18,11 +18,12 @@ from pipeline.datasets.adapters import esc50, vggsound
 from pipeline.datasets.manifest import read_source, source_of, write_manifest
 from pipeline.distillation import run as cells
 from pipeline.distillation.distributed import Ranks
-from pipeline.shards.decode import Decode, decode_all
+from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
 from pipeline.shards.mapped import map_shards
 from pipeline.shards.read import read_shards
+from pipeline.shards.settings import Decode
 from pipeline.training.loop import ignore_progress
 from stages.decode import decode
 from stages.distill import distill

@@ -18,7 +18,7 @@ from pipeline import media
 from pipeline.core import workers as pool
 from pipeline.core.errors import REASONS, MediaError
 from pipeline.core.records import Clip
-from pipeline.shards.decode import Decode
+from pipeline.shards.settings import Decode
 from tests.toys.decoding import clip_of
 from tests.toys.project import REAL_DATA, values
 

@@ -19,7 +19,7 @@ from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
 from pipeline import media
 from pipeline.core import params
-from pipeline.shards.decode import Decode
+from pipeline.shards.settings import Decode
 from tests.toys.decoding import clip_of
 from tests.toys.project import REAL_DATA, ROOT
 

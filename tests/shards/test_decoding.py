@@ -13,9 +13,10 @@ import torch
 from pipeline.core.errors import REASONS, OutputError, RejectError, ShardError
 from pipeline.core.files import read_json
 from pipeline.core.records import SPLITS, Clip
-from pipeline.shards.decode import counts_of, decode_all
+from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import INDEX, Index
+from pipeline.shards.ledger import counts_of
 from pipeline.shards.read import read_samples, read_shards
 from pipeline.shards.write import write_shard
 from pipeline.training.loop import ignore_progress

@@ -20,10 +20,13 @@ from pipeline.core.files import lock_output
 from pipeline.core.records import Clip
 from pipeline.datasets.manifest import find_missing
 from pipeline.media import write_clip
-from pipeline.shards.decode import Decode, decode_all, limit_clips, table_of
+from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
+from pipeline.shards.ledger import table_of
+from pipeline.shards.outcomes import limit_clips
 from pipeline.shards.read import read_samples, read_shards
+from pipeline.shards.settings import Decode
 from pipeline.training.loop import ignore_progress
 from tests.toys.project import ROOT, values
 

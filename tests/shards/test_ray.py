@@ -190,7 +190,7 @@ def test_a_function_that_a_node_cannot_import_is_one_sentence(
 )
 def test_no_cluster_there_is_one_sentence(address: str) -> None:
     with pytest.raises(
-        EngineError, match=rf"^no Ray cluster at {address} \(.*\); `ray start` makes one"
+        EngineError, match=rf"^no Ray cluster at {address} \(.*\); `ray start` starts one"
     ):
         list(Engine(address=address).work(act, [["double"]], **LIMITS))
 

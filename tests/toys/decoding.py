@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.core.files import file_digest
 from pipeline.core.records import Clip
-from pipeline.shards.decode import Decode
+from pipeline.shards.settings import Decode
 from tests.toys.project import values
 
 DECODE = values().build("decode", Decode)

@@ -13,7 +13,7 @@ from pipeline.core.files import file_digest
 from pipeline.core.params import Names, PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.core.records import Normalisation, SyntheticSet
-from pipeline.shards.decode import UNIT, FixedNormalisation
+from pipeline.shards.settings import UNIT, FixedNormalisation
 from pipeline.training import formation
 
 if TYPE_CHECKING:
