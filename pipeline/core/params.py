@@ -1,12 +1,14 @@
-"""params.yaml: one section -> one frozen dataclass, checked by pydantic; an unknown or a missing key is an error."""
+"""params.yaml: one section -> one frozen dataclass; unknown and missing keys are errors."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import (
+    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -15,10 +17,10 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import ParamsError
+from pipeline.core.presets import overlay, read_packaged, read_values, refuse_unknown_plugins
+from pipeline.core.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +44,7 @@ __all__ = [
     "PositiveInts",
     "UnitInterval",
     "build",
+    "from_values",
     "load",
 ]
 
@@ -58,7 +61,15 @@ Files = Annotated[dict[str, str], Field(min_length=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Section `grid`: the axes of the experiment; `seeds` are looped inside a cell."""
+    """Section `grid`: the axes of the experiment.
+
+    Args:
+        datasets: rows of `ingest`.
+        selectors: rows of `coreset`.
+        methods: rows of `distill`.
+        ipcs: instances per class; a cell is dataset x method x ipc.
+        seeds: each cell is done once with each.
+    """
 
     datasets: tuple[str, ...]
     selectors: tuple[str, ...]
@@ -71,24 +82,36 @@ class Grid:
             axis = getattr(self, field.name)
             if not axis or len(set(axis)) < len(axis):
                 raise ParamsError(
-                    f"grid.{field.name} is {list(axis)}; expected one value or more, each of them once"
+                    f"grid.{field.name} is {list(axis)}; expected at least one value, each once"
                 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
-    """A params file in memory; `name` is the file, for messages."""
+    """A params file in memory.
+
+    Args:
+        name: the file's name, for messages.
+        values: its sections.
+    """
 
     name: str
     values: dict[str, Any]
 
     def get_section(self, dotted: str) -> dict[str, Any]:
-        """The mapping at `a.b`; ParamsError names the file and what stands there."""
+        """Return the mapping at `a.b`.
+
+        Args:
+            dotted: the section's keys, from the outermost to its own, separated by dots.
+
+        Raises:
+            ParamsError: there is no such section, or it is not a mapping.
+        """
         value: Any = self.values
         for key in dotted.split("."):
             if not isinstance(value, dict) or key not in value:
-                known = ", ".join(value) if isinstance(value, dict) else "no mapping"
-                raise ParamsError(f"{self.name} has no section {dotted!r}; beside it: {known}")
+                known = ", ".join(value) if isinstance(value, dict) else "none"
+                raise ParamsError(f"{self.name} has no section {dotted!r}; there are {known}")
             value = value[key]
         if value is not None and not isinstance(value, dict):
             raise ParamsError(
@@ -97,7 +120,16 @@ class Params:
         return value or {}
 
     def build(self, section: str, kind: type[T], without: Sequence[str] = ()) -> T:
-        """The section as a `kind`; keys in `without` belong to somebody else."""
+        """Return a section as a dataclass.
+
+        Args:
+            section: its keys, separated by dots.
+            kind: the dataclass.
+            without: keys of the section that are not the dataclass's.
+
+        Raises:
+            ParamsError: the section does not fit the dataclass.
+        """
         values = {
             key: value for key, value in self.get_section(section).items() if key not in without
         }
@@ -105,83 +137,89 @@ class Params:
 
 
 def load(path: Path, changes: Sequence[str] = ()) -> Params:
-    """Read a params file and apply `a.b=value` changes, each value in YAML; a change must name an existing key."""
-    try:
-        values = _parse_yaml(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ParamsError(
-            f"{path} is no text in UTF-8 ({error.reason}); name a params file with --params-file"
-        ) from error
-    except OSError as error:
-        raise ParamsError(
-            f"{path}: {error.strerror}; name a params file with --params-file, or copy one from presets/"
-        ) from error
-    except YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise ParamsError(f"{path} holds no sections; copy a params file from presets/")
+    """Read a params file; values that it lacks are those of the packaged params.yaml.
+
+    Args:
+        path: a whole params file, or a preset.
+        changes: `section.key=value`, each value in YAML; the key must be in the file.
+
+    Raises:
+        ParamsError: the file cannot be read, has unknown keys, or lacks the key of a change.
+        PluginError: a row names a plugin that does not exist.
+    """
+    params = from_values(read_values(path), path.name)
     for change in changes:
-        _apply(values, change)
-    return Params(name=path.name, values=values)
+        _apply(params.values, change)
+    refuse_unknown_plugins(params.values, path.name)
+    return params
+
+
+def from_values(values: Mapping[str, Any], name: str) -> Params:
+    """Return params of some sections, overlaid on the packaged params.yaml.
+
+    Args:
+        values: section -> keys and values, e.g. those that an artifact carries.
+        name: their origin, for messages.
+    """
+    return Params(name=name, values=overlay(read_packaged(), values, name))
 
 
 def build(kind: type[T], values: dict[str, Any], where: str) -> T:
-    """Build a dataclass from plain values; ParamsError lists unknown, missing and ill-typed keys in one line."""
-    _check_keys(kind, values, where)
+    """Build a dataclass from plain values.
+
+    Args:
+        kind: the dataclass.
+        values: key -> number, word, list or mapping.
+        where: the section, for the message.
+
+    Raises:
+        ParamsError: lists all unknown, missing and ill-typed keys, in one line.
+    """
     try:
-        # Strict, so that 'yes' is no boolean and 0.5 no count; by way of JSON, where a list may become a tuple.
-        return TypeAdapter(kind).validate_json(json.dumps(values, allow_nan=False), strict=True)
+        # Strict, so that 'yes' is no boolean and 0.5 no integer; JSON, whose lists become tuples.
+        text = json.dumps([values], allow_nan=False)
+        built: T = _make_adapter(cast("Any", kind)).validate_json(text, strict=True)[0]
+        return built
     except (TypeError, ValueError) as error:
         if not isinstance(error, ValidationError):
             raise ParamsError(
                 f"{where}: {error}; expected plain numbers, words and lists"
             ) from error
-        raise ParamsError(
-            f"{where}: {'; '.join(map(_format_error, _find_causes(error)))}"
-        ) from error
+        raise ParamsError(f"{where}: {_describe_errors(kind, error)}") from error
 
 
-def _find_causes(failed: ValidationError) -> list[Mapping[str, Any]]:
-    """What is wrong, less that a tuple is short: one that is short because of a wrong item is told by the item."""
-    found = failed.errors()
-    around = {error["loc"][:depth] for error in found for depth in range(len(error["loc"]))}
-    return [error for error in found if error["loc"] not in around]
+@cache
+def _make_adapter(kind: Any) -> TypeAdapter[Any]:
+    # Pydantic passes the configuration of a tuple on to dataclasses in it, at every depth.
+    return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid"))
 
 
-def _format_error(error: Mapping[str, Any]) -> str:
-    """One wrong value, or what a section's own check says of it."""
-    place = ".".join(str(part) for part in error["loc"])
-    return (
-        f"{place} is {error['input']!r} ({error['msg'].lower()})"
-        if place
-        else error["msg"].removeprefix("Value error, ")
+def _describe_errors(kind: Any, failed: ValidationError) -> str:
+    """Return unknown keys, missing keys and wrong values, in this order."""
+    errors = failed.errors()
+    # A list whose item is wrong is also too short; only the item is described.
+    around = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    places: dict[str, list[str]] = {"unexpected_keyword_argument": [], "missing": []}
+    wrong = []
+    for error in errors:
+        place = ".".join(map(str, error["loc"][1:]))
+        if error["type"] in places:
+            places[error["type"]].append(place)
+        elif error["loc"] not in around:
+            text = error["msg"].removeprefix("Value error, ")
+            wrong.append(f"{place} is {error['input']!r} ({text.lower()})" if place else text)
+    unknown, missing = places.values()
+    known = sorted(field.name for field in fields(kind))
+    return "; ".join(
+        [f"unknown {', '.join(sorted(unknown))}"] * bool(unknown)
+        + [f"missing {', '.join(sorted(missing))}"] * bool(missing)
+        + wrong
+        + [f"expected {', '.join(known)}"] * any("." not in key for key in unknown + missing)
     )
 
 
-def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
-    known = {field.name for field in fields(kind)}
-    unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
-    if unknown or missing:
-        wrong = [f"unknown {', '.join(unknown)}"] * bool(unknown) + [
-            f"missing {', '.join(missing)}"
-        ] * bool(missing)
-        raise ParamsError(f"{where}: {'; '.join(wrong)}; expected {', '.join(sorted(known))}")
-    for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint) and isinstance(values.get(name), dict):
-            _check_keys(hint, values[name], f"{where}.{name}")
-        each = next(iter(get_args(hint)), None)  # the items of a tuple
-        if is_dataclass(each) and isinstance(values.get(name), list):
-            for number, item in enumerate(values[name]):
-                if isinstance(item, dict):
-                    _check_keys(each, item, f"{where}.{name}.{number}")
-
-
-def _parse_yaml(text: str) -> Any:
-    """YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word."""
-    return YAML(typ="safe").load(text)
-
-
 def _apply(values: dict[str, Any], change: str) -> None:
+    """Set a value by `section.key=value`; the key must exist."""
     name, equals, text = change.partition("=")
     *parents, last = name.split(".")
     place: Any = values
@@ -191,7 +229,4 @@ def _apply(values: dict[str, Any], change: str) -> None:
         raise ParamsError(
             f"--set {change}: expected section.key=value with a key that the params file has"
         )
-    try:
-        place[last] = _parse_yaml(text)
-    except YAMLError as error:
-        raise ParamsError(f"--set {change}: {' '.join(str(error).split())}") from error
+    place[last] = parse_yaml(text, f"--set {change}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.errors import PluginError
+from pipeline.core.kinds import KINDS, list_names, plugin_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,61 +14,18 @@ if TYPE_CHECKING:
     from pipeline.core.params import Params
 
 T = TypeVar("T")
-PACKAGE = Path(__file__).parent.parent
 
-
-@dataclass(frozen=True, kw_only=True)
-class PluginKind:
-    """One kind of plugin.
-
-    Args:
-        folder: where its files lie, below pipeline/.
-        defines: the class that each of these files defines.
-        section: the section of params.yaml whose sub-sections give values to its plugins.
-        key: the key of such a sub-section that names the plugin; by default its own name.
-    """
-
-    folder: str
-    defines: str
-    section: str
-    key: str
-
-
-KINDS = {
-    "adapter": PluginKind(
-        folder="datasets/adapters", defines="Dataset", section="ingest", key="adapter"
-    ),
-    "engine": PluginKind(folder="shards/engines", defines="Engine", section="", key=""),
-    "exporter": PluginKind(
-        folder="artifact/exporters", defines="Exporter", section="convert", key="exporter"
-    ),
-    "extractor": PluginKind(
-        folder="features/extractors", defines="Extractor", section="extract", key="extractor"
-    ),
-    "head": PluginKind(folder="models/heads", defines="Head", section="heads", key="head"),
-    "importer": PluginKind(
-        folder="artifact/importers", defines="Importer", section="import", key="importer"
-    ),
-    "kd method": PluginKind(folder="kd/methods", defines="Method", section="kd", key="method"),
-    "method": PluginKind(
-        folder="distillation/methods", defines="Distiller", section="distill", key="method"
-    ),
-    "metric": PluginKind(
-        folder="evaluation/metrics", defines="Metric", section="metrics", key="metric"
-    ),
-    "network": PluginKind(
-        folder="models/networks", defines="Network", section="networks", key="network"
-    ),
-    "selector": PluginKind(
-        folder="coresets/selectors", defines="Selector", section="coreset", key="selector"
-    ),
-    "task": PluginKind(folder="evaluation/tasks", defines="Task", section="tasks", key="task"),
-}
-
-
-def list_names(kind: str) -> list[str]:
-    """List the plugins of a kind, sorted: files of its folder without a leading underscore."""
-    return sorted(path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py"))
+__all__ = [
+    "KINDS",
+    "build",
+    "build_all",
+    "find",
+    "list_names",
+    "module_name",
+    "pick",
+    "plugin_name",
+    "plugin_of",
+]
 
 
 def module_name(kind: str, name: str) -> str:
@@ -84,32 +40,46 @@ def find(kind: str, name: str) -> Any:
     return getattr(importlib.import_module(module_name(kind, name)), KINDS[kind].defines)
 
 
-def plugin_of(kind: str, section: str, params: Params) -> str:
-    """Return the plugin that a sub-section of params.yaml names, by default its own name.
+def plugin_of(kind: str, row: str, params: Params) -> str:
+    """Return the plugin that a row of params.yaml names, by default its own name.
 
     Args:
         kind: a key of KINDS.
-        section: e.g. "jcf-hard", a sub-section of `distill`.
+        row: e.g. "jcf-hard", a sub-section of `distill`.
+        params: the params file.
+
+    Raises:
+        PluginError: there is no such plugin.
+    """
+    values = params.get_section(f"{KINDS[kind].section}.{row}")
+    return plugin_of_row(kind, row, values, params.name)
+
+
+def build(kind: str, row: str, params: Params) -> Any:
+    """Build the plugin that a row of params.yaml names, with the row's values.
+
+    Args:
+        kind: a key of KINDS.
+        row: e.g. "resnet18", a sub-section of `networks`.
+        params: the params file.
+
+    Raises:
+        PluginError: there is no such plugin.
+        ParamsError: the values do not fit it.
     """
     about = KINDS[kind]
-    name = params.get_section(f"{about.section}.{section}").get(about.key, section)
-    if not isinstance(name, str) or name not in list_names(kind):
-        known = ", ".join(list_names(kind))
-        where = f"{params.name}: {about.section}.{section}"
-        raise PluginError(f"{where}: no {kind} named {name!r}; set {about.key} to one of {known}")
-    return name
-
-
-def build(kind: str, section: str, params: Params) -> Any:
-    """Build the plugin that a sub-section of params.yaml names, with the values that stand there."""
-    about = KINDS[kind]
-    plugin = find(kind, plugin_of(kind, section, params))
-    return params.build(f"{about.section}.{section}", plugin, without=[about.key])
+    plugin = find(kind, plugin_of(kind, row, params))
+    return params.build(f"{about.section}.{row}", plugin, without=[about.key])
 
 
 def build_all(kind: str, params: Params) -> dict[str, Any]:
-    """Build every sub-section of a kind's section: its name -> plugin."""
+    """Build every row of a kind's section: the row's name -> its plugin."""
     return {name: build(kind, name, params) for name in params.get_section(KINDS[kind].section)}
+
+
+def plugin_name(plugin: object) -> str:
+    """Return the name of a plugin that was built: its file's."""
+    return type(plugin).__module__.rpartition(".")[2]
 
 
 def pick(given: Mapping[str, T], name: str, noun: str) -> T:

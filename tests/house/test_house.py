@@ -34,7 +34,7 @@ DOORS = {
     "pydantic": {"pipeline.core.params"},
     "ray": {"pipeline.shards.engines.ray"},
     "rich": {"stages._progress"},
-    "ruamel": {"pipeline.core.params"},
+    "ruamel": {"pipeline.core.yaml_text"},
     "safetensors": {"pipeline.core.tensors"},
     "torchaudio": {"pipeline.media.logmel"},
     "transformers": {"pipeline.features.extractors._transformers"},

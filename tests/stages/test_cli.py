@@ -116,28 +116,23 @@ def test_a_text_file_named_mp4_is_in_the_ledger(tmp_path: Path, media: Path) -> 
 def test_an_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
     told = refused("distill", "dmm", 1, tmp_path, tmp_path, tmp_path / "out")
     assert told.startswith(
-        "error: params.yaml has no section 'distill.dmm'; beside it: random, herding, kcenter"
+        "error: params.yaml has no section 'distill.dmm'; there are random, herding, kcenter"
     )
 
 
-def test_a_method_without_values_lists_those_that_have_some(
-    params_file: Path, tmp_path: Path
-) -> None:
+def test_a_row_without_a_plugin_lists_the_known_ones(params_file: Path, tmp_path: Path) -> None:
     params_file.write_text(params_file.read_text().replace("  dm:", "  dmm:"))
     told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
     assert (
-        "params.yaml has no section 'distill.dm'; beside it: random, herding, kcenter, kmeans, formed, labelled, dmm, avdd"
+        "params.yaml: distill.dmm: no method named 'dmm'; set method to one of avdd, coreset,"
         in told
     )
 
 
 def test_a_misspelt_parameter_is_named(params_file: Path, tmp_path: Path) -> None:
-    params_file.write_text(params_file.read_text().replace("momentum:", "momentun:"))
+    params_file.write_text(params_file.read_text().replace("batch_real:", "batch_reel:", 1))
     told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
-    assert (
-        "params.yaml: distill.dm: unknown momentun; missing momentum; expected augment, batch_real"
-        in told
-    )
+    assert "params.yaml: unknown key distill.dm.batch_reel, the nearest is batch_real" in told
 
 
 def test_a_wrong_type_is_named(params_file: Path, tmp_path: Path) -> None:
@@ -156,7 +151,7 @@ def test_a_wrong_type_is_named(params_file: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_params_file_says_where_to_get_one(tmp_path: Path) -> None:
-    assert "copy one from presets/" in refused(
+    assert "make one with `avdistill init`" in refused(
         "coreset", tmp_path, tmp_path / "out", params=tmp_path / "none.yaml"
     )
 
