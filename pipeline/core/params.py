@@ -19,8 +19,13 @@ from pydantic import (
 )
 
 from pipeline.core.errors import ParamsError
-from pipeline.core.presets import overlay, read_packaged, read_values, refuse_unknown_plugins
-from pipeline.core.yaml_text import parse_yaml
+from pipeline.core.presets import (
+    overlay,
+    parse_yaml,
+    read_packaged,
+    read_values,
+    refuse_unknown_plugins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

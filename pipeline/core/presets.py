@@ -12,24 +12,42 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from pipeline.core.errors import ParamsError
-from pipeline.core.kinds import KINDS, plugin_of_row
-from pipeline.core.yaml_text import parse_yaml
+from pipeline.core.plugins import KINDS, plugin_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Files that `avdistill init` copies: links to the top-level files of the project.
-PROJECT = Path(__file__).parent / "project"
+# The files of a new project; in a clone they are links to the files of the top folder.
+PACKAGED = Path(__file__).parent / "packaged"
 MODALITIES = {"frame", "logmel", "wave"}
 # Section of rows -> the key of a row that names its plugin.
 ROWS = {about.section: about.key for about in KINDS.values() if about.section}
 ROWS["students"] = ""
 
 
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word.
+
+    Args:
+        text: the YAML.
+        where: its origin, for the message.
+
+    Raises:
+        ParamsError: the text is not valid YAML.
+    """
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
 def list_presets() -> list[str]:
     """List the names of the packaged presets, sorted."""
-    return sorted(path.stem for path in (PROJECT / "presets").glob("*.yaml"))
+    return sorted(path.stem for path in (PACKAGED / "presets").glob("*.yaml"))
 
 
 def find_preset(name: str) -> Path:
@@ -41,7 +59,7 @@ def find_preset(name: str) -> Path:
     Raises:
         ParamsError: there is no such preset.
     """
-    path = Path(name) if name.endswith(".yaml") else PROJECT / "presets" / f"{name}.yaml"
+    path = Path(name) if name.endswith(".yaml") else PACKAGED / "presets" / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(list_presets())
         raise ParamsError(f"no preset {name!r}; name one of {known}, or a file that ends in .yaml")
@@ -73,7 +91,7 @@ def read_values(path: Path) -> dict[str, Any]:
 @cache
 def read_packaged() -> Mapping[str, Any]:
     """Read the packaged params.yaml."""
-    return read_values(PROJECT / "params.yaml")
+    return read_values(PACKAGED / "params.yaml")
 
 
 def overlay(base: Mapping[str, Any], changes: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pipeline.core.files import (
     shorten_digest,
     write_json,
 )
+from pipeline.core.plugins import plugin_name
 from pipeline.training import formation
 
 if TYPE_CHECKING:
@@ -287,10 +288,11 @@ def _make_runtime(
 def _provenance(
     cell: DistillCell, distiller: Any, seed: int, synthetic: SyntheticSet
 ) -> dict[str, Any]:
-    real = cell.inputs.real
+    real, plugin = cell.inputs.real, plugin_name(distiller)
     return {
         **synthetic.provenance,
         "method": cell.method,
+        **({} if plugin == cell.method else {"plugin": plugin}),
         "params": json.loads(json.dumps(asdict(distiller))),
         "seed": seed,
         "preprocessing": real.preprocessing,

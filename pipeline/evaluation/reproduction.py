@@ -26,16 +26,14 @@ def reproduce_scores(
         ArtifactError: the file carries no scores with their protocol.
     """
     from pipeline.artifact import read_artifact
-    from pipeline.core.params import Params
+    from pipeline.core.params import from_values
     from pipeline.evaluation import refuse_other_data
     from pipeline.training import instances as training
 
     artifact = read_artifact(file)
     known = _read_evaluation(file, artifact)
     synthetic = artifact.synthetic
-    setup = EvaluationSetup.from_params(
-        Params(name=f"{file.name}: evaluation", values=known["params"])
-    )
+    setup = EvaluationSetup.from_params(from_values(known["params"], f"{file.name}: evaluation"))
     trainer = setup.make_trainer(setup.settings.run[0], device, workers, report)
     bench = setup.make_bench(shards, setup.settings.repeats, trainer)
     refuse_other_data(synthetic, bench.test, file.name)

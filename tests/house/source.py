@@ -18,7 +18,7 @@ FLOORS = [
     {"stages.__main__"},
     {"stages.cli"},
     {"stages"},
-    {"kd", "prototypes", "report"},
+    {"kd", "project", "prototypes", "report"},
     {"distillation"},
     {"evaluation"},
     {"artifact", "features"},

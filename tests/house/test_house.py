@@ -34,7 +34,7 @@ DOORS = {
     "pydantic": {"pipeline.core.params"},
     "ray": {"pipeline.shards.engines.ray"},
     "rich": {"stages._progress"},
-    "ruamel": {"pipeline.core.yaml_text"},
+    "ruamel": {"pipeline.core.presets", "pipeline.project._patch"},
     "safetensors": {"pipeline.core.tensors"},
     "torchaudio": {"pipeline.media.logmel"},
     "transformers": {"pipeline.features.extractors._transformers"},

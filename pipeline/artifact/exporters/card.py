@@ -143,6 +143,7 @@ def _make_sections(file: str, columns: dict[str, np.ndarray], about: Attributes)
         name: about.get(name)
         for name in (
             "method",
+            "plugin",
             "seed",
             "package_version",
             "content_digest",

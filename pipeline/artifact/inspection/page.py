@@ -39,6 +39,7 @@ TOLD = {
         "source_shards",
         "preprocessing",
         "method",
+        "plugin",
         "seed",
         "params",
         "tuning",
@@ -121,7 +122,8 @@ def _describe_method(artifact: Artifact) -> Iterator[tuple[str, str]]:
     method, seed, version = (
         about.get(name, "not stated") for name in ("method", "seed", "package_version")
     )
-    yield "method", f"{method}, seed {seed}, by avdistill {version}"
+    plugin = f" (plugin {about['plugin']})" if "plugin" in about else ""
+    yield "method", f"{method}{plugin}, seed {seed}, by avdistill {version}"
     params = about.get("params")
     yield from (
         (f"  {name}", format_value(value))

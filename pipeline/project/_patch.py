@@ -1,4 +1,4 @@
-"""YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word."""
+"""Change values in the text of a YAML file, so that its comments stay."""
 
 from __future__ import annotations
 
@@ -9,31 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
-from pipeline.core.errors import ParamsError
+from pipeline.core.presets import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WIDTH = 100
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Parse YAML into plain values.
-
-    Args:
-        text: the YAML.
-        where: its origin, for the message.
-
-    Raises:
-        ParamsError: the text is not valid YAML.
-    """
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def patch_yaml(text: str, values: Mapping[str, Any]) -> str:
