@@ -269,5 +269,5 @@ def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) ->
 
 
 def test_what_opens_a_strangers_file_does_without_torch() -> None:
-    code = "import sys, pipeline.inspection; assert not {'torch', 'torchaudio'} & set(sys.modules)"
+    code = "import sys, pipeline.artifact.inspection; assert not {'torch', 'torchaudio'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
