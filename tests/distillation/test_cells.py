@@ -23,15 +23,11 @@ from pipeline.distillation.dry_run import describe, estimate
 from pipeline.distillation.methods.jcf import Candidate
 from stages import cli
 from tests.toys.cells import cell
-from tests.toys.golden import GOLDEN
 from tests.toys.golden import distiller as golden
+from tests.toys.golden import rows_of_golden, rows_with_experts
 from tests.toys.plugins import materials
 from tests.toys.project import ROOT, TINY
 from tests.toys.samples import toy_real, write_split
-
-METHODS = sorted(GOLDEN)
-CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
-
 
 TWO = {"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}
 
@@ -42,7 +38,7 @@ def told(method: str, **changes: Any) -> dict[str, str]:
     return dict(line.split(": ", maxsplit=1) for line in lines)
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in CHOOSING])
+@pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_an_estimate_is_made_of_real_steps(method: str) -> None:
     lines = told(method, steps=50, rates=TWO)
     assert lines[method] == "2 classes x ipc 2 = 4 stored rows"
@@ -58,7 +54,7 @@ def test_an_estimate_is_made_of_real_steps(method: str) -> None:
     )
 
 
-@pytest.mark.parametrize("method", CHOOSING)
+@pytest.mark.parametrize("method", rows_of_golden(moves=False))
 def test_an_estimate_says_that_nothing_is_optimised(method: str) -> None:
     assert told(method)["runs"] == f"none, {method} optimises nothing; 2 sets, in seconds"
 
@@ -244,7 +240,7 @@ def other() -> RealSet:
 def test_an_ipc_larger_than_a_class_is_one_line(
     toy_data: Path, bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for method in METHODS:
+    for method in rows_of_golden():
         needed = command(
             method, toy_data, bad / "out", "--experts", str(toy_data / "experts"), ipc=13
         )
@@ -255,7 +251,7 @@ def test_an_ipc_larger_than_a_class_is_one_line(
         ), method
 
 
-@pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
+@pytest.mark.parametrize("method", rows_with_experts())
 def test_a_bank_that_was_not_given_is_one_line(
     method: str,
     toy_data: Path,
@@ -271,7 +267,7 @@ def test_a_bank_that_was_not_given_is_one_line(
         )
 
 
-@pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
+@pytest.mark.parametrize("method", rows_with_experts())
 def test_a_bank_of_other_data_is_one_line(
     method: str,
     toy_data: Path,

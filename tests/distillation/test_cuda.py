@@ -16,6 +16,7 @@ from pipeline.distillation.optimise import DistillResult
 from pipeline.models.networks.convnet import Network
 from pipeline.training import instances, loop
 from pipeline.training.loop import ignore_progress
+from tests.toys.golden import rows_of_golden
 from tests.toys.plugins import built, materials
 from tests.toys.project import CPU
 from tests.toys.samples import toy_real
@@ -43,13 +44,13 @@ def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any)
     return distiller.distill(materials(networks=NETWORKS), ipc=1, seed=0, runtime=there)
 
 
-@pytest.mark.parametrize("method", ["dm", "avdd", "m3d", "idm", "jcf", "dc", "dsa", "mtt"])
+@pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_the_first_loss_is_that_of_a_cpu(method: str) -> None:
     here, there = (distilled(method, device, steps=1).losses[0] for device in (CPU, CUDA))
     assert there == pytest.approx(here, rel=2e-2)
 
 
-@pytest.mark.parametrize("method", ["dm", "avdd", "jcf", "dsa", "mtt"])
+@pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(method: str, tmp_path: Path) -> None:
     kept = Checkpoint(path=tmp_path / "checkpoint.safetensors")
 

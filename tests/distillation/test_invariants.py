@@ -24,15 +24,13 @@ from pipeline.evaluation import Evaluate
 from pipeline.training.bank import ExpertBank
 from pipeline.training.loop import ignore_progress
 from stages.distill import distill
-from tests.toys.golden import GOLDEN, bank
+from tests.toys.golden import bank, rows_of_golden
 from tests.toys.golden import distiller as golden
 from tests.toys.plugins import materials, rankings, toy_bench
 from tests.toys.project import CPU, TINY, values
 from tests.toys.samples import toy_real, write_split
 
 MACHINE = Runtime(device=CPU, report=ignore_progress)
-METHODS = sorted(GOLDEN)
-CHOOSING = ["formed", "herding", "kcenter", "kmeans", "labelled", "random"]
 WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
 
@@ -66,8 +64,7 @@ def taken(real: RealSet, order: list[int]) -> RealSet:
     )
 
 
-# `random` draws numbers of rows, so that it cannot be here; so do the others where a step does not take all of a class's samples.
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "random"])
+@pytest.mark.parametrize("method", rows_of_golden("order"))
 def test_the_order_of_real_samples_changes_nothing(method: str) -> None:
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0)).tolist()
     given = made(method)
@@ -90,11 +87,7 @@ def turned(given: ExpertBank) -> ExpertBank:
     return dataclasses.replace(given, courses=courses)
 
 
-# `random` draws by a class's number. So are the fresh classifiers of dc and dsa drawn: test_gradients renumbers them with the
-# classes, and finds the same distance.
-@pytest.mark.parametrize(
-    "method", [method for method in METHODS if method not in ("random", "dc", "dsa")]
-)
+@pytest.mark.parametrize("method", rows_of_golden("numbering"))
 def test_the_numbering_of_classes_changes_nothing(method: str) -> None:
     given = made(method)
     for m, rows in made(method, real=renumbered(toy_real()), bank=turned(bank())).items():
@@ -116,10 +109,7 @@ def unweighted(method: str) -> Any:
     )
 
 
-# mtt looks at no real sample, and cross compares sounds with pictures.
-@pytest.mark.parametrize(
-    "method", [method for method in METHODS if method not in (*CHOOSING, "cross", "mtt")]
-)
+@pytest.mark.parametrize("method", rows_of_golden("zero", moves=True))
 @pytest.mark.parametrize("seed", range(2))
 def test_real_and_synthetic_see_one_augmentation(method: str, seed: int) -> None:
     """A synthetic set of all real samples is no distance from them, whatever is drawn: any other draw would be."""
@@ -205,7 +195,7 @@ def files(
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", rows_of_golden())
 def test_no_method_reads_the_test_split(method: str, toy_data: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
         shutil.copytree(toy_data / "shards" / split, tmp_path / "shards" / split)
@@ -215,7 +205,7 @@ def test_no_method_reads_the_test_split(method: str, toy_data: Path, tmp_path: P
     assert files(toy_data, tmp_path / "shards", tmp_path / "damaged", method) == absent
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", rows_of_golden())
 def test_one_candidate_does_not_depend_on_the_validation_split(
     method: str, toy_data: Path, tmp_path: Path
 ) -> None:

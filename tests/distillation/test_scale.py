@@ -37,6 +37,7 @@ from pipeline.training.loop import ignore_progress
 from stages import cli
 from stages.cli import app
 from tests.toys.cells import toy_cell
+from tests.toys.golden import rows_of_golden
 from tests.toys.plugins import NETWORKS, built, distilled, materials
 from tests.toys.project import CPU, ROOT, values
 from tests.toys.samples import toy_real, toy_sample
@@ -468,10 +469,8 @@ def test_a_device_with_less_memory_than_its_budget_says_so() -> None:
 
 # ---- data at their limits
 
-MOVING = ["avdd", "dc", "dm", "dsa", "idm", "jcf", "m3d", "mtt"]
 
-
-@pytest.mark.parametrize("method", MOVING)
+@pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_constant_rows_give_a_set_of_numbers(method: str) -> None:
     real = toy_real()
     real = dataclasses.replace(
@@ -481,7 +480,7 @@ def test_constant_rows_give_a_set_of_numbers(method: str) -> None:
     assert all(values.isfinite().all() for values in rows.values())
 
 
-@pytest.mark.parametrize("method", MOVING)
+@pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_one_sample_in_a_class_gives_a_set_of_numbers(method: str) -> None:
     real, alone = toy_real(), toy_real(per_class=1)
     real = dataclasses.replace(alone, digest=real.digest)
@@ -509,7 +508,7 @@ def test_a_loss_that_is_no_number_is_one_line() -> None:
 # ---- ranks
 
 
-@pytest.mark.parametrize("method", ["random", "herding", "idm"])
+@pytest.mark.parametrize("method", rows_of_golden(separable=False))
 def test_methods_that_cannot_be_split_refuse_ranks(method: str) -> None:
     told = f"{method} cannot be split over 2 ranks; start it without torchrun"
     cell = toy_cell("dm")

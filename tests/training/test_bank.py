@@ -22,6 +22,7 @@ from pipeline.training.experts import temperature
 from pipeline.training.loop import apply_in_batches, ignore_progress
 from stages.distill import distill
 from stages.experts import experts
+from tests.toys.golden import rows_with_experts
 from tests.toys.plugins import built, distilled, toy_bank
 from tests.toys.project import CPU, values
 from tests.toys.samples import toy_real
@@ -230,14 +231,14 @@ def test_experts_of_other_shards_are_refused_by_both_digests(bank: Path) -> None
         found.build_empty_model(toy_real(), CPU)
 
 
-@pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
+@pytest.mark.parametrize("method", rows_with_experts())
 def test_methods_refuse_experts_of_other_shards(method: str) -> None:
     other = dataclasses.replace(toy_bank(), shards="f" * 64)
     with pytest.raises(CellError, match=f"trained on shards {'f' * 12}, the shards here are toy0"):
         distilled(built("method", method), bank=other)
 
 
-@pytest.mark.parametrize("method", ["idm", "jcf", "mtt"])
+@pytest.mark.parametrize("method", rows_with_experts())
 def test_methods_without_experts_say_how_to_get_some(
     method: str, shards: Path, tmp_path: Path
 ) -> None:
