@@ -20,7 +20,8 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """
     from pipeline.core.checkpoints import PartialResults
-    from pipeline.core.files import code_digest, digest_of, refuse_existing
+    from pipeline.core.code import digest_code
+    from pipeline.core.files import digest_of, refuse_existing
     from pipeline.core.plugins import build_all, pick
     from pipeline.shards.read import read_shards
     from pipeline.training.experts import ExpertSettings, ExpertTrainer, train_bank
@@ -38,7 +39,8 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
         device=device_of(device),
         report=report,
     )
-    decides = digest_of([code_digest(), "experts", school.cache_key])
+    code = digest_code([__name__], [school.network, school.head])
+    decides = digest_of([code, "experts", school.cache_key])
     began = time.monotonic()
     accuracy = train_bank(
         out, school, PartialResults(folder=checkpoint_folder_of(out) / decides[:16])

@@ -23,7 +23,8 @@ def extract(
 
     from pipeline.core import plugins
     from pipeline.core.checkpoints import PartialResults
-    from pipeline.core.files import code_digest, digest_of, refuse_existing, shorten_digest
+    from pipeline.core.code import digest_code
+    from pipeline.core.files import digest_of, refuse_existing, shorten_digest
     from pipeline.core.plugins import build_all
     from pipeline.features.store import format_statistics, write_features
     from pipeline.shards.read import read_shards
@@ -32,8 +33,9 @@ def extract(
     refuse_existing(out)
     plugin = plugins.build("extractor", extractor, params)
     real, networks, place = read_shards(shards), build_all("network", params), device_of(device)
-    used = {name: asdict(network) for name, network in networks.items()}
-    decides = digest_of([code_digest(), extractor, asdict(plugin), used, real.digest, place.type])
+    used = [networks[name] for name in networks if name == getattr(plugin, "network", None)]
+    code, values = digest_code([__name__], [plugin, *used]), [asdict(one) for one in used]
+    decides = digest_of([code, extractor, asdict(plugin), values, real.digest, place.type])
     parts = PartialResults(folder=checkpoint_folder_of(out) / decides[:16])
     features = plugin.embed(real, networks, parts, place, report)
     digest = write_features(out, features)

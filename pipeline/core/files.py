@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 # Errors of a file system that has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-# Rooms that no number comes from.
-NO_NUMBERS = ("datasets", "report")
 
 
 def refuse_existing(path: Path) -> None:
@@ -101,17 +99,6 @@ def digest_of(value: Any) -> str:
 def shorten_digest(digest: str) -> str:
     """A digest's beginning, enough for people to tell two apart."""
     return digest[:12]
-
-
-def code_digest() -> str:
-    """SHA-256 of the library's code that numbers come from: all but adapters, foreign formats and pages."""
-    folder = Path(__file__).parent.parent
-    files = [
-        path
-        for path in sorted(folder.rglob("*.py"))
-        if path.relative_to(folder).parts[0] not in NO_NUMBERS
-    ]
-    return digest_of([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
 
 
 def file_digest(path: Path) -> str:

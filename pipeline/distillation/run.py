@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import evaluation
 from pipeline.core import tensors
+from pipeline.core.code import digest_code
 from pipeline.core.csv import write_rows
 from pipeline.core.errors import CellError
 from pipeline.core.files import (
-    code_digest,
     create_folder,
     digest_of,
     read_json,
@@ -92,13 +92,19 @@ class DistillCell:
         """SHA-256 of the inputs and the code that decide the cell's bytes."""
         inputs = self.inputs
         coresets = {name: coreset.to_json() for name, coreset in inputs.coresets.items()}
-        networks = {name: _to_dict(network) for name, network in inputs.networks.items()}
-        students = [_to_dict(self.trainer.network), _to_dict(self.trainer.head)]
-        tuning = [asdict(self.budget), students, self.val.digest]
+        plugins = [self.distiller, self.trainer.network, self.trainer.head, *self._list_networks()]
+        trained = [inputs.bank, inputs.bank.network, inputs.bank.head] if inputs.bank else []
+        code = digest_code([__name__], [*plugins, *trained, *inputs.real.rows.values()])
+        values = [_to_dict(plugin) for plugin in plugins]
+        tuning = [asdict(self.budget), self.val.digest]
         bank = inputs.bank and inputs.bank.digest
-        about = [self.method, asdict(self.distiller), self.ipc, inputs.real.digest, bank]
-        device = self.trainer.device.type
-        return digest_of([code_digest(), about, coresets, networks, tuning, device])
+        about = [self.method, self.ipc, inputs.real.digest, bank]
+        return digest_of([code, about, coresets, values, tuning, self.trainer.device.type])
+
+    def _list_networks(self) -> list[Any]:
+        """Return the network that the distiller names; no other decides the cell's bytes."""
+        name = getattr(self.distiller, "network", None)
+        return [network for key, network in self.inputs.networks.items() if key == name]
 
 
 def _to_dict(plugin: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def score_sets(
     Args:
         made_from: digests of the sets; `kept`: the folder of the scores that are found again.
     """
-    from pipeline.core.files import code_digest, digest_of, read_json, write_json
+    from pipeline.core.files import digest_of, read_json, write_json
 
     entries, seconds = [], 0.0
     shared = [
@@ -51,10 +51,8 @@ def score_sets(
         trainer = replace(
             bench.trainer, network=setup.networks[measure.network], head=setup.heads[measure.head]
         )
-        path = (
-            kept
-            / f"{digest_of([code_digest(), shared, asdict(measure), asdict(protocol), _collect_params(measure, task, setup)])[:32]}.json"
-        )
+        decides = [shared, asdict(measure), asdict(protocol), _digest_plugins(measure, task, setup)]
+        path = kept / f"{digest_of(decides)[:32]}.json"
         if not path.exists():
             began = time.monotonic()
             scores = task.score(sets, protocol, spent, replace(bench, trainer=trainer))
@@ -75,8 +73,15 @@ def _list_plain_metrics(
     return {"plain": plain} if plain else {}
 
 
-def _collect_params(measure: Measurement, task: Any, setup: EvaluationSetup) -> dict[str, Any]:
-    """The parameters of every plugin that a measure uses, by name; a task that tries several networks names them."""
+def _digest_plugins(measure: Measurement, task: Any, setup: EvaluationSetup) -> str:
+    """Return the digest of the values and the code of every plugin that a measure uses.
+
+    Args:
+        task: may name several `networks` to try.
+    """
+    from pipeline.core.code import digest_code
+    from pipeline.core.files import digest_of
+
     networks = (measure.network, *getattr(task, "networks", ()))
     used = {
         "networks": {name: pick(setup.networks, name, "network") for name in networks},
@@ -84,10 +89,12 @@ def _collect_params(measure: Measurement, task: Any, setup: EvaluationSetup) -> 
         "task": {measure.task: task},
         "metrics": setup.metrics,
     }
-    return {
-        kind: {name: asdict(plugin) for name, plugin in plugins.items()}
-        for kind, plugins in used.items()
+    plugins = [plugin for named in used.values() for plugin in named.values()]
+    values = {
+        kind: {name: asdict(plugin) for name, plugin in named.items()}
+        for kind, named in used.items()
     }
+    return digest_of([digest_code([__name__], [setup, *plugins]), values])
 
 
 def format_scores(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -51,11 +51,13 @@ def _digest_inputs(method: str, course: KDRun, seeds: Sequence[int], device: tor
     """Digest of all that decides the students."""
     from dataclasses import asdict
 
-    from pipeline.core.files import code_digest, digest_of
+    from pipeline.core.code import digest_code
+    from pipeline.core.files import digest_of
 
     parts: tuple[Any, ...] = (course.method, course.settings, course.student, course.network)
     values = [asdict(part) for part in parts]
-    return digest_of([code_digest(), method, values, course.room.digest, seeds, device.type])
+    code = digest_code([__name__], parts)
+    return digest_of([code, method, values, course.room.digest, seeds, device.type])
 
 
 def _read_data(

@@ -61,7 +61,7 @@ from pipeline.core.checkpoints import Checkpoint
 from tests.toys.cells import SEEDS, toy_cell
 method, place, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 cell = toy_cell(method, steps=40, checkpoint=Checkpoint(every_s=0))
-cell.inputs.require_experts("no method").digest
+cell.inputs.require_experts("no method").digest, cell.digest  # once, not in every child
 chance, killed, midway = random.Random(0), 0, 0
 
 def child(out, after=None):

@@ -88,7 +88,7 @@ def test_other_code_measures_anew(
     means: EvaluationSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert measured(means, tmp_path) == 1
-    monkeypatch.setattr("pipeline.core.files.code_digest", lambda: "changed")
+    monkeypatch.setattr("pipeline.core.code.digest_code", lambda *_: "changed")
     assert measured(means, tmp_path) == 2
 
 

@@ -17,9 +17,11 @@ from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline import media
 from pipeline.core import workers as pool
+from pipeline.core.code import digest_code
 from pipeline.core.errors import EngineError
-from pipeline.core.files import code_digest
+from pipeline.core.files import shorten_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -141,7 +143,8 @@ def _check_reachable(address: str) -> None:
 
 @cache
 def _collect_versions() -> dict[str, str]:
-    return {"avdistill's code": code_digest()[:12], **{name: version(name) for name in LIBRARIES}}
+    code = shorten_digest(digest_code([__name__, media.__name__]))
+    return {"avdistill's code": code, **{name: version(name) for name in LIBRARIES}}
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""Digest of the code that a result depends on: modules, all that they import, and plugins in use.
+
+It names kept scores and unfinished work, and tells DVC which stages are stale. Comments, docstrings
+and layout do not count. Nor does a plugin that nobody uses: plugins are imported by name at run
+time, so no import statement leads to them.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.files import digest_of, file_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# The folder that the packages lie in: a clone, or site-packages.
+ROOT = Path(__file__).parents[2]
+
+
+def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
+    """Return the SHA-256 of modules, of all that they import, and of files beside them (templates).
+
+    Args:
+        modules: names, e.g. of a stage and of the plugins that its params name.
+        plugins: objects; the modules of their classes count too.
+    """
+    closure = find_closure([*modules, *(type(plugin).__module__ for plugin in plugins)])
+    code = [[name, _read(path)[0]] for name, path in sorted(closure.items())]
+    folders = {path.parent for path in closure.values()} - {ROOT / name for name in closure}
+    files = sorted(file for folder in folders for file in _list_data(folder))
+    data = [[file.relative_to(ROOT).as_posix(), file_digest(file)] for file in files]
+    return digest_of([code, data])
+
+
+def find_closure(modules: Iterable[str]) -> dict[str, Path]:
+    """Return name -> file for these modules and all that they import, in functions too.
+
+    Imports of other packages are left out, and so are those for type checkers. The packages that a
+    module lies in are imported with it.
+    """
+    waiting = list(modules)
+    packages = {name.partition(".")[0] for name in [*waiting, __name__]}
+    closure: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in closure or name.partition(".")[0] not in packages:
+            continue
+        if path := _find_file(name):
+            closure[name] = path
+            waiting += [name.rpartition(".")[0], *_read(path)[1]]
+    return closure
+
+
+def _find_file(module: str) -> Path | None:
+    place = ROOT.joinpath(*module.split("."))
+    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _list_data(folder: Path) -> Iterator[Path]:
+    """Yield the files of a package that are no modules, e.g. templates, in subfolders too."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "__pycache__")):
+            continue
+        if path.is_dir() and not any(path.glob("*.py")):
+            yield from _list_data(path)
+        if path.is_file() and path.suffix != ".py":
+            yield path
+
+
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """Return the digest of a module's code, and the names that it imports."""
+    about = path.stat()
+    return _parse(path, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _parse(path: Path, modified_ns: int, size: int) -> tuple[str, frozenset[str]]:
+    """As `_read`; a file whose time or size differs is parsed again."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        for block in ("body", "orelse", "finalbody"):
+            if isinstance(statements := getattr(node, block, None), list):
+                setattr(node, block, [part for part in statements if not _is_idle(part)])
+    return digest_of(ast.dump(tree, annotate_fields=False)), frozenset(_list_imports(tree))
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    """Whether a statement does nothing at run time: a docstring, or imports for type checkers."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _list_imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of imported modules; of `from a import b` both a and a.b, which may be one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
