@@ -70,7 +70,7 @@ def main() -> None:
         rates=rates,
         head_rates=rates,
         weight_decay=1e-4,
-        schedule=loop.cosine,
+        schedule=loop.anneal_cosine,
         stops=dict.fromkeys(rates, 1.0),
         operations=operations,
     )

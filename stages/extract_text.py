@@ -24,7 +24,7 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
     from pipeline.core.errors import PluginError
     from pipeline.core.files import refuse_existing, shorten_digest
     from pipeline.core.records import Texts
-    from pipeline.features.prompts import Reader, Templates, read_prompts
+    from pipeline.features.prompts import Templates, TextEncoder, read_prompts
     from pipeline.features.store import write_texts
     from stages._runtime import device_of
 
@@ -32,9 +32,9 @@ def extract_text(prompts: Path, out: Path, *, extractor: str, params: Params, de
     asked = read_prompts(prompts, params.build("extract-text", Templates))
     plugin: Any = plugins.build("extractor", extractor, params)
     values = json.loads(json.dumps(asdict(plugin)))
-    if not isinstance(plugin, Reader):
+    if not isinstance(plugin, TextEncoder):
         raise PluginError(f"the extractor {extractor} reads no text; name clap, clip or external")
-    vectors, weights = plugin.texts(asked.sentences, device_of(device))
+    vectors, weights = plugin.embed_texts(asked.sentences, device_of(device))
     texts = Texts(
         classes=asked.classes,
         templates=asked.templates,

@@ -78,7 +78,7 @@ class GradientMatchingPlan:
             rates=rates,
             head_rates=rates,
             weight_decay=0.0,
-            schedule=loop.constant,
+            schedule=loop.keep_constant,
             stops=dict.fromkeys(self.operations, 1.0),
             operations=self.operations,
             momentum=0.0,

@@ -153,7 +153,7 @@ class ExpertNetworks:
 
     def sample(self, step: int) -> AudioVisual:
         generator = make_generator("expert", self._seed, step)
-        expert = int(torch.randint(len(self._bank.courses), (), generator=generator))
+        expert = int(torch.randint(len(self._bank.trajectories), (), generator=generator))
         length = self._epochs.last - self._epochs.first
         position = self._epochs.first + length * torch.rand((), generator=generator).item()
         self._module.load_state_dict(self._bank.interpolate(expert, position))

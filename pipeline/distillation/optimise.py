@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import CellError
-from pipeline.training.loop import constant
+from pipeline.training.loop import keep_constant
 
 if TYPE_CHECKING:
     from pipeline.core.records import SyntheticSet
@@ -64,7 +64,7 @@ class SyntheticOptimizer:
         rates: Mapping[str, float],
         momentum: float,
         runtime: Runtime,
-        schedule: Callable[[float], float] = constant,
+        schedule: Callable[[float], float] = keep_constant,
         weight_decay: float = 0.0,
     ) -> None:
         self.params = {

@@ -79,7 +79,7 @@ def add_soft_labels(
             if t is not None:
                 logits = [z for name, z in outputs.items() if m in modalities_of(name)]
                 mean = torch.stack([(z / t).softmax(1) for z in logits]).mean(0)
-                labels[m] = labels[m] + mean / len(bank.courses)
+                labels[m] = labels[m] + mean / len(bank.trajectories)
     by_row = _group_by_row(labels, synthetic.formation, len(synthetic.label))
     return replace(synthetic, soft_label=by_row)
 
@@ -118,7 +118,7 @@ def _predict_experts(
     """Yield each expert's calibrated logits after its last epoch, [N, classes] by output."""
     module = bank.build_empty_model(real, device)
     batches = torch.split(torch.arange(len(data.label)), loop.PASS)
-    for expert in range(len(bank.courses)):
+    for expert in range(len(bank.trajectories)):
         module.load_state_dict(bank.interpolate(expert, 1.0))
         parts = [module(data.take(index)) for index in batches]
         yield {

@@ -206,9 +206,11 @@ class TrajectoryMatcher:
     def _draw_segment(self, step: int) -> tuple[Weights, Weights]:
         """Return an expert's weights at an epoch, and `ahead` epochs later."""
         generator = make_generator("trajectory", self._seed, step)
-        expert = int(torch.randint(len(self._bank.courses), (), generator=generator))
+        expert = int(torch.randint(len(self._bank.trajectories), (), generator=generator))
         epoch = int(torch.randint(self._settings.max_start + 1, (), generator=generator))
-        states = [self._bank.state(expert, at) for at in (epoch, epoch + self._settings.ahead)]
+        states = [
+            self._bank.state_after(expert, at) for at in (epoch, epoch + self._settings.ahead)
+        ]
         first, target = (
             {name: state[name].to(self._device) for name in self._modality} for state in states
         )

@@ -49,10 +49,10 @@ class Prompts:
 
 
 @runtime_checkable
-class Reader(Protocol):
+class TextEncoder(Protocol):
     """An extractor that reads text too."""
 
-    def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
+    def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
         """Sentences -> float32 [n, D] and the digest of what made them."""
         ...
 

@@ -47,7 +47,7 @@ def write_features(path: Path, features: Features) -> str:
     about = {
         "format": FORMAT,
         "classes": list(features.classes),
-        "statistics": statistics(features),
+        "statistics": compute_statistics(features),
     }
     return tables.write_table(path, columns, {**asdict(features.origin), **about})
 
@@ -104,7 +104,7 @@ def write_texts(path: Path, texts: Texts) -> str:
         for name in ("extractor", "params", "weights", "classes", "templates")
     }
     return tables.write_table(
-        path, columns, {**told, "format": TEXTS, "label_map": label_map(texts)}
+        path, columns, {**told, "format": TEXTS, "label_map": digest_label_map(texts)}
     )
 
 
@@ -129,7 +129,7 @@ def read_texts(path: Path) -> tuple[Texts, str]:
     return texts, str(attributes[tables.DIGEST])
 
 
-def label_map(texts: Texts) -> str:
+def digest_label_map(texts: Texts) -> str:
     """Digest of what each class is called."""
     return digest_of([texts.classes, texts.prompts])
 
@@ -151,11 +151,11 @@ def format_statistics(features: Features) -> str:
     """The statistics in a line."""
     return ", ".join(
         f"{modality} {about['width']} wide with norms {about['least_norm']:.3g} to {about['greatest_norm']:.3g}"
-        for modality, about in statistics(features).items()
+        for modality, about in compute_statistics(features).items()
     )
 
 
-def statistics(features: Features) -> dict[str, dict[str, float]]:
+def compute_statistics(features: Features) -> dict[str, dict[str, float]]:
     """Per modality: how many vectors, how wide, and the least, mean and greatest norm, to six digits."""
     told = {}
     for modality, vectors in features.vectors.items():

@@ -20,7 +20,7 @@ from pipeline.kd.methods._base import KDBatch, Widths
 from pipeline.kd.settings import BalancedBatch, StudentSettings, TeachSettings
 from pipeline.models.initialisation import init_
 from pipeline.training.augment import augment
-from pipeline.training.loop import cosine
+from pipeline.training.loop import anneal_cosine
 
 if TYPE_CHECKING:
     from pipeline.distillation.inputs import Runtime
@@ -121,7 +121,7 @@ class KDRun:
             rates,
             given.momentum,
             machine,
-            lambda done: cosine(done * stop / given.steps),
+            lambda done: anneal_cosine(done * stop / given.steps),
             given.weight_decay,
         )
         lesson.to(machine.device)

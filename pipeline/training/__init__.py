@@ -1,1 +1,1 @@
-"""TODO training."""
+"""Training: the supervised loop, training instances, augmentations, students and expert banks."""

@@ -1,7 +1,9 @@
-"""Differentiable Siamese augmentation (Zhao and Bilen, ICML 2021): one operation per call, one draw for the whole batch.
+"""Differentiable Siamese augmentation (DSA: Zhao and Bilen, ICML 2021).
 
-The operations of pictures are those of DSA; those of log-mels leave a sound what it is: shift in time, gain, masking.
-Sizes of the draws follow DSA: crop 1/8, cutout 1/2, scale 1.2, rotate 15 degrees, brightness 1, saturation 2, contrast 0.5.
+One call applies one operation, with one draw for the whole batch. The operations of pictures are
+those of DSA; those of log-mels keep the class of a sound: shift in time, gain, masking. The sizes
+follow DSA: crop 1/8, cutout 1/2, scale 1.2, rotate 15 degrees, brightness 1, saturation 2, contrast
+0.5.
 """
 
 from __future__ import annotations
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
 def augment(
     rows: Tensor, operations: Sequence[str], fill: float, generator: torch.Generator
 ) -> Tensor:
-    """Apply one of `operations`, drawn from the generator, to rows [N, ..., C, H, W]; no operation leaves them as they are.
+    """Apply one of the operations to all rows; without operations return them unchanged.
 
     Args:
-        fill: what stands for nothing at the edges, in normalised units.
-        generator: two calls with equal generators do the same thing to two batches (Siamese).
+        rows: normalised rows [N, ..., C, H, W].
+        operations: names of OPERATIONS, one of which is drawn.
+        fill: value of pixels beyond the edges, in normalised units.
+        generator: draws the operation and its size; two calls with equal generators do the same to
+            two batches (Siamese).
     """
     if not operations:
         return rows
@@ -39,7 +44,7 @@ def augment(
 
 
 def _color(x: Tensor, draw: list[float]) -> Tensor:
-    """Brighter, then away from grey, then away from the mean, in one sum: the last two leave the mean where it is."""
+    """Change brightness, saturation and contrast in one sum; the last two keep the mean."""
     brightness, saturation, contrast = draw[0] - 0.5, 2 * draw[1], draw[2] + 0.5
     grey = x.mean(1, keepdim=True)
     rest = (
@@ -51,14 +56,16 @@ def _color(x: Tensor, draw: list[float]) -> Tensor:
 
 
 def _crop(x: Tensor, draw: list[float]) -> Tensor:
-    down, right = (_offset(size, 0.125, u) for size, u in zip(x.shape[-2:], draw, strict=False))
+    down, right = (
+        _draw_offset(size, 0.125, u) for size, u in zip(x.shape[-2:], draw, strict=False)
+    )
     return _translate(x, down, right)
 
 
 def _cutout(x: Tensor, draw: list[float]) -> Tensor:
     mask = x.new_ones(x.shape[-2:])
     (top, bottom), (left, right) = (
-        _hole(size, 0.5, u) for size, u in zip(x.shape[-2:], draw, strict=False)
+        _draw_hole(size, 0.5, u) for size, u in zip(x.shape[-2:], draw, strict=False)
     )
     mask[top:bottom, left:right] = 0
     return x * mask
@@ -80,7 +87,7 @@ def _rotate(x: Tensor, draw: list[float]) -> Tensor:
 
 
 def _shift(x: Tensor, draw: list[float]) -> Tensor:
-    return _translate(x, 0, _offset(x.shape[-1], 0.125, draw[0]))
+    return _translate(x, 0, _draw_offset(x.shape[-1], 0.125, draw[0]))
 
 
 def _gain(x: Tensor, draw: list[float]) -> Tensor:
@@ -88,7 +95,7 @@ def _gain(x: Tensor, draw: list[float]) -> Tensor:
 
 
 def _mask_time(x: Tensor, draw: list[float]) -> Tensor:
-    left, right = _hole(x.shape[-1], 0.25, draw[0])
+    left, right = _draw_hole(x.shape[-1], 0.25, draw[0])
     mask = x.new_ones(x.shape[-1])
     mask[left:right] = 0
     return x * mask
@@ -115,14 +122,17 @@ OPERATIONS: dict[str, Callable[[Tensor, list[float]], Tensor]] = {
 }
 
 
-def _offset(size: int, fraction: float, u: float) -> int:
-    """A whole number of cells within +-fraction of the size."""
+def _draw_offset(size: int, fraction: float, u: float) -> int:
+    """Return a whole number of cells within +-fraction of the size, for u in [0, 1)."""
     reach = int(size * fraction + 0.5)
     return int(u * (2 * reach + 1)) - reach
 
 
-def _hole(size: int, fraction: float, u: float) -> tuple[int, int]:
-    """First and last+1 cell of a hole whose middle lies anywhere, so that it may hang over the edge."""
+def _draw_hole(size: int, fraction: float, u: float) -> tuple[int, int]:
+    """Return the first and last + 1 cell of a hole, for u in [0, 1).
+
+    Its middle is anywhere, so a part of it may be beyond the edge.
+    """
     length = int(size * fraction + 0.5)
     first = int(u * (size + 1 - length % 2)) - length // 2
     return max(first, 0), min(first + length, size)
@@ -138,7 +148,7 @@ def _warp(x: Tensor, matrix: list[list[float]]) -> Tensor:
     if x.is_cuda and x.requires_grad:
         warped: Tensor = Warp.apply(x, matrix)  # type: ignore[no-untyped-call]
         return warped
-    # Not x.new_tensor, for which a GPU would be waited for.
+    # Not x.new_tensor, which would wait for the GPU.
     theta = torch.tensor([matrix], dtype=torch.float64).to(x, non_blocking=True)
     grid = F.affine_grid(theta, [1, *x.shape[1:]], align_corners=False)
     return F.grid_sample(
@@ -147,47 +157,43 @@ def _warp(x: Tensor, matrix: list[list[float]]) -> Tensor:
 
 
 class Warp(torch.autograd.Function):
-    """`_warped` with the same bits each time on a GPU too, where the library's slopes are scattered and added in any order.
+    """`_warp` with the same bits each time on a GPU too.
 
-    A pixel's slope is gathered instead: from the few output pixels around where it lands, each with the weight that it had there.
+    There the library scatters gradients and adds them in any order. Here a pixel's gradient is
+    gathered instead, from the output pixels around its image, each with the pixel's weight there.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, matrix: list[list[float]]) -> Tensor:
-        """As `_warped`."""
+        """Warp x [N, C, H, W] by an affine matrix [2, 3]."""
         ctx.matrix = matrix
         return _warp(x.detach(), matrix)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
-        """Slope of the output [N, C, H, W] -> of the input."""
-        (high, wide), ((xx, xy, _), (yx, yy, _)) = slope.shape[-2:], ctx.matrix
-        # From cells of the output to cells of the input, around the middle, where both stand still; and back.
-        xy, yx, over = xy * wide / high, yx * high / wide, xx * yy - xy * yx
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Gradient of the output [N, C, H, W] -> gradient of the input [N, C, H, W]."""
+        (high, wide), ((xx, xy, _), (yx, yy, _)) = grad.shape[-2:], ctx.matrix
+        # In cells around the middle, which stays where it is: from output to input, and back.
+        xy, yx, determinant = xy * wide / high, yx * high / wide, xx * yy - xy * yx
         y, x = (
-            torch.arange(side, dtype=torch.float64, device=slope.device) - (side - 1) / 2
+            torch.arange(side, dtype=torch.float64, device=grad.device) - (side - 1) / 2
             for side in (high, wide)
         )
         y, x = y[:, None], x[None, :]
-        landed = (
-            (yy * x - xy * y) / over + (wide - 1) / 2,
-            (xx * y - yx * x) / over + (high - 1) / 2,
-        )
-        reach = int(max(abs(yy) + abs(xy), abs(xx) + abs(yx)) / abs(over) + 0.5)
-        beside = torch.arange(-reach, reach + 1, device=slope.device)
+        image_x = (yy * x - xy * y) / determinant + (wide - 1) / 2
+        image_y = (xx * y - yx * x) / determinant + (high - 1) / 2
+        reach = int(max(abs(yy) + abs(xy), abs(xx) + abs(yx)) / abs(determinant) + 0.5)
+        offsets = torch.arange(-reach, reach + 1, device=grad.device)
         # [row of the neighbourhood, its column, H, W]
-        column, row = (
-            landed[0].round() + beside[None, :, None, None],
-            landed[1].round() + beside[:, None, None, None],
-        )
+        column = image_x.round() + offsets[None, :, None, None]
+        row = image_y.round() + offsets[:, None, None, None]
         inside = (column >= 0) & (column < wide) & (row >= 0) & (row < high)
         p, q = column - (wide - 1) / 2, row - (high - 1) / 2
-        near = (1 - (xx * p + xy * q - x).abs()).clamp_min(0) * (
-            1 - (yx * p + yy * q - y).abs()
-        ).clamp_min(0)
-        weights = (near * inside).to(slope.dtype).flatten(0, 1)
+        weight_x = (1 - (xx * p + xy * q - x).abs()).clamp_min(0)
+        weight_y = (1 - (yx * p + yy * q - y).abs()).clamp_min(0)
+        weights = (weight_x * weight_y * inside).to(grad.dtype).flatten(0, 1)
         index = (row * wide + column).where(inside, 0).long().flatten(0, 1)
-        total, flat = torch.zeros_like(slope), slope.flatten(2)
-        for weight, place in zip(weights, index, strict=True):
-            total.addcmul_(flat[..., place], weight)
+        total, flat = torch.zeros_like(grad), grad.flatten(2)
+        for weight, position in zip(weights, index, strict=True):
+            total.addcmul_(flat[..., position], weight)
         return total, None

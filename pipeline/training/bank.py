@@ -1,13 +1,14 @@
-"""A bank of experts: networks trained on the real set, with their weights at the start and after every epoch.
+"""A bank of experts: networks trained on the real set, with their weights after every epoch.
 
-Banks serve matching on trained networks (Zhao et al., IDM, CVPR 2023; Zhang et al., DANCE, IJCAI 2024) and trajectory matching
-(Cazenavette et al., MTT, CVPR 2022). On disk: a folder with index.json and one safetensors file per expert, in which every
-parameter has a first dimension more, its epochs.
+Banks serve matching on trained networks (Zhao et al., IDM, CVPR 2023; Zhang et al., DANCE, IJCAI
+2024) and trajectory matching (Cazenavette et al., MTT, CVPR 2022). On disk: a folder with
+index.json and one safetensors file per expert, in which the first dimension of every parameter is
+the epoch, from the start on.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 # Weights of one expert: parameter -> [epochs + 1, ...].
-Course = dict[str, Tensor]
+Trajectory = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +37,14 @@ class ExpertBank:
     """The experts of one real set.
 
     Args:
-        network, head: what every expert is built from; `shards`: digest of the real set that they were trained on.
-        about: the index: how they were trained, and what each expert reached on the training split after its last epoch.
-        temperature: output -> what its logits are divided by to be as certain as they are right, see pipeline/calibration.py.
-        courses: one per expert; all have as many epochs.
+        network: builds every expert's towers.
+        head: builds every expert's head.
+        shards: digest of the real set that they were trained on.
+        about: the index: how they were trained, and each expert's accuracy on the training split
+            after its last epoch.
+        temperature: output -> divisor of its logits that makes the experts calibrated, see
+            `experts.fit_temperature`.
+        trajectories: one per expert; all have as many epochs.
     """
 
     network: NetworkPlugin
@@ -47,105 +52,148 @@ class ExpertBank:
     shards: str
     about: Mapping[str, Any]
     temperature: Mapping[str, float]
-    courses: Sequence[Course] = field(repr=False)
+    trajectories: Sequence[Trajectory] = field(repr=False)
 
     @property
     def epochs(self) -> int:
         """Epochs of training; there is one state more, the start."""
-        return len(next(iter(self.courses[0].values()))) - 1
+        return len(next(iter(self.trajectories[0].values()))) - 1
 
     @property
     def rate(self) -> float:
-        """Step size that the experts were trained with."""
+        """Learning rate of the experts' training."""
         return float(self.about["params"]["rate"])
 
     @property
     def digest(self) -> str:
-        """Of everything that decides the weights, and of their files."""
+        """Digest of everything that decides the weights, and of their files."""
         return digest_of(dict(self.about))
 
     def build_empty_model(self, real: RealSet, device: torch.device) -> AudioVisual:
-        """A network of the bank's form for this real set, whose weights are to be loaded; a CellError if the bank is of another."""
+        """Build a frozen model of the experts' form, whose weights are still to be loaded.
+
+        Args:
+            real: the set that the experts were trained on.
+            device: where the model is.
+
+        Raises:
+            CellError: the bank was trained on another set.
+        """
         if self.shards != real.digest:
-            trained = f"the bank of experts was trained on shards {shorten_digest(self.shards)}, the shards here are {shorten_digest(real.digest)}"
-            raise CellError(f"{trained}; run `avdistill experts` again")
+            raise CellError(
+                f"the bank of experts was trained on shards {shorten_digest(self.shards)}, "
+                f"the shards here are {shorten_digest(real.digest)}; run `avdistill experts` again"
+            )
         generator = torch.Generator()
         towers = self.network.build(real.shapes, generator)
         module = AudioVisual(towers, self.head.build(towers.features, len(real.classes), generator))
         return module.to(device).requires_grad_(False).eval()
 
-    def state(self, expert: int, epoch: int) -> dict[str, Tensor]:
-        """One expert's weights after an epoch; 0 is its start."""
-        return {name: values[epoch] for name, values in self.courses[expert].items()}
+    def state_after(self, expert: int, epoch: int) -> dict[str, Tensor]:
+        """Return one expert's weights after an epoch.
+
+        Args:
+            expert: its number.
+            epoch: from 0, the start, to `epochs`.
+        """
+        return {name: values[epoch] for name, values in self.trajectories[expert].items()}
 
     def interpolate(self, expert: int, share: float) -> dict[str, Tensor]:
-        """Weights on the straight line from an expert's start (share 0) to its end (1), as in DANCE (Zhang et al., IJCAI 2024)."""
+        """Return weights on the straight line from an expert's start to its end.
+
+        As in DANCE (Zhang et al., IJCAI 2024).
+
+        Args:
+            expert: its number.
+            share: position on the line, 0 the start and 1 the end.
+        """
         return {
             name: torch.lerp(values[0], values[-1], share)
-            for name, values in self.courses[expert].items()
+            for name, values in self.trajectories[expert].items()
         }
 
 
 def write_bank(
     folder: Path,
-    courses: Sequence[Path],
+    files: Sequence[Path],
     about: Mapping[str, Any],
     network: NetworkPlugin,
     head: HeadPlugin,
 ) -> None:
-    """Add the index to a folder of expert files; see `read_bank`."""
-    files = [{"name": path.name, "sha256": file_digest(path)} for path in courses]
-    write_json(
-        folder / INDEX, {**about, "form": _describe_architecture(network, head), "experts": files}
-    )
+    """Write the index of a folder of expert files; see `read_bank`.
+
+    Args:
+        folder: where the experts' files are.
+        files: one per expert, in that folder.
+        about: JSON values: params, shards, temperature, accuracy and more.
+        network: the experts' network.
+        head: the experts' head.
+    """
+    experts = [{"name": path.name, "sha256": file_digest(path)} for path in files]
+    form = _describe_architecture(network, head)
+    write_json(folder / INDEX, {**about, "form": form, "experts": experts})
 
 
 def read_bank(
     folder: Path, networks: Mapping[str, NetworkPlugin], heads: Mapping[str, HeadPlugin]
 ) -> ExpertBank:
-    """The bank in a folder, every file checked by its digest; its network and head are those of the same names.
+    """Read a bank, and check every file by its digest.
+
+    Args:
+        folder: written by `write_bank`.
+        networks: name -> network; the index names one.
+        heads: name -> head; the index names one.
 
     Raises:
         SourceError: there is no index.
-        TensorError: a file is damaged, or the experts are of another network or head than the parameters say.
+        TensorError: a file is damaged, or the experts are of another network or head than the
+            parameters say.
     """
-    about = read_json(folder / INDEX, "experts")
+    about, path = read_json(folder / INDEX, "experts"), folder / INDEX
     try:
-        named, files, shards = (
-            about["params"],
-            {file["name"]: file["sha256"] for file in about["experts"]},
-            about["shards"],
-        )
-        network, head = (
-            pick(networks, named["network"], "network"),
-            pick(heads, named["head"], "head"),
-        )
-        form, _ = about["form"], float(named["rate"])
-        temperature = {name: float(value) for name, value in about["temperature"].items()}
-        if not files:
-            raise ValueError("it lists none")
+        bank, form, digests = _parse_index(about, networks, heads)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TensorError(
-            f"{folder / INDEX} is no index of experts ({error}); run `avdistill experts` again"
+            f"{path} is no index of experts ({error}); run `avdistill experts` again"
         ) from error
-    if digest_of(form) != digest_of(_describe_architecture(network, head)):
-        told = f"{folder} holds experts of {form}, the parameters say {_describe_architecture(network, head)}"
-        raise TensorError(f"{told}; run `avdistill experts` again")
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file() or file_digest(path) != digest:
-            raise TensorError(
-                f"{path} is not the file that {INDEX} lists; remove {folder} and run `avdistill experts` again"
-            )
-    courses = [tensors.load(folder / name)[0] for name in files]
-    return ExpertBank(
-        network=network,
-        head=head,
-        shards=shards,
+    expected = _describe_architecture(bank.network, bank.head)
+    if digest_of(form) != digest_of(expected):
+        raise TensorError(
+            f"{folder} holds experts of {form}, the parameters say {expected}; "
+            "run `avdistill experts` again"
+        )
+    trajectories = [_read_expert(folder / name, digest) for name, digest in digests.items()]
+    return replace(bank, trajectories=trajectories)
+
+
+def _parse_index(
+    about: Mapping[str, Any],
+    networks: Mapping[str, NetworkPlugin],
+    heads: Mapping[str, HeadPlugin],
+) -> tuple[ExpertBank, Any, dict[str, str]]:
+    """Return a bank without trajectories, its form, and the digest of each expert's file."""
+    bank = ExpertBank(
+        network=pick(networks, about["params"]["network"], "network"),
+        head=pick(heads, about["params"]["head"], "head"),
+        shards=about["shards"],
         about=about,
-        temperature=temperature,
-        courses=courses,
+        temperature={name: float(value) for name, value in about["temperature"].items()},
+        trajectories=(),
     )
+    float(about["params"]["rate"])
+    digests = {file["name"]: file["sha256"] for file in about["experts"]}
+    if not digests:
+        raise ValueError("it lists none")
+    return bank, about["form"], digests
+
+
+def _read_expert(path: Path, digest: str) -> Trajectory:
+    if not path.is_file() or file_digest(path) != digest:
+        raise TensorError(
+            f"{path} is not the file that {INDEX} lists; "
+            f"remove {path.parent} and run `avdistill experts` again"
+        )
+    return tensors.load(path)[0]
 
 
 def _describe_architecture(network: NetworkPlugin, head: HeadPlugin) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Train the bank: networks on the real set, each from its own start, with their weights after every epoch."""
+"""Train a bank of experts: networks on the real set, with their weights after every epoch."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
     from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import RealSet
-    from pipeline.models.model import HeadPlugin, NetworkPlugin
-    from pipeline.training.bank import Course
+    from pipeline.models.model import AudioVisual, HeadPlugin, NetworkPlugin
+    from pipeline.training.bank import Trajectory
+
+# An eighth of an octave apart. The lowest is 1/2: where every sample is right, the cross-entropy
+# would choose 0, which says no more.
+TEMPERATURES = tuple(2 ** (i / 8) for i in range(-8, 65))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +40,17 @@ class ExpertSettings:
     """Section `experts`.
 
     Args:
-        network, head: what each expert is; by name.
-        rate: of SGD with momentum, the same throughout, as trajectories want it (MTT: Cazenavette et al., CVPR 2022).
+        network: the experts' network, by name.
+        head: their head, by name.
+        count: number of experts.
+        epochs: epochs of training.
+        batch: rows per batch.
+        rate: learning rate of SGD with momentum, constant, as trajectory matching needs it (MTT:
+            Cazenavette et al., CVPR 2022).
+        momentum: of SGD.
+        weight_decay: of SGD.
         augment: modality -> augmentations, one drawn per batch and modality.
+        seed: of weights and batches.
     """
 
     network: str
@@ -52,8 +64,12 @@ class ExpertSettings:
     augment: dict[str, tuple[Operation, ...]]
     seed: int
 
-    def recipe(self, samples: int) -> loop.Recipe:
-        """Whole epochs over so many samples."""
+    def make_recipe(self, samples: int) -> loop.Recipe:
+        """Return the recipe of whole epochs.
+
+        Args:
+            samples: rows of the real set.
+        """
         rates = dict.fromkeys(self.augment, self.rate)
         return loop.Recipe(
             steps=self.epochs * math.ceil(samples / self.batch),
@@ -61,7 +77,7 @@ class ExpertSettings:
             rates=rates,
             head_rates=rates,
             weight_decay=self.weight_decay,
-            schedule=loop.constant,
+            schedule=loop.keep_constant,
             stops=dict.fromkeys(self.augment, 1.0),
             operations=self.augment,
             momentum=self.momentum,
@@ -70,11 +86,16 @@ class ExpertSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTrainer:
-    """The settings, with everything that they name, and the real set that the experts learn from.
+    """Trains experts on a real set.
 
     Args:
-        val: what their certainty is compared with; they learn nothing from it.
-        report: called with (done, all) steps of all experts.
+        settings: section `experts`.
+        network: the plugin that the settings name.
+        head: the plugin that the settings name.
+        real: the training split.
+        val: the validation split, on which temperatures are fitted; nothing else is learnt from it.
+        device: where the experts are trained.
+        report: called with (done, total) steps of all experts.
     """
 
     settings: ExpertSettings
@@ -87,101 +108,116 @@ class ExpertTrainer:
 
     @property
     def cache_key(self) -> list[object]:
-        """JSON values of all that decides the weights, besides the code."""
+        """JSON values of everything that decides the weights, besides the code."""
         form = {"network": asdict(self.network), "head": asdict(self.head)}  # type: ignore[call-overload]
         return [asdict(self.settings), form, self.real.digest, self.val.digest, self.device.type]
 
-    def train(self, number: int) -> Course:
-        """Train one expert; its weights at the start and after every epoch."""
-        data, name = (
-            instances.wrap_real_set(self.real, self.device),
-            ("expert", self.settings.seed, number),
-        )
-        recipe = self.settings.recipe(len(self.real))
-        module = model.build(
-            self.network, self.head, data.shapes, data.classes, make_generator(*name, "weights")
-        ).to(self.device)
+    def train(self, number: int) -> Trajectory:
+        """Train one expert; return its weights at the start and after every epoch.
+
+        Args:
+            number: of the expert; names its generators.
+        """
+        data = instances.wrap_real_set(self.real, self.device)
+        name = ("expert", self.settings.seed, number)
+        recipe = self.settings.make_recipe(len(self.real))
+        module = self._build_model(data, make_generator(*name, "weights"))
         states = [_copy_state(module)]
 
         def report_progress(done: int, total: int, **figures: float) -> None:
             self.report(number * total + done, self.settings.count * total, **figures)
 
-        each = recipe.steps // self.settings.epochs
-        marks = loop.Snapshots(
-            steps=range(each, recipe.steps + 1, each),
-            look=lambda _: states.append(_copy_state(module)),
+        epoch = recipe.steps // self.settings.epochs
+        snapshots = loop.Snapshots(
+            steps=range(epoch, recipe.steps + 1, epoch),
+            callback=lambda _: states.append(_copy_state(module)),
         )
-        loop.fit(
-            module,
-            data,
-            recipe,
-            make_generator(*name, "batches"),
-            self.device,
-            report_progress,
-            marks,
-        )
+        batches = make_generator(*name, "batches")
+        loop.fit(module, data, recipe, batches, self.device, report_progress, snapshots)
         return {key: torch.stack([state[key] for state in states]) for key in states[0]}
 
-    def accuracy(self, course: Course) -> dict[str, float]:
-        """Of each output after the last epoch, on the training split."""
-        outputs = self._compute_logits(course, self.real)
+    def measure_accuracy(self, trajectory: Trajectory) -> dict[str, float]:
+        """Return each output's accuracy on the training split, after the last epoch.
+
+        Args:
+            trajectory: one expert's weights.
+        """
+        outputs = self._compute_logits(trajectory, self.real)
         return {
             name: (logits.argmax(1) == self.real.label).float().mean().item()
             for name, logits in outputs.items()
         }
 
-    def temperature(self, courses: Sequence[Course]) -> dict[str, float]:
-        """Of each output after the last epoch: what makes the experts as certain as they are right on the validation split."""
-        seen = [self._compute_logits(course, self.val) for course in courses]
-        label = self.val.label.repeat(len(courses))
+    def fit_temperatures(self, trajectories: Sequence[Trajectory]) -> dict[str, float]:
+        """Return each output's temperature on the validation split, after the last epoch.
+
+        Args:
+            trajectories: the weights of all experts; their logits are pooled.
+        """
+        outputs = [self._compute_logits(trajectory, self.val) for trajectory in trajectories]
+        label = self.val.label.repeat(len(trajectories))
         return {
-            name: temperature(torch.cat([own[name] for own in seen]), label) for name in seen[0]
+            name: fit_temperature(torch.cat([logits[name] for logits in outputs]), label)
+            for name in outputs[0]
         }
 
-    def _compute_logits(self, course: Course, real: RealSet) -> dict[str, Tensor]:
-        """Logits of each output after the last epoch, on every sample."""
+    def _build_model(self, data: instances.Instances, generator: torch.Generator) -> AudioVisual:
+        module = model.build(self.network, self.head, data.shapes, data.classes, generator)
+        return module.to(self.device)
+
+    def _compute_logits(self, trajectory: Trajectory, real: RealSet) -> dict[str, Tensor]:
+        """Return the logits of each output after the last epoch, on every sample."""
         data = instances.wrap_real_set(self.real, self.device)
-        module = model.build(
-            self.network, self.head, data.shapes, data.classes, make_generator("outputs")
-        ).to(self.device)
-        module.load_state_dict({name: values[-1] for name, values in course.items()})
+        module = self._build_model(data, make_generator("outputs"))
+        module.load_state_dict({name: values[-1] for name, values in trajectory.items()})
         return loop.apply_in_batches(module, module, real, self.real.normalisation, self.device)
 
 
-def train_bank(out: Path, school: ExpertTrainer, parts: PartialResults) -> dict[str, float]:
-    """Write the bank to the folder `out`; return each output's mean accuracy on the training split.
+def train_bank(out: Path, trainer: ExpertTrainer, cache: PartialResults) -> dict[str, float]:
+    """Train a bank and write it; return each output's mean accuracy on the training split.
 
-    Finished experts are parts and survive an interruption.
+    Args:
+        out: the folder to write.
+        trainer: trains each expert.
+        cache: keeps finished experts, so that they survive an interruption.
     """
-    names = [f"expert{number:03d}" for number in range(school.settings.count)]
-    courses = [
-        parts.load_or_make(name, partial(school.train, number)) for number, name in enumerate(names)
+    names = [f"expert{number:03d}" for number in range(trainer.settings.count)]
+    trajectories = [
+        cache.load_or_make(name, partial(trainer.train, number))
+        for number, name in enumerate(names)
     ]
-    accuracies = [school.accuracy(course) for course in courses]
+    accuracies = [trainer.measure_accuracy(trajectory) for trajectory in trajectories]
     about = {
-        "params": asdict(school.settings),
-        "shards": school.real.digest,
-        "preprocessing": school.real.preprocessing,
+        "params": asdict(trainer.settings),
+        "shards": trainer.real.digest,
+        "preprocessing": trainer.real.preprocessing,
         "accuracy": accuracies,
-        "temperature": school.temperature(courses),
+        "temperature": trainer.fit_temperatures(trajectories),
     }
     with create_folder(out) as part:
         files = [part / f"{name}.safetensors" for name in names]
-        for file, course in zip(files, courses, strict=True):
-            tensors.save(file, course, {})
-        write_bank(part, files, about, school.network, school.head)
-    parts.remove()
-    return {name: sum(own[name] for own in accuracies) / len(accuracies) for name in accuracies[0]}
+        for file, trajectory in zip(files, trajectories, strict=True):
+            tensors.save(file, trajectory, {})
+        write_bank(part, files, about, trainer.network, trainer.head)
+    cache.remove()
+    return {
+        name: sum(accuracy[name] for accuracy in accuracies) / len(accuracies)
+        for name in accuracies[0]
+    }
 
 
-def _copy_state(module: torch.nn.Module) -> Course:
-    return {name: values.detach().cpu().clone() for name, values in module.state_dict().items()}
+def fit_temperature(logits: Tensor, label: Tensor) -> float:
+    """Return the temperature, from 1/2 to 256, that makes a network as certain as it is right.
 
+    T = argmin over T of mean -log softmax(z / T)_y, on samples that the network has not learnt from
+    (Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2).
 
-# An eighth of an octave apart. The lowest is 1/2: samples that are all right would take it to 0, and say no more than that.
-TEMPERATURES = tuple(2 ** (i / 8) for i in range(-8, 65))
-
-
-def temperature(logits: Tensor, label: Tensor) -> float:
-    """The temperature of logits [N, classes] for classes int64 [N], from 1/2 to 256."""
+    Args:
+        logits: z, float32 [N, classes].
+        label: y, int64 [N].
+    """
     return min(TEMPERATURES, key=lambda t: F.cross_entropy(logits / t, label).item())
+
+
+def _copy_state(module: torch.nn.Module) -> Trajectory:
+    return {name: values.detach().cpu().clone() for name, values in module.state_dict().items()}

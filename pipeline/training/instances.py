@@ -1,4 +1,4 @@
-"""TODO from pipeline/training.py."""
+"""Training instances: the rows and labels that the loop reads, of a real or a synthetic set."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ class Instances:
     """Labelled training instances.
 
     Args:
-        take: index -> normalised rows; `label`: int64 [N].
-        soft: modality -> class probabilities [N, classes], which classifiers learn in place of the label where there are any.
+        take: index int64 [B] -> normalised rows [B, ..., C, H, W] per modality.
+        label: int64 [N].
+        classes: number of classes.
+        shapes: modality -> shape of one row.
+        normalisation: modality -> how its rows were normalised.
+        soft: modality -> class probabilities [N, classes], which classifiers learn instead of the
+            label; empty if there are none.
     """
 
     take: Callable[[Tensor], dict[str, Tensor]]
@@ -32,17 +37,32 @@ class Instances:
     soft: Mapping[str, Tensor] = field(default_factory=dict)
 
     def select(self, index: Tensor, classes: int) -> Instances:
-        """The instances at an index, all of the first `classes` classes, and what their soft labels say of those."""
+        """Return the instances at an index, with soft labels renormalised over their classes.
+
+        Args:
+            index: int64 [B], of instances of the first `classes` classes.
+            classes: number of classes that are kept.
+        """
         soft = {
             m: values[index, :classes] / values[index, :classes].sum(1, keepdim=True)
             for m, values in self.soft.items()
         }
-        taken = replace(self, take=lambda inner: self.take(index[inner]), label=self.label[index])
-        return replace(taken, soft=soft, classes=classes)
+        return replace(
+            self,
+            take=lambda position: self.take(index[position]),
+            label=self.label[index],
+            classes=classes,
+            soft=soft,
+        )
 
 
 def wrap_real_set(real: RealSet, device: torch.device) -> Instances:
-    """Every sample of a real set, as it is stored, on the device."""
+    """Return every sample of a real set as an instance.
+
+    Args:
+        real: the set.
+        device: where its rows are kept, as they are stored.
+    """
     real = replace(real, rows={m: values.to(device) for m, values in real.rows.items()})
     return Instances(
         take=real.normalise,
@@ -54,7 +74,12 @@ def wrap_real_set(real: RealSet, device: torch.device) -> Instances:
 
 
 def decode_synthetic_set(synthetic: SyntheticSet, device: torch.device) -> Instances:
-    """The training instances that a synthetic set's formation holds, on the device."""
+    """Return the training instances that a synthetic set's formation holds.
+
+    Args:
+        synthetic: the set.
+        device: where the decoded rows are kept.
+    """
     count = formation.count_pieces(synthetic.formation)
     rows = {
         m: formation.split(values, synthetic.formation[m], count).to(device)

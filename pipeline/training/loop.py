@@ -1,4 +1,7 @@
-"""The one supervised loop: extractors, students and the ceiling train with it."""
+"""The supervised loop, and forward passes over a real set.
+
+Extractors, experts, students and the full-data upper bound all train with it.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,24 @@ from pipeline.training.instances import Instances
 if TYPE_CHECKING:
     from pipeline.core.records import Normalisation, RealSet
 
-# Rows per forward pass without gradients; bounds memory, changes no result.
+# Rows per forward pass without gradients; limits memory, changes no result.
 PASS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one network is trained on its head's loss.
+    """How a model is trained on its head's loss.
 
     Args:
-        rates: learning rate of each modality's tower; `head_rates`: of the outputs that see it.
+        steps: number of steps.
+        batch: rows per batch.
+        rates: modality -> learning rate of its tower.
+        head_rates: modality -> learning rate of the outputs that see it.
+        weight_decay: of the optimiser.
         schedule: fraction of the steps done, 0..1 -> factor on every rate.
-        momentum: of SGD; None takes Adam.
-        stops: fraction of the steps after which a modality's rates are 0 (early stopping).
+        stops: modality -> fraction of the steps after which its rates are 0 (early stopping).
         operations: modality -> augmentations, one of them drawn per batch and modality.
+        momentum: of SGD; None uses Adam.
     """
 
     steps: int
@@ -47,11 +54,19 @@ class Recipe:
     momentum: float | None = None
 
     def count_steps(self, fraction: float) -> int:
-        """Steps after which that fraction is done, at least one."""
+        """Return the steps of a fraction of the training, at least one.
+
+        Args:
+            fraction: from 0 to 1.
+        """
         return max(round(fraction * self.steps), 1)
 
     def stop_after(self, fraction: float) -> Recipe:
-        """The same, ended after that fraction of the steps."""
+        """Return the recipe with an early stop for every modality.
+
+        Args:
+            fraction: of the steps after which all rates are 0.
+        """
         return replace(self, stops=dict.fromkeys(self.rates, fraction))
 
     @classmethod
@@ -64,7 +79,15 @@ class Recipe:
         batch: int,
         weight_decay: float,
     ) -> Recipe:
-        """One learning rate everywhere, falling to 0 as a cosine."""
+        """Return a recipe of Adam with one learning rate that falls to 0 as a cosine.
+
+        Args:
+            rate: learning rate of all towers and outputs.
+            operations: modality -> augmentations.
+            steps: number of steps.
+            batch: rows per batch.
+            weight_decay: of Adam.
+        """
         rates = dict.fromkeys(operations, rate)
         return cls(
             steps=steps,
@@ -72,7 +95,7 @@ class Recipe:
             rates=rates,
             head_rates=rates,
             weight_decay=weight_decay,
-            schedule=cosine,
+            schedule=anneal_cosine,
             stops=dict.fromkeys(operations, 1.0),
             operations=operations,
         )
@@ -80,14 +103,25 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshots:
-    """Steps at which a training course is looked at, and who looks."""
+    """Steps after which a callback reads the model.
+
+    Args:
+        steps: counted from 1.
+        callback: called with the step; the model may be in evaluation mode afterwards.
+    """
 
     steps: Collection[int] = ()
-    look: Callable[[int], None] = lambda step: None
+    callback: Callable[[int], None] = lambda step: None
 
 
 def ignore_progress(done: int, total: int, **figures: float) -> None:
-    """A report that says nothing."""
+    """Report nothing.
+
+    Args:
+        done: steps that are done.
+        total: all steps.
+        figures: name -> number, e.g. the loss.
+    """
 
 
 def fit(
@@ -97,11 +131,21 @@ def fit(
     generator: torch.Generator,
     device: torch.device,
     report: Callable[..., None] = ignore_progress,
-    marks: Snapshots = Snapshots(),
+    snapshots: Snapshots = Snapshots(),
 ) -> None:
-    """Train the module in place; batches and augmentations are drawn from the generator."""
+    """Train a model in place.
+
+    Args:
+        module: the model.
+        data: its training instances.
+        recipe: how it is trained.
+        generator: draws batches and augmentations.
+        device: where the model is.
+        report: called with (done, total, loss=...) after each step.
+        snapshots: read the model on the way.
+    """
     optimiser = _build_optimiser(dict(module.named_parameters()), recipe)
-    batches = _iterate_batches(data, recipe, generator, device)
+    batches = _iterate_batches(data, generator, recipe, device)
     module.train()
     for step in range(recipe.steps):
         rows, *labels = next(batches)
@@ -109,8 +153,8 @@ def fit(
         _set_rates(optimiser, recipe, step)
         _take_step(optimiser, loss)
         report(step + 1, recipe.steps, loss=loss.item())
-        if step + 1 in marks.steps:
-            marks.look(step + 1)
+        if step + 1 in snapshots.steps:
+            snapshots.callback(step + 1)
             module.train()
 
 
@@ -121,55 +165,75 @@ def fit_stacked(
     generators: Sequence[torch.Generator],
     device: torch.device,
     report: Callable[..., None] = ignore_progress,
-    marks: Snapshots = Snapshots(),
+    snapshots: Snapshots = Snapshots(),
 ) -> None:
-    """`fit` for several modules of one form at once, their weights stacked: what keeps a GPU busy with small networks.
+    """Train several models of one form at once, with their weights stacked.
 
-    There a step is recorded once for each size of batch, and replayed. Each module has its own instances, as many as the others,
-    and its own generator; it ends where `fit` would have taken it, up to float noise.
+    This keeps a GPU busy with small networks: there a step is recorded once for each size of batch,
+    and replayed. A model ends where `fit` would have taken it, up to float noise.
+
+    Args:
+        modules: the models.
+        data: the instances of each, all of one size.
+        recipe: how they are trained.
+        generators: of each model, draws its batches and augmentations.
+        device: where the models are.
+        report: called with (done, total, loss=...) after each step; the loss is the mean.
+        snapshots: read the models on the way.
     """
-    base = modules[0].train()
     parameters, _ = stack_module_state(list(modules))
     optimiser = _build_optimiser(parameters, recipe)
-    batches = [
-        _iterate_batches(own, recipe, generator, device)
-        for own, generator in zip(data, generators, strict=True)
-    ]
-
-    def loss_of(
-        weights: dict[str, Tensor], rows: dict[str, Tensor], label: Tensor, soft: dict[str, Tensor]
-    ) -> Tensor:
-        loss: Tensor = base.head.loss(functional_call(base, weights, (rows,)), label, soft)  # type: ignore[operator]
-        return loss
-
-    def train_step(given: dict[str, Tensor]) -> Tensor:
-        rows, soft = (
-            {m: given[kind + m] for m in names}
-            for kind, names in (("rows.", data[0].shapes), ("soft.", data[0].soft))
-        )
-        losses = vmap(loss_of)(parameters, rows, given["label"], soft)
-        _take_step(optimiser, losses.sum())
-        return losses.detach().mean()
-
-    moved = GraphReplay(train_step) if _can_record(recipe, device) else train_step
+    pairs = zip(data, generators, strict=True)
+    batches = [_iterate_batches(*pair, recipe, device) for pair in pairs]
+    train_step = _make_stacked_step(modules[0].train(), parameters, optimiser, data[0])
+    if _can_record(recipe, device):
+        train_step = GraphReplay(train_step)
     for step in range(recipe.steps):
         rows, label, soft = zip(*(next(batch) for batch in batches), strict=True)
         _set_rates(optimiser, recipe, step)
-        given = {
-            "label": torch.stack(label),
-            **_stack_inputs("rows.", rows),
-            **_stack_inputs("soft.", soft),
-        }
-        report(step + 1, recipe.steps, loss=moved(given).item())
-        if step + 1 in marks.steps:
+        inputs = {**_stack("rows.", rows), **_stack("soft.", soft), "label": torch.stack(label)}
+        report(step + 1, recipe.steps, loss=train_step(inputs).item())
+        if step + 1 in snapshots.steps:
             _unstack(modules, parameters)
-            marks.look(step + 1)
-            base.train()
+            snapshots.callback(step + 1)
+            modules[0].train()
     _unstack(modules, parameters)
 
 
-def _stack_inputs(kind: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {kind + name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+def _make_stacked_step(
+    module: AudioVisual,
+    parameters: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    data: Instances,
+) -> Callable[[dict[str, Tensor]], Tensor]:
+    """Return a step of stacked models: stacked inputs by name -> the mean loss.
+
+    Args:
+        module: one of the models; lends its form.
+        parameters: stacked weights, changed by the step.
+        optimiser: of these weights.
+        data: the instances of one model; name the modalities.
+    """
+
+    def compute_loss(
+        weights: dict[str, Tensor], rows: dict[str, Tensor], label: Tensor, soft: dict[str, Tensor]
+    ) -> Tensor:
+        outputs = functional_call(module, weights, (rows,))
+        loss: Tensor = module.head.loss(outputs, label, soft)  # type: ignore[operator]
+        return loss
+
+    def train_step(inputs: dict[str, Tensor]) -> Tensor:
+        rows = {m: inputs[f"rows.{m}"] for m in data.shapes}
+        soft = {m: inputs[f"soft.{m}"] for m in data.soft}
+        losses = vmap(compute_loss)(parameters, rows, inputs["label"], soft)
+        _take_step(optimiser, losses.sum())
+        return losses.detach().mean()
+
+    return train_step
+
+
+def _stack(prefix: str, inputs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {prefix + name: torch.stack([each[name] for each in inputs]) for name in inputs[0]}
 
 
 def _unstack(modules: Sequence[AudioVisual], parameters: Mapping[str, Tensor]) -> None:
@@ -182,7 +246,14 @@ def _unstack(modules: Sequence[AudioVisual], parameters: Mapping[str, Tensor]) -
 def predict(
     module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device
 ) -> dict[str, Tensor]:
-    """Class probabilities [N, C] per output on every sample of a real set, normalised as the training data were."""
+    """Return class probabilities float32 [N, classes] per output for every sample.
+
+    Args:
+        module: a trained model whose outputs are logits.
+        real: the set.
+        using: modality -> normalisation of the training data.
+        device: where the model is.
+    """
     return {
         name: logits.softmax(1)
         for name, logits in apply_in_batches(module, module, real, using, device).items()
@@ -197,40 +268,58 @@ def apply_in_batches(
     using: Mapping[str, Normalisation],
     device: torch.device,
 ) -> dict[str, Tensor]:
-    """What the function, a part of the module, makes of every sample of a real set."""
+    """Apply a function to every sample of a real set, without gradients.
+
+    Args:
+        module: set to evaluation mode first.
+        function: normalised rows -> named tensors [n, ...]; the module, or a part of it.
+        real: the set.
+        using: modality -> normalisation of its rows.
+        device: where the module is.
+
+    Returns:
+        The function's tensors for all samples [N, ...], on the CPU.
+    """
     module.eval()
-    passes = []
+    outputs = []
     for first in range(0, len(real), PASS):
         rows = {
             m: values.to(device)
             for m, values in real.normalise(slice(first, first + PASS), using).items()
         }
-        passes.append({name: values.cpu() for name, values in function(rows).items()})
-    return {name: torch.cat([part[name] for part in passes]) for name in passes[0]}
+        outputs.append({name: values.cpu() for name, values in function(rows).items()})
+    return {name: torch.cat([output[name] for output in outputs]) for name in outputs[0]}
 
 
-def cosine(done: float) -> float:
-    """From 1 to 0 over the course of training."""
+def anneal_cosine(done: float) -> float:
+    """Return the factor of a cosine schedule, which falls from 1 to 0.
+
+    Args:
+        done: fraction of the steps that is done, 0..1.
+    """
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def constant(done: float) -> float:
-    """The same rate throughout."""
+def keep_constant(done: float) -> float:
+    """Return the factor of a constant schedule, 1.
+
+    Args:
+        done: fraction of the steps that is done, 0..1.
+    """
     return 1.0
 
 
 def _build_optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.Optimizer:
-    """With a group per learning rate and stop."""
+    """Build an optimiser with a group per learning rate and stop."""
     groups: dict[tuple[float, int], list[Tensor]] = {}
     for name, values in parameters.items():
         rates = recipe.rates if name.startswith("towers.") else recipe.head_rates
         modality = modality_of(name)
-        groups.setdefault(
-            (pick(rates, modality, "learning rate"), recipe.count_steps(recipe.stops[modality])), []
-        ).append(values)
+        rate, stop = pick(rates, modality, "learning rate"), recipe.stops[modality]
+        groups.setdefault((rate, recipe.count_steps(stop)), []).append(values)
     recorded = _can_record(recipe, next(iter(parameters.values())).device)
-    given = [
-        # A rate that a recorded step is to read anew each time has to be a number of the device.
+    options = [
+        # A recorded step reads its rate anew each time only from a tensor on the device.
         {
             "params": values,
             "lr": torch.tensor(rate, device=values[0].device) if recorded else rate,
@@ -239,18 +328,16 @@ def _build_optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.
         }
         for (rate, stop), values in groups.items()
     ]
-    # Fused: one call a step instead of a dozen for each parameter, during which no other student's thread may run Python.
+    # Fused: one call per step instead of a dozen per parameter. During those calls no other
+    # student's thread could run Python.
+    decay = recipe.weight_decay
     if recipe.momentum is None:
-        return torch.optim.Adam(
-            given, weight_decay=recipe.weight_decay, fused=True, capturable=recorded
-        )
-    return torch.optim.SGD(
-        given, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-    )
+        return torch.optim.Adam(options, weight_decay=decay, fused=True, capturable=recorded)
+    return torch.optim.SGD(options, momentum=recipe.momentum, weight_decay=decay, fused=True)
 
 
 def _can_record(recipe: Recipe, device: torch.device) -> bool:
-    """Whether steps can be recorded: on a GPU, and by Adam, whose state can stay there."""
+    """Return whether steps can be recorded: on a GPU, with Adam, whose state stays there."""
     return device.type == "cuda" and recipe.momentum is None
 
 
@@ -267,9 +354,12 @@ def _take_step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def _iterate_batches(
-    data: Instances, recipe: Recipe, generator: torch.Generator, device: torch.device
+    data: Instances, generator: torch.Generator, recipe: Recipe, device: torch.device
 ) -> Iterator[tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]]:
-    """Augmented rows, labels and soft labels without end, in shuffled batches; the last one of an epoch may be smaller."""
+    """Yield batches of augmented rows, labels and soft labels, endlessly.
+
+    Each epoch is shuffled, and its last batch may be smaller.
+    """
     operations = {
         modality: pick(recipe.operations, modality, "list of augmentations")
         for modality in data.shapes

@@ -200,13 +200,13 @@ def test_datasets_make_a_manifest_of_whole_groups(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", rows_of("method"))
 def test_distillers_leave_their_inputs_alone(name: str) -> None:
     given = materials()
-    before = copy.deepcopy((given.real.rows, given.coresets, given.bank.courses))
+    before = copy.deepcopy((given.real.rows, given.coresets, given.bank.trajectories))
     distilled(built("method", name), real=given.real, coresets=given.coresets)
     assert all(torch.equal(given.real.rows[m], before[0][m]) for m in given.real.rows)
     assert given.coresets == before[1]
     assert all(
         torch.equal(old[key], new[key])
-        for old, new in zip(before[2], given.bank.courses, strict=True)
+        for old, new in zip(before[2], given.bank.trajectories, strict=True)
         for key in old
     )
 

@@ -80,11 +80,11 @@ def renumbered(real: RealSet) -> RealSet:
 
 def turned(given: ExpertBank) -> ExpertBank:
     """The bank whose classifiers number the classes the other way round."""
-    courses = [
-        {name: w.flip(1) if name.startswith("head.") else w for name, w in course.items()}
-        for course in given.courses
+    trajectories = [
+        {name: w.flip(1) if name.startswith("head.") else w for name, w in trajectory.items()}
+        for trajectory in given.trajectories
     ]
-    return dataclasses.replace(given, courses=courses)
+    return dataclasses.replace(given, trajectories=trajectories)
 
 
 @pytest.mark.parametrize("method", rows_of_golden("numbering"))

@@ -31,7 +31,7 @@ def experts_say(rows: dict[str, Tensor], temperature: float) -> dict[str, Tensor
     """The experts' mean belief of whole instances, written out."""
     module, found = bank().build_empty_model(toy_real(), CPU), []
     for expert in range(2):
-        module.load_state_dict(bank().state(expert, 2))
+        module.load_state_dict(bank().state_after(expert, 2))
         found.append({m: (z / temperature).softmax(1) for m, z in module(rows).items()})
     return {m: (found[0][m] + found[1][m]) / 2 for m in rows}
 

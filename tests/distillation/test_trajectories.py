@@ -66,7 +66,7 @@ def bank_of(head: str, modality: str | None) -> ExpertBank:
     bank, real = toy_bank(), alone(modality) if modality else toy_real()
     trained = dataclasses.replace(values().build("experts", ExpertSettings), count=2, epochs=2)
     given = built("head", head)
-    school = ExpertTrainer(
+    trainer = ExpertTrainer(
         settings=trained,
         network=bank.network,
         head=given,
@@ -75,11 +75,11 @@ def bank_of(head: str, modality: str | None) -> ExpertBank:
         device=CPU,
         report=ignore_progress,
     )
-    courses = [
-        {name: course.double() for name, course in school.train(number).items()}
+    trajectories = [
+        {name: trajectory.double() for name, trajectory in trainer.train(number).items()}
         for number in range(2)
     ]
-    return dataclasses.replace(bank, head=school.head, courses=courses)
+    return dataclasses.replace(bank, head=trainer.head, trajectories=trajectories)
 
 
 def leaves_of(start: SyntheticSet, rate: float = 0.03) -> dict[str, Tensor]:
@@ -101,11 +101,13 @@ def brute(
     """Loss and gradients by automatic differentiation with all graphs kept; `through` the places of the slopes, or not."""
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in leaves_of(start).items()}
     numbers = make_generator("trajectory", SEED, STEP)
-    course = bank.courses[int(torch.randint(len(bank.courses), (), generator=numbers))]
+    trajectory = bank.trajectories[
+        int(torch.randint(len(bank.trajectories), (), generator=numbers))
+    ]
     epoch = int(torch.randint(method.max_start + 1, (), generator=numbers))
     module = bank.build_empty_model(real, CPU)
-    weights = {name: course[name][epoch].clone().requires_grad_() for name in course}
-    owner = {name: next(m for m in sorted(start.rows) if m in name) for name in course}
+    weights = {name: trajectory[name][epoch].clone().requires_grad_() for name in trajectory}
+    owner = {name: next(m for m in sorted(start.rows) if m in name) for name in trajectory}
     instances = {m: formation.split(leaves[m], start.formation[m]) for m in start.rows}
     label = start.label.repeat(formation.count_pieces(start.formation))
     shuffles = make_generator("batch", SEED, STEP)
@@ -147,20 +149,20 @@ def brute(
         names = [name for name in owner if owner[name] == m]
         flat = [
             torch.cat([side[name].flatten() for name in names])
-            for side in (one, _at(course, epoch + method.ahead))
+            for side in (one, _at(trajectory, epoch + method.ahead))
         ]
         return (flat[0] - flat[1]).square().sum()
 
     loss = torch.stack(
-        [distance(m, weights) / distance(m, _at(course, epoch)) for m in start.rows]
+        [distance(m, weights) / distance(m, _at(trajectory, epoch)) for m in start.rows]
     ).mean()
     return loss.detach(), dict(
         zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True)
     )
 
 
-def _at(course: dict[str, Tensor], epoch: int) -> dict[str, Tensor]:
-    return {name: values[epoch] for name, values in course.items()}
+def _at(trajectory: dict[str, Tensor], epoch: int) -> dict[str, Tensor]:
+    return {name: values[epoch] for name, values in trajectory.items()}
 
 
 def far(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:

@@ -129,7 +129,7 @@ def test_a_text_does_not_depend_on_its_batch(name: str, request: pytest.FixtureR
     model = str(request.getfixturevalue(f"toy_{name}"))
     sentences = ["dog", "a sound of dog", "church bell", "cat"]
     one, many = (
-        replace(built("extractor", name), model=model, batch=batch).texts(sentences, CPU)[0]
+        replace(built("extractor", name), model=model, batch=batch).embed_texts(sentences, CPU)[0]
         for batch in (1, 4)
     )
     assert np.allclose(one, many, atol=1e-6)
@@ -159,7 +159,7 @@ def test_a_sentence_that_would_be_cut_is_refused(toy_clap: Path, tmp_path: Path)
     with pytest.raises(
         SourceError, match="reads 6 tokens, 'this is a sound of dog' has 8; shorten it"
     ):
-        replace(built("extractor", "clap"), model=str(toy_clap)).texts(
+        replace(built("extractor", "clap"), model=str(toy_clap)).embed_texts(
             ["dog", "this is a sound of dog"], CPU
         )
 
@@ -171,7 +171,7 @@ def test_a_model_without_a_tokenizer_is_one_sentence(toy_clip: Path, tmp_path: P
         SourceError,
         match="makes the same of 'dog' and 'cat'; name a folder that holds the model's tokenizer too",
     ):
-        replace(built("extractor", "clip"), model=str(tmp_path)).texts(["dog", "cat"], CPU)
+        replace(built("extractor", "clip"), model=str(tmp_path)).embed_texts(["dog", "cat"], CPU)
 
 
 def test_an_extractor_without_a_text_tower_is_named(tmp_path: Path) -> None:

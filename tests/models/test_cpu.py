@@ -79,7 +79,7 @@ def test_slopes_of_norm_and_pool_are_those_of_the_layers(
     affine = (layers[0].weight.numpy(), layers[0].bias.numpy(), np.float32(layers[0].eps))
     _kernels.compute_moments(maps.numpy(), (high, wide), *affine, moments)
     found, sums = torch.full((3, high + 2, wide + 2, 32), torch.nan), torch.empty(3, 2, 32)
-    windows = [blocks._windows(side, layers[2]) for side in (high, wide)]
+    windows = [blocks._locate_windows(side, layers[2]) for side in (high, wide)]
     _kernels.backprop_pool(
         maps.numpy(), (high, wide), moments, slope.numpy(), *windows, 1, found.numpy(), sums.numpy()
     )
@@ -243,7 +243,7 @@ def test_kernels_are_compiled_where_none_can_be_kept(monkeypatch: pytest.MonkeyP
 def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
     """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
     cells = min(cells, side)
-    first, last = blocks._windows(side, nn.AdaptiveAvgPool2d(cells))
+    first, last = blocks._locate_windows(side, nn.AdaptiveAvgPool2d(cells))
     pixels = np.arange(side)[:, None]
     inside = torch.from_numpy((first <= pixels) & (pixels < last))
     assert torch.equal(inside, F.adaptive_avg_pool1d(torch.eye(side), cells) > 0)
@@ -251,5 +251,5 @@ def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
 
 @given(side=st.integers(2, 60))
 def test_windows_of_the_other_pool_halve(side: int) -> None:
-    first, last = blocks._windows(side, HalvingPool())
+    first, last = blocks._locate_windows(side, HalvingPool())
     assert first.tolist() == [*range(0, side - 1, 2)] and (last - first == 2).all()

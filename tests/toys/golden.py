@@ -96,7 +96,7 @@ def bank() -> ExpertBank:
         seed=0,
     )
     head = built("head", "ensemble")
-    school = ExpertTrainer(
+    trainer = ExpertTrainer(
         settings=settings,
         network=NETWORKS["convnet"],
         head=head,
@@ -105,16 +105,16 @@ def bank() -> ExpertBank:
         device=CPU,
         report=ignore_progress,
     )
-    courses = [school.train(number) for number in range(2)]
+    trajectories = [trainer.train(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
     return ExpertBank(
-        network=school.network,
+        network=trainer.network,
         head=head,
         shards="toy0",
         about=about,
         temperature=certain,
-        courses=courses,
+        trajectories=trajectories,
     )
 
 

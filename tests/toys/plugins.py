@@ -96,7 +96,7 @@ def rankings() -> dict[str, Coreset]:
 def toy_bank() -> ExpertBank:
     """Two experts of two epochs on the toy."""
     settings = dataclasses.replace(values().build("experts", ExpertSettings), count=2, epochs=2)
-    school = ExpertTrainer(
+    trainer = ExpertTrainer(
         settings=settings,
         network=NETWORKS["convnet"],
         head=built("head", "ensemble"),
@@ -105,16 +105,16 @@ def toy_bank() -> ExpertBank:
         device=CPU,
         report=ignore_progress,
     )
-    courses = [school.train(number) for number in range(2)]
+    trajectories = [trainer.train(number) for number in range(2)]
     about = {"params": dataclasses.asdict(settings)}
     certain = {"frame": 1.0, "logmel": 1.0}
     return ExpertBank(
-        network=school.network,
-        head=school.head,
+        network=trainer.network,
+        head=trainer.head,
         shards="toy0",
         about=about,
         temperature=certain,
-        courses=courses,
+        trajectories=trajectories,
     )
 
 

@@ -18,7 +18,7 @@ from pipeline.coresets.rankings import Coreset, Ranking
 from pipeline.distillation.distributed import Ranks
 from pipeline.shards.read import read_shards
 from pipeline.training.bank import INDEX, ExpertBank, read_bank
-from pipeline.training.experts import temperature
+from pipeline.training.experts import fit_temperature
 from pipeline.training.loop import apply_in_batches, ignore_progress
 from stages.distill import distill
 from stages.experts import experts
@@ -63,22 +63,23 @@ def own(bank: Path, tmp_path: Path) -> Path:
 def test_a_bank_is_read_as_it_was_trained(bank: Path, shards: Path) -> None:
     found, real = read(bank), read_shards(shards / "train")
     assert sorted(bytes_of(bank)) == ["expert000.safetensors", "expert001.safetensors", INDEX]
-    assert (len(found.courses), found.epochs, found.rate) == (2, 2, 0.01)
+    assert (len(found.trajectories), found.epochs, found.rate) == (2, 2, 0.01)
     assert found.shards == real.digest
     module = found.build_empty_model(real, CPU)
     for expert in range(2):
-        module.load_state_dict(found.state(expert, 2))
-        assert found.state(expert, 0).keys() == module.state_dict().keys()
+        module.load_state_dict(found.state_after(expert, 2))
+        assert found.state_after(expert, 0).keys() == module.state_dict().keys()
         assert all(
-            torch.equal(values, found.state(expert, 2)[name])
+            torch.equal(values, found.state_after(expert, 2)[name])
             for name, values in found.interpolate(expert, 1.0).items()
         )
-    first, second = found.state(0, 0), found.state(1, 0)
+    first, second = found.state_after(0, 0), found.state_after(1, 0)
     assert not torch.equal(
         first["towers.towers.frame.0.weight"], second["towers.towers.frame.0.weight"]
     )
     assert not torch.equal(
-        first["towers.towers.frame.0.weight"], found.state(0, 1)["towers.towers.frame.0.weight"]
+        first["towers.towers.frame.0.weight"],
+        found.state_after(0, 1)["towers.towers.frame.0.weight"],
     )
 
 
@@ -101,7 +102,7 @@ def test_how_certain_experts_may_be_is_measured_on_the_validation_split(
                 "logmel"
             ]
         )
-    assert found.temperature["logmel"] == temperature(torch.cat(told), val.label.repeat(2))
+    assert found.temperature["logmel"] == fit_temperature(torch.cat(told), val.label.repeat(2))
 
 
 def test_another_seed_gives_another_bank(bank: Path, shards: Path, tmp_path: Path) -> None:

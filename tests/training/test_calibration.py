@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.experts import TEMPERATURES, temperature
+from pipeline.training.experts import TEMPERATURES, fit_temperature
 
 
 def drawn(count: int = 4000, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,7 +20,7 @@ def drawn(count: int = 4000, classes: int = 5) -> tuple[torch.Tensor, torch.Tens
 @given(st.sampled_from([0.75, 1.0, 2.0, 5.0, 30.0]))
 def test_what_was_exaggerated_is_found(times: float) -> None:
     logits, label = drawn()
-    assert temperature(times * logits, label) == pytest.approx(times, rel=0.1)
+    assert fit_temperature(times * logits, label) == pytest.approx(times, rel=0.1)
 
 
 def test_networks_that_know_nothing_become_uncertain() -> None:
@@ -29,8 +29,8 @@ def test_networks_that_know_nothing_become_uncertain() -> None:
         9 * torch.randn(4000, 5, generator=generator),
         torch.randint(5, (4000,), generator=generator),
     )
-    assert (logits / temperature(logits, label)).softmax(1).amax(1).mean() < 0.25
+    assert (logits / fit_temperature(logits, label)).softmax(1).amax(1).mean() < 0.25
 
 
 def test_being_always_right_is_no_reason_for_boundless_certainty() -> None:
-    assert temperature(torch.eye(5), torch.arange(5)) == TEMPERATURES[0] == 0.5
+    assert fit_temperature(torch.eye(5), torch.arange(5)) == TEMPERATURES[0] == 0.5

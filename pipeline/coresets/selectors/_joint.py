@@ -44,7 +44,7 @@ def iterate_classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.nd
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy(ABC):
+class GreedySelector(ABC):
     """A selector that takes one sample after the other, so that any number of them is a prefix of its ranking.
 
     Args:

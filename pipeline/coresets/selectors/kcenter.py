@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.coresets.selectors._joint import Greedy, euclidean_distances
+from pipeline.coresets.selectors._joint import GreedySelector, euclidean_distances
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selector(Greedy):
+class Selector(GreedySelector):
     """See `Greedy`."""
 
     def order(self, x: np.ndarray) -> list[int]:

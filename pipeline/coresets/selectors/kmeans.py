@@ -54,8 +54,8 @@ class Selector:
         for start in range(self.starts):
             centres = _draw_centres(x, k, make_generator("kmeans", self.seed, name, k, start))
             tried.append(_run_lloyd(x, centres, self.steps))
-        member = min(tried, key=lambda member: np.square(_distance_to_mean(x, member, k)).sum())
-        distance = _distance_to_mean(x, member, k)
+        member = min(tried, key=lambda member: np.square(_compute_distances(x, member, k)).sum())
+        distance = _compute_distances(x, member, k)
         nearest = [min(np.flatnonzero(member == j), key=distance.__getitem__) for j in range(k)]
         return sorted(map(int, nearest), key=lambda row: (-(member == member[row]).sum(), row))
 
@@ -78,7 +78,7 @@ def _run_lloyd(x: np.ndarray, centres: np.ndarray, steps: int) -> np.ndarray:
     """int [N]: the cluster of each sample; every cluster has some."""
     member = _assign_clusters(x, centres)
     for _ in range(steps):
-        moved = _assign_clusters(x, _means(x, member, len(centres)))
+        moved = _assign_clusters(x, _compute_means(x, member, len(centres)))
         if (moved == member).all():
             break
         member = moved
@@ -97,10 +97,10 @@ def _assign_clusters(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return member
 
 
-def _means(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
+def _compute_means(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
     return np.stack([x[member == j].mean(0) for j in range(k)])
 
 
-def _distance_to_mean(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
+def _compute_distances(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
     """float64 [N]: each sample's distance to the mean of its cluster."""
-    return euclidean_distances(x, _means(x, member, k)[member])
+    return euclidean_distances(x, _compute_means(x, member, k)[member])

@@ -48,7 +48,7 @@ from pipeline.distillation.network_sampler import EpochRange, ExpertNetworks
 from pipeline.distillation.optimise import DistillResult
 from pipeline.distillation.soft_labels import add_soft_labels
 from pipeline.training.formation import count_pieces
-from pipeline.training.loop import cosine
+from pipeline.training.loop import anneal_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,7 +114,7 @@ class Distiller(DistributionMatching):
 
     def schedule(self, done: float) -> float:
         """Return a cosine from 1 to 0: the last networks should not undo what all agree on."""
-        return cosine(done)
+        return anneal_cosine(done)
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """Return one distiller per candidate that is tried.

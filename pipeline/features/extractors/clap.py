@@ -71,7 +71,7 @@ class Extractor:
         source = build_origin(real, "clap", self, tensors.digest(model.state_dict()))
         return embed_in_batches(real, encode, source, self.batch, parts, report)
 
-    def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
+    def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
         """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
         model = _transformers.load_model("ClapModel", self.model, self.revision, device)
         read = _transformers.embed_sentences(

@@ -80,7 +80,7 @@ class Extractor:
             ),
         )
 
-    def texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
+    def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
         """Sentences -> float32 [n, D] from the file `sentences`, and its digest; SourceError as `embed`."""
         if self.sentences is None:
             raise SourceError(

@@ -202,7 +202,7 @@ class _ConvBlock(torch.autograd.Function):
         x, weight, _, *affine = (values.detach() for values in inputs)
         kind = _DirectConvolution if conv.in_channels <= DIRECT_CHANNELS else _TiledConvolution
         ctx.convolution = kind(weight, int(conv.padding[0]), (x.shape[-2], x.shape[-1]))
-        ctx.windows = [_windows(side, layer) for side in ctx.convolution.size]
+        ctx.windows = [_locate_windows(side, layer) for side in ctx.convolution.size]
         moments = x.new_empty(len(x), 4, len(weight))
         out = x.new_empty(len(x), *(windows.shape[1] for windows in ctx.windows), len(weight))
         size, norm_weights = ctx.convolution.size, [values.numpy() for values in affine]
@@ -261,7 +261,7 @@ def _backprop_layers(
     return [next(gradients) if need else None for need in needed]
 
 
-def _windows(side: int, layer: nn.Module) -> np.ndarray:
+def _locate_windows(side: int, layer: nn.Module) -> np.ndarray:
     """Return the first and last + 1 pixel of each window, int [2, cells].
 
     Cell a of an adaptive pool has pixels floor(a side / cells) to ceil((a + 1) side / cells); the

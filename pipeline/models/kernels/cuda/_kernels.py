@@ -81,7 +81,7 @@ def compute_moments(
 
 
 @triton.jit
-def _window(cell, side, cells, HALVED: tl.constexpr):
+def _locate_window(cell, side, cells, HALVED: tl.constexpr):
     """Return a cell's first and last + 1 pixel; a pool that halves needs no division."""
     if HALVED:
         return 2 * cell, 2 * cell + 2
@@ -111,8 +111,8 @@ def pool(
     scale = tl.load(moments + n * C + channel)
     shift = tl.load(moments + (count + n) * C + channel)
     cell = tl.program_id(1) * TILE + tl.arange(0, TILE)[:, None]
-    top, bottom = _window(cell // w, tall, h, HALVED)
-    left, right = _window(cell % w, broad, w, HALVED)
+    top, bottom = _locate_window(cell // w, tall, h, HALVED)
+    left, right = _locate_window(cell % w, broad, w, HALVED)
     total = tl.zeros([TILE, C], tl.float32)
     for k in tl.static_range(TALL * BROAD):
         i, j = top + k // BROAD, left + k % BROAD
@@ -141,10 +141,7 @@ def _load_pixels(
     HALVED: tl.constexpr,
     C: tl.constexpr,
 ):
-    """Return the normalised maps, and the gradient after the norm, at some pixels.
-
-    Both are [TILE, C]; the maps are without the norm's scale and shift.
-    """
+    """Return (maps - mean) / deviation and the gradient after the norm, [TILE, C] each."""
     n, count = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     channel = tl.arange(0, C)[None, :]
     values = tl.load(maps + n * high * wide * C + (row * C + channel), row < high * wide, 0.0).to(
@@ -157,8 +154,8 @@ def _load_pixels(
             a, b = i // 2, j // 2
         else:
             a, b = i * h // tall + k // OVERLAP, j * w // broad + k % OVERLAP
-        top, bottom = _window(a, tall, h, HALVED)
-        left, right = _window(b, broad, w, HALVED)
+        top, bottom = _locate_window(a, tall, h, HALVED)
+        left, right = _locate_window(b, broad, w, HALVED)
         inside = (row < high * wide) & (a < h) & (b < w) & (top <= i) & (left <= j)
         pooled = tl.load(grad + n * h * w * C + ((a * w + b) * C + channel), inside, 0.0)
         total += pooled.to(tl.float32) / ((bottom - top) * (right - left)).to(tl.float32)
