@@ -32,7 +32,11 @@ from stages.evaluate import evaluate
 from tests.toys.artifacts import FULL
 from tests.toys.plugins import built
 from tests.toys.project import TINY, values
-from tests.toys.published import CLASSES, PUBLISHED, avdd, classwise, dc, mtt, normal, save
+from tests.toys.published import CLASSES, LAYOUTS, PUBLISHED, normal, save
+from tests.toys.published.avdd import classwise
+from tests.toys.published.avdd import write_files as avdd
+from tests.toys.published.dc import write_files as dc
+from tests.toys.published.mtt import write_files as mtt
 from tests.toys.samples import toy_real, write_split
 
 
@@ -172,19 +176,11 @@ class Code:
         return os.mkdir, (str(self.mark),)
 
 
-# A file of each layout
-HOSTILE = {
-    "avdd": "exp_0_imgSyn_5000.pt",
-    "dc": "res_DM_CIFAR10_ConvNet_2ipc.pt",
-    "mtt": "lr_best.pt",
-}
-
-
 @pytest.mark.parametrize("layout", PUBLISHED)
 def test_code_in_a_file_is_refused_and_not_run(layout: str, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     place = PUBLISHED[layout](tmp_path / layout)
-    hostile = save(tmp_path / layout / HOSTILE[layout], {"data": [Code(mark)]})
+    hostile = save(tmp_path / layout / LAYOUTS[layout].FILE, {"data": [Code(mark)]})
     with pytest.raises(
         SourceError,
         match=r"holds more than tensors, posix\.mkdir, which could run code, so none of it was read",

@@ -137,6 +137,12 @@ def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) ->
     return distiller.distill(materials(**changes), ipc=ipc, seed=seed, runtime=machine).synthetic
 
 
+def head_for(task: str) -> str:
+    """Return the first head of params.yaml that gives what a task takes."""
+    takes = built("task", task).takes
+    return next(name for name in rows_of("head") if built("head", name).gives == takes)
+
+
 def toy_bench(**changes: Any) -> Bench:
     """A bench of toys; `network` and `head` name the crew's."""
     head = built("head", changes.pop("head", "ensemble"))

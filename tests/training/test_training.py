@@ -15,13 +15,13 @@ from pipeline.core.rng import make_generator
 from pipeline.models.model import AudioVisual
 from pipeline.training import instances, loop
 from pipeline.training.students import TrainingJob
-from tests.toys.plugins import built, toy_bench
+from tests.toys.plugins import built, rows_of, toy_bench
 from tests.toys.project import CPU, ROOT
 from tests.toys.samples import toy_real
 from tests.toys.training import RECIPE, TOY, assert_same, doubled, student
 
 
-@pytest.mark.parametrize("head", ["ensemble", "concat", "attention", "contrastive", "supcon"])
+@pytest.mark.parametrize("head", rows_of("head"))
 def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
     """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
     sets = [doubled(instances.wrap_real_set(toy_real(seed=seed), CPU)) for seed in (0, 3)]
