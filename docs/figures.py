@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
 DATASET = "generated"
-ROWS = {"random": "a real second", "jcf": "distilled"}
+ROWS = {"random": "real", "jcf": "distilled"}
 TABLE = "## The distilled sets beside the whole data"
 
 mpl.use("Agg")
@@ -97,7 +97,8 @@ def draw_accuracy(run: Path) -> Figure:
     axis.set(xlabel="synthetic instances per class", ylabel="accuracy in %, sound and picture")
     ticks = sorted({ipc for values in points.values() for ipc in values})
     axis.set_xticks(ticks)
-    axis.legend(frameon=False, loc="lower right")
+    handles, labels = axis.get_legend_handles_labels()
+    axis.legend(handles[::-1], labels[::-1], frameon=False, loc="lower right")
     return figure
 
 
@@ -112,11 +113,8 @@ def draw_line(axis: Axes, name: str, points: dict[int, dict[str, float]], shift:
 
 
 def draw_whole(axis: Axes, mean: float) -> None:
-    """Draw what the whole training data reach, as a dashed line."""
-    axis.axhline(mean, color="grey", linestyle="--", linewidth=1)
-    axis.annotate(
-        "whole training data", (0.01, mean), xycoords=("axes fraction", "data"), va="bottom"
-    )
+    """Draw the accuracy of the whole training data as a dashed line."""
+    axis.axhline(mean, color="grey", linestyle="--", linewidth=1, label="whole training data")
 
 
 def read_table(text: str) -> list[dict[str, str]]:
