@@ -1,4 +1,4 @@
-"""Hooks of the site: the README is its first page, the changelog its last."""
+"""Hooks of the site: add the README and other pages that lie outside docs/."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "benchmarks/README.md": "benchmark-scripts.md",
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+}
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that lie outside docs/, their links turned to where the site has them."""
     for source, target in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        text = re.sub(r"\]\(docs/", "](", text)
+        text = re.sub(r"\]\((\.\./)?docs/", "](", text)
         files.append(File.generated(config, target, content=renamed(text)))
     return files
 

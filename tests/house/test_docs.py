@@ -123,7 +123,7 @@ def test_commands_parse(page: str, line: str) -> None:
     tokens = shlex.split(line, comments=True)
     if "avdistill" not in tokens:
         pytest.skip("a package or a folder of that name")
-    words = [word for word in tokens[tokens.index("avdistill") + 1 :] if not variable(word)]
+    words = without_variables(tokens[tokens.index("avdistill") + 1 :])
     group = typer.main.get_command(cli.app)
     context = group.make_context("avdistill", words)
     name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
@@ -131,9 +131,16 @@ def test_commands_parse(page: str, line: str) -> None:
     values(*context.params["change"] or [])
 
 
-def variable(word: str) -> bool:
-    """Whether a word is a shell variable that holds options."""
-    return re.fullmatch(r"\$[A-Z]+", word) is not None
+def without_variables(words: list[str]) -> list[str]:
+    """The words of a command without shell variables before its name, which hold options."""
+    start = next((i for i, word in enumerate(words) if word in cli.STAGES), len(words))
+    head: list[str] = []
+    for word in words[:start]:
+        if not re.fullmatch(r"\$[A-Z]+", word):
+            head.append(word)
+        elif head and head[-1] == "--set":
+            head.pop()
+    return [*head, *words[start:]]
 
 
 @pytest.mark.parametrize(("page", "line"), [x for x in COMMANDS if x[1].startswith("make ")])
