@@ -6,8 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import files, tensors
-from pipeline.core.code import digest_code
+from pipeline.core import code, files, tensors
 from pipeline.core.plugins import pick
 from pipeline.core.scores import find_plain_metrics, format_score
 from pipeline.evaluation.checks import refuse_other_data
@@ -189,7 +188,7 @@ def _digest_plugins(measurement: Measurement, setup: EvaluationSetup) -> str:
         kind: {name: asdict(plugin) for name, plugin in named.items()}
         for kind, named in used.items()
     }
-    return files.digest_of([digest_code([__name__], [setup, *plugins]), values])
+    return files.digest_of([code.digest_code([__name__], [setup, *plugins]), values])
 
 
 def _list_plain_metrics(
