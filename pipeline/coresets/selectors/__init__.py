@@ -1,1 +1,1 @@
-"""Selectors: embeddings -> a ranking of each class's samples."""
+"""Selectors: features -> a ranking of each class's samples."""
