@@ -10,6 +10,9 @@ from pipeline.core.errors import CellError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeline.core.records import Features
+    from pipeline.coresets.selectors import SelectorPlugin
+
 Keys = dict[str, tuple[str, ...]]  # label -> keys of its samples, best first
 
 
@@ -139,6 +142,24 @@ class Coreset:
             raise CellError(
                 f"a coreset file holds no ranking ({error}); run `avdistill coreset` again"
             ) from error
+
+
+def rank_features(name: str, selector: SelectorPlugin, features: Features, table: str) -> Coreset:
+    """Rank each class's samples with one selector.
+
+    Args:
+        name: the selector's section of `coreset`.
+        selector: the plugin.
+        features: embeddings of one split.
+        table: digest of their table.
+    """
+    return Coreset(
+        selector=name,
+        seed=getattr(selector, "seed", 0),
+        table=table,
+        shards=features.origin.shards,
+        ranking=selector.rank(features),
+    )
 
 
 def _parse_keys(value: Mapping[str, Sequence[str]]) -> Keys:

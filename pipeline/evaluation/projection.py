@@ -14,7 +14,7 @@ from pipeline.core.rng import make_generator
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet
     from pipeline.models.model import NetworkPlugin
-    from pipeline.models.networks._towers import Towers
+    from pipeline.models.towers import Towers
     from pipeline.training.instances import Instances
 
 # Points per set; more would hide each other.

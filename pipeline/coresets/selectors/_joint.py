@@ -65,11 +65,7 @@ class GreedySelector(ABC):
         """
 
     def rank(self, features: Features) -> Ranking:
-        """Rank the `most` best samples of each class; a smaller class is ranked whole.
-
-        Args:
-            features: the table.
-        """
+        """Rank the `most` best samples of each class; a smaller class is ranked whole."""
         return Ranking(
             {
                 name: tuple(keys[self.order(x)].tolist())

@@ -42,11 +42,7 @@ class Selector:
     steps: PositiveInt
 
     def rank(self, features: Features) -> PerCountSelections:
-        """Return the medoids for each of `counts`; a smaller class is selected whole.
-
-        Args:
-            features: the table.
-        """
+        """Return the medoids for each of `counts`; a smaller class is selected whole."""
         by_count: dict[int, Keys] = {count: {} for count in sorted(self.counts)}
         for name, keys, x in iterate_classes(features):
             # The same distances in at most N dimensions: x x^T = r^T r with x^T = q r.

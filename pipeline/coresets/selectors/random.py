@@ -26,11 +26,7 @@ class Selector:
     seed: int
 
     def rank(self, features: Features) -> Ranking:
-        """Rank all samples of each class.
-
-        Args:
-            features: the table; only its keys and labels are used.
-        """
+        """Rank all samples of each class; of the features only keys and labels are used."""
         by_label = {}
         for label, name in enumerate(features.classes):
             rows = np.flatnonzero(features.label == label)
