@@ -106,6 +106,12 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(place.read_text(encoding="utf-8")), target
 
 
+def test_files_that_the_design_names_exist() -> None:
+    files = [str(path.relative_to(ROOT)) for path in ROOT.glob("[ps]*/**/*.py")]
+    for name in re.findall(r"`([\w/]+\.py)`", read("docs/design.md")):
+        assert any(f"/{file}".endswith(f"/{name}") for file in files), name
+
+
 @pytest.mark.parametrize(("page", "block"), blocks("python"))
 def test_python_blocks_compile(page: str, block: str) -> None:
     compile(block, page, "exec")
