@@ -71,23 +71,14 @@ def embed_in_batches(
     Example:
         embed_in_batches(real, encode, origin, 64, cache, report).vectors["frame"]  # float32 [N, D]
     """
-
-    def embed_range(first: int, end: int) -> dict[str, Tensor]:
-        outputs = []
-        for start in range(first, end, batch):
-            stop = min(start + batch, end)
-            outputs.append(
-                {m: rows.float().cpu() for m, rows in encode(slice(start, stop)).items()}
-            )
-            report(stop, len(real))
-        return _concatenate(outputs)
-
     report(0, len(real))
     results = []
     for first in range(0, len(real), batch * BATCHES):
         end = min(first + batch * BATCHES, len(real))
+        slices = [slice(i, min(i + batch, end)) for i in range(first, end, batch)]
+        make = partial(_embed_slices, encode, slices, lambda done: report(done, len(real)))
         name = f"{shorten_digest(origin.weights)}-{first:08d}-{end:08d}"
-        results.append(cache.load_or_make(name, partial(embed_range, first, end)))
+        results.append(cache.load_or_make(name, make))
     return Features(
         keys=real.keys,
         label=real.label.numpy(),
@@ -95,6 +86,18 @@ def embed_in_batches(
         classes=real.classes,
         origin=origin,
     )
+
+
+def _embed_slices(
+    encode: Callable[[slice], dict[str, Tensor]],
+    slices: Sequence[slice],
+    report: Callable[[int], None],
+) -> dict[str, Tensor]:
+    outputs = []
+    for index in slices:
+        outputs.append({m: rows.float().cpu() for m, rows in encode(index).items()})
+        report(index.stop)
+    return _concatenate(outputs)
 
 
 def _concatenate(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
