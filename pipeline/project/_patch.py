@@ -124,10 +124,12 @@ def _render_item(item: Any, indent: int) -> list[str]:
 
 def _render_flow(value: Any) -> str:
     """Return a value on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_render_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_render_flow, value))}]"
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.width = True, sys.maxsize
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.representer.ignore_aliases = lambda _: True
     stream = io.StringIO()
     yaml.dump([value], stream)
     return stream.getvalue().strip()[1:-1]
