@@ -20,5 +20,5 @@ def init(folder: Path = Path(), *, preset: tuple[str, ...] = (), force: bool = F
     """
     from pipeline.project import create_project
 
-    files = create_project(folder, preset, force)
-    return f"{', '.join(files)} -> {folder}\nnext: cd {folder} && dvc repro"
+    names = dict.fromkeys(name.split("/")[0] for name in create_project(folder, preset, force))
+    return f"{', '.join(names)} -> {folder}\nnext: cd {folder} && dvc repro"

@@ -162,7 +162,9 @@ def _merge_rows(
         known = {key for row in same.values() for key in row} | {ROWS[section]}
         wrong = sorted(rows[name].keys() - known) if same else []
         unknown += [_describe_unknown(f"{section}.{name}.{key}", key, known) for key in wrong]
-        merged[name] = {**same.get(name, same.get(plugin, {})), **rows[name]}
+        origin = next((row for key, row in same.items() if key == plugin), {})
+        named = {key: value for key, value in rows[name].items() if key == ROWS[section]}
+        merged[name] = {**named, **same.get(name, origin), **rows[name]}
     return merged
 
 
