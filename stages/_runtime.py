@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from pipeline.core.errors import EchoError, ParamsError
+from pipeline.core.errors import ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from pipeline.distillation.distributed import Ranks
     from pipeline.shards.engines import EnginePlugin
 
 # Packages whose versions `avdistill doctor` shows.
@@ -78,30 +76,6 @@ def checkpoint_folder_of(out: Path) -> Path:
     from pathlib import Path
 
     return Path(os.environ.get("DVC_ROOT", out.parent)) / ".work"
-
-
-@contextmanager
-def ranks_of(stage: str, splits: bool, device: str) -> Iterator[Ranks | None]:
-    """This process's rank, joined with the others while the block lasts; None for stages that do not split.
-
-    Raises:
-        ParamsError: torchrun started several processes of a stage that does not split; an EchoError in all of them but one.
-    """
-    number, count = read_rank_and_count()
-    if not splits:
-        if count > 1:
-            told = f"`avdistill {stage}` has nothing to split over {count} ranks; start it without torchrun"
-            raise EchoError(told) if number else ParamsError(told)
-        yield None
-        return
-    from pipeline.distillation.distributed import Ranks, join_ranks
-
-    ranks = Ranks(number=number, count=count)
-    if count == 1:
-        yield ranks
-        return
-    with join_ranks(ranks, device_of(device)):
-        yield ranks
 
 
 def write_seconds(out: Path, seconds: float, device: torch.device, threads: int = 1) -> None:

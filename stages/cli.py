@@ -7,19 +7,25 @@ import inspect
 import os
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import pipeline
-from pipeline.core.errors import EchoError, PipelineError, RejectError
+from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
 from pipeline.core.paths import parse_path
 from stages._progress import ProgressReporter
-from stages._runtime import ranks_of
+from stages._runtime import device_of, read_rank_and_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.distillation.distributed import Ranks
 
 STAGES = (
-    "init",
+    "code",
     "ingest",
     "decode",
     "extract",
@@ -154,7 +160,7 @@ def add_command(name: str) -> None:
 
     def run(context: typer.Context, **given: Any) -> None:
         try:
-            with ranks_of(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
+            with _join_ranks(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
                 told = _run_stage(stage, wanted, context, given, ranks)
         except KeyboardInterrupt:
             raise typer.Exit(_print_error(INTERRUPTED, 130)) from None
@@ -171,6 +177,39 @@ def add_command(name: str) -> None:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
     run.__doc__ = _format_docstring(stage)
     app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
+
+
+@contextmanager
+def _join_ranks(stage: str, splits: bool, device: str) -> Iterator[Ranks | None]:
+    """Yield this process's rank among those of torchrun, joined with the others meanwhile.
+
+    Args:
+        stage: its command.
+        splits: whether it shares its work among ranks; None is yielded for a stage that does not.
+        device: as in --device.
+
+    Raises:
+        ParamsError: torchrun started several processes of a stage that does not split.
+        EchoError: the same, in all ranks but 0.
+    """
+    number, count = read_rank_and_count()
+    if not splits:
+        if count > 1:
+            message = (
+                f"`avdistill {stage}` has nothing to split over {count} ranks; "
+                "start it without torchrun"
+            )
+            raise EchoError(message) if number else ParamsError(message)
+        yield None
+        return
+    from pipeline.distillation.distributed import Ranks, join_ranks
+
+    ranks = Ranks(number=number, count=count)
+    if count == 1:
+        yield ranks
+        return
+    with join_ranks(ranks, device_of(device)):
+        yield ranks
 
 
 def _run_stage(
@@ -241,16 +280,8 @@ def _load_params(given: dict[str, Any]) -> Any:
 def _format_docstring(stage: Any) -> str:
     """The docstring with each paragraph on one line, for the terminal to wrap, and its example as it stands."""
     text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
-    if "{presets}" in text:
-        text = text.replace("{presets}", _list_presets())
     lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
     return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
-
-
-def _list_presets() -> str:
-    from pipeline.project import describe_presets
-
-    return "\n\n".join(describe_presets())
 
 
 def _print_error(message: str, code: int) -> int:

@@ -1,22 +1,16 @@
-"""Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml.
-
-Installed packages may bring more, as entry points of the group `avdistill.<folder>`, e.g.
-`avdistill.distillation.methods`; such a plugin is named as its module.
-"""
+"""Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipeline.core.params import Params
 
@@ -73,25 +67,9 @@ KINDS = {
 }
 
 
-@cache
-def list_installed(kind: str) -> dict[str, str]:
-    """Return name -> module of the plugins of a kind that installed packages bring.
-
-    Args:
-        kind: a key of KINDS.
-    """
-    points = entry_points(group=f"avdistill.{KINDS[kind].folder.replace('/', '.')}")
-    return {point.module.rpartition(".")[2]: point.module for point in points}
-
-
 def list_names(kind: str) -> list[str]:
-    """List the plugins of a kind, sorted: files of its folder without an underscore, and others.
-
-    Args:
-        kind: a key of KINDS.
-    """
-    files = {path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py")}
-    return sorted(files | list_installed(kind).keys())
+    """List the plugins of a kind, sorted: files of its folder without a leading underscore."""
+    return sorted(path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py"))
 
 
 def plugin_of_row(kind: str, name: str, row: Mapping[str, Any], where: str) -> str:
@@ -120,10 +98,7 @@ def module_name(kind: str, name: str) -> str:
     """Return the module of a plugin, e.g. pipeline.models.networks.convnet."""
     if name not in list_names(kind):
         raise PluginError(f"no {kind} named {name!r}; there are {', '.join(list_names(kind))}")
-    ours = f"{KINDS[kind].folder}/{name}"
-    if (PACKAGE / f"{ours}.py").exists():
-        return f"pipeline.{ours.replace('/', '.')}"
-    return list_installed(kind)[name]
+    return f"pipeline.{KINDS[kind].folder.replace('/', '.')}.{name}"
 
 
 def find(kind: str, name: str) -> Any:
@@ -179,3 +154,42 @@ def pick(given: Mapping[str, T], name: str, noun: str) -> T:
         there = ", ".join(sorted(given)) or "none"
         raise PluginError(f"no {noun} named {name!r} was given; there are {there}")
     return given[name]
+
+
+def find_used(params: Params, rows: Sequence[str], values: Any = ()) -> dict[str, str]:
+    """Return row -> module of the plugins of these rows, and of all that their values name in turn.
+
+    `network: convnet` and `networks: [convnet, vgg11]` name rows of the section `networks`.
+
+    Args:
+        params: the params file.
+        rows: e.g. "distill.jcf-hard".
+        values: further values that name rows, e.g. the section `evaluate`.
+
+    Raises:
+        ParamsError: a row is missing.
+        PluginError: a row's plugin is missing.
+    """
+    kinds = {about.section: kind for kind, about in KINDS.items()}
+    waiting, used = [*rows, *_list_rows(values)], dict[str, str]()
+    while waiting:
+        row = waiting.pop()
+        section, _, name = row.partition(".")
+        if row not in used:
+            kind = kinds[section]
+            used[row] = module_name(kind, plugin_of(kind, name, params))
+            own = params.get_section(row)
+            waiting += _list_rows({key: own[key] for key in own if key != KINDS[kind].key})
+    return used
+
+
+def _list_rows(values: Any) -> Iterator[str]:
+    """Yield e.g. "networks.convnet" for `network: convnet`, wherever it stands in the values."""
+    inner = values.items() if isinstance(values, dict) else [("", value) for value in values]
+    for key, value in inner:
+        if isinstance(value, dict | list):
+            yield from _list_rows(value)
+        names = value if isinstance(value, list) else [value]
+        sections = [about.section for about in KINDS.values() if key in (about.key, about.section)]
+        for section in filter(None, sections):
+            yield from (f"{section}.{name}" for name in names if isinstance(name, str))

@@ -1,1 +1,1 @@
-"""Coresets: selectors that rank each class's samples by their features, and their rankings."""
+"""TODO coresets."""

@@ -1,4 +1,4 @@
-"""Top-1 accuracy: the most probable class is right."""
+"""Top-1 accuracy: is the most probable class the right one?"""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """Top-1 accuracy; it has no parameters."""
+    """No parameters."""
 
     text: ClassVar[MetricText] = MetricText(title="accuracy")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the right windows and all windows of each clip."""
+        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
         return sum_per_clip(probabilities.argmax(1) == label, clip)

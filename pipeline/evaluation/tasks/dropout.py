@@ -1,4 +1,4 @@
-"""Modality dropout: an audio-visual student is tested without the sound, or without the picture."""
+"""A probe: what is left of a student that joins both modalities when one of them is silent, or dark, at the test?"""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
 
-# View -> the modality that is left out.
+# view -> the modality that the student does not get
 MISSING = {"av": "", "av without a": "logmel", "av without v": "frame"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Modality dropout; it has no parameters."""
+    """No parameters."""
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -44,35 +44,34 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Return the joint accuracy on windows as they are, without sound, and without picture.
-
-        A missing modality is replaced by the mean of the training data.
-        """
+        """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> dict[str, dict[str, Counted]]:
-            counts = {}
+            right = {}
             for view, missing in MISSING.items():
-                predict = _drop_modality(missing, module)
+                given = _drop_modality(missing, module)
                 logits = training.apply_in_batches(
-                    module, predict, bench.test, sets[0].normalisation, bench.trainer.device
+                    module, given, bench.test, sets[0].normalisation, bench.trainer.device
                 )
-                probabilities = {name: values.softmax(1) for name, values in logits.items()}
-                guess = evaluation.fuse_outputs(probabilities)["av"].argmax(1)
-                counts[view] = sum_per_clip(guess == bench.test.label, clip)
-            return {"accuracy": counts}
+                seen = evaluation.fuse_outputs(
+                    {name: values.softmax(1) for name, values in logits.items()}
+                )["av"]
+                right[view] = sum_per_clip(seen.argmax(1) == bench.test.label, clip)
+            return {"accuracy": right}
 
-        runs = bench.trainer.train(bench.make_jobs(sets, recipe), read)
-        return bench.summarise_runs(sets, recipe, trials, runs)
+        return bench.summarise_runs(
+            sets, recipe, trials, bench.trainer.train(bench.make_jobs(sets, recipe), read)
+        )
 
 
 def _drop_modality(
     missing: str, module: AudioVisual
 ) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """Return the module with zeros for one modality: the mean, in normalised units."""
+    """The module, given zeros for one modality: the mean, in normalised units."""
 
     def predict(rows: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs: dict[str, Tensor] = module(

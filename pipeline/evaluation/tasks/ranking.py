@@ -1,8 +1,7 @@
-"""Ranking of hyper-parameters: do candidates come in the same order as on the whole data?
+"""Does the set rank hyper-parameters as the whole data do? Candidates are trained on it, each with its network and learning rate.
 
-Candidates, each a network and a learning rate, are trained on the set. The report correlates their
-accuracies with those on the whole training split (Spearman 1904), as the distillation literature
-does for architectures (DC, Zhao et al., ICLR 2021, section 4.2).
+The report correlates these accuracies with those of the same candidates on the whole training split (Spearman 1904), as
+the distillation literature does for architectures (DC, Zhao et al., ICLR 2021, section 4.2).
 """
 
 from __future__ import annotations
@@ -65,12 +64,7 @@ def _rank(values: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Parameters of ranking: candidates are `networks` x `rates`.
-
-    Args:
-        networks: names of networks.
-        rates: learning rates.
-    """
+    """Candidates are `networks` x `rates`."""
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (BudgetProtocol,)
@@ -89,7 +83,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if len(set(self.networks)) < len(self.networks) or len(set(self.rates)) < len(self.rates):
-            raise ValueError("networks or rates repeat a value; expected each once")
+            raise ValueError("networks and rates name each candidate once")
 
     def score(
         self,
@@ -98,23 +92,25 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Return the joint accuracy of each candidate; nothing is chosen."""
+        """Joint accuracy of each candidate; nothing is chosen."""
         assert isinstance(protocol, BudgetProtocol), "see `protocols`"
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> Counted:
             views = bench.predict(module, sets[0])
-            guess = views[evaluation.pick_joint_view(views)].argmax(1)
-            return sum_per_clip(guess == bench.test.label, clip)
+            return sum_per_clip(
+                views[evaluation.pick_joint_view(views)].argmax(1) == bench.test.label, clip
+            )
 
         results = {}
         for name in self.networks:
             trainer = replace(bench.trainer, network=pick(bench.networks, name, "network"))
             for rate in self.rates:
-                jobs = bench.make_jobs(sets, protocol.make_recipe(rate))
-                results[f"{name} {rate:g}"] = trainer.train(jobs, read)
-        runs = [
-            {"accuracy": {name: counts[run] for name, counts in results.items()}}
-            for run in range(len(sets) * bench.repeats)
+                results[f"{name} {rate:g}"] = trainer.train(
+                    bench.make_jobs(sets, protocol.make_recipe(rate)), read
+                )
+        runs = len(sets) * bench.repeats
+        counted = [
+            {"accuracy": {name: own[run] for name, own in results.items()}} for run in range(runs)
         ]
-        return bench.summarise_runs(sets, protocol.make_recipe(self.rates[0]), [], runs)
+        return bench.summarise_runs(sets, protocol.make_recipe(self.rates[0]), [], counted)

@@ -1,4 +1,4 @@
-"""Recognition: the class of a window, by its sound, by its picture, or by both."""
+"""Recognition: which class is a window of? By the sound, by the picture, by both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Recognition; it has no parameters, and its metrics are those of `evaluate.metrics`."""
+    """No parameters; the metrics are those of `evaluate.metrics`."""
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -40,10 +40,7 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Return the scores of `repeats` students of each set, each tested once.
-
-        The recipe is chosen on the validation split, with the first set.
-        """
+        """Choose on the validation split with the first set, then train `repeats` students on each set and test each once."""
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
@@ -52,30 +49,31 @@ class Task:
         def read(module: AudioVisual) -> StudentPredictions:
             return StudentPredictions.from_views(bench.predict(module, sets[0]), bench, clip)
 
-        runs = bench.trainer.train(bench.make_jobs(sets, recipe), read)
-        views = runs[0].right
+        seen = bench.trainer.train(bench.make_jobs(sets, recipe), read)
         details = {
-            "right": {view: [run.right[view].tolist() for run in runs] for view in views},
+            "right": {view: [run.right[view].tolist() for run in seen] for view in seen[0].right},
             "windows": torch.bincount(clip).tolist(),
             "confusion": {
-                view: sum(run.confusion[view] for run in runs).tolist() for view in views
+                view: sum(run.confusion[view] for run in seen).tolist()
+                for view in seen[0].confusion
             },
         }
-        scores = bench.summarise_runs(sets, recipe, trials, [run.counts for run in runs])
-        return replace(scores, details=details)
+        return replace(
+            bench.summarise_runs(sets, recipe, trials, [run.counted for run in seen]),
+            details=details,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentPredictions:
-    """The predictions of one student on the test split, counted.
+    """What one student made of the test split.
 
     Args:
-        counts: metric -> view -> (sums, counts) per clip.
-        right: view -> right windows per clip, int64 [clips].
-        confusion: view -> int64 [classes, classes], rows are the true classes.
+        counted: metric -> view -> what was scored and out of how much, per clip.
+        right: view -> right windows per clip; `confusion`: view -> int64 [classes, classes], rows the truth.
     """
 
-    counts: Mapping[str, Mapping[str, Counted]]
+    counted: Mapping[str, Mapping[str, Counted]]
     right: Mapping[str, Tensor]
     confusion: Mapping[str, Any]
 
@@ -83,15 +81,8 @@ class StudentPredictions:
     def from_views(
         cls, views: Mapping[str, Tensor], bench: Bench, clip: Tensor
     ) -> StudentPredictions:
-        """Count predictions.
-
-        Args:
-            views: view -> class probabilities [N, C] of the test windows.
-            bench: the test split and the metrics.
-            clip: number of each window's clip, int64 [N].
-        """
         label, classes = bench.test.label, len(bench.test.classes)
-        counts = {
+        counted = {
             name: {view: metric.per_clip(p, label, clip) for view, p in views.items()}
             for name, metric in bench.metrics.items()
         }
@@ -101,7 +92,7 @@ class StudentPredictions:
             for view, guess in guesses.items()
         }
         return cls(
-            counts=counts,
+            counted=counted,
             right={
                 view: torch.bincount(clip, weights=(guess == label).double()).long()
                 for view, guess in guesses.items()
