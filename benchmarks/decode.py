@@ -34,7 +34,7 @@ from pipeline.core.params import Params, load
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
 HOME = Path(__file__).resolve().parents[1]
 
@@ -123,11 +123,11 @@ def machine() -> str:
     )
 
 
-def decode_settings(params: Params) -> Decode:
+def decode_settings(params: Params) -> DecodeSettings:
     """The params file's, but with no limit on rejects: both sides are measured on whatever can be decoded."""
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
-    return replace(params.build("decode", Decode), max_reject_fraction=1.0)
+    return replace(params.build("decode", DecodeSettings), max_reject_fraction=1.0)
 
 
 def chosen(given: argparse.Namespace, params: Params, scratch: Path) -> list[Clip]:
@@ -154,7 +154,7 @@ def generated(count: int, params: Params, scratch: Path) -> Path:
     return root
 
 
-def compare(clips: list[Clip], settings: Decode, rounds: int, scratch: Path) -> int:
+def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: Path) -> int:
     """Both lines in turn on the same clips; print each pair, return the number of windows."""
     windows, _ = ours(
         clips, settings, scratch
@@ -190,7 +190,7 @@ def compare(clips: list[Clip], settings: Decode, rounds: int, scratch: Path) -> 
     return windows
 
 
-def ours(clips: list[Clip], settings: Decode, scratch: Path) -> tuple[int, Cost]:
+def ours(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> tuple[int, Cost]:
     """(windows written, cost) of the whole line, its worker's start included."""
     import torch
 
@@ -212,7 +212,7 @@ def ours(clips: list[Clip], settings: Decode, scratch: Path) -> tuple[int, Cost]
     return counts["windows"]["ok"], cost
 
 
-def plain(clips: list[Clip], settings: Decode, scratch: Path) -> Cost:
+def plain(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
     """Cost of ffmpeg on the same clips."""
     picture, rate = settings.frame, settings.logmel.rate
     shown = [
@@ -293,7 +293,7 @@ class Timed:
         return seconds, clock.laps
 
 
-def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) -> None:
+def profile(clips: list[Clip], settings: DecodeSettings, windows: int, scratch: Path) -> None:
     """Take the line apart, step by step on the same clips, and print where its CPU time goes."""
     before = Cost.now()
     list(pool.work(abs, [-1], workers=1, deadline_s=60.0, memory_mb=4096, recycle=1))
@@ -322,7 +322,7 @@ def profile(clips: list[Clip], settings: Decode, windows: int, scratch: Path) ->
 
 
 def parent(
-    answers: list[tuple[Clip, list[media.Second]]], settings: Decode, scratch: Path
+    answers: list[tuple[Clip, list[media.Second]]], settings: DecodeSettings, scratch: Path
 ) -> Counter[str]:
     """CPU seconds of what this process does with the workers' answers."""
     from pipeline.shards.outcomes import make_outcome

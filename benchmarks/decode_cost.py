@@ -28,7 +28,7 @@ from pipeline.core.params import load
 
 if TYPE_CHECKING:
     from pipeline.core.records import Clip
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
 SECONDS, SIDE, RATE = 10, 224, 11000
 QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-filter_threads", "1"]
@@ -49,11 +49,11 @@ def main() -> None:
         compare(clips, settings(), given, Path(scratch))
 
 
-def settings() -> Decode:
-    from pipeline.shards.settings import Decode
+def settings() -> DecodeSettings:
+    from pipeline.shards.settings import DecodeSettings
 
     return replace(
-        load(HOME / "presets" / "vggsound.yaml").build("decode", Decode),
+        load(HOME / "presets" / "vggsound.yaml").build("decode", DecodeSettings),
         max_reject_fraction=1.0,
         shards=4,
     )
@@ -99,7 +99,9 @@ def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
     return rows
 
 
-def compare(clips: list[Clip], params: Decode, given: argparse.Namespace, scratch: Path) -> None:
+def compare(
+    clips: list[Clip], params: DecodeSettings, given: argparse.Namespace, scratch: Path
+) -> None:
     known = {
         "ours": lambda: ours(clips, params, scratch, 1),
         "full": lambda: full(clips),
@@ -143,7 +145,7 @@ def compare(clips: list[Clip], params: Decode, given: argparse.Namespace, scratc
             )
 
 
-def ours(clips: list[Clip], params: Decode, scratch: Path, workers: int) -> Cost:
+def ours(clips: list[Clip], params: DecodeSettings, scratch: Path, workers: int) -> Cost:
     """The whole line; its workers' start is part of it."""
     import torch
 

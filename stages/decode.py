@@ -41,14 +41,14 @@ def decode(
     from pipeline.shards.decode import decode_all
     from pipeline.shards.ledger import format_counts
     from pipeline.shards.outcomes import limit_clips
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
     from stages._runtime import engine_of
 
     # Log-mels are made one clip at a time; idle threads would compete with the workers.
     torch.set_num_threads(1)
     clips = read_manifest(manifest)
     taken = limit_clips(clips, limit) if limit else clips
-    settings, source = params.build("decode", Decode), read_source(manifest)
+    settings, source = params.build("decode", DecodeSettings), read_source(manifest)
     counts = decode_all(
         taken, shards, settings, engine_of(engine, workers, address), report, retry, source
     )

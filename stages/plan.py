@@ -21,9 +21,9 @@ def plan(manifest: Path, *, sample: int = 50, params: Params, workers: int) -> s
 
     from pipeline.datasets.manifest import read_manifest
     from pipeline.shards.plan import describe, forecast
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
     torch.set_num_threads(1)
     return describe(
-        forecast(read_manifest(manifest), params.build("decode", Decode), sample, workers)
+        forecast(read_manifest(manifest), params.build("decode", DecodeSettings), sample, workers)
     )

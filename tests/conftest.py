@@ -20,7 +20,7 @@ from pipeline.datasets.manifest import write_manifest
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from pipeline.training.loop import ignore_progress
 from tests.toys.encoders import NO_ENCODERS, TEXT, clap_into, tokenizer_into
 from tests.toys.project import TINY, values
@@ -97,7 +97,9 @@ def manifest(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def shards(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("decoded") / "shards"
-    decode_all(clips, out, values().build("decode", Decode), Local(workers=2), ignore_progress)
+    decode_all(
+        clips, out, values().build("decode", DecodeSettings), Local(workers=2), ignore_progress
+    )
     return out
 
 

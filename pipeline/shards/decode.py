@@ -29,7 +29,7 @@ from pipeline.shards.outcomes import (
     make_outcome,
     refuse_before_decoding,
 )
-from pipeline.shards.settings import UNIT, Decode, FixedNormalisation
+from pipeline.shards.settings import UNIT, DecodeSettings, FixedNormalisation
 from pipeline.shards.write import moments_of, write_shard
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class DecodePlan:
 
     clips: Mapping[ShardKey, list[Clip]]
     statuses: Mapping[str, Status]
-    params: Decode
+    params: DecodeSettings
 
     def input_digest(self, key: ShardKey) -> str:
         """Return the digest of all that decides a shard's bytes.
@@ -91,7 +91,7 @@ class DecodePlan:
 def decode_all(
     clips: list[Clip],
     out: Path,
-    params: Decode,
+    params: DecodeSettings,
     engine: EnginePlugin,
     report: Callable[..., None],
     retry: Collection[str] = (),
@@ -156,7 +156,7 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _group_by_shard(clips: list[Clip], params: Decode) -> dict[ShardKey, list[Clip]]:
+def _group_by_shard(clips: list[Clip], params: DecodeSettings) -> dict[ShardKey, list[Clip]]:
     groups: dict[ShardKey, list[Clip]] = defaultdict(list)
     for clip in sorted(clips, key=lambda clip: clip.clip_id):
         groups[clip.split, shard_of(clip.clip_id, params.shards)].append(clip)
@@ -265,7 +265,11 @@ class DecodeProgress:
 
 
 def _write_indices(
-    shards: Mapping[ShardKey, Shard], clips: list[Clip], params: Decode, source: Source, out: Path
+    shards: Mapping[ShardKey, Shard],
+    clips: list[Clip],
+    params: DecodeSettings,
+    source: Source,
+    out: Path,
 ) -> None:
     train = [shards[key] for key in sorted(shards) if key[0] == "train"]
     normalisation = _measure_normalisation(train, params)
@@ -280,7 +284,7 @@ def _write_indices(
         write_index(out / split, index)
 
 
-def _measure_normalisation(train: list[Shard], params: Decode) -> dict[str, Normalisation]:
+def _measure_normalisation(train: list[Shard], params: DecodeSettings) -> dict[str, Normalisation]:
     moments = moments_of(train, {modality: UNIT[modality] for modality in params.modalities})
     result: dict[str, Normalisation] = {}
     for modality in params.modalities:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pipeline.media import Reading, Second
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
 # A row of the ledger, all of it text; `second` is empty in the row of a whole clip.
 Row = dict[str, str]
@@ -87,7 +87,7 @@ def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
 
 
 def make_outcome(
-    clip: Clip, shard: str, result: list[Second] | MediaError | Status, params: Decode
+    clip: Clip, shard: str, result: list[Second] | MediaError | Status, params: DecodeSettings
 ) -> ClipOutcome:
     """Turn a clip's result into samples for its shard and rows for the ledger.
 
@@ -147,7 +147,7 @@ def _collect_measures(readings: Mapping[str, Reading]) -> dict[str, Any]:
 
 
 def _check_window(
-    readings: Mapping[str, Reading], measured: dict[str, Any], params: Decode
+    readings: Mapping[str, Reading], measured: dict[str, Any], params: DecodeSettings
 ) -> Status:
     failed = next((reading for reading in readings.values() if reading.array is None), None)
     if failed is not None:
@@ -156,7 +156,9 @@ def _check_window(
     return Status(verdict="filtered", reason=reason, detail=detail) if reason else OK
 
 
-def _make_sample(clip: Clip, second: Second, measured: dict[str, Any], params: Decode) -> Sample:
+def _make_sample(
+    clip: Clip, second: Second, measured: dict[str, Any], params: DecodeSettings
+) -> Sample:
     readings = {
         m: reading.array for m, reading in second.readings.items() if reading.array is not None
     }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import Clip, Sample
     from pipeline.shards.outcomes import ClipOutcome
-    from pipeline.shards.settings import Decode
+    from pipeline.shards.settings import DecodeSettings
 
 SEED = 0
 # Standard deviations of a normal distribution in a 95 % interval.
@@ -112,7 +112,7 @@ class Forecast:
     window: WindowBytes
     tars: int
     start_s: float
-    params: Decode
+    params: DecodeSettings
     workers: int
 
     def extrapolate(self, measure: Callable[[ClipTrial], float]) -> Interval:
@@ -184,7 +184,7 @@ class Forecast:
         return max(self.windows_of(split) for split in SPLITS) * self.window.tar
 
 
-def forecast(clips: Sequence[Clip], params: Decode, sample: int, workers: int) -> Forecast:
+def forecast(clips: Sequence[Clip], params: DecodeSettings, sample: int, workers: int) -> Forecast:
     """Decode a sample of the clips with one worker, and predict the cost of all.
 
     Args:
@@ -267,7 +267,7 @@ def describe(plan: Forecast) -> str:
 
 
 def _measure_costs(
-    drawn: Sequence[Clip], params: Decode
+    drawn: Sequence[Clip], params: DecodeSettings
 ) -> list[tuple[TimedResult[Any], ClipOutcome, float]]:
     """Return each clip's result, outcome and CPU seconds in the parent.
 

@@ -41,7 +41,7 @@ class FixedNormalisation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decode:
+class DecodeSettings:
     """Section `decode`.
 
     Args:

@@ -11,7 +11,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import Grid
 from pipeline.core.plugins import find
 from pipeline.evaluation import Evaluate
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from tests.toys.project import ROOT, values
 
 
@@ -30,7 +30,7 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ParamsError, match=r"p\.yaml: unknown key decode\.logmel\.mels, the nearest is n_mels"
     ):
-        params.load(tmp_path / "p.yaml").build("decode", Decode)
+        params.load(tmp_path / "p.yaml").build("decode", DecodeSettings)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
 )
 def test_a_wrong_type_is_named(change: str, told: str) -> None:
     with pytest.raises(ParamsError, match=told):
-        values(change).build("decode", Decode)
+        values(change).build("decode", DecodeSettings)
 
 
 def test_a_wrong_item_of_a_list_is_told_once() -> None:
@@ -67,7 +67,7 @@ def test_an_axis_without_values_or_with_one_twice_is_refused(change: str) -> Non
 
 
 def test_set_changes_a_value_that_is_there() -> None:
-    assert values("decode.shards=7").build("decode", Decode).shards == 7
+    assert values("decode.shards=7").build("decode", DecodeSettings).shards == 7
     with pytest.raises(ParamsError, match=r"--set decode\.shard=7: expected section\.key=value"):
         values("decode.shard=7")
 

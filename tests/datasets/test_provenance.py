@@ -23,7 +23,7 @@ from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
 from pipeline.shards.mapped import map_shards
 from pipeline.shards.read import read_shards
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from pipeline.training.loop import ignore_progress
 from stages.decode import decode
 from stages.distill import distill
@@ -109,7 +109,7 @@ def test_another_source_decodes_nothing_anew(
 ) -> None:
     shutil.copytree(shards, tmp_path / "shards")
     done: list[int] = []
-    decoding = values().build("decode", Decode)
+    decoding = values().build("decode", DecodeSettings)
     decode_all(
         clips,
         tmp_path / "shards",

@@ -18,7 +18,7 @@ from pipeline import media
 from pipeline.core import workers as pool
 from pipeline.core.errors import REASONS, MediaError
 from pipeline.core.records import Clip
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from tests.toys.decoding import clip_of
 from tests.toys.project import REAL_DATA, values
 
@@ -50,7 +50,7 @@ def hard_clips() -> list[Clip]:
 
 def verdicts(modalities: list[str]) -> dict[str, str]:
     """What the default decoding makes of every file, in worker processes."""
-    params = values(f"decode.modalities={modalities}").build("decode", Decode)
+    params = values(f"decode.modalities={modalities}").build("decode", DecodeSettings)
     function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
     results = pool.work(
         function,
@@ -88,7 +88,7 @@ def answers(clip: Clip, track: media.Track) -> dict[str, list[media.Reading] | s
 @pytest.mark.skipif(not FOLDER.exists(), reason="the hard files are not here")
 @pytest.mark.parametrize("modality", ["frame", "logmel"])
 def test_the_two_decoders_agree_wherever_both_answer(modality: str) -> None:
-    track, agreed = values().build("decode", Decode).tracks[modality], 0
+    track, agreed = values().build("decode", DecodeSettings).tracks[modality], 0
     function = functools.partial(answers, track=track)
     for clip, found in pool.work(
         function, hard_clips(), workers=2, deadline_s=60.0, memory_mb=4096, recycle=500

@@ -19,7 +19,7 @@ from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
 from pipeline import media
 from pipeline.core import params
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from tests.toys.decoding import clip_of
 from tests.toys.project import REAL_DATA, ROOT
 
@@ -40,8 +40,8 @@ DECIBELS, EDGE, HEARD = 0.03, 3, -40.0
 
 
 @pytest.fixture(scope="module")
-def avdd() -> Decode:
-    return params.load(ROOT / "presets" / "ave.yaml").build("decode", Decode)
+def avdd() -> DecodeSettings:
+    return params.load(ROOT / "presets" / "ave.yaml").build("decode", DecodeSettings)
 
 
 @cache
@@ -118,7 +118,9 @@ def published_logmel(path: Path, second: int, folder: Path) -> np.ndarray:
     return AmplitudeToDB()(mel(wave)).numpy()
 
 
-def ours(path: Path, avdd: Decode, second: int, backend: str) -> tuple[np.ndarray, np.ndarray]:
+def ours(
+    path: Path, avdd: DecodeSettings, second: int, backend: str
+) -> tuple[np.ndarray, np.ndarray]:
     readings = media.decode(clip_of(path), avdd.tracks, [backend])[second].readings
     frame, wave = readings["frame"].array, readings["logmel"].array
     assert frame is not None and wave is not None
@@ -136,7 +138,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(12)], ids=str)
 def test_the_frame_is_the_published_one(
-    tmp_path: Path, avdd: Decode, fps: Fraction, backend: str
+    tmp_path: Path, avdd: DecodeSettings, fps: Fraction, backend: str
 ) -> None:
     path = filmed(tmp_path / "clip.mov", fps, 2, "pcm_s16le")
     for second in range(SECONDS):
@@ -150,7 +152,7 @@ def test_the_frame_is_the_published_one(
 @pytest.mark.parametrize("backend", sorted(media.BACKENDS))
 @pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "mov"), ("aac", "mp4")])
 def test_the_logmel_is_the_published_one(
-    tmp_path: Path, avdd: Decode, backend: str, codec: str, suffix: str
+    tmp_path: Path, avdd: DecodeSettings, backend: str, codec: str, suffix: str
 ) -> None:
     path = filmed(tmp_path / f"clip.{suffix}", Fraction(25), 2, codec)
     for second in range(SECONDS):
@@ -161,7 +163,9 @@ def test_the_logmel_is_the_published_one(
 
 
 @needs_ffmpeg
-def test_one_channel_is_three_decibels_louder_than_published(tmp_path: Path, avdd: Decode) -> None:
+def test_one_channel_is_three_decibels_louder_than_published(
+    tmp_path: Path, avdd: DecodeSettings
+) -> None:
     path = filmed(tmp_path / "clip.mov", Fraction(25), 1, "pcm_s16le")
     _, logmel = ours(path, avdd, 1, "decord")
     reference = published_logmel(path, 1, tmp_path)
@@ -169,14 +173,14 @@ def test_one_channel_is_three_decibels_louder_than_published(tmp_path: Path, avd
 
 
 def test_the_clean_preset_has_no_empty_mel_bin_and_keeps_the_aspect() -> None:
-    clean = params.load(ROOT / "params.yaml").build("decode", Decode)
+    clean = params.load(ROOT / "params.yaml").build("decode", DecodeSettings)
     assert clean.frame.crop
     assert (clean.logmel._mel.mel_scale.fb.sum(0) > 0).all()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_published_preset_decodes_alike(preset: str, avdd: Decode) -> None:
-    decode = params.load(ROOT / "presets" / f"{preset}.yaml").build("decode", Decode)
+def test_every_published_preset_decodes_alike(preset: str, avdd: DecodeSettings) -> None:
+    decode = params.load(ROOT / "presets" / f"{preset}.yaml").build("decode", DecodeSettings)
     assert (decode.frame, decode.logmel, decode.modalities) == (
         avdd.frame,
         avdd.logmel,
@@ -184,7 +188,9 @@ def test_every_published_preset_decodes_alike(preset: str, avdd: Decode) -> None
     )
 
 
-def test_without_ffmpeg_the_published_rule_is_held_by_numbers(tmp_path: Path, avdd: Decode) -> None:
+def test_without_ffmpeg_the_published_rule_is_held_by_numbers(
+    tmp_path: Path, avdd: DecodeSettings
+) -> None:
     # At 8 frames a second, rounded to the nearest, number 04 is the last frame before s + 3.5 / 8.
     for fps in (Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(12), Fraction(50)):
         path = filmed(tmp_path / "clip.mov", fps, 2, "pcm_s16le")
@@ -199,7 +205,7 @@ def test_without_ffmpeg_the_published_rule_is_held_by_numbers(tmp_path: Path, av
 
 @needs_ffmpeg
 @pytest.mark.skipif(not REAL_DATA.exists(), reason="the real clips are not here")
-def test_real_clips_are_the_published_ones(tmp_path: Path, avdd: Decode) -> None:
+def test_real_clips_are_the_published_ones(tmp_path: Path, avdd: DecodeSettings) -> None:
     for path in sorted((REAL_DATA / "esc_photo" / "test").rglob("*.mp4"))[::40]:
         frame, logmel = ours(path, avdd, 1, "pyav")
         assert np.abs(frame.astype(float) - published_frame(path, 1, tmp_path)).mean() < PIXELS

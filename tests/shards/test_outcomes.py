@@ -26,11 +26,11 @@ from pipeline.shards.index import read_index
 from pipeline.shards.ledger import table_of
 from pipeline.shards.outcomes import limit_clips
 from pipeline.shards.read import read_samples, read_shards
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from pipeline.training.loop import ignore_progress
 from tests.toys.project import ROOT, values
 
-DECODE = dataclasses.replace(values().build("decode", Decode), max_reject_fraction=1.0)
+DECODE = dataclasses.replace(values().build("decode", DecodeSettings), max_reject_fraction=1.0)
 
 
 def clip(path: Path, name: str, label: str, split: str, **changes: Any) -> Clip:

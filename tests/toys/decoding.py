@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pipeline.core.files import file_digest
 from pipeline.core.records import Clip
-from pipeline.shards.settings import Decode
+from pipeline.shards.settings import DecodeSettings
 from tests.toys.project import values
 
-DECODE = values().build("decode", Decode)
+DECODE = values().build("decode", DecodeSettings)
 
 
 def digests(out: Path) -> dict[str, str]:

@@ -223,7 +223,7 @@ CASES = (
     ReferenceClip(
         container="avi", video="mpeg4", audio="pcm_s16le", rate=16000, layout="mono", b_frames=2
     ),
-    # Neither of these signals the delay of MP2 and AAC. Their sound starts late, so that the picture
+    # Neither of these signals the delay of MP2 and AAC. Their sound starts late; so the picture
     # sets time zero.
     ReferenceClip(
         container="mpg",
