@@ -1,1 +1,1 @@
-"""Datasets: a folder or annotation files -> clips."""
+"""Datasets: list the clips of a media folder or of annotation files in a manifest."""

@@ -1,11 +1,13 @@
 """The manifest: one CSV row per clip, sorted by id, and the clips' source in a file beside it.
 
-Paths below its own folder are relative to it, so that it travels. The columns `fold` and `labels` are there where a clip has some.
+Paths below its own folder are relative to it, so that the folder can be moved. The columns `fold`
+and `labels` are written if a clip has them.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
@@ -16,84 +18,135 @@ from pipeline.core.paths import join_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-# Columns of datasets in numbered folds, and of those whose clips have several labels, which stand in one cell.
-SPECIAL = ("fold", "labels")
-BETWEEN = "|"
-COLUMNS = [field.name for field in fields(Clip) if field.name not in SPECIAL]
+# Columns of datasets in numbered folds, and of those whose clips have several labels.
+OPTIONAL = ("fold", "labels")
+# Between the labels of one cell.
+LABEL_SEPARATOR = "|"
+COLUMNS = [field.name for field in fields(Clip) if field.name not in OPTIONAL]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def source_of(path: Path) -> Path:
-    """Where a manifest's source lies: its sibling .source.json, so that DVC can track it as an out of its own."""
+    """Return the file of a manifest's source: its sibling .source.json, which DVC tracks by itself.
+
+    Args:
+        path: of the manifest.
+    """
     return path.with_suffix(".source.json")
 
 
 def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> None:
-    """Write the source and the rows, each atomically; fewer than two labels, or a split that lacks one, is a SourceError."""
+    """Write the source and the rows, each file atomically.
+
+    Args:
+        path: of the manifest.
+        clips: its rows.
+        source: where they come from.
+
+    Raises:
+        SourceError: there are fewer than two labels, or a split lacks one of them.
+    """
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(
-            f"found one class only, {', '.join(labels)}; a distilled set needs two or more label folders"
+            f"found one class only, {', '.join(labels)}; "
+            "a distilled set needs two or more label folders"
         )
     for split, names in find_missing(clips).items():
         raise SourceError(
-            f"the {split} split has no clip of {', '.join(names)}; add clips, carve a larger fraction, or leave the class out"
+            f"the {split} split has no clip of {', '.join(names)}; "
+            "add clips, carve a larger fraction, or leave the class out"
         )
     write_json(source_of(path), asdict(source))
-    special = {name for name in SPECIAL if any(getattr(clip, name) for clip in clips)}
-    columns = [field.name for field in fields(Clip) if field.name in special | {*COLUMNS}]
+    optional = {name for name in OPTIONAL if any(getattr(clip, name) for clip in clips)}
+    columns = [field.name for field in fields(Clip) if field.name in optional | {*COLUMNS}]
     cells = (_format_row(clip, path.parent) for clip in clips)
     write_rows(path, columns, ([row[name] for name in columns] for row in cells))
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Read the rows; a missing column, a bad id or a number that is none is a SourceError naming the line."""
+    """Read the rows of a manifest.
+
+    Args:
+        path: of the manifest.
+
+    Raises:
+        SourceError: a column is missing, an id is invalid or not unique, or a cell is no number;
+            the message names the line.
+    """
     if not path.is_file():
         raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
     rows = list(read_rows(path, "a manifest, which `avdistill ingest` writes"))
     if not rows or set(COLUMNS) - rows[0][1].keys():
         raise SourceError(
-            f"{path} is not a manifest; expected the columns {','.join(COLUMNS)} and at least one row"
+            f"{path} is not a manifest; "
+            f"expected the columns {','.join(COLUMNS)} and at least one row"
         )
     clips = [_parse_clip(path, line, row) for line, row in rows]
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.clip_id in seen:
+    for clip_id, count in Counter(clip.clip_id for clip in clips).items():
+        if count > 1:
             raise SourceError(
-                f"{path}: the clip id {clip.clip_id} stands there twice; ids must be unique"
+                f"{path}: the clip id {clip_id} is listed {count} times; ids must be unique"
             )
-        seen.add(clip.clip_id)
     return clips
 
 
 def read_source(path: Path) -> Source:
-    """Where a manifest's clips come from: nothing is stated, if no source lies beside it."""
-    place = source_of(path)
+    """Read where a manifest's clips come from; without a file beside it, the source is UNKNOWN.
+
+    Args:
+        path: of the manifest.
+
+    Raises:
+        SourceError: the file beside the manifest is no source.
+    """
+    file = source_of(path)
     try:
-        return Source(**read_json(place, "ingest")) if place.is_file() else UNKNOWN
+        return Source(**read_json(file, "ingest")) if file.is_file() else UNKNOWN
     except TypeError as error:
         raise SourceError(
-            f"{place} says no source of clips ({error}); remove it, or run `avdistill ingest` again"
+            f"{file} is not a source of clips ({error}); remove it, or run `avdistill ingest` again"
         ) from error
 
 
 def find_missing(clips: list[Clip]) -> dict[str, list[str]]:
-    """split -> labels that have a clip elsewhere and none there."""
+    """Return split -> labels that have clips in other splits only.
+
+    Args:
+        clips: rows of the manifest.
+    """
     labels = {clip.label for clip in clips}
-    found = {
+    missing = {
         split: sorted(labels - {clip.label for clip in clips if clip.split == split})
         for split in SPLITS
     }
-    return {split: names for split, names in found.items() if names}
+    return {split: names for split, names in missing.items() if names}
+
+
+def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
+    """Return at most `count` clips, of each class and split in turn, for a trial run.
+
+    Args:
+        clips: rows of the manifest.
+        count: the limit.
+    """
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    ranked = []
+    for clip in sorted(clips, key=lambda clip: clip.clip_id):
+        group = (clip.split, clip.label)
+        ranked.append((counts[group], *group, clip))
+        counts[group] += 1
+    return [clip for *_, clip in sorted(ranked, key=lambda item: item[:3])[:count]]
 
 
 def _format_row(clip: Clip, folder: Path) -> dict[str, object]:
     row = {
         **asdict(clip),
         "path": clip.path.removeprefix(f"{folder.absolute()}/"),
-        "labels": BETWEEN.join(clip.labels),
+        "labels": LABEL_SEPARATOR.join(clip.labels),
     }
     return {key: "" if value is None else value for key, value in row.items()}
 
@@ -122,7 +175,7 @@ def _parse_clip(path: Path, number: int, row: dict[str, str]) -> Clip:
         end_s=end,
         group=row["group"],
         fold=fold,
-        labels=tuple(row["labels"].split(BETWEEN)) if row.get("labels") else (),
+        labels=tuple(row["labels"].split(LABEL_SEPARATOR)) if row.get("labels") else (),
         bytes=size,
         sha256=row["sha256"],
     )

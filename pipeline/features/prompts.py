@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
 from pipeline.core.params import Names
-from pipeline.datasets.manifest import BETWEEN
+from pipeline.datasets.manifest import LABEL_SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
         labels = {
             label
             for row in rows
-            for label in (row["label"], *row.get("labels", "").split(BETWEEN))
+            for label in (row["label"], *row.get("labels", "").split(LABEL_SEPARATOR))
             if label
         }
         prompts = _fill_templates({label: _name_of(label) for label in labels}, settings)

@@ -52,7 +52,7 @@ ShardKey = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class DecodePlan:
-    """What a run decodes.
+    """The work of a run.
 
     Args:
         clips: of each shard, sorted by id.
@@ -105,40 +105,33 @@ def decode_all(
         params: section `decode`.
         engine: runs the decoder on batches; the clips of a shard are one batch.
         report: called with (clips done, clips, figures by name) after each clip.
-        retry: reasons of the ledger; a shard with a clip or window that failed for one of them is
-            decoded anew.
-        source: where the clips come from; if it changes, shards stay and their indices are updated.
+        retry: reasons; shards with a clip or window that failed for one are decoded anew.
+        source: of the clips; if it changes, shards stay and their indices are updated.
 
     Raises:
         ParamsError: `retry` names an unknown reason.
-        RejectError: more clips or windows were rejected than `max_reject_fraction`; all files are
-            written.
+        RejectError: `max_reject_fraction` is exceeded; all files are written.
         ShardError: a class has no sample in some split.
-        OutputError: the folder holds other files, cannot be written, or another run is writing it.
+        OutputError: the folder holds other files, cannot be written, or is in use.
     """
-    unknown = sorted(set(retry) - set(REASONS))
-    if unknown:
-        raise ParamsError(
-            f"--retry {unknown[0]}: the ledger knows no such reason; there are {', '.join(REASONS)}"
-        )
+    _refuse_unknown_reasons(retry)
     _refuse_foreign(out)
     with lock_output(out):
-        plan = DecodePlan(
-            clips=_group_by_shard(clips, params),
-            statuses=refuse_before_decoding(clips, params.drop_duplicates),
-            params=params,
-        )
-        done = _find_reusable_shards(plan, out, TRANSIENT | set(retry))
-        for split in SPLITS:
-            (out / split).mkdir(parents=True, exist_ok=True)
-        todo = [key for key in sorted(plan.clips) if key not in done]
-        done |= dict(_decode_shards(plan, todo, out, engine, report))
+        done = _update_shards(clips, out, params, engine, report, TRANSIENT | set(retry))
         ledger = [row for key in sorted(done) for row in done[key][1]]
         counts = write_ledger(ledger, clips, write_leaks(ledger, params.leak_bits, out), out)
         refuse_empty(ledger, clips, out)
         _write_indices({key: shard for key, (shard, _) in done.items()}, clips, params, source, out)
     refuse_rejects(counts, params.max_reject_fraction, out)
     return counts
+
+
+def _refuse_unknown_reasons(retry: Collection[str]) -> None:
+    unknown = sorted(set(retry) - set(REASONS))
+    if unknown:
+        raise ParamsError(
+            f"--retry {unknown[0]}: the ledger knows no such reason; there are {', '.join(REASONS)}"
+        )
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -154,6 +147,27 @@ def _refuse_foreign(out: Path) -> None:
             f"{out} holds {foreign[0].name}, which `avdistill decode` did not write; "
             "name another output folder"
         )
+
+
+def _update_shards(
+    clips: list[Clip],
+    out: Path,
+    params: DecodeSettings,
+    engine: EnginePlugin,
+    report: Callable[..., None],
+    retry: Collection[str],
+) -> dict[ShardKey, tuple[Shard, list[Row]]]:
+    """Return all shards with their ledger rows, after decoding those that are missing or stale."""
+    plan = DecodePlan(
+        clips=_group_by_shard(clips, params),
+        statuses=refuse_before_decoding(clips, params.drop_duplicates),
+        params=params,
+    )
+    done = _find_reusable_shards(plan, out, retry)
+    for split in SPLITS:
+        (out / split).mkdir(parents=True, exist_ok=True)
+    todo = [key for key in sorted(plan.clips) if key not in done]
+    return done | dict(_decode_shards(plan, todo, out, engine, report))
 
 
 def _group_by_shard(clips: list[Clip], params: DecodeSettings) -> dict[ShardKey, list[Clip]]:

@@ -42,7 +42,7 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What a reader of a split needs besides the tars.
+    """The index of a split: all that a reader needs besides the tars.
 
     Args:
         source: where the clips come from.

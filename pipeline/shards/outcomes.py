@@ -6,7 +6,6 @@ A reason is known before decoding, or comes from the decoder or from a filter.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,22 +67,6 @@ def refuse_before_decoding(clips: Iterable[Clip], drop_duplicates: bool) -> dict
     clips = list(clips)
     statuses = {clip.clip_id: status for clip in clips if (status := _check_clip(clip)) is not OK}
     return {**_find_duplicates(clips), **statuses} if drop_duplicates else statuses
-
-
-def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
-    """Return at most `count` clips, of each class and split in turn, for a trial run.
-
-    Args:
-        clips: rows of the manifest.
-        count: the limit.
-    """
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    ranked = []
-    for clip in sorted(clips, key=lambda clip: clip.clip_id):
-        group = (clip.split, clip.label)
-        ranked.append((counts[group], *group, clip))
-        counts[group] += 1
-    return [clip for *_, clip in sorted(ranked, key=lambda item: item[:3])[:count]]
 
 
 def make_outcome(

@@ -201,20 +201,10 @@ def forecast(clips: Sequence[Clip], params: DecodeSettings, sample: int, workers
         raise ParamsError(f"--sample {sample}: a prediction needs one clip or more")
     refused = refuse_before_decoding(clips, params.drop_duplicates)
     reasons = Counter(status.reason for status in refused.values())
-    remaining = sorted(
-        (clip for clip in clips if clip.clip_id not in refused), key=lambda clip: clip.clip_id
-    )
-    drawn = random.Random(SEED).sample(remaining, min(sample, len(remaining)))
+    drawn = _draw_clips([clip for clip in clips if clip.clip_id not in refused], sample)
     children_s, costs = _children_s(), _measure_costs(drawn, params)
-    outcomes = [outcome for _, outcome, _ in costs]
-    if not any(outcome.samples for outcome in outcomes):
-        failures = Counter(outcome.rows[0]["reason"] for outcome in outcomes)
-        raise SourceError(
-            f"none of {len(drawn)} sampled clips could be decoded "
-            f"({_format_counts(failures or reasons)}); check the paths of the manifest"
-        )
     worker_cpu_s = sum(result.cpu_s for result, _, _ in costs)
-    write_s, window = _measure_writing(outcomes)
+    write_s, window = _measure_writing([outcome for _, outcome, _ in costs], reasons)
     return Forecast(
         clips={split: sum(clip.split == split for clip in clips) for split in SPLITS},
         refused=dict(sorted(reasons.items())),
@@ -266,6 +256,11 @@ def describe(plan: Forecast) -> str:
     )
 
 
+def _draw_clips(clips: Sequence[Clip], count: int) -> list[Clip]:
+    ordered = sorted(clips, key=lambda clip: clip.clip_id)
+    return random.Random(SEED).sample(ordered, min(count, len(ordered)))
+
+
 def _measure_costs(
     drawn: Sequence[Clip], params: DecodeSettings
 ) -> list[tuple[TimedResult[Any], ClipOutcome, float]]:
@@ -300,9 +295,21 @@ def _make_trial(result: TimedResult[Any], outcome: ClipOutcome, parent_s: float)
     )
 
 
-def _measure_writing(outcomes: Sequence[ClipOutcome]) -> tuple[float, WindowBytes]:
-    """Write the samples as one shard; return the CPU seconds per window, and mean sizes."""
+def _measure_writing(
+    outcomes: Sequence[ClipOutcome], refused: Mapping[str, int]
+) -> tuple[float, WindowBytes]:
+    """Write the samples as one shard; return the CPU seconds per window, and mean sizes.
+
+    Raises:
+        SourceError: there is no sample.
+    """
     samples: list[Sample] = [sample for outcome in outcomes for sample in outcome.samples]
+    if not samples:
+        reasons = Counter(outcome.rows[0]["reason"] for outcome in outcomes) or refused
+        raise SourceError(
+            f"none of {len(outcomes)} sampled clips could be decoded "
+            f"({_format_counts(reasons)}); check the paths of the manifest"
+        )
     rows = [row for outcome in outcomes for row in outcome.rows]
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()

@@ -374,7 +374,7 @@ def test_folds_are_splits(tmp_path: Path) -> None:
             '"video"',
             "'videos': found None; expected an object",
         ),
-        ("music21", "MUSIC21_solo_videos.json", "}", "", "is no JSON"),
+        ("music21", "MUSIC21_solo_videos.json", "}", "", "is not valid JSON"),
         ("music21", "MUSIC21_solo_videos.json", '"-c_0"', "7", "class 'cello': the id is 7"),
         (
             "ucf101",
@@ -448,7 +448,7 @@ def test_text_that_is_none_names_its_file(name: str, tmp_path: Path) -> None:
     root = TOYS[name](tmp_path)
     path = sorted(path for path in root.rglob("*") if path.suffix in (".csv", ".json", ".txt"))[0]
     path.write_bytes(b"\xff\xfe\x00" + path.read_bytes())
-    with pytest.raises(SourceError, match=f"{path.name} is no text in UTF-8"):
+    with pytest.raises(SourceError, match=f"{path.name} is not UTF-8 text"):
         dataset(name).clips(root)
 
 
@@ -567,7 +567,12 @@ def test_rows_become_clips_whose_ids_are_unique(drawn: list[tuple[str, str, str]
     index = MediaIndex(root=Path("root"), media={drawn[0][0]: ROOT / "README.md"}, lists={})
     rows = [
         AnnotatedClip(
-            stems=(stem,), place=f"{stem}.mp4", name=stem, label=label, split=split, group=stem
+            stems=(stem,),
+            expected_path=f"{stem}.mp4",
+            name=stem,
+            label=label,
+            split=split,
+            group=stem,
         )
         for stem, label, split in drawn
     ]

@@ -86,7 +86,7 @@ def test_a_source_lies_beside_its_manifest(clips: list[Clip], tmp_path: Path) ->
     assert read_source(tmp_path / "other.csv") == UNKNOWN
     write_json(tmp_path / "manifest.source.json", {"owner": "me"})
     with pytest.raises(
-        SourceError, match=r"says no source of clips .*run `avdistill ingest` again"
+        SourceError, match=r"is not a source of clips .*run `avdistill ingest` again"
     ):
         read_source(tmp_path / "manifest.csv")
 

@@ -107,7 +107,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_split_by_another_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         SourceError,
-        match="Train looks like a split and is none; rename it to one of train, val, test",
+        match="Train looks like a split but is not one; rename it to one of train, val, test",
     ):
         FOLDER.clips(touch(tmp_path, "Train/a/1.mp4", "Train/b/1.mp4"))
 
@@ -218,7 +218,7 @@ def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
     ("old", "new", "told"),
     [
         ("a-1,", "a.1,", "may hold letters, digits"),
-        ("a-1,", "a-2,", "stands there twice"),
+        ("a-1,", "a-2,", "is listed 2 times"),
         ("train", "dev", "the split is 'dev'"),
         (",0.0,", ",x,", "line"),
     ],

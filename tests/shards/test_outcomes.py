@@ -18,13 +18,12 @@ import pytest
 from pipeline.core.errors import OutputError, ParamsError
 from pipeline.core.files import lock_output
 from pipeline.core.records import Clip
-from pipeline.datasets.manifest import find_missing
+from pipeline.datasets.manifest import find_missing, limit_clips
 from pipeline.media import write_clip
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
 from pipeline.shards.ledger import table_of
-from pipeline.shards.outcomes import limit_clips
 from pipeline.shards.read import read_samples, read_shards
 from pipeline.shards.settings import DecodeSettings
 from pipeline.training.loop import ignore_progress

@@ -1,4 +1,4 @@
-"""What adapters of listed datasets share: the files below a root, found in one walk, and annotated rows turned into clips."""
+"""Find the files of a listed dataset in one walk, and turn annotated rows into clips."""
 
 from __future__ import annotations
 
@@ -23,13 +23,20 @@ class AnnotatedClip:
     """One annotated clip.
 
     Args:
-        stems: what its file may be called, without suffix, the likeliest first; in whatever folder.
-        place: where below the root it is expected, for the row of a file that is not there.
-        name: becomes the clip's id; `group`: what never parts.
+        stems: possible names of its file, without suffix, the likeliest first; in any folder.
+        expected_path: below the root, for the row of a missing file.
+        name: becomes the clip's id.
+        label: its class.
+        split: train, val or test.
+        group: clips of one group stay in one split when a split is carved.
+        start_s: seconds from the file's first presentation time.
+        end_s: the same; None means the end of the file.
+        fold: the official fold, or None.
+        labels: all labels, where a clip may have several.
     """
 
     stems: tuple[str, ...]
-    place: str
+    expected_path: str
     name: str
     label: str
     split: str
@@ -44,7 +51,13 @@ class AnnotatedClip:
 class MediaIndex:
     """The files below a root: media by their stem, annotation files by their name.
 
-    Of two media of one stem a video goes before a sound, then what lies higher in the tree; of two lists the higher one.
+    If two media files have one stem, a video is preferred to a sound, then the file that lies
+    higher in the tree. If two lists have one name, the one that lies higher is preferred.
+
+    Args:
+        root: the folder.
+        media: stem -> path.
+        lists: file name -> path.
     """
 
     root: Path
@@ -53,13 +66,20 @@ class MediaIndex:
 
     @classmethod
     def scan(cls, root: Path) -> MediaIndex:
-        """Walk once; links are followed, each folder is entered once, what starts with a dot is passed over."""
+        """Walk a folder once; links are followed, names with a leading dot are skipped.
+
+        Args:
+            root: the folder.
+
+        Raises:
+            SourceError: there is no such folder.
+        """
         if not root.is_dir():
-            found = "is a file" if root.exists() else "does not exist"
+            state = "is a file" if root.exists() else "does not exist"
             raise SourceError(
-                f"{root} {found}; expected a folder with the dataset's annotation files and media"
+                f"{root} {state}; expected a folder with the dataset's annotation files and media"
             )
-        # Best first: the dictionaries are filled from behind.
+        # The preferred file first; the dictionaries are filled in reverse, so that it wins.
         files = sorted(
             _walk_files(root),
             key=lambda file: (
@@ -80,41 +100,50 @@ class MediaIndex:
         )
 
     def find_list(self, *names: str) -> Path:
-        """The first of these annotation files that is there."""
+        """Return the first of these annotation files that exists.
+
+        Args:
+            names: of files.
+
+        Raises:
+            SourceError: none of them exists.
+        """
         for name in names:
             if name in self.lists:
                 return self.lists[name]
         raise SourceError(
-            f"no {' or '.join(names)} in {self.root} or any folder below it; put the dataset's annotation files there"
+            f"no {' or '.join(names)} in {self.root} or any folder below it; "
+            "put the dataset's annotation files there"
         )
 
     def find(self, *stems: str) -> Path | None:
-        """The media file of the first of these stems that is there."""
+        """Return the media file of the first of these stems that has one.
+
+        Args:
+            stems: names without suffix.
+        """
         return next((self.media[stem] for stem in stems if stem in self.media), None)
 
     def clips(self, rows: list[AnnotatedClip], layouts: str) -> list[Clip]:
-        """A clip per row, sorted by id, in the splits that the lists name; each file is read once, an absent one keeps its rows.
+        """Return a clip per row, sorted by id; files are read once, missing ones keep rows.
+
+        Args:
+            rows: from the annotation files.
+            layouts: names that were tried, for the message.
 
         Raises:
-            SourceError: there is no row, or not one file of all rows; the message names the `layouts`.
+            SourceError: there is no row, or not one of the files.
         """
-        if not rows:
-            raise SourceError(f"the annotation files in {self.root} list no clip; fetch them anew")
-        contents = Contents()
         paths = [self.find(*row.stems) for row in rows]
-        if not any(paths):
-            example = " or ".join(dict.fromkeys(rows[0].stems))
-            raise SourceError(
-                f"{self.root} holds no media file of the {len(rows)} clips that are listed; tried {layouts}, in any folder and "
-                f"with any of {', '.join(sorted(VIDEO | SOUND))}, for instance {example}; put the files, or a link to them, there"
-            )
+        self._refuse_nothing(rows, paths, layouts)
+        contents = Contents()
         clips = []
         for row, path in zip(rows, paths, strict=True):
-            place = path or self.root / row.place
+            file = path or self.root / row.expected_path
             if path is None:
-                contents[place] = 0, ""
+                contents[file] = 0, ""
             clip = clip_of(
-                place,
+                file,
                 row.name,
                 row.label,
                 row.split,
@@ -126,9 +155,25 @@ class MediaIndex:
             clips.append(replace(clip, fold=row.fold, labels=row.labels))
         return make_ids_unique(clips)
 
+    def _refuse_nothing(
+        self, rows: list[AnnotatedClip], paths: list[Path | None], layouts: str
+    ) -> None:
+        if not rows:
+            raise SourceError(
+                f"the annotation files in {self.root} list no clip; download them again"
+            )
+        if not any(paths):
+            example = " or ".join(dict.fromkeys(rows[0].stems))
+            raise SourceError(
+                f"{self.root} holds no media file of the {len(rows)} clips that are listed; "
+                f"tried {layouts}, in any folder and with any of "
+                f"{', '.join(sorted(VIDEO | SOUND))}, for instance {example}; "
+                "put the files, or a link to them, there"
+            )
+
 
 def _walk_files(root: Path) -> Iterator[tuple[str, str, Path]]:
-    """(stem, suffix, folder) of every file."""
+    """Yield (stem, suffix, folder) of every file."""
     for folder, names in walk(root):
         for name in names:
             stem, dot, suffix = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""What adapters of listed datasets share: annotation files read with the file and the line in every complaint."""
+"""Read and check annotation files; every error names the file and the line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
     from pipeline.datasets.adapters._index import MediaIndex
 
-# Where a cell stands, for messages: the file, and its line or entry.
+# The place of a value, for messages: the file, and its line or entry.
 Where = str
-KINDS: dict[type[Any], str] = {dict: "an object", list: "a list", str: "a text"}
+JSON_TYPES: dict[type[Any], str] = {dict: "an object", list: "a list", str: "a text"}
 
 
 def read_lines(path: Path) -> Iterator[tuple[Where, str]]:
-    """The lines of a text file that are not empty, stripped."""
+    """Yield (place, stripped line) of each line that is not empty.
+
+    Args:
+        path: a text file.
+    """
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()
@@ -30,7 +34,13 @@ def read_lines(path: Path) -> Iterator[tuple[Where, str]]:
 def read_cells(
     path: Path, columns: tuple[str, ...], delimiter: str = ","
 ) -> Iterator[tuple[Where, list[str]]]:
-    """The cells of every line that is not empty, stripped, for a list without a header; more cells than columns may stand there."""
+    """Yield (place, stripped cells) of each line that is not empty, of a list without a header.
+
+    Args:
+        path: the list.
+        columns: names of the cells that each line must have; it may have more.
+        delimiter: between cells.
+    """
     expected = delimiter.join(columns)
     for line, cells in csv.read_cells(path, expected, delimiter):
         row = [cell.strip() for cell in cells]
@@ -44,7 +54,12 @@ def read_cells(
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[str, str]]]:
-    """The rows of a CSV with a header that has these columns, whatever their order, and maybe more."""
+    """Yield (place, column -> cell) of each row of a CSV with a header.
+
+    Args:
+        path: the table.
+        columns: that it must have, in any order; it may have more.
+    """
     rows = read_cells(path, ("",))
     _, header = next(rows, ("", [""]))
     absent = [name for name in columns if name not in header]
@@ -61,28 +76,53 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, di
 
 
 def read_document(path: Path) -> Any:
-    """The value of a JSON file."""
+    """Return the value of a JSON file.
+
+    Args:
+        path: the file.
+    """
     try:
         return json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path} is no JSON ({error}); fetch it again") from error
+        raise SourceError(f"{path} is not valid JSON ({error}); download it again") from error
 
 
 def get_entry(where: Where, value: Any, kind: type[Any], key: str) -> Any:
-    """value[key], which must be of that type."""
-    found = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(found, kind):
-        raise make_error(f"{where}, {key!r}", found, KINDS[kind])
-    return found
+    """Return value[key].
+
+    Args:
+        where: the place of the value.
+        value: from a JSON file.
+        kind: the type that the entry must have.
+        key: of the entry.
+
+    Raises:
+        SourceError: there is no such entry, or it has another type.
+    """
+    entry = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(entry, kind):
+        raise make_error(f"{where}, {key!r}", entry, JSON_TYPES[kind])
+    return entry
 
 
-def make_error(where: Where, found: Any, expected: str) -> SourceError:
-    """The complaint about a value of another shape."""
-    return SourceError(f"{where}: found {repr(found)[:60]}; expected {expected}")
+def make_error(where: Where, value: Any, expected: str) -> SourceError:
+    """Return the error for an unexpected value.
+
+    Args:
+        where: its place.
+        value: what stands there.
+        expected: a phrase.
+    """
+    return SourceError(f"{where}: found {repr(value)[:60]}; expected {expected}")
 
 
 def parse_file_id(where: Where, text: Any) -> str:
-    """An id that files are named after: some text without a slash."""
+    """Check an id that is part of a file name: a text without a slash.
+
+    Args:
+        where: the place of the value.
+        text: the value.
+    """
     if not isinstance(text, str) or not text or set(text) & set("/\\\0"):
         raise SourceError(
             f"{where}: the id is {text!r}; expected the name of a file, without a slash"
@@ -91,21 +131,38 @@ def parse_file_id(where: Where, text: Any) -> str:
 
 
 def parse_label(where: Where, text: Any) -> str:
-    """A class name: some text."""
+    """Check a class name: a text that is not empty.
+
+    Args:
+        where: the place of the value.
+        text: the value.
+    """
     if not isinstance(text, str) or not text:
         raise SourceError(f"{where}: the label is {text!r}; expected the name of a class")
     return text
 
 
 def parse_split(where: Where, text: str, splits: Mapping[str, str]) -> str:
-    """What a list's own word for a split stands for."""
+    """Return the split that a list's own word means.
+
+    Args:
+        where: the place of the value.
+        text: the word.
+        splits: word -> split.
+    """
     if text not in splits:
         raise SourceError(f"{where}: the split is {text!r}; expected one of {', '.join(splits)}")
     return splits[text]
 
 
 def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
-    """Seconds from start to end; an empty span stays, decode puts it into the ledger as short."""
+    """Return start and end in seconds; decode puts an empty span into the ledger as short.
+
+    Args:
+        where: the place of the values.
+        start: a number or its text.
+        end: a number or its text.
+    """
     try:
         first, last = float(start), float(end)
     except (TypeError, ValueError, OverflowError) as error:
@@ -114,16 +171,25 @@ def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
         ) from error
     if not 0 <= first <= last < math.inf:
         raise SourceError(
-            f"{where}: the span is {first:g} to {last:g} s; expected a start of 0 or more and an end not before it"
+            f"{where}: the span is {first:g} to {last:g} s; "
+            "expected a start of 0 or more and an end not before it"
         )
     return first, last
 
 
-def parse_integer(where: Where, text: str, noun: str, least: int, most: int) -> int:
-    """A whole number in a range."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+def parse_integer(where: Where, text: str, noun: str, low: int, high: int) -> int:
+    """Return a whole number in a range.
+
+    Args:
+        where: the place of the value.
+        text: its digits.
+        noun: name of the value, for the message.
+        low: the smallest allowed.
+        high: the largest allowed.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
         raise SourceError(
-            f"{where}: the {noun} is {text!r}; expected a whole number from {least} to {most}"
+            f"{where}: the {noun} is {text!r}; expected a whole number from {low} to {high}"
         )
     return int(text)
 
@@ -131,30 +197,42 @@ def parse_integer(where: Where, text: str, noun: str, least: int, most: int) -> 
 def select_classes(
     index: MediaIndex, classes: tuple[str, ...] | str | None, known: Iterable[str]
 ) -> set[str]:
-    """The classes that are asked for, in lower case: a list of them, the name of a file with one a line, or None for all.
+    """Return the requested classes in lower case.
 
-    Lower case, because one class of UCF101 is written in two ways, HandstandPushups and HandStandPushups.
+    Lower case, because one class of UCF101 is written in two ways, HandstandPushups and
+    HandStandPushups.
+
+    Args:
+        index: of the dataset's files.
+        classes: names, the name of a file with one class a line, or None for all.
+        known: classes of the listed clips.
+
+    Raises:
+        SourceError: a requested class has no clip.
     """
     names = {name.casefold(): name for name in known}
-    asked = (
+    requested = (
         [line for _, line in read_lines(index.find_list(classes))]
         if isinstance(classes, str)
         else classes
     )
-    absent = [name for name in asked or () if name.casefold() not in names]
-    if absent:
-        some = ", ".join(sorted(names.values())[:5])
+    missing = [name for name in requested or () if name.casefold() not in names]
+    if missing:
+        examples = ", ".join(sorted(names.values())[:5])
         raise SourceError(
-            f"no clip of the class {absent[0]!r} is listed; take it out of `classes`, there are {some}, ..."
+            f"no clip of the class {missing[0]!r} is listed; "
+            f"take it out of `classes`, there are {examples}, ..."
         )
-    return {name.casefold() for name in (names if asked is None else asked)}
+    return {name.casefold() for name in (names if requested is None else requested)}
 
 
 def _read_text(path: Path) -> str:
-    """UTF-8, with a byte-order mark or without."""
+    """Read UTF-8, with or without a byte-order mark."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is no text in UTF-8 ({error.reason}); fetch it again") from error
+        raise SourceError(
+            f"{path} is not UTF-8 text ({error.reason}); download it again"
+        ) from error
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}); make it readable") from error

@@ -1,4 +1,4 @@
-"""What adapters share: media files under a folder, their clip ids, and a validation split carved from train by group."""
+"""List media files under a folder as clips with unique ids, and carve splits by group."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from pipeline.core.records import SPLITS, Clip
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Folder names that look like a split.
 LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}
 VIDEO = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
 SOUND = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"}
 
 
 class Contents(dict[Path, tuple[int, str]]):
-    """Path -> bytes and SHA-256, each file read once; 0 and "" for a file that is not there."""
+    """Path -> bytes and SHA-256; each file is read once, a missing file has 0 and ""."""
 
     def __missing__(self, path: Path) -> tuple[int, str]:
         try:
@@ -36,30 +37,44 @@ class Contents(dict[Path, tuple[int, str]]):
 
 
 def list_media(root: Path) -> list[Path]:
-    """Every video below a folder, or every sound where there is no video, by suffix, sorted.
+    """List the videos below a folder, or the sounds if there is no video, by suffix, sorted.
 
-    Links are followed; what starts with a dot is passed over.
+    Links are followed; names with a leading dot are skipped.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        SourceError: there is no such folder, or no media file in it.
     """
     if not root.is_dir():
-        found = "is a file" if root.exists() else "does not exist"
+        state = "is a file" if root.exists() else "does not exist"
         raise SourceError(
-            f"{root} {found}; expected a folder of videos, or a CSV with path,label,split"
+            f"{root} {state}; expected a folder of videos, or a CSV with path,label,split"
         )
-    shown = [folder / name for folder, names in walk(root) for name in names]
+    files = [folder / name for folder, names in walk(root) for name in names]
     videos, sounds = (
-        sorted(path for path in shown if path.suffix.lower() in suffixes)
+        sorted(path for path in files if path.suffix.lower() in suffixes)
         for suffixes in (VIDEO, SOUND)
     )
     if not videos and not sounds:
-        held = "is empty" if not any(root.iterdir()) else "holds no video and no sound"
+        state = "is empty" if not any(root.iterdir()) else "holds no video and no sound"
         raise SourceError(
-            f"{root} {held}; expected files like label/clip.mp4 or train/label/clip.mp4 ({', '.join(sorted(VIDEO | SOUND))})"
+            f"{root} {state}; expected files like label/clip.mp4 or train/label/clip.mp4 "
+            f"({', '.join(sorted(VIDEO | SOUND))})"
         )
     return videos or sounds
 
 
 def list_clips(root: Path) -> list[Clip]:
-    """The clips of a `split/label/*.mp4` tree, or of a `label/*.mp4` tree (all of them then in train)."""
+    """List the clips of a tree: `split/label/*.mp4`, or `label/*.mp4`, which is all train.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        SourceError: a file lies in no label's folder, or a folder's name looks like a split.
+    """
     clips = []
     for path in list_media(root):
         folders = path.relative_to(root).parts[:-1]
@@ -68,17 +83,16 @@ def list_clips(root: Path) -> list[Clip]:
         )
         if folders and folders[0] not in SPLITS and folders[0].lower() in LOOKALIKES:
             raise SourceError(
-                f"{root / folders[0]} looks like a split and is none; rename it to one of {', '.join(SPLITS)}"
+                f"{root / folders[0]} looks like a split but is not one; "
+                f"rename it to one of {', '.join(SPLITS)}"
             )
         if not labels:
             raise SourceError(
-                f"{path} lies outside of any label's folder; move it to {root}/<label>/ or {root}/<split>/<label>/"
+                f"{path} lies outside of any label's folder; "
+                f"move it to {root}/<label>/ or {root}/<split>/<label>/"
             )
-        clips.append(
-            clip_of(
-                path, path.relative_to(root).with_suffix("").as_posix(), "/".join(labels), split
-            )
-        )
+        name = path.relative_to(root).with_suffix("").as_posix()
+        clips.append(clip_of(path, name, "/".join(labels), split))
     return make_ids_unique(clips)
 
 
@@ -93,12 +107,20 @@ def clip_of(
     group: str | None = None,
     contents: Contents | None = None,
 ) -> Clip:
-    """A manifest row for one file; its id is `name` with everything but letters, digits, - and _ replaced.
+    """Make a manifest row for one file.
 
-    A file that is not there keeps its row, without bytes and digest: decode puts it into the ledger as missing_file.
+    A missing file keeps its row, without bytes and digest: decode puts it into the ledger as
+    missing_file.
 
     Args:
-        contents: of the files of other rows, so that a file with several clips is read once.
+        path: the file.
+        name: becomes the id; all but letters, digits, - and _ is replaced.
+        label: its class.
+        split: train, val or test.
+        start_s: seconds from the file's first presentation time.
+        end_s: the same; None means the end of the file.
+        group: clips of one group stay in one split; by default the clip's id.
+        contents: shared by rows, so that a file with several clips is read once.
     """
     clip_id = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     size, digest = (Contents() if contents is None else contents)[path]
@@ -116,29 +138,58 @@ def clip_of(
 
 
 def make_ids_unique(clips: Iterable[Clip]) -> list[Clip]:
-    """Give clips whose ids clash (`a b.mp4`, `a-b.mp4`) a suffix from their path, label and span; sort by id."""
+    """Add a suffix to ids that clash (`a b.mp4`, `a-b.mp4`), and sort clips by id.
+
+    Args:
+        clips: the suffix comes from their path, label, split and span.
+
+    Raises:
+        SourceError: two clips are equal in all of these.
+    """
     rows = list(clips)
-    seen = Counter(clip.clip_id for clip in rows)
+    counts = Counter(clip.clip_id for clip in rows)
     renamed = [
         replace(clip, clip_id=f"{clip.clip_id}-{_hash_clip(clip)}")
-        if seen[clip.clip_id] > 1
+        if counts[clip.clip_id] > 1
         else clip
         for clip in rows
     ]
-    twice = [
-        clip_id for clip_id, count in Counter(clip.clip_id for clip in renamed).items() if count > 1
-    ]
-    if twice:
-        raise SourceError(
-            f"the clip {twice[0]} is listed twice with one path, label, split and span; remove one of the rows"
-        )
+    for clip_id, count in Counter(clip.clip_id for clip in renamed).items():
+        if count > 1:
+            raise SourceError(
+                f"the clip {clip_id} is listed twice with one path, label, split and span; "
+                "remove one of the rows"
+            )
     return sorted(renamed, key=lambda clip: clip.clip_id)
 
 
-def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: int) -> list[Clip]:
-    """Move about `fraction` of each label's groups from one split to another, chosen by a seeded hash of the group.
+def carve_test_and_val(
+    clips: list[Clip], test_fraction: float, val_fraction: float, seed: int
+) -> list[Clip]:
+    """Carve a test and a validation split from train, unless the clips have them.
 
-    A split that has clips already is left alone, and so is everything at fraction 0. Each label keeps a group where it was.
+    Args:
+        clips: in train, or in splits of their own.
+        test_fraction: of each label's groups.
+        val_fraction: of the groups that are left in train.
+        seed: decides which groups move.
+    """
+    clips = carve(clips, "train", "test", test_fraction, seed)
+    return carve(clips, "train", "val", val_fraction, seed)
+
+
+def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: int) -> list[Clip]:
+    """Move a fraction of each label's groups from one split to another.
+
+    Groups are chosen by a seeded hash. If the target has clips already, none moves. Each label
+    keeps one group or more in the source.
+
+    Args:
+        clips: all clips.
+        source: the split to take from.
+        target: the split to fill.
+        fraction: of each label's groups.
+        seed: of the hash.
     """
     if fraction == 0 or any(clip.split == target for clip in clips):
         return clips

@@ -1,6 +1,7 @@
-"""AVE (Tian et al., ECCV 2018): ten-second clips of 28 events with the seconds in which the event is seen and heard.
+"""AVE (Tian et al., ECCV 2018): ten-second clips of 28 events.
 
-ROOT holds Annotations.txt, trainSet.txt, valSet.txt and testSet.txt, and the clips as AVE/<id>.mp4 or <id>.mp4.
+The labels give the seconds in which an event is seen and heard. ROOT holds Annotations.txt,
+trainSet.txt, valSet.txt and testSet.txt, and the clips as AVE/<id>.mp4 or <id>.mp4.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ SOURCE = Source(
     name="AVE",
     home="https://sites.google.com/view/audiovisualresearch",
     licence=NOT_STATED,
-    citation='Yapeng Tian, Jing Shi, Bochen Li, Zhiyao Duan, Chenliang Xu, "Audio-Visual Event Localization in Unconstrained '
-    'Videos", ECCV 2018',
+    citation="Yapeng Tian, Jing Shi, Bochen Li, Zhiyao Duan, Chenliang Xu, "
+    '"Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018',
     by_id=True,
 )
 COLUMNS = ("Category", "VideoID", "Quality", "StartTime", "EndTime")
@@ -34,31 +35,32 @@ ALL = "Annotations.txt"
 class Dataset:
     """One clip per row, its span the labelled seconds; official splits, no parameters.
 
-    The lists put 18 videos that have two or three labels into two splits, and there they stay: the test rows are the official ones.
+    The lists put 18 videos that have two or three labels into two splits. They stay there, so that
+    the test rows are the official ones.
     """
 
     def source(self, root: Path) -> Source:
-        """What its authors say of it."""
         return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips, sorted by id; SourceError where lists and annotations differ."""
         index = MediaIndex.scan(root)
-        listed = index.find_list(ALL)
-        known = {tuple(row): where for where, row in _read_rows(listed)}
+        annotations = index.find_list(ALL)
+        unused = {tuple(row): where for where, row in _read_rows(annotations)}
         rows = []
         for split in SPLITS:
             for where, row in _read_rows(index.find_list(f"{split}Set.txt")):
-                if known.pop(tuple(row), None) is None:
+                if unused.pop(tuple(row), None) is None:
                     raise SourceError(
-                        f"{where}: {'&'.join(row)} is not in {listed}, or in two lists; fetch the four files anew"
+                        f"{where}: {'&'.join(row)} is not in {annotations}, or in two lists; "
+                        "download the four files again"
                     )
                 rows.append(_parse_row(where, row, split))
-        for where, row in _read_rows(listed):
-            if tuple(row) in known:
-                raise SourceError(
-                    f"{where}: {'&'.join(row)} is in none of the lists of the three splits; fetch the four files anew"
-                )
+        if unused:
+            cells, where = next(iter(unused.items()))
+            raise SourceError(
+                f"{where}: {'&'.join(cells)} is in none of the lists of the three splits; "
+                "download the four files again"
+            )
         return index.clips(rows, "AVE/<id>.mp4, <id>.mp4")
 
 
@@ -76,7 +78,7 @@ def _parse_row(where: str, row: list[str], split: str) -> AnnotatedClip:
     first, last = _lists.parse_span(where, start, end)
     return AnnotatedClip(
         stems=(video,),
-        place=f"AVE/{video}.mp4",
+        expected_path=f"AVE/{video}.mp4",
         name=f"{video}_{label}_{first:g}-{last:g}",
         label=label,
         split=split,

@@ -1,6 +1,7 @@
-"""ESC-50 (Piczak, ACM MM 2015): 2,000 five-second sounds of 50 classes in five official folds; ESC-10 is ten of them. Audio only.
+"""ESC-50 (Piczak, ACM MM 2015): 2,000 five-second sounds of 50 classes in five official folds.
 
-ROOT holds meta/esc50.csv and audio/<filename>.wav, or both in any other folder.
+ESC-10 is ten of the classes. Audio only. ROOT holds meta/esc50.csv and audio/<filename>.wav, or
+both in any other folder.
 """
 
 from __future__ import annotations
@@ -23,19 +24,22 @@ SOURCE = Source(
     licence="CC-BY-NC-3.0",
     citation='Karol J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015',
 )
-# By the table that is read: the ten classes have a licence of their own.
+# Table -> source: the ten classes have a licence of their own.
 SUBSETS = {"esc10.csv": replace(SOURCE, name="ESC-10", licence="CC-BY-3.0")}
 FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per sound, `category` its label; one fold is test, one val, the others train; a group is a source recording.
+    """One clip per sound, with `category` as its label; a group is a source recording.
 
-    Four recordings lie in two folds, under two labels each; a sound's fold alone decides where it goes.
+    One fold is test, one val, the others train. Four recordings lie in two folds, under two labels
+    each; a sound's fold alone decides its split.
 
     Args:
-        tables: names of the CSV, the first that is there is read: esc50.csv, or esc10.csv.
+        tables: names of the CSV, esc50.csv or esc10.csv; the first that exists is read.
+        test_fold: from 1 to 5.
+        val_fold: from 1 to 5.
     """
 
     tables: Names
@@ -46,11 +50,9 @@ class Dataset:
         _folds.check(FOLDS, self.test_fold, self.val_fold)
 
     def source(self, root: Path) -> Source:
-        """What its author says of it."""
         return SUBSETS.get(MediaIndex.scan(root).find_list(*self.tables).name, SOURCE)
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips, sorted by id."""
         index = MediaIndex.scan(root)
         table = _lists.read_table(
             index.find_list(*self.tables), ("filename", "fold", "category", "src_file")
@@ -63,7 +65,7 @@ class Dataset:
         fold = _lists.parse_integer(where, row["fold"], "fold", 1, FOLDS)
         return AnnotatedClip(
             stems=(Path(name).stem,),
-            place=f"audio/{name}",
+            expected_path=f"audio/{name}",
             name=Path(name).stem,
             label=_lists.parse_label(where, row["category"]),
             split=_folds.split_of(fold, self.test_fold, self.val_fold),

@@ -1,4 +1,7 @@
-"""Any folder of videos or sounds (`split/label/*.mp4`, `label/*.mp4`) or any table: a CSV, path,label,split[,start,end][,group]."""
+"""A folder of videos or sounds (`split/label/*.mp4`, `label/*.mp4`), or a table.
+
+The table is a CSV: path,label,split[,start,end][,group].
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import UnitInterval
 from pipeline.core.paths import join_path
 from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
-from pipeline.datasets.adapters._tree import Contents, carve, clip_of, list_clips, make_ids_unique
+from pipeline.datasets.adapters._tree import (
+    Contents,
+    carve_test_and_val,
+    clip_of,
+    list_clips,
+    make_ids_unique,
+)
 
 TABLE = "clips.csv"
 COLUMNS = "path,label,split[,start,end][,group]"
@@ -22,9 +31,11 @@ class Dataset:
     """A tree whose folders are the labels, a CSV, or a folder that holds `clips.csv`.
 
     Args:
-        test_fraction: of each label, if there is no test split; `val_fraction`: of train, if there is no val split.
-        seed: which clips are carved; a group is never parted.
-        licence, citation: the owner's, an SPDX id and a line of authors, title and year; null for what is not stated.
+        test_fraction: of each label's groups, if there is no test split.
+        val_fraction: of each label's training groups, if there is no val split.
+        seed: decides which groups are carved.
+        licence: an SPDX id, or null if the owner states none.
+        citation: authors, title and year in one line, or null.
     """
 
     test_fraction: UnitInterval
@@ -34,20 +45,13 @@ class Dataset:
     citation: str | None
 
     def source(self, root: Path) -> Source:
-        """What its owner says of it; it has no name but its section's."""
+        """Return the owner's licence and citation; `ingest` adds the section's name."""
         return Source(licence=self.licence or NOT_STATED, citation=self.citation or NOT_STATED)
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips under `root`, sorted by id; SourceError where it is not laid out as said above."""
         table = root if root.is_file() else root / TABLE
         clips = _read_table(table) if table.is_file() else list_clips(root)
-        return carve(
-            carve(clips, "train", "test", self.test_fraction, self.seed),
-            "train",
-            "val",
-            self.val_fraction,
-            self.seed,
-        )
+        return carve_test_and_val(clips, self.test_fraction, self.val_fraction, self.seed)
 
 
 def _read_table(table: Path) -> list[Clip]:
@@ -82,19 +86,14 @@ def _parse_row(table: Path, number: int, row: dict[str, str], contents: Contents
         raise SourceError(
             f"{where}: the span is {start} to {end}; start must be 0 or more and end after it"
         )
-    name = (
-        path.stem
-        if Path(row["path"]).is_absolute()
-        else Path(row["path"]).with_suffix("").as_posix()
-    )
-    group = row.get("group") or row["path"]
+    relative = Path(row["path"]).with_suffix("")
     return clip_of(
         path,
-        name,
+        path.stem if relative.is_absolute() else relative.as_posix(),
         row["label"],
         row["split"],
         start_s=start,
         end_s=end,
-        group=group,
+        group=row.get("group") or row["path"],
         contents=contents,
     )

@@ -1,8 +1,9 @@
 """FSD50K (Fonseca et al., TASLP 2022): Freesound clips with one or more of 200 labels. Audio only.
 
-ROOT holds FSD50K.ground_truth/dev.csv (fname,labels,mids,split) and eval.csv (fname,labels,mids), and the clips as
-FSD50K.dev_audio/<fname>.wav and FSD50K.eval_audio/<fname>.wav, or in any other folder. Each clip has a licence of
-its own, which FSD50K.metadata/dev_clips_info_FSD50K.json says, if it is there.
+ROOT holds FSD50K.ground_truth/dev.csv (fname,labels,mids,split) and eval.csv (fname,labels,mids).
+The clips are FSD50K.dev_audio/<fname>.wav and FSD50K.eval_audio/<fname>.wav, or lie in any other
+folder. Each clip has a licence of its own, from FSD50K.metadata/dev_clips_info_FSD50K.json if that
+file exists.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ SOURCE = Source(
     name="FSD50K",
     home="https://zenodo.org/record/4060432",
     licence="CC-BY-4.0",
-    citation='Eduardo Fonseca, Xavier Favory, Jordi Pons, Frederic Font, Xavier Serra, "FSD50K: An Open Dataset of Human-Labeled '
-    'Sound Events", IEEE/ACM TASLP 2022',
+    citation="Eduardo Fonseca, Xavier Favory, Jordi Pons, Frederic Font, Xavier Serra, "
+    '"FSD50K: An Open Dataset of Human-Labeled Sound Events", IEEE/ACM TASLP 2022',
 )
 LICENCES = "dev_clips_info_FSD50K.json"
 COLUMNS = ("fname", "labels", "mids")
@@ -34,29 +35,30 @@ COLUMNS = ("fname", "labels", "mids")
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per sound, its label the first of the row, the most specific: those after it are its parents.
+    """One clip per sound; its label is the first of its row, the most specific, before its parents.
 
-    Official splits: train and val as dev.csv says, test is eval.csv. The manifest keeps all labels, for `avdistill prototypes`.
+    Official splits: train and val as in dev.csv, test is eval.csv. The manifest keeps all labels,
+    for `avdistill prototypes`.
 
     Args:
-        classes: first labels to keep: a list, the name of a file with one a line, or null for all.
+        classes: first labels to keep: a list, the name of a file with one per line, or null for
+            all.
     """
 
     classes: Names | str | None
 
     def source(self, root: Path) -> Source:
-        """What its authors say of it, and under which licences its training clips are."""
+        """Return the authors' statements, with the licences of the training clips."""
         index = MediaIndex.scan(root)
-        known = _read_licences(index)
+        licences = _read_licences(index)
         counts = Counter(
-            known.get(row.name, NOT_STATED)
+            licences.get(row.name, NOT_STATED)
             for row in self._read_rows(index)
             if row.split == "train"
         )
         return replace(SOURCE, clip_licences=dict(sorted(counts.items())))
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips of the classes, sorted by id."""
         index = MediaIndex.scan(root)
         return index.clips(
             self._read_rows(index),
@@ -64,30 +66,28 @@ class Dataset:
         )
 
     def _read_rows(self, index: MediaIndex) -> list[AnnotatedClip]:
-        dev = _lists.read_table(index.find_list("dev.csv"), (*COLUMNS, "split"))
+        splits = {"train": "train", "val": "val"}
         rows = [
-            _parse_row(
-                w, row, "dev", _lists.parse_split(w, row["split"], {"train": "train", "val": "val"})
-            )
-            for w, row in dev
+            _parse_row(where, row, "dev", _lists.parse_split(where, row["split"], splits))
+            for where, row in _lists.read_table(index.find_list("dev.csv"), (*COLUMNS, "split"))
         ]
         rows += [
             _parse_row(where, row, "eval", "test")
             for where, row in _lists.read_table(index.find_list("eval.csv"), COLUMNS)
         ]
-        wanted = _lists.select_classes(index, self.classes, (row.label for row in rows))
-        return [row for row in rows if row.label.casefold() in wanted]
+        classes = _lists.select_classes(index, self.classes, (row.label for row in rows))
+        return [row for row in rows if row.label.casefold() in classes]
 
 
 def _read_licences(index: MediaIndex) -> dict[str, str]:
-    """Clip -> the address of its licence; none is known without the metadata."""
+    """Return clip -> address of its licence; it is empty without the metadata."""
     path = index.lists.get(LICENCES)
-    said = _lists.read_document(path) if path else {}
-    if not isinstance(said, dict):
-        raise _lists.make_error(str(path), said, "an object of clips")
+    document = _lists.read_document(path) if path else {}
+    if not isinstance(document, dict):
+        raise _lists.make_error(str(path), document, "an object of clips")
     return {
-        name: _lists.get_entry(f"{path}, clip {name}", about, str, "license")
-        for name, about in said.items()
+        name: _lists.get_entry(f"{path}, clip {name}", entry, str, "license")
+        for name, entry in document.items()
     }
 
 
@@ -96,7 +96,7 @@ def _parse_row(where: str, row: dict[str, str], part: str, split: str) -> Annota
     labels = tuple(_lists.parse_label(where, label.strip()) for label in row["labels"].split(","))
     return AnnotatedClip(
         stems=(name,),
-        place=f"FSD50K.{part}_audio/{name}.wav",
+        expected_path=f"FSD50K.{part}_audio/{name}.wav",
         name=name,
         label=labels[0],
         split=split,

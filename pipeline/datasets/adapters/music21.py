@@ -1,7 +1,7 @@
 """MUSIC-21 (Zhao et al., ECCV 2018 and ICCV 2019): videos of 21 instruments, named by their id.
 
-ROOT holds a JSON list, {"videos": {class: [ids]}}, or a CSV with vid,split,label, and the videos as <class>/<id>.mp4, <id>.mp4 or
-in any other folder.
+ROOT holds a JSON list, {"videos": {class: [ids]}}, or a CSV with vid,split,label. The videos are
+<class>/<id>.mp4 or <id>.mp4, or lie in any other folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.core.params import Names, PositiveInt, UnitInterval
 from pipeline.core.records import NOT_STATED, SPLITS, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import carve
+from pipeline.datasets.adapters._tree import carve_test_and_val
 from pipeline.media import probe
 
 if TYPE_CHECKING:
@@ -28,19 +28,26 @@ SOURCE = Source(
     name="MUSIC-21",
     home="https://github.com/roudimit/MUSIC_dataset",
     licence=NOT_STATED,
-    citation='Hang Zhao, Chuang Gan, Andrew Rouditchenko, Carl Vondrick, Josh McDermott, Antonio Torralba, "The Sound of Pixels", '
-    'ECCV 2018; Hang Zhao, Chuang Gan, Wei-Chiu Ma, Antonio Torralba, "The Sound of Motions", ICCV 2019',
+    citation="Hang Zhao, Chuang Gan, Andrew Rouditchenko, Carl Vondrick, Josh McDermott, "
+    'Antonio Torralba, "The Sound of Pixels", ECCV 2018; Hang Zhao, Chuang Gan, Wei-Chiu Ma, '
+    'Antonio Torralba, "The Sound of Motions", ICCV 2019',
     by_id=True,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per video; there is no official split, so test and val are carved, unless the CSV names splits.
+    """One clip per video.
+
+    There is no official split: test and val are carved, unless the CSV names splits.
 
     Args:
-        lists: names of the list, the first that is there is read: MUSIC21_solo_videos.json, MUSIC_duet_videos.json, a CSV.
+        lists: names of the list, MUSIC21_solo_videos.json, MUSIC_duet_videos.json or a CSV; the
+            first that exists is read.
         seconds: whole seconds around the middle of each video; null for all of it.
+        test_fraction: of each label's videos, if there is no test split.
+        val_fraction: of each label's training videos, if there is no val split.
+        seed: decides which videos are carved.
     """
 
     lists: Names
@@ -50,31 +57,23 @@ class Dataset:
     seed: int
 
     def source(self, root: Path) -> Source:
-        """What its authors say of it."""
         return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips, sorted by id."""
         index = MediaIndex.scan(root)
         path = index.find_list(*self.lists)
-        listed = _read_csv(path) if path.suffix == ".csv" else _read_json(path)
-        rows = [self._make_row(index, *entry) for entry in listed]
+        entries = _read_csv(path) if path.suffix == ".csv" else _read_json(path)
+        rows = [self._make_row(index, *entry) for entry in entries]
         clips = index.clips(rows, "<class>/<id>.mp4, solo/<class>/<id>.mp4, <id>.mp4")
-        return carve(
-            carve(clips, "train", "test", self.test_fraction, self.seed),
-            "train",
-            "val",
-            self.val_fraction,
-            self.seed,
-        )
+        return carve_test_and_val(clips, self.test_fraction, self.val_fraction, self.seed)
 
     def _make_row(self, index: MediaIndex, video: str, label: str, split: str) -> AnnotatedClip:
-        found = index.find(video)
-        start, end = _find_middle(found, self.seconds) if found and self.seconds else (0.0, None)
+        path = index.find(video)
+        start, end = _find_middle(path, self.seconds) if path and self.seconds else (0.0, None)
         name = f"{label}/{video}"
         return AnnotatedClip(
             stems=(video,),
-            place=f"{name}.mp4",
+            expected_path=f"{name}.mp4",
             name=name,
             label=label,
             split=split,
@@ -85,9 +84,8 @@ class Dataset:
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, str, str]]:
-    for label, videos in _lists.get_entry(
-        path.name, _lists.read_document(path), dict, "videos"
-    ).items():
+    document = _lists.read_document(path)
+    for label, videos in _lists.get_entry(path.name, document, dict, "videos").items():
         where = f"{path}, class {label!r}"
         if not isinstance(videos, list):
             raise _lists.make_error(where, videos, "a list of video ids")
@@ -108,7 +106,10 @@ def _read_csv(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _find_middle(path: Path, seconds: int) -> tuple[float, float | None]:
-    """Whole seconds around the middle; all of a file that is shorter, or that cannot be read: decode says why."""
+    """Return start and end of `seconds` around the middle.
+
+    A file that is shorter or unreadable is taken as a whole; decode reports the reason.
+    """
     try:
         end = probe(str(path)).end
     except MediaError:

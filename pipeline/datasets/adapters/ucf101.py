@@ -1,6 +1,7 @@
-"""UCF101 (Soomro, Zamir and Shah, 2012): 101 actions, 51 of them with sound, in three official folds.
+"""UCF101 (Soomro, Zamir and Shah, 2012): 101 actions, 51 of them with sound, three official folds.
 
-ROOT holds trainlist01.txt and testlist01.txt (02, 03), or a folder with them, and the videos as <class>/v_<class>_g01_c01.avi.
+ROOT holds trainlist01.txt and testlist01.txt (02, 03), or a folder with them, and the videos as
+<class>/v_<class>_g01_c01.avi.
 """
 
 from __future__ import annotations
@@ -25,19 +26,25 @@ SOURCE = Source(
     name="UCF101",
     home="https://www.crcv.ucf.edu/data/UCF101.php",
     licence=NOT_STATED,
-    citation='Khurram Soomro, Amir Roshan Zamir, Mubarak Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The '
-    'Wild", CRCV-TR-12-01 2012',
+    citation="Khurram Soomro, Amir Roshan Zamir, Mubarak Shah, "
+    '"UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", CRCV-TR-12-01 2012',
 )
-# `Class/v_Class_g08_c01.avi`, and in train lists, and some test lists, the number of the class.
+# `Class/v_Class_g08_c01.avi`; train lists and some test lists add the number of the class.
 LINE = re.compile(r"(?P<label>[^/\\\s]+)/(?P<stem>v_[^/\\\s]+_(?P<group>g\d+)_c\d+)\.\w+(\s+\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per video; an official fold for train and test, val carved from train by the group of takes (g01 to g25).
+    """One clip per video; an official fold for train and test.
+
+    Val is carved from train by the group of takes (g01 to g25).
 
     Args:
-        classes: a list, the name of a file with one class a line, or null for all; case does not matter.
+        fold: the official fold.
+        classes: a list, the name of a file with one class per line, or null for all; case does not
+            matter.
+        val_fraction: of each label's training groups.
+        seed: decides which groups are carved.
     """
 
     fold: Literal[1, 2, 3]
@@ -46,19 +53,17 @@ class Dataset:
     seed: int
 
     def source(self, root: Path) -> Source:
-        """What its authors say of it."""
         return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips of the classes, sorted by id."""
         index = MediaIndex.scan(root)
         rows = [
             _parse_row(where, line, split)
             for split in ("train", "test")
             for where, line in _lists.read_lines(index.find_list(f"{split}list0{self.fold}.txt"))
         ]
-        wanted = _lists.select_classes(index, self.classes, (row.label for row in rows))
-        rows = [row for row in rows if row.label.casefold() in wanted]
+        classes = _lists.select_classes(index, self.classes, (row.label for row in rows))
+        rows = [row for row in rows if row.label.casefold() in classes]
         clips = index.clips(rows, "<class>/v_<class>_g01_c01.avi, v_<class>_g01_c01.avi")
         return carve(clips, "train", "val", self.val_fraction, self.seed)
 
@@ -67,12 +72,12 @@ def _parse_row(where: str, line: str, split: str) -> AnnotatedClip:
     match = LINE.fullmatch(line)
     if match is None:
         raise SourceError(
-            f"{where}: {line[:80]!r}; expected Class/v_Class_g01_c01.avi, and maybe a number"
+            f"{where}: {line[:80]!r}; expected Class/v_Class_g01_c01.avi, with or without a number"
         )
     label, stem = match["label"], match["stem"]
     return AnnotatedClip(
         stems=(stem,),
-        place=f"{label}/{stem}.avi",
+        expected_path=f"{label}/{stem}.avi",
         name=stem,
         label=label,
         split=split,

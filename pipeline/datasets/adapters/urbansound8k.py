@@ -1,6 +1,7 @@
-"""UrbanSound8K (Salamon, Jacoby and Bello, ACM MM 2014): 8,732 sounds of up to four seconds, ten classes, ten folds. Audio only.
+"""UrbanSound8K (Salamon, Jacoby and Bello, ACM MM 2014): 8,732 sounds of up to four seconds.
 
-ROOT holds metadata/UrbanSound8K.csv and audio/fold<k>/<slice_file_name>, or both in any other folder.
+Ten classes, ten folds, audio only. ROOT holds metadata/UrbanSound8K.csv and
+audio/fold<k>/<slice_file_name>, or both in any other folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ SOURCE = Source(
     name="UrbanSound8K",
     home="https://urbansounddataset.weebly.com/urbansound8k.html",
     licence="CC-BY-NC-3.0",
-    citation='Justin Salamon, Christopher Jacoby, Juan Pablo Bello, "A Dataset and Taxonomy for Urban Sound Research", ACM MM 2014',
+    citation="Justin Salamon, Christopher Jacoby, Juan Pablo Bello, "
+    '"A Dataset and Taxonomy for Urban Sound Research", ACM MM 2014',
 )
 FOLDS = 10
 TABLE = "UrbanSound8K.csv"
@@ -28,10 +30,15 @@ TABLE = "UrbanSound8K.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One clip per slice, all of it; one fold is test, one val, the others train; a group is a recording, `fsID`.
+    """One clip per slice, in full length; a group is a recording, `fsID`.
 
-    Five recordings lie in two folds; a slice's fold alone decides where it goes. `start` and `end` of the
-    table are seconds of the recording, not of the slice.
+    One fold is test, one val, the others train. Five recordings lie in two folds; a slice's fold
+    alone decides its split. `start` and `end` of the table are seconds of the recording, not of the
+    slice.
+
+    Args:
+        test_fold: from 1 to 10.
+        val_fold: from 1 to 10.
     """
 
     test_fold: int
@@ -41,11 +48,9 @@ class Dataset:
         _folds.check(FOLDS, self.test_fold, self.val_fold)
 
     def source(self, root: Path) -> Source:
-        """What its authors say of it."""
         return SOURCE
 
     def clips(self, root: Path) -> list[Clip]:
-        """All clips, sorted by id."""
         index = MediaIndex.scan(root)
         table = _lists.read_table(
             index.find_list(TABLE), ("slice_file_name", "fsID", "fold", "class_name")
@@ -58,7 +63,7 @@ class Dataset:
         fold = _lists.parse_integer(where, row["fold"], "fold", 1, FOLDS)
         return AnnotatedClip(
             stems=(Path(name).stem,),
-            place=f"audio/fold{fold}/{name}",
+            expected_path=f"audio/fold{fold}/{name}",
             name=Path(name).stem,
             label=_lists.parse_label(where, row["class_name"]),
             split=_folds.split_of(fold, self.test_fold, self.val_fold),

@@ -76,27 +76,36 @@ class Engine:
             "recycle": recycle,
         }
         with _connect(self.address) as ray:
-            remote = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")
-            start = remote(_run_batch).remote
-            waiting = iter(batches)
-            running: set[Any] = set()
-            try:
-                while True:
-                    limit = AHEAD * max(int(ray.cluster_resources().get("CPU", 0)) // CPUS, 1)
-                    running |= {
-                        start(function, list(batch), _collect_versions(), limits)
-                        for batch in islice(waiting, max(limit - len(running), 0))
-                    }
-                    if not running:
-                        return
-                    # Not fetched here: one batch at a time fits into the driver's memory.
-                    done = ray.wait(list(running), num_returns=1, fetch_local=False)[0][0]
-                    running.remove(done)
-                    yield from _fetch_results(ray, done)
-                    del done
-            finally:
-                for task in running:
-                    ray.cancel(task)
+            yield from _run_batches(ray, function, batches, limits)
+
+
+def _run_batches(
+    ray: Any,
+    function: Callable[[T], R],
+    batches: Iterable[Sequence[T]],
+    limits: Mapping[str, Any],
+) -> Iterator[tuple[T, R | MediaError]]:
+    remote = ray.remote(num_cpus=CPUS, max_retries=RETRIES, scheduling_strategy="SPREAD")
+    start = remote(_run_batch).remote
+    waiting = iter(batches)
+    running: set[Any] = set()
+    try:
+        while True:
+            limit = AHEAD * max(int(ray.cluster_resources().get("CPU", 0)) // CPUS, 1)
+            running |= {
+                start(function, list(batch), _collect_versions(), limits)
+                for batch in islice(waiting, max(limit - len(running), 0))
+            }
+            if not running:
+                return
+            # Not fetched here: one batch at a time fits into the driver's memory.
+            done = ray.wait(list(running), num_returns=1, fetch_local=False)[0][0]
+            running.remove(done)
+            yield from _fetch_results(ray, done)
+            del done
+    finally:
+        for task in running:
+            ray.cancel(task)
 
 
 def _fetch_results(ray: Any, done: Any) -> Iterator[tuple[Any, Any]]:
