@@ -59,7 +59,7 @@ def read_cells(
                 ) from error
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{path} is no text in UTF-8 ({error.reason}); expected {expected}"
+            f"{path} is not UTF-8 text ({error.reason}); expected {expected}"
         ) from error
     except OSError as error:
         raise SourceError(
