@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 def report(results: Path, out: Path, *, params: Params) -> str:
-    """Gather the scores of the grid's cells into one page that needs nothing else, and tables beside it.
+    """Gather the scores of the grid's cells into one page that needs nothing else, and tables.
 
-    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/; OUT ends in .html, and its siblings in .csv, .json, .md,
-    .tex, .txt, .accuracy.csv, .losses.csv and .taught.csv carry the same numbers; students of `avdistill teach` are read from each
-    set's folder `taught`.
+    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/. OUT ends in .html. The
+    files beside it, with .csv, .json, .md, .tex, .txt, .accuracy.csv, .losses.csv and .taught.csv,
+    hold the same numbers. Students of `avdistill teach` are read from each dataset's folder
+    `taught`.
 
     Example: avdistill report work report/index.html
     """
-    from pipeline import report as reporting
     from pipeline.core.params import Grid
+    from pipeline.evaluation import ScoreTexts
     from pipeline.media.logmel import LogMel
+    from pipeline.report import ReportSettings, write_report
 
-    settings, grid = params.build("report", reporting.ReportSettings), params.build("grid", Grid)
-    heard = "logmel" in params.get_section("decode").get("modalities", ())
-    logmel = params.build("decode.logmel", LogMel) if heard else None
-    return reporting.write(
-        results, out, grid, settings, params.get_section("evaluate.protocols"), logmel
-    )
+    settings, grid = params.build("report", ReportSettings), params.build("grid", Grid)
+    has_sound = "logmel" in params.get_section("decode").get("modalities", ())
+    logmel = params.build("decode.logmel", LogMel) if has_sound else None
+    return write_report(results, out, grid, settings, ScoreTexts.from_params(params), logmel)

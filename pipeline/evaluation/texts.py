@@ -40,7 +40,7 @@ class TaskText:
         about: one or a few sentences for readers who do not know the task.
         headline: the metric that rows are compared by, of a task that counts the right windows of
             each clip; empty for a task that cannot be the first of evaluate.run.
-        metrics: metric -> its text, in the order of the columns; others follow in their own order.
+        metrics: metric -> its text; columns stand in the order in which the task scores them.
         compare: (means of a row, means of the whole data) -> further columns: name -> number.
     """
 
@@ -85,7 +85,7 @@ class ScoreTexts:
             tasks=tasks,
             metrics=metrics,
             protocols={
-                name: classes[name].about.format_map(values)
+                name: _fill(classes[name].about, values)
                 for name, values in recipes.items()
                 if name in classes
             },
@@ -118,6 +118,15 @@ def collect_texts(named: Mapping[str, Any]) -> dict[str, Any]:
         named: name -> plugin, a class or an object.
     """
     return {name: plugin.text for name, plugin in named.items() if hasattr(plugin, "text")}
+
+
+def _fill(text: str, values: Mapping[str, Any]) -> str:
+    """Fill in {names}; lists become "1.0, 0.5"."""
+    written = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return text.format_map(written)
 
 
 def _find_text(kind: str, name: str) -> Any:

@@ -1,171 +1,184 @@
-"""The page's figures: accuracy against IPC, bytes and time, losses, and where the sets lie among the real windows."""
+"""Figures: charts of results with captions and legends."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.report.format import measure_name, view_name
-from pipeline.report.html import charts as _charts
-from pipeline.report.html.elements import render_figure
+from pipeline.report.format import VIEWS, measure_name
+from pipeline.report.html.charts import (
+    HUES,
+    Chart,
+    Key,
+    css_of_class,
+    css_of_curve,
+    draw_losses,
+    draw_plane,
+    draw_scores,
+    list_method_keys,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pipeline.report.read.results import CellResult, DatasetResults, Points, Results
+    from pipeline.report.read.results import DatasetResults, Points, Results
     from pipeline.report.read.scores import MeasurementKey
 
 
-def render_accuracy_figure(
-    board: DatasetResults, measure: MeasurementKey, found: Results, name: str
-) -> str:
-    """The joint view against IPC."""
-    whole = board.whole[measure]
-    series = {
-        m: [(ipc, board.entry_of(m, ipc, measure).joint) for ipc in found.ipcs]
-        for m in found.methods
-    }
-    view = view_name(whole.views[0]).capitalize()
-    title = f"{view} accuracy against IPC on {board.dataset}, {measure_name(measure)}"
-    chart = _charts.draw_accuracy(name, title, series, whole.joint.mean)
-    return render_figure(chart, f"{view} accuracy; bars are 95 % intervals.", _render_legend(found))
+class Figure(NamedTuple):
+    """A chart, its caption and the items of its legend."""
+
+    chart: Chart
+    caption: str
+    legend: Sequence[Key]
 
 
-def render_cost_figures(board: DatasetResults, found: Results, name: str) -> str:
-    """The headline against bytes, and against seconds where they are known."""
-    whole = board.whole[found.headline].joint.mean
-    clock = (board.scoring.seconds or None) if board.scoring else None
-    figures = [
-        _render_cost_figure(
-            board,
-            found,
-            f"{name}-bytes",
-            "size of one artifact, kB",
-            lambda own: own.bytes / 1000,
-            (None, whole),
-        )
-    ]
-    timed = [own for own in board.cells.values() if own.seconds]
-    if timed:
-        figures.append(
-            _render_cost_figure(
-                board,
-                found,
-                f"{name}-time",
-                "time of distilling and scoring, seconds",
-                lambda own: own.seconds,
-                (clock, whole),
-            )
-        )
-    missing = len(board.cells) - len(timed) + (clock is None)
-    note = (
-        f"<p>{missing} of {len(board.cells) + 1} rows have no recorded time and are not in the plot of time.</p>"
-        if missing
-        else ""
-    )
-    return f'<div class="pair">{"".join(figures)}</div>{note}'
+def build_score_figure(
+    dataset: DatasetResults, measure: MeasurementKey, results: Results
+) -> Figure:
+    """Return the headline's metric in the joint view against IPC.
+
+    Args:
+        dataset: whose cells.
+        measure: which entries.
+        results: the grid.
+    """
+    entry = dataset.whole[measure]
+    view = VIEWS.get(entry.views[0], entry.views[0])
+    metric = f"{view} {results.title_of(measure, entry.headline)}"
+    positions = {(method, ipc): float(ipc) for method, ipc in dataset.cells}
+    label = "instances per class (IPC)"
+    chart = _draw(dataset, measure, results, label, positions, None, results.ipcs)
+    return Figure(chart, f"{metric}; bars are 95 % intervals.", _list_keys(results))
 
 
-def _render_cost_figure(
-    board: DatasetResults,
-    found: Results,
-    name: str,
-    below: str,
-    cost: Callable[[CellResult], float | None],
-    whole: tuple[float | None, float],
-) -> str:
+def build_cost_figures(dataset: DatasetResults, results: Results) -> list[Figure]:
+    """Return the headline against bytes, and against seconds where they are recorded.
+
+    Args:
+        dataset: whose cells.
+        results: the grid.
+    """
+    cells, whole = dataset.cells, dataset.scoring.seconds if dataset.scoring else None
+    kilobytes = {key: cell.bytes / 1000 for key, cell in cells.items()}
+    seconds = {key: cell.seconds for key, cell in cells.items() if cell.seconds}
+    metric = results.title_of(results.headline, dataset.whole[results.headline].headline)
+    figures = []
+    for label, costs, extra in (
+        ("size of one artifact, kB", kilobytes, None),
+        ("time of distilling and scoring, seconds", seconds, whole),
+    ):
+        if costs:
+            chart = _draw(dataset, results.headline, results, label, costs, extra)
+            caption = f"{metric} against {label}; a line joins the IPCs of a method."
+            figures.append(Figure(chart, caption, _list_keys(results)))
+    return figures
+
+
+def _draw(
+    dataset: DatasetResults,
+    measure: MeasurementKey,
+    results: Results,
+    label: str,
+    positions: Mapping[tuple[str, int], float],
+    extra: float | None,
+    ticks: Sequence[int] | None = None,
+) -> Chart:
+    """Draw the headline's metric in the joint view, each cell at its position on the axis."""
     series = {
         method: [
-            (place, f"IPC {ipc}", own.entries[found.headline].joint)
-            for ipc in found.ipcs
-            if (place := cost(own := board.cells[method, ipc]))
+            (positions[method, ipc], f"IPC {ipc}", dataset.entry_of(method, ipc, measure).joint)
+            for ipc in results.ipcs
+            if (method, ipc) in positions
         ]
-        for method in found.methods
+        for method in results.methods
     }
-    title = f"Accuracy against {below}, on {board.dataset}"
-    chart = _charts.draw_cost(name, title, below, series, whole)
-    return render_figure(
-        chart,
-        f"Accuracy against {below}; a line joins the IPCs of a method.",
-        _render_legend(found),
-    )
+    whole = dataset.whole[measure]
+    metric = results.title_of(measure, whole.headline)
+    title = f"{metric} against {label} on {dataset.dataset}, {measure_name(measure)}"
+    return draw_scores(title, metric, label, series, (extra, whole.joint.mean), ticks)
 
 
-def render_loss_figure(board: DatasetResults, found: Results, name: str) -> str:
-    """One line per optimised cell: colours are methods, dashes IPCs; nothing, if all methods choose instead."""
-    lines = [
-        (f"{method}, IPC {ipc}", colour, dash, board.cells[method, ipc].losses)
-        for colour, method in enumerate(found.methods)
-        for dash, ipc in enumerate(found.ipcs)
-        if board.cells[method, ipc].losses
-    ]
-    if not lines:
-        return ""
-    chart = _charts.draw_losses(name, f"Loss while distilling on {board.dataset}", lines)
-    items = [
-        f"{_charts.key_of_line(colour, dash)}{escape(label)}" for label, colour, dash, _ in lines
-    ]
-    says = "Mean over seeds, as a multiple of the mean of a curve's first tenth: methods minimise different quantities."
-    return render_figure(chart, f"{says} The losses themselves are in the file of losses.", items)
+def build_loss_figure(dataset: DatasetResults, results: Results) -> Figure | None:
+    """Return a line per optimised cell, None where nothing is optimised.
 
+    Colours are methods, dashes IPCs.
 
-def render_plane_figure(board: DatasetResults, found: Results, name: str) -> str:
-    """Real and synthetic features in one plane; colours are classes, shapes methods."""
-    ipc = found.ipcs[-1]
-    synthetic = {method: board.cells[method, ipc].projection for method in found.methods}
-    if not board.projection or not any(synthetic.values()):
-        return ""
-    far = [
-        f"{method} {shift:.2f}"
-        for method, own in synthetic.items()
-        if (shift := _shift(board.projection, own)) is not None
+    Args:
+        dataset: whose cells.
+        results: the grid.
+    """
+    curves = [
+        (f"{method}, IPC {ipc}", css_of_curve(i, j), dataset.cells[method, ipc].losses)
+        for i, method in enumerate(results.methods)
+        for j, ipc in enumerate(results.ipcs)
+        if dataset.cells[method, ipc].losses
     ]
-    sentence = (
-        "How far the mean of a class's instances lies from the mean of its real windows in this plane, on average over classes "
-        f"and in standard deviations of all real windows: {', '.join(far)}."
-    )
-    says = f"{len(board.projection)} real test windows as dots and the instances of {', '.join(found.methods)} as marks. {sentence}"
-    title = f"Real and synthetic features on {board.dataset}"
-    chart = _charts.draw_plane(name, title, says, board.projection, synthetic, board.classes)
-    keys = [f"{_charts.key_of_shape(i)}{escape(method)}" for i, method in enumerate(found.methods)]
-    keys += [
-        f"{_charts.key_of_class(label, len(board.classes))}{escape(one)}"
-        for label, one in enumerate(board.classes[: _charts.HUES])
-    ]
-    rest = (
-        f" Colours repeat after {_charts.HUES} classes."
-        if len(board.classes) > _charts.HUES
-        else ""
-    )
+    if not curves:
+        return None
     caption = (
-        "The headline's network with random weights, two principal components of the real test windows' features. Dots are real "
-        f"windows, marks synthetic instances at IPC {ipc}; colours are classes, shapes methods.{rest} {sentence}"
+        "Mean over seeds, as a multiple of the mean of a curve's first tenth: methods minimise "
+        "different quantities. The losses themselves are in the file of losses."
     )
-    return render_figure(chart, caption, keys)
+    chart = draw_losses(f"Loss while distilling on {dataset.dataset}", curves)
+    return Figure(chart, caption, [Key(label, css, line=True) for label, css, _ in curves])
 
 
-def _shift(real: Points, synthetic: Points) -> float | None:
-    """Mean over classes of the distance between the class's means, in standard deviations of the real points."""
-    means = [_means(points) for points in (real, synthetic)]
+def build_plane_figure(dataset: DatasetResults, results: Results) -> Figure | None:
+    """Return real and synthetic features on one plane, None without points.
+
+    Colours are classes, shapes methods.
+
+    Args:
+        dataset: whose cells.
+        results: the grid.
+    """
+    ipc, real, classes = results.ipcs[-1], dataset.projection, dataset.classes
+    synthetic = {method: dataset.cells[method, ipc].projection for method in results.methods}
+    if not real or not any(synthetic.values()):
+        return None
+    shifts = {method: _compute_shift(real, points) for method, points in synthetic.items()}
+    listed = [f"{method} {shift:.2f}" for method, shift in shifts.items() if shift is not None]
+    distances = (
+        "Distance of the mean of a class's instances from the mean of its real windows on this "
+        "plane, on average over classes and in standard deviations of all real windows: "
+        f"{', '.join(listed)}."
+    )
+    description = (
+        f"{len(real)} real test windows as dots and the instances of "
+        f"{', '.join(results.methods)} as marks. {distances}"
+    )
+    repeats = f" Colours repeat after {HUES} classes." if len(classes) > HUES else ""
+    caption = (
+        "The headline's network with random weights: two principal components of the real test "
+        "windows' features. Dots are real windows, marks synthetic instances at "
+        f"IPC {ipc}; colours are classes, shapes methods.{repeats} {distances}"
+    )
+    title = f"Real and synthetic features on {dataset.dataset}"
+    colours = [css_of_class(label, len(classes)) for label in range(len(classes))]
+    keys = [Key(name, css, dot=True) for name, css in zip(classes[:HUES], colours, strict=False)]
+    chart = draw_plane(title, description, real, synthetic, classes)
+    return Figure(chart, caption, [*list_method_keys(results.methods, colours=False), *keys])
+
+
+def _compute_shift(real: Points, synthetic: Points) -> float | None:
+    """Return the distance of class means, in standard deviations of the real points."""
+    centres = [_compute_centres(points) for points in (real, synthetic)]
     spread = float(np.sqrt(np.var([point[:2] for point in real], axis=0).sum()))
-    distances = [
-        float(np.linalg.norm(means[0][label] - means[1][label]))
-        for label in sorted(means[0].keys() & means[1].keys())
-    ]
+    labels = sorted(centres[0].keys() & centres[1].keys())
+    distances = [float(np.linalg.norm(centres[0][c] - centres[1][c])) for c in labels]
     return sum(distances) / len(distances) / spread if distances and spread else None
 
 
-def _means(points: Points) -> Mapping[int, np.ndarray]:
+def _compute_centres(points: Points) -> dict[int, np.ndarray]:
     return {
-        c: np.mean([point[:2] for point in points if point[2] == c], axis=0)
-        for c in {point[2] for point in points}
+        label: np.mean([point[:2] for point in points if point[2] == label], axis=0)
+        for label in {point[2] for point in points}
     }
 
 
-def _render_legend(found: Results) -> list[str]:
-    return [
-        *(f"{_charts.key_of_mark(i)}{escape(method)}" for i, method in enumerate(found.methods)),
-        f"{_charts.key_of_whole()}whole data",
-    ]
+def _list_keys(results: Results) -> list[Key]:
+    whole = Key("whole data", "whole", line=True)
+    return [*list_method_keys(results.methods, colours=True), whole]

@@ -1,214 +1,141 @@
-"""The report as one static HTML page: tables, charts, gallery and how it was measured; nothing is fetched."""
+"""Door to jinja2: the report as one static HTML page that fetches nothing."""
 
 from __future__ import annotations
 
-from html import escape
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 import pipeline
-from pipeline.report.compare import compare_methods
-from pipeline.report.format import format_count, format_interval, measure_name, view_name
-from pipeline.report.html.confusion import render_confusion
-from pipeline.report.html.elements import render_details
+from pipeline.report.format import VIEWS, format_count, format_interval, format_number, measure_name
+from pipeline.report.html.charts import HUES
 from pipeline.report.html.figures import (
-    render_accuracy_figure,
-    render_cost_figures,
-    render_loss_figure,
-    render_plane_figure,
+    build_cost_figures,
+    build_loss_figure,
+    build_plane_figure,
+    build_score_figure,
 )
-from pipeline.report.html.gallery_table import render_gallery_table
-from pipeline.report.html.glossary import render_glossary
-from pipeline.report.html.script import SCRIPT, SOURCE
-from pipeline.report.html.style import CSS
-from pipeline.report.html.tables import (
-    render_ablation_table,
-    render_choice_table,
-    render_comparison_table,
-    render_cost_table,
-    render_kd_tables,
-    render_score_table,
-    render_task_table,
-)
-from pipeline.report.read.results import find_best_methods
-from pipeline.report.read.scores import ACCURACY
+from pipeline.report.tables import Cell, TableBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeline.report.html.gallery import Gallery
-    from pipeline.report.read.results import DatasetResults, Results
-    from pipeline.report.read.scores import MeasurementKey
+    from pipeline.report.read.results import Results
+    from pipeline.report.read.scores import MeasurementKey, Summary
 
-# No network, and no script but the one: the page could not fetch anything if it wanted to.
-_POLICY = f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src {SOURCE}"
+# A browser prepares every sound that it preloads; more than this many wait until they are played.
+MAX_PRELOADED = 200
 
 
-def render_page(
-    found: Results,
-    galleries: Sequence[Mapping[str, Gallery]],
-    recipes: Mapping[str, Mapping[str, Any]],
-) -> str:
-    """The whole page; `galleries`: method -> instances for each board, `recipes`: protocol -> its values."""
-    title = "Distilled audio-visual sets"
-    links = [
-        f'<li><a href="#set{i}">{escape(board.dataset)}</a></li>'
-        for i, board in enumerate(found.boards)
-    ]
-    links.append('<li><a href="#measured">How it was measured</a></li>')
+def render_page(results: Results, galleries: Sequence[Mapping[str, Gallery]]) -> str:
+    """Return the whole page.
+
+    Args:
+        results: everything that it shows.
+        galleries: method -> stored instances, for each dataset.
+    """
+    templates = Environment(
+        loader=PackageLoader("pipeline.report.html"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    templates.filters["count"], templates.filters["name"] = format_count, measure_name
+    templates.filters["upper_first"] = lambda text: text[:1].upper() + text[1:]
+    script = templates.get_template("script.js.j2").render().encode()
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     sounds = sum(gallery.sound_count for shown in galleries for gallery in shown.values())
-    sections = [_render_dataset(found, i, shown, sounds) for i, shown in enumerate(galleries)]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{title}: results</title>
-<link rel="icon" href="data:,">
-<style>{CSS}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the results</a>
-<header>
-<h1>{title}</h1>
-<p class="lead">Labelled videos, condensed into a few synthetic instances per class. Students are trained from scratch on each small
-set and tested on real clips that neither they nor the method has seen.</p>
-<nav aria-label="On this page"><ul>{"".join(links)}</ul></nav>
-</header>
-<main id="main">
-{"".join(sections)}
-{render_glossary(list(dict.fromkeys(measure.protocol for measure in found.measures)), recipes)}
-</main>
-<footer><p>Written by avdistill {escape(pipeline.__version__)}. The numbers lie beside this page in CSV, JSON, Markdown and
-LaTeX.</p>
-</footer>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
-
-
-def _render_dataset(found: Results, i: int, shown: Mapping[str, Gallery], sounds: int) -> str:
-    board, rows = found.boards[i], compare_methods(found.boards[i], found)
-    parts = [
-        f'<h2 id="set{i}-name">{escape(board.dataset)}</h2>',
-        _render_summary(board, found),
-        _render_subsection(
-            "Accuracy",
-            f"<p>{_format_measure(found.headline)}</p>{_render_scores(board, found.headline, found, f'set{i}-chart0')}",
-        ),
-        _render_subsection("Comparison", render_comparison_table(board, found, rows)),
-        _render_subsection(
-            "What it costs",
-            render_cost_figures(board, found, f"set{i}-cost") + render_cost_table(board),
-        ),
-        _render_subsection(
-            "Ablation", render_ablation_table(board, found, rows) if len(found.methods) > 1 else ""
-        ),
-        _render_subsection("Other networks and heads", _render_choices(board, found)),
-        _render_subsection("Other scores of recognition", _render_other_scores(board, found, i)),
-        *(
-            _render_subsection(f"Task: {measure.task}", render_task_table(board, measure))
-            for measure in found.others
-        ),
-        _render_subsection("Does a teacher help?", render_kd_tables(board)),
-        _render_subsection("What is taken for what", _render_confusions(board, found)),
-        _render_subsection(
-            "Where the sets lie among real windows",
-            render_plane_figure(board, found, f"set{i}-plane"),
-        ),
-        _render_subsection(
-            "Loss while distilling", render_loss_figure(board, found, f"set{i}-losses")
-        ),
-        _render_subsection(
-            "What is in the sets", render_gallery_table(board, found, shown, sounds)
-        ),
-    ]
-    return f'<section id="set{i}" aria-labelledby="set{i}-name">{"".join(parts)}</section>'
-
-
-def _render_subsection(title: str, content: str) -> str:
-    """A part of a section; nothing, if it has nothing to show."""
-    return f"<h3>{escape(title)}</h3>{content}" if content else ""
-
-
-def _render_summary(board: DatasetResults, found: Results) -> str:
-    """What the smallest sets reach, beside the whole data, in two sentences."""
-    measure, ipc = found.headline, found.ipcs[0]
-    view = board.whole[measure].views[0]
-    leaders = find_best_methods(board, measure, ACCURACY, view, found.methods, ipc)
-    score, whole = board.entry_of(leaders[0], ipc, measure).joint, board.whole[measure].joint
-    stored = f"{ipc} stored {'instances' if ipc > 1 else 'instance'} per class"
-    ends = format_interval(ACCURACY, score, " to ")
-    bracket = f" (95 % interval {ends})" if ends else ""
-    return (
-        f"<p>{len(board.classes)} classes, {format_count(board.train_windows)} training windows and {format_count(board.test_windows)} test "
-        f"windows of one second, from {format_count(board.test_clips)} test clips. With {stored}, the highest {escape(view_name(view))} "
-        f"accuracy is that of {escape(' and '.join(leaders))}: {100 * score.mean:.1f} %{bracket}. "
-        f"Students trained on all {format_count(board.train_windows)} windows reach {100 * whole.mean:.1f} %.</p>"
+    protocols = dict.fromkeys(measure.protocol for measure in results.measures)
+    return templates.get_template("page.html.j2").render(
+        # No network, and no script but the one: the page cannot fetch anything.
+        policy="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'",
+        hues=HUES,
+        preload="metadata" if sounds <= MAX_PRELOADED else "none",
+        protocols={name: results.texts.protocols[name] for name in protocols},
+        sets=[_collect(results, i, shown) for i, shown in enumerate(galleries)],
+        settings=results.settings,
+        version=pipeline.__version__,
     )
 
 
-def _render_scores(
-    board: DatasetResults, measure: MeasurementKey, found: Results, name: str
-) -> str:
-    chart = render_accuracy_figure(board, measure, found, name)
-    return f'<div class="pair">{render_score_table(board, measure, ACCURACY, found)}{chart}</div>'
-
-
-def _render_choices(board: DatasetResults, found: Results) -> str:
-    """A table of networks and one of heads, from the entries that differ from the headline in that alone."""
-    tables = []
-    for field, column in (("network", 1), ("head", 2)):
-        alike = [
-            m
-            for m in found.recognition
-            if all(m[i] == found.headline[i] for i in (0, 1, 2) if i != column)
-        ]
-        tables += [render_choice_table(board, found, field, alike)] if len(alike) > 1 else []
-    return f'<div class="pair">{"".join(tables)}</div>' if tables else ""
-
-
-def _render_other_scores(board: DatasetResults, found: Results, i: int) -> str:
-    """Every other recognition entry, and every other metric, each behind its name."""
-    parts = []
-    for j, measure in enumerate(found.recognition):
-        if j:
-            name = measure_name(measure)
-            parts.append(
-                render_details(
-                    f"{name[:1].upper()}{name[1:]}",
-                    _render_scores(board, measure, found, f"set{i}-chart{j}"),
-                )
-            )
-        parts += [
-            render_details(
-                f"{metric}: {measure_name(measure)}",
-                render_score_table(board, measure, metric, found),
-            )
-            for metric in board.whole[measure].metrics
-            if metric != ACCURACY
-        ]
-    return "".join(parts)
-
-
-def _render_confusions(board: DatasetResults, found: Results) -> str:
-    """The headline's joint view: the best method at the largest IPC, and the whole data."""
-    ipc, measure = found.ipcs[-1], found.headline
-    view = board.whole[measure].views[0]
-    leader = find_best_methods(board, measure, ACCURACY, view, found.methods, ipc)[0]
-    rows = {
-        f"{leader}, IPC {ipc}": board.entry_of(leader, ipc, measure),
-        "whole data": board.whole[measure],
+def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict[str, Any]:
+    """Return the values of one dataset's section."""
+    dataset, measure, ipc = results.datasets[i], results.headline, results.ipcs[0]
+    tables, whole = TableBuilder(dataset=dataset, results=results), dataset.whole[measure]
+    best = results.find_best(dataset, measure, whole.headline, whole.views[0], ipc)
+    timed = [cell for cell in dataset.cells.values() if cell.seconds]
+    shown = [instance for gallery in galleries.values() for instance in gallery.shown]
+    first = next(iter(galleries.values())).instances
+    headline, *others = _collect_scores(tables)
+    return {
+        "id": f"set{i}",
+        "results": dataset,
+        "ipc": ipc,
+        "view": VIEWS.get(whole.views[0], whole.views[0]),
+        "metric": tables.metric,
+        "measure": measure,
+        "best": best,
+        "score": _format(dataset.entry_of(best[0], ipc, measure).joint),
+        "whole": _format(whole.joint),
+        "headline": headline,
+        "comparison": tables.build_comparison(),
+        "cost_figures": build_cost_figures(dataset, results),
+        "untimed": len(dataset.cells) + 1 - len(timed) - bool(dataset.scoring),
+        "costs": tables.build_costs(),
+        "steps": tables.build_steps(),
+        "choices": tables.build_choices(),
+        "others": others,
+        "tasks": [_collect_task(tables, other) for other in results.other_measures],
+        "kd": tables.build_kd(),
+        "confusions": tables.build_confusions(),
+        "plane": build_plane_figure(dataset, results),
+        "losses": build_loss_figure(dataset, results),
+        "galleries": galleries,
+        "gallery_classes": [name for name, instances in first.items() if instances],
+        "has_sounds": any(gallery.sound_count for gallery in galleries.values()),
+        "has_soft_labels": any(instance.soft_labels for instance in shown),
     }
-    grids = "".join(
-        render_confusion(name, board.dataset, entry.confusion[view], board.classes)
-        for name, entry in rows.items()
-    )
-    return f'<div class="pair">{grids}</div>'
 
 
-def _format_measure(measure: MeasurementKey) -> str:
-    words = zip(("Protocol", "network", "head"), measure[:3], strict=True)
-    return ", ".join(f"{what} <code>{escape(name)}</code>" for what, name in words) + "."
+def _format(summary: Summary) -> Cell:
+    """Return the mean, without its deviation, and the interval."""
+    mean = format_number(summary.scale * summary.mean, 1)
+    return Cell(mean, interval=format_interval(summary))
+
+
+def _collect_scores(tables: TableBuilder) -> list[dict[str, Any]]:
+    """Return every table of the headline's task; a measurement's first has a figure."""
+    dataset, results, scores = tables.dataset, tables.results, []
+    for measure in results.headline_measures:
+        whole = dataset.whole[measure]
+        counts = sorted({cell.entries[measure].joint.n for cell in dataset.cells.values()})
+        for metric in sorted(whole.metrics, key=lambda name: name != whole.headline):
+            name, first = results.title_of(measure, metric), metric == whole.headline
+            summary = next(iter(whole.metrics[metric].values()))
+            value = {
+                "summary": measure_name(measure) if first else f"{name}: {measure_name(measure)}",
+                "metric": name,
+                "unit": " in %" if summary.scale == 100 else "",
+                "students": " or ".join(map(str, counts)),
+                "whole_students": whole.joint.n,
+                "table": tables.build_scores(measure, metric),
+                "figure": build_score_figure(dataset, measure, results) if first else None,
+            }
+            scores.append(value)
+    return scores
+
+
+def _collect_task(tables: TableBuilder, measure: MeasurementKey) -> dict[str, Any]:
+    results, metrics = tables.results, tables.dataset.whole[measure].metrics
+    plain = [name for name, views in metrics.items() if next(iter(views.values())).scale == 1]
+    return {
+        "measure": measure,
+        "about": results.texts.get_task(measure.task).about,
+        "plain": [results.title_of(measure, name) for name in plain],
+        "table": tables.build_task(measure),
+    }

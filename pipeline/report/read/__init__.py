@@ -1,1 +1,1 @@
-"""TODO read."""
+"""Results as stages wrote them, read once and checked against each other."""

@@ -1,6 +1,6 @@
-"""Students with a teacher: what `avdistill teach` wrote into a data set's folder `taught`, read and put side by side.
+"""Students with a teacher: results of `avdistill teach`, grouped by student and training set.
 
-Rows are grouped by training set, so that a grid of sets and methods answers whether a teacher helps, and where.
+A grid of training sets and methods shows whether a teacher helps, and where.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import read_json
-from pipeline.report.read.scores import summary_of
+from pipeline.report.read.scores import explain_damage, parse_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
     from pipeline.report.read.scores import Summary
 
-FOLDER = "taught"
-# The row of a metric that the method's own student stands in, and the method without a teacher.
-_STUDENT, _NONE = "student", "none"
+# The folder of a dataset's results, and the row of a metric that the method's own student has.
+FOLDER, _STUDENT = "taught", "student"
 
 
 @dataclass(frozen=True, kw_only=True)
 class KDScores:
-    """What the students of one method reached.
+    """The scores of one method's students.
 
     Args:
-        student: what it is and whose vectors teach it, as "frame <- logmel"; `train_set`: what it learns from, of so many `rows`.
-        metrics: metric -> the student, the student with a teacher, or a teacher alone -> summary.
-        not_run: rows for which something was missing -> what they need.
+        method: a section of `kd`.
+        student: the student and its teachers, as "frame <- logmel".
+        train_set: the name of the training set.
+        rows: training rows.
+        classes: names of the classes.
+        metrics: metric -> row (the student, the student with a teacher, a teacher) -> summary.
+        not_run: row that was not run -> what it needs.
     """
 
     method: str
@@ -42,83 +45,100 @@ class KDScores:
     metrics: dict[str, dict[str, Summary]]
     not_run: dict[str, str]
 
-    def list_rows(self, *, bounds: bool) -> list[tuple[str, str]]:
-        """(row, how it is called) of what this method's students have a share in, or of the bounds, in which they have none."""
-        named = list(dict.fromkeys(name for rows in self.metrics.values() for name in rows))
-        own = {
-            name: self.method + name.removeprefix(_STUDENT)
-            for name in named
-            if name.startswith(_STUDENT)
-        }
-        return [(name, name) for name in named if name not in own] if bounds else list(own.items())
 
+def read_kd_results(
+    folder: Path, classes: tuple[str, ...], baseline: str | None
+) -> tuple[KDScores, ...]:
+    """Return a dataset's results by student and training set, in each the baseline first.
 
-def read_kd_results(place: Path, classes: tuple[str, ...]) -> tuple[KDScores, ...]:
-    """What lies in a data set's folder, by student and training set, in each first the method without a teacher.
+    Args:
+        folder: results of one dataset.
+        classes: its classes.
+        baseline: the method without a teacher.
 
     Raises:
-        SourceError: a file is no result of `avdistill teach`, or of other classes.
+        SourceError: a file is no result of `avdistill teach`, or has other classes.
     """
     files = [
         path
-        for path in sorted((place / FOLDER).rglob("*.json"))
+        for path in sorted((folder / FOLDER).rglob("*.json"))
         if not path.name.endswith(".seconds.json")
     ]
-    found = [_read(path) for path in files]
-    for path, one in zip(files, found, strict=True):
+    scores = [_read(path) for path in files]
+    for path, one in zip(files, scores, strict=True):
         if one.classes != classes:
-            told = f"{path} is of other classes than {place / 'ceiling.json'}"
-            raise SourceError(f"{told}; move it out of {place / FOLDER}, or teach on these shards")
+            raise SourceError(
+                f"{path} is of other classes than {folder / 'ceiling.json'}; "
+                f"move it out of {folder / FOLDER}, or teach on these shards"
+            )
     return tuple(
-        sorted(found, key=lambda one: (one.student, one.train_set, one.method != _NONE, one.method))
+        sorted(
+            scores, key=lambda one: (one.student, one.train_set, one.method != baseline, one.method)
+        )
     )
 
 
 def _read(path: Path) -> KDScores:
     value: Mapping[str, Any] = read_json(path, "teach")
     again = "remove it and run `avdistill teach` again"
-    try:
+    with explain_damage(path, "teach"):
         (scores,) = value["scores"]
+        metrics = {
+            metric: {
+                row: parse_summary(x, f"{path}: {metric} of {row}", again)
+                for row, x in rows.items()
+            }
+            for metric, rows in scores["metrics"].items()
+        }
         return KDScores(
             method=str(value["method"]),
             student=f"{value['student']} <- {' + '.join(value['teachers'])}",
             train_set=str(value["train_set"]),
             rows=int(value["training_rows"]),
             classes=tuple(value["classes"]),
-            metrics={
-                metric: {
-                    name: summary_of(x, f"{path}: {metric} of {name}", again)
-                    for name, x in rows.items()
-                }
-                for metric, rows in scores["metrics"].items()
-            },
+            metrics=metrics,
             not_run=dict(line.split(": ", 1) for line in value["not_run"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SourceError(
-            f"{path} lacks what a report is made of ({type(error).__name__}: {error}); {again}"
-        ) from error
 
 
-def group_by_student(taught: Sequence[KDScores]) -> dict[str, dict[str, list[KDScores]]]:
-    """student -> training set -> methods."""
+def group_by_student(scores: Sequence[KDScores]) -> dict[str, dict[str, list[KDScores]]]:
+    """Return student -> training set -> the scores of its methods.
+
+    Args:
+        scores: in the order of `read_kd_results`.
+    """
     return {
         student: {name: list(same) for name, same in groupby(group, key=lambda one: one.train_set)}
-        for student, group in groupby(taught, key=lambda one: one.student)
+        for student, group in groupby(scores, key=lambda one: one.student)
     }
 
 
-def lines_of(methods: Sequence[KDScores]) -> Iterator[tuple[str, KDScores, str]]:
-    """(name, whose numbers, row of its metrics): every method's, then the bounds, which are the same for all of them."""
+def iterate_rows(methods: Sequence[KDScores]) -> Iterator[tuple[str, KDScores, str]]:
+    """Yield (name, scores, row of its metrics), rows with a student first.
+
+    Rows without a student, such as a teacher alone, are equal for all methods and come once.
+
+    Args:
+        methods: the methods of one student and training set.
+    """
     for one in methods:
-        yield from ((called, one, name) for name, called in one.list_rows(bounds=False))
-    yield from ((called, methods[0], name) for name, called in methods[0].list_rows(bounds=True))
+        for row in _list_rows(one):
+            if row.startswith(_STUDENT):
+                yield one.method + row.removeprefix(_STUDENT), one, row
+    for row in _list_rows(methods[0]):
+        if not row.startswith(_STUDENT):
+            yield row, methods[0], row
 
 
-def metrics_of(sets: Mapping[str, Sequence[KDScores]]) -> list[str]:
-    """The metrics of any of them, in their order."""
-    return list(
-        dict.fromkeys(
-            metric for methods in sets.values() for one in methods for metric in one.metrics
-        )
-    )
+def _list_rows(scores: KDScores) -> list[str]:
+    return list(dict.fromkeys(row for rows in scores.metrics.values() for row in rows))
+
+
+def list_metrics(sets: Mapping[str, Sequence[KDScores]]) -> list[str]:
+    """Return the metrics of all methods, each once, in their order.
+
+    Args:
+        sets: training set -> methods.
+    """
+    scores = (one for methods in sets.values() for one in methods)
+    return list(dict.fromkeys(metric for one in scores for metric in one.metrics))

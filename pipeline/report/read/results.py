@@ -1,33 +1,42 @@
-"""What a report is made of: the grid's cells as they lie in a results folder, read once and checked against each other."""
+"""The grid's cells as they lie in a results folder, read once and checked against each other."""
 
 from __future__ import annotations
 
-import csv
 import math
+import operator
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
 from pipeline.core.files import read_json
 from pipeline.report.read.kd import KDScores, read_kd_results
-from pipeline.report.read.scores import RECOGNITION, Entries, Entry, MeasurementKey, read_scores
+from pipeline.report.read.scores import (
+    Entries,
+    Entry,
+    MeasurementKey,
+    explain_damage,
+    read_scores,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.core.params import Grid
+    from pipeline.evaluation import ScoreTexts
+    from pipeline.report import ReportSettings
 
-MOST_POINTS = 200
+# Points of a loss curve that are drawn.
+MAX_POINTS = 200
 
-# (x, y, number of the class) in the plane of the distribution plot
+# (x, y, number of the class) on the first two principal components
 Points = tuple[tuple[float, float, int], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Duration:
-    """How long a stage took, and on what; no result, for it differs from run to run."""
+class Duration(NamedTuple):
+    """The time of a stage on a device, with so many threads; it differs from run to run."""
 
     seconds: float
     device: str
@@ -39,10 +48,17 @@ class CellResult:
     """One method at one IPC on one dataset.
 
     Args:
-        folder: where its files lie, from the results folder on; `published`: the first seed's artifact; `start`: what the first
-            seed started from, None for methods that choose and optimise nothing.
-        losses: (step, loss), the mean over seeds, thinned; empty for methods that choose instead of optimise.
-        distilling, scoring: times, where they were written down.
+        method: a section of `distill`.
+        ipc: stored instances per class.
+        bytes: size of one artifact.
+        entries: its scores.
+        projection: its instances on the plane of the real windows.
+        losses: (step, loss), the mean over seeds, thinned; empty where nothing is optimised.
+        folder: where its files lie.
+        published: the first seed's artifact.
+        start: the initial instances of the first seed, None where nothing is optimised.
+        distilling: time of `distill`, None where it is not recorded.
+        scoring: time of `evaluate`, None where it is not recorded.
     """
 
     method: str
@@ -51,7 +67,7 @@ class CellResult:
     entries: Entries
     projection: Points
     losses: tuple[tuple[int, float], ...]
-    folder: str
+    folder: Path
     published: Path
     start: Path | None
     distilling: Duration | None
@@ -59,21 +75,27 @@ class CellResult:
 
     @property
     def seconds(self) -> float | None:
-        """From real windows to scores; None if one of the two times is not known."""
-        return (
-            self.distilling.seconds + self.scoring.seconds
-            if self.distilling and self.scoring
-            else None
-        )
+        """From real windows to scores; None if one of the two times is not recorded."""
+        times = (self.distilling, self.scoring)
+        return sum(time.seconds for time in times if time) if all(times) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetResults:
-    """One dataset: its cells by (method, ipc), and `whole`, what the whole training split reaches.
+    """One dataset.
 
     Args:
-        taught: students with a teacher, see `avdistill teach`.
-        scoring: the time of the ceiling; `schooling`: that of the bank of experts, where there is one.
+        dataset: its name.
+        classes: names of its classes.
+        train_windows: windows of the training split.
+        test_windows: windows of the test split.
+        test_clips: source clips of the test split.
+        whole: scores of students of the whole training split, the upper bound.
+        projection: real test windows on the plane.
+        scoring: time of `ceiling`.
+        expert_training: time of `experts`, None without a bank.
+        cells: (method, IPC) -> cell.
+        kd: students with a teacher.
     """
 
     dataset: str
@@ -84,151 +106,182 @@ class DatasetResults:
     whole: Entries
     projection: Points
     scoring: Duration | None
-    schooling: Duration | None
+    expert_training: Duration | None
     cells: dict[tuple[str, int], CellResult]
-    taught: tuple[KDScores, ...]
+    kd: tuple[KDScores, ...]
 
     def entry_of(self, method: str, ipc: int, measure: MeasurementKey) -> Entry:
-        """The entry of one cell."""
+        """Return the entry of one cell."""
         return self.cells[method, ipc].entries[measure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that a report shows; the first of `measures` is the headline."""
+    """Everything that a report shows; the first of `measures` is the headline.
 
-    boards: tuple[DatasetResults, ...]
+    Args:
+        datasets: in the order of the grid.
+        methods: in the order of the grid.
+        ipcs: rising.
+        measures: in the order of evaluate.run.
+        settings: section `report`.
+        texts: of tasks, metrics and protocols.
+    """
+
+    datasets: tuple[DatasetResults, ...]
     methods: tuple[str, ...]
     ipcs: tuple[int, ...]
     measures: tuple[MeasurementKey, ...]
-    baseline: str
+    settings: ReportSettings
+    texts: ScoreTexts
 
     @property
     def headline(self) -> MeasurementKey:
+        """The first measurement."""
         return self.measures[0]
 
     @property
-    def recognition(self) -> list[MeasurementKey]:
-        """The measures of recognition, the headline first."""
-        return [measure for measure in self.measures if measure.task == RECOGNITION]
+    def headline_measures(self) -> list[MeasurementKey]:
+        """The measurements of the headline's task, the headline first."""
+        return [measure for measure in self.measures if measure.task == self.headline.task]
 
     @property
-    def others(self) -> list[MeasurementKey]:
-        """The measures of other tasks."""
-        return [measure for measure in self.measures if measure.task != RECOGNITION]
+    def other_measures(self) -> list[MeasurementKey]:
+        """The measurements of other tasks."""
+        return [measure for measure in self.measures if measure.task != self.headline.task]
 
     @property
     def names(self) -> dict[MeasurementKey, str]:
-        """One word for each measure: as short as the headline's network and head allow."""
+        """One word for each measurement, as short as the headline's network and head allow."""
         names: dict[MeasurementKey, str] = {}
         for measure in self.measures:
-            usual = measure[1:3] == self.headline[1:3]
-            short = measure.protocol if measure.task == RECOGNITION else measure.task
-            words = (
-                [short]
-                if usual or measure.task != RECOGNITION
-                else [short, measure.network, measure.head]
-            )
-            name = "-".join(words)
-            names[measure] = (
-                name if name not in names.values() else "-".join((measure.task, *measure[:3]))
-            )
+            protocol, network, head, task = measure
+            if task != self.headline.task:
+                name = task
+            elif (network, head) == self.headline[1:3]:
+                name = protocol
+            else:
+                name = f"{protocol}-{network}-{head}"
+            taken = name in names.values()
+            names[measure] = "-".join((task, protocol, network, head)) if taken else name
         return names
 
+    def title_of(self, measure: MeasurementKey, metric: str) -> str:
+        """Return the name of a metric in tables."""
+        return self.texts.get_metric(measure.task, metric).title or metric
 
-def gather(results: Path, grid: Grid, baseline: str) -> Results:
-    """Read the cells of the grid and no others; a SourceError names the first file that is missing and who writes it."""
+    def find_best(
+        self, dataset: DatasetResults, measure: MeasurementKey, metric: str, view: str, ipc: int
+    ) -> list[str]:
+        """Return the methods with the best mean; means that are printed alike are equally good.
+
+        Args:
+            dataset: whose cells are compared.
+            measure: which entry.
+            metric: which score.
+            view: of which view.
+            ipc: at which IPC.
+        """
+        means = {}
+        for method in self.methods:
+            summary = dataset.entry_of(method, ipc, measure).metrics[metric][view]
+            means[method] = round(summary.scale * summary.mean, 1)
+        higher = self.texts.get_metric(measure.task, metric).higher_is_better
+        best = (max if higher else min)(means.values())
+        return [method for method, mean in means.items() if mean == best]
+
+
+def gather_results(
+    results: Path, grid: Grid, settings: ReportSettings, texts: ScoreTexts
+) -> Results:
+    """Read the cells of the grid, and no others.
+
+    Args:
+        results: folder of <dataset>/ceiling.json and <dataset>/<method>/ipc<k>.
+        grid: the cells.
+        settings: section `report`.
+        texts: of tasks, metrics and protocols.
+
+    Raises:
+        SourceError: a file is missing, damaged, or does not fit the others.
+    """
     ipcs = tuple(sorted(grid.ipcs))
-    boards = tuple(
-        _read_dataset(results, dataset, grid.methods, ipcs, grid.seeds[0])
-        for dataset in grid.datasets
+    datasets = tuple(
+        _read_dataset(results / name, name, grid, ipcs, settings.kd_baseline, texts)
+        for name in grid.datasets
     )
-    first, path = boards[0], results / boards[0].dataset / "ceiling.json"
-    for board in boards[1:]:
-        _refuse_other_measures(
-            board.whole, first.whole, f"{results / board.dataset / 'ceiling.json'} and {path}"
-        )
+    first, path = datasets[0], results / datasets[0].dataset / "ceiling.json"
+    for other in datasets[1:]:
+        where = f"{results / other.dataset / 'ceiling.json'} and {path}"
+        _refuse_other_measures(other.whole, first.whole, where)
     measures = tuple(first.whole)
-    if measures[0].task != RECOGNITION:
+    if not first.whole[measures[0]].correct:
         raise SourceError(
-            f"{path} begins with task {measures[0].task}; the first entry of evaluate.run is the headline, let it be {RECOGNITION}"
+            f"{path} begins with task {measures[0].task}; the first entry of evaluate.run is the "
+            "headline, let it be a task that counts right windows"
         )
     return Results(
-        boards=boards, methods=grid.methods, ipcs=ipcs, measures=measures, baseline=baseline
+        datasets=datasets,
+        methods=grid.methods,
+        ipcs=ipcs,
+        measures=measures,
+        settings=settings,
+        texts=texts,
     )
-
-
-def find_best_methods(
-    board: DatasetResults,
-    measure: MeasurementKey,
-    metric: str,
-    view: str,
-    methods: tuple[str, ...],
-    ipc: int,
-) -> list[str]:
-    """The methods with the highest mean of a row; what prints alike is equally good."""
-    means = {
-        method: round(100 * board.entry_of(method, ipc, measure).metrics[metric][view].mean, 1)
-        for method in methods
-    }
-    return [method for method, mean in means.items() if mean == max(means.values())]
 
 
 def _read_dataset(
-    results: Path, dataset: str, methods: tuple[str, ...], ipcs: tuple[int, ...], seed: int
+    folder: Path,
+    name: str,
+    grid: Grid,
+    ipcs: tuple[int, ...],
+    kd_baseline: str | None,
+    texts: ScoreTexts,
 ) -> DatasetResults:
-    path = results / dataset / "ceiling.json"
+    path = folder / "ceiling.json"
     counts = ("train_windows", "test_windows", "test_clips")
-    about, whole = read_scores(path, "ceiling", ("projection", *counts))
-    cells = {
-        (method, ipc): _read_cell(
-            results, f"{dataset}/{method}/ipc{ipc}", method, ipc, seed, about["classes"]
-        )
-        for ipc in ipcs
-        for method in methods
-    }
-    for cell in cells.values():
-        _refuse_unlike(cell.entries, whole, f"{results / cell.folder / 'scores.json'} and {path}")
+    about, whole = read_scores(path, "ceiling", ("projection", *counts), texts)
+    classes = about["classes"]
+    cells = {}
+    for ipc in ipcs:
+        for method in grid.methods:
+            place = folder / method / f"ipc{ipc}"
+            cell = _read_cell(place, method, ipc, grid.seeds[0], classes, texts)
+            _refuse_unlike(cell.entries, whole, f"{place / 'scores.json'} and {path}")
+            cells[method, ipc] = cell
     return DatasetResults(
-        dataset=dataset,
-        classes=about["classes"],
+        dataset=name,
+        classes=classes,
         whole=whole,
-        projection=_parse_points(about["projection"], len(about["classes"]), path, "ceiling"),
-        scoring=_read_seconds(path, "ceiling"),
-        schooling=_read_seconds(results / dataset / "experts", "experts"),
+        projection=_parse_points(about["projection"], len(classes), path, "ceiling"),
+        scoring=_read_duration(path, "ceiling"),
+        expert_training=_read_duration(folder / "experts", "experts"),
         cells=cells,
-        taught=read_kd_results(results / dataset, about["classes"]),
+        kd=read_kd_results(folder, classes, kd_baseline),
         **{name: _read_count(about, name, path, "ceiling") for name in counts},
     )
 
 
 def _read_count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
-    if not isinstance(about[name], int):
-        raise SourceError(
-            f"{path} has {name} {about[name]!r}, expected a number; remove it and run `avdistill {stage}` again"
-        )
-    return int(about[name])
+    with explain_damage(path, stage, f"has {name} {about[name]!r}, expected a number"):
+        return operator.index(about[name])
 
 
 def _read_cell(
-    results: Path, folder: str, method: str, ipc: int, seed: int, classes: tuple[str, ...]
+    folder: Path, method: str, ipc: int, seed: int, classes: tuple[str, ...], texts: ScoreTexts
 ) -> CellResult:
-    """The files in the order in which a run writes them, so that the first one missing is where it stopped."""
-    place = results / folder
-    synthetic, scores, published = (
-        place / "synthetic",
-        place / "scores.json",
-        place / "published" / f"seed{seed}.h5",
-    )
+    """Read files in the order of their stages: the first one missing is where a run stopped."""
+    synthetic, scores = folder / "synthetic", folder / "scores.json"
     losses = _read_losses(synthetic / "losses.csv")
-    about, entries = read_scores(scores, "evaluate", ("bytes", "projection"))
+    about, entries = read_scores(scores, "evaluate", ("bytes", "projection"), texts)
     if about["classes"] != classes:
         raise SourceError(
-            f"{scores} is of other classes than the ceiling of its dataset; evaluate both on the same shards"
+            f"{scores} is of other classes than the ceiling of its dataset; "
+            "evaluate both on the same shards"
         )
+    published, start = folder / "published" / f"seed{seed}.h5", synthetic / "start.safetensors"
     if not published.is_file():
         raise SourceError(f"{published} does not exist; it is written by `avdistill publish`")
-    start = synthetic / "start.safetensors"
     return CellResult(
         method=method,
         ipc=ipc,
@@ -239,79 +292,65 @@ def _read_cell(
         folder=folder,
         published=published,
         start=start if start.is_file() else None,
-        distilling=_read_seconds(synthetic, "distill"),
-        scoring=_read_seconds(scores, "evaluate"),
+        distilling=_read_duration(synthetic, "distill"),
+        scoring=_read_duration(scores, "evaluate"),
     )
 
 
 def _parse_points(value: Any, classes: int, path: Path, stage: str) -> Points:
-    try:
-        points = tuple(
-            (float(x), float(y), range(classes).index(int(label))) for x, y, label in value
-        )
-    except (TypeError, ValueError) as error:
-        raise SourceError(
-            f"{path} has a projection that is no list of x, y, label ({error}); remove it and run `avdistill {stage}` again"
-        ) from error
-    return tuple(point for point in points if math.isfinite(point[0]) and math.isfinite(point[1]))
+    with explain_damage(path, stage, "has a projection that is no list of x, y, label"):
+        labels = range(classes)
+        points = [(float(x), float(y), labels.index(int(label))) for x, y, label in value]
+    return tuple(point for point in points if all(map(math.isfinite, point)))
 
 
-def _read_seconds(result: Path, stage: str) -> Duration | None:
-    """The clock of the stage that wrote `result`: its sibling .seconds.json, which a copied result may lack."""
+def _read_duration(result: Path, stage: str) -> Duration | None:
+    """Read .seconds.json beside a result; a copied result may lack it."""
     path = result.with_suffix(".seconds.json")
     if not path.is_file():
         return None
     value = read_json(path, stage)
-    try:
-        return Duration(
-            seconds=float(value["seconds"]),
-            device=str(value["device"]),
-            threads=int(value["threads"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
-            f"{path} holds no seconds ({type(error).__name__}: {error}); remove it, it is no result"
-        ) from error
+    with explain_damage(path, stage, "holds no seconds"):
+        return Duration(float(value["seconds"]), str(value["device"]), int(value["threads"]))
 
 
 def _read_losses(path: Path) -> tuple[tuple[int, float], ...]:
-    """Mean over seeds at each step, of which at most MOST_POINTS stay: evenly spread, the first and the last among them."""
+    """Read the mean over seeds at each step; at most MAX_POINTS stay, evenly spread."""
     if not path.is_file():
         raise SourceError(f"{path} does not exist; it is written by `avdistill distill`")
     at_step: defaultdict[int, list[float]] = defaultdict(list)
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                at_step[int(row["step"])].append(float(row["loss"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
-            f"{path} is no table of seed, step, loss ({error}); remove it and run `avdistill distill` again"
-        ) from error
+    with explain_damage(path, "distill", "is no table of seed, step, loss"):
+        for _, row in read_rows(path, "seed, step, loss"):
+            at_step[int(row["step"])].append(float(row["loss"]))
     points = [(step, sum(losses) / len(losses)) for step, losses in sorted(at_step.items())]
-    kept = min(len(points), MOST_POINTS)
+    kept = min(len(points), MAX_POINTS)
     return tuple(points[round(i * (len(points) - 1) / max(kept - 1, 1))] for i in range(kept))
 
 
-def _refuse_other_measures(found: Entries, expected: Entries, where: str) -> None:
-    """All datasets hold the same measures in one order; their metrics, views and clips are their own."""
-    if list(found) != list(expected):
-        what = f"{'; '.join(map(str, found))} against {'; '.join(map(str, expected))}"
-        raise SourceError(
-            f"{where} hold different scores ({what}); evaluate both with the same evaluate.run and modalities"
+def _refuse_other_measures(entries: Entries, expected: Entries, where: str) -> None:
+    """All datasets hold the same measurements in one order; metrics, views and clips may differ."""
+    if list(entries) != list(expected):
+        difference = f"{'; '.join(map(str, entries))} against {'; '.join(map(str, expected))}"
+        _refuse_difference(where, difference)
+
+
+def _refuse_unlike(entries: Entries, expected: Entries, where: str) -> None:
+    """Within a dataset metrics, views and test clips are the same, too."""
+    _refuse_other_measures(entries, expected, where)
+    for measure, entry in entries.items():
+        columns = (
+            {(m, frozenset(x.metrics[m])) for m in x.metrics} for x in (entry, expected[measure])
         )
-
-
-def _refuse_unlike(found: Entries, expected: Entries, where: str) -> None:
-    """Within a dataset: also with the same metrics and views, counted on the same test clips."""
-    _refuse_other_measures(found, expected, where)
-    both = list(zip(found.values(), expected.values(), strict=True))
-    for one, other in both:
-        if one.shape != other.shape:
-            what = f"other metrics or views of {one.measure}"
-            raise SourceError(
-                f"{where} hold different scores ({what}); evaluate both with the same evaluate.run and modalities"
-            )
-    if any(one.windows != other.windows for one, other in both):
+        if next(columns) != next(columns):
+            _refuse_difference(where, f"other metrics or views of {measure}")
+    if any(entry.windows != expected[measure].windows for measure, entry in entries.items()):
         raise SourceError(
             f"{where} were counted on different test clips; evaluate both on the same shards"
         )
+
+
+def _refuse_difference(where: str, difference: str) -> None:
+    raise SourceError(
+        f"{where} hold different scores ({difference}); "
+        "evaluate both with the same evaluate.run and modalities"
+    )
