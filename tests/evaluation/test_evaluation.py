@@ -16,6 +16,7 @@ from pipeline.core.records import RealSet
 from pipeline.evaluation import BudgetProtocol, Evaluate, Measurement, PCAProjection, Protocols
 from pipeline.evaluation.setup import EvaluationSetup
 from pipeline.evaluation.tasks import _embeddings
+from pipeline.evaluation.tasks.ranking import spearman
 from pipeline.evaluation.tasks.shuffle import _shuffle
 from pipeline.models.model import AudioVisual
 from pipeline.training import instances as training
@@ -383,3 +384,19 @@ def test_the_plane_has_two_points_for_two_instances_and_repeats() -> None:
 def test_protocols_are_the_two_of_the_design() -> None:
     assert [field.name for field in dataclasses.fields(Protocols)] == ["avdd", "budget"]
     assert isinstance(SETTINGS.protocols.budget, BudgetProtocol)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "rho"),
+    [
+        ([1, 2, 3], [10, 20, 30], 1.0),
+        ([1, 2, 3], [3, 2, 1], -1.0),
+        ([1, 1, 2], [1, 2, 3], 0.8660254),
+        ([1, 1], [1, 2], None),
+    ],
+)
+def test_spearman_takes_mean_ranks_of_ties(
+    one: list[float], other: list[float], rho: float | None
+) -> None:
+    found = spearman(one, other)
+    assert found == (None if rho is None else pytest.approx(rho))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report import ReportSettings, write
+from pipeline.report import ReportSettings, write_report
 from tests.toys.results import (
     EVERYTHING,
     GRID,
     LOGMEL,
-    RECIPES,
     SETTINGS,
+    TEXTS,
     TOYS,
     Toys,
     save,
@@ -36,7 +36,7 @@ def results(written: Path, tmp_path: Path) -> Path:
 def made(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of these results, and its siblings."""
     out = tmp_path_factory.mktemp("page") / "index.html"
-    write(written, out, GRID, SETTINGS, RECIPES, LOGMEL)
+    write_report(written, out, GRID, SETTINGS, TEXTS, LOGMEL)
     return out
 
 
@@ -65,12 +65,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 not_run=["teacher wave: not run: needs wave vectors"],
             )
             save(root / "work" / "first" / "taught" / name / f"{method}.json", told)
-    write(
+    write_report(
         root / "work",
         root / "index.html",
         toys.grid,
         ReportSettings(gallery=1, baseline="random"),
-        RECIPES,
+        TEXTS,
         LOGMEL,
     )
     return root / "index.html"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.core.errors import SourceError
-from pipeline.report import write
-from tests.toys.results import GRID, RECIPES, SETTINGS, rows_of, save, taught, text_of
+from pipeline.report import write_report
+from tests.toys.results import GRID, SETTINGS, TEXTS, markdown_of, rows_of, save, taught, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ def told(results: Path, out: Path, **files: dict[str, Any]) -> Path:
     """The page of results with these files among the taught; a name with __ lies in a folder."""
     for name, value in files.items():
         save(results / "toy" / "taught" / f"{name.replace('__', '/')}.json", value)
-    write(results, out, GRID, SETTINGS, RECIPES, None)
+    write_report(results, out, GRID, SETTINGS, TEXTS, None)
     return out
 
 
@@ -34,9 +34,7 @@ def test_rows_are_grouped_by_training_set_and_begin_without_a_teacher(
 ) -> None:
     small = {f"ipc5__{m}": taught(m, "random ipc 5", 0.2) for m in ("ccl", "none")}
     page = told(results, out, **small, whole=taught("ccl", "whole", 0.4))
-    lines = [
-        line for line in text_of(page, ".md").splitlines() if line.startswith("| random ipc 5")
-    ]
+    lines = [line for line in markdown_of(page).splitlines() if line.startswith("| random ipc 5")]
     assert [line.split(" | ")[:2] for line in lines] == [
         ["| random ipc 5", name]
         for name in (
@@ -62,7 +60,7 @@ def test_each_kind_of_student_has_a_table(results: Path, out: Path) -> None:
         other=taught("kd", "whole", 0.4, teachers=["frame", "logmel"]),
     )
     assert [
-        line for line in text_of(page, ".md").splitlines() if line.startswith("### toy, students")
+        line for line in markdown_of(page).splitlines() if line.startswith("### toy, students")
     ] == [
         "### toy, students frame <- frame + logmel",
         "### toy, students frame <- logmel",
@@ -84,7 +82,7 @@ def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
     page = told(results, out, one=taught("kd", "whole", 0.4, not_run=missing))
     row, needs = missing[0].split(": ", 1)
     assert f'<th scope="row">{row}</th><td colspan="3">{needs}</td>' in text_of(page)
-    assert f"| whole | {row} | {needs} |" in text_of(page, ".md")
+    assert f"| whole | {row} | {needs} |" in markdown_of(page)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +90,7 @@ def test_what_was_not_run_is_said(results: Path, out: Path) -> None:
     [
         (
             {"scores": []},
-            r"one\.json lacks what a report is made of .*remove it and run `avdistill teach` again",
+            r"one\.json lacks values that a report needs .*remove it and run `avdistill teach` again",
         ),
         (
             taught("kd", "whole", float("nan")),

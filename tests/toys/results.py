@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from pipeline.artifact import ExportSettings, write_artifact
 from pipeline.core.params import Grid
 from pipeline.core.records import Normalisation, SyntheticSet
 from pipeline.core.tensors import save_synthetic
+from pipeline.evaluation import ScoreTexts
 from pipeline.media.logmel import LogMel
 from pipeline.report import ReportSettings
 
 LOGMEL = LogMel(rate=8000, n_fft=1024, hop=520, n_mels=16, f_min=20.0, f_max=4000.0, floor_db=-60.0)
-RECIPES = {"avdd": {"epochs": 30}, "budget": {"steps": 20, "trials": 2, "stops": [1.0]}}
-SETTINGS = ReportSettings(gallery=2, baseline="random")
+TEXTS = ScoreTexts(protocols={"avdd": "As published.", "budget": "20 steps."})
+SETTINGS = ReportSettings(gallery=2, baseline="random", random="random", kd_baseline="none")
 HEADLINE = ("budget", "convnet", "ensemble", "recognition")
 MEASURES = (HEADLINE, ("avdd", "convnet", "ensemble", "recognition"))
 # Everything that params.yaml can ask for, and a task that nobody has described.
@@ -278,6 +280,11 @@ GRID = TOYS.grid
 
 def text_of(page: Path, suffix: str = ".html") -> str:
     return page.with_suffix(suffix).read_text(encoding="utf-8")
+
+
+def markdown_of(page: Path) -> str:
+    """The Markdown tables beside a page, without the padding of their cells."""
+    return re.sub(r" +", " ", text_of(page, ".md"))
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
