@@ -91,7 +91,7 @@ def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict
         "choices": tables.build_choices(),
         "others": others,
         "tasks": [_collect_task(tables, other) for other in results.other_measures],
-        "kd": tables.build_kd(),
+        "students": tables.build_kd(),
         "confusions": tables.build_confusions(),
         "plane": build_plane_figure(dataset, results),
         "losses": build_loss_figure(dataset, results),
