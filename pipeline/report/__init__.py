@@ -10,14 +10,7 @@ from pipeline.core.files import create_file, refuse_existing
 from pipeline.report.html.gallery import build_gallery
 from pipeline.report.html.page import render_page
 from pipeline.report.read.results import gather_results
-from pipeline.report.text.programs import (
-    format_accuracy_csv,
-    format_kd_csv,
-    format_losses_csv,
-    format_means_json,
-    format_scores_csv,
-)
-from pipeline.report.text.readers import format_latex, format_markdown, format_terminal
+from pipeline.report.text import programs, readers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,17 +18,9 @@ if TYPE_CHECKING:
     from pipeline.core.params import Grid
     from pipeline.evaluation import ScoreTexts
     from pipeline.media.logmel import LogMel
+    from pipeline.report.read.results import Results
 
-# The page comes last: where it is, everything is.
-_FORMATS = {
-    ".csv": format_scores_csv,
-    ".accuracy.csv": format_accuracy_csv,
-    ".losses.csv": format_losses_csv,
-    ".taught.csv": format_kd_csv,
-    ".json": format_means_json,
-    ".md": format_markdown,
-    ".tex": format_latex,
-}
+_FORMATS = {**programs.FORMATS, **readers.FORMATS}
 SUFFIXES = (*_FORMATS, ".txt", ".html")
 
 
@@ -82,9 +67,7 @@ def write_report(
         logmel: settings of the log-mels, so that they can be heard; None for no sound.
 
     Raises:
-        OutputError: a file exists, or the page's name does not end in .html.
-        ParamsError: the baseline or a protocol is unknown, or the log-mels have other settings.
-        SourceError: a result is missing, damaged, or does not fit the others.
+        PipelineError: an output exists, a result does not fit, or params name unknown things.
     """
     paths = {suffix: out.with_suffix(suffix) for suffix in SUFFIXES}
     if out != paths[".html"]:
@@ -94,29 +77,20 @@ def write_report(
         )
     for path in paths.values():
         refuse_existing(path)
-    if settings.baseline not in grid.methods:
-        raise ParamsError(
-            f"report.baseline is {settings.baseline!r}, which is not in grid.methods; "
-            f"name one of {', '.join(grid.methods)}"
-        )
-    gathered = gather_results(results, grid, settings, texts)
-    for protocol in (measure.protocol for measure in gathered.measures):
-        if protocol not in texts.protocols:
-            raise ParamsError(
-                f"evaluate.protocols lacks {protocol}, which has scores; "
-                "take the params that they were made with"
-            )
-    galleries = [
-        {
-            method: build_gallery(dataset.cells[method, gathered.ipcs[0]], settings.gallery, logmel)
-            for method in gathered.methods
-        }
-        for dataset in gathered.datasets
-    ]
-    contents = {suffix: format_results(gathered) for suffix, format_results in _FORMATS.items()}
-    contents[".txt"] = format_terminal(gathered, str(out))
-    contents[".html"] = render_page(gathered, galleries)
+    contents = _build_contents(gather_results(results, grid, settings, texts), out, logmel)
     for suffix, content in contents.items():
         with create_file(paths[suffix]) as part:
             part.write_text(content, encoding="utf-8")
     return contents[".txt"].rstrip()
+
+
+def _build_contents(results: Results, page: Path, logmel: LogMel | None) -> dict[str, str]:
+    """Return suffix -> text, the page last: where it is, everything is."""
+    ipc, count = results.ipcs[0], results.settings.gallery
+    galleries = [
+        {m: build_gallery(dataset.cells[m, ipc], count, logmel) for m in results.methods}
+        for dataset in results.datasets
+    ]
+    contents = {suffix: format_results(results) for suffix, format_results in _FORMATS.items()}
+    contents[".txt"] = readers.format_terminal(results, str(page))
+    return {**contents, ".html": render_page(results, galleries)}

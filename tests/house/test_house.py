@@ -23,7 +23,7 @@ DOORS = {
         ),
         "pipeline.media.selftest.write",
     },
-    "csv": {"pipeline.core.csv", "pipeline.report.read.results", "pipeline.report.text.machine"},
+    "csv": {"pipeline.core.csv"},
     "decord": {"pipeline.media.decord_backend"},
     "filelock": {"pipeline.core.files"},
     "h5py": {"pipeline.core.hdf5", "pipeline.core.hdf5_guard"},

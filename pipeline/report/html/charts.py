@@ -26,6 +26,7 @@ SHAPES = (
     "M0 5.2 5-3.8-5-3.8z",
 )
 _DECADE = 10.0
+WHOLE = "whole data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,37 +145,29 @@ def draw_scores(
         x_label: the quantity on the axis, with its unit.
         series: method -> (position on the axis, label, summary).
         whole: position and score of the whole data, the position None without one.
-        ticks: the only positions there are, at which methods stand side by side, so that the bars
-            of equal methods stay readable; None for any positions.
+        ticks: the only positions, where methods stand side by side; None for any positions.
     """
     extra, mean = whole
-    positions = [x for points in series.values() for x, *_ in points] + ([extra] if extra else [])
-    margin, room, aside = (1.0, 46, 8) if ticks else (1.3, 0, 0)
-    low, high = min(positions) / margin, max(positions) * margin
-    across = Axis(low=low, high=high, start=LEFT + room, end=WIDTH - RIGHT - room, log=True)
-    up = _build_percent_axis([x for points in series.values() for *_, x in points], mean)
-    lines = []
-    for i, (method, points) in enumerate(series.items()):
-        shift = aside * (i - (len(series) - 1) / 2)
-        marks = [_draw_mark(i, across.to_pixel(x) + shift, y, label, up) for x, label, y in points]
-        path = _trace([(mark.x, mark.y) for mark in marks])
-        named = [mark._replace(title=f"{method}, {mark.title}") for mark in marks]
-        lines.append(Line(f"s{i % COLOURS}", path, marks=named))
-    y = up.to_pixel(100 * mean)
+    points = [point for of_method in series.values() for point in of_method]
+    xs = [x for x, *_ in points] + ([extra] if extra else [])
+    across = _build_log_axis(xs, 1.0, 46) if ticks else _build_log_axis(xs, 1.3, 0)
+    up = _build_percent_axis([summary for *_, summary in points], mean)
+    lines = _draw_series(series, across, up, 8 if ticks else 0)
+    y, bound = up.to_pixel(100 * mean), f"{WHOLE} {100 * mean:.1f}"
     if extra:
-        star = Mark(across.to_pixel(extra), y, SHAPES[0], f"whole data: {100 * mean:.1f} %")
-        lines.append(Line("whole-mark", marks=[star]))
+        mark = Mark(across.to_pixel(extra), y, SHAPES[0], f"{bound} %")
+        lines.append(Line("whole-mark", marks=[mark]))
+    names = f"{metric} of {', '.join(series)} against {x_label}"
     return Chart(
         title=title,
-        description=f"{metric} of {', '.join(series)} against {x_label}; "
-        f"whole data {100 * mean:.1f} %. The tables hold the numbers.",
+        description=f"{names}; {bound} %. The tables hold the numbers.",
         lines=lines,
         x_label=x_label,
         y_label=f"{metric}, %",
         x_ticks=across.place_ticks(ticks),
         y_ticks=up.place_ticks(),
-        # The label of the whole data stands below where the line runs on top.
-        bound=(y, y + 14 if y < TOP + 16 else y - 6, f"whole data {100 * mean:.1f}"),
+        # The label stands below where the line runs on top.
+        bound=(y, y + 14 if y < TOP + 16 else y - 6, bound),
     )
 
 
@@ -256,17 +249,32 @@ def draw_losses(
 
 
 def css_of_class(label: int, classes: int) -> str:
-    """Return the colour of a class: few stand far apart on the wheel, many go around it."""
+    """Return the colour of a class: few stand far apart on the wheel, many go around it.
+
+    Args:
+        label: number of the class.
+        classes: how many there are.
+    """
     return f"c{label * HUES // classes if classes < HUES else label % HUES}"
 
 
 def css_of_curve(method: int, ipc: int) -> str:
-    """Return colour and dash of a loss curve, by the numbers of its method and IPC."""
+    """Return colour and dash of a loss curve.
+
+    Args:
+        method: number of the method.
+        ipc: number of the IPC.
+    """
     return f"s{method % COLOURS} d{ipc % DASHES}"
 
 
 def list_method_keys(methods: Sequence[str], *, colours: bool) -> list[Key]:
-    """Return a key per method: its shape, and its colour and line where colours mean methods."""
+    """Return a key per method: its shape, and its colour and line where colours mean methods.
+
+    Args:
+        methods: names.
+        colours: whether colours mean methods.
+    """
     return [
         Key(name, f"s{i % COLOURS}" if colours else "", line=colours, shape=SHAPES[i % len(SHAPES)])
         for i, name in enumerate(methods)
@@ -281,6 +289,12 @@ def _normalise_losses(points: Sequence[tuple[int, float]]) -> list[tuple[int, fl
     return [(step, value / (start or 1.0)) for step, value in finite]
 
 
+def _build_log_axis(values: Sequence[float], margin: float, room: int) -> Axis:
+    """Return an axis across, wider than the values by a factor and a number of pixels."""
+    low, high = min(values) / margin, max(values) * margin
+    return Axis(low=low, high=high, start=LEFT + room, end=WIDTH - RIGHT - room, log=True)
+
+
 def _build_percent_axis(summaries: Sequence[Summary], whole: float) -> Axis:
     """Return an axis in percent, by twenties, with room for every interval and the whole data."""
     lows = [x.mean if x.low is None else x.low for x in summaries]
@@ -290,12 +304,24 @@ def _build_percent_axis(summaries: Sequence[Summary], whole: float) -> Axis:
     return Axis(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP, log=False)
 
 
-def _draw_mark(i: int, x: float, summary: Summary, label: str, up: Axis) -> Mark:
-    title, bar = f"{label}: {100 * summary.mean:.1f} %", None
-    if summary.low is not None and summary.high is not None:
-        title += f", interval {100 * summary.low:.1f} to {100 * summary.high:.1f}"
-        bar = up.to_pixel(100 * summary.low), up.to_pixel(100 * summary.high)
-    return Mark(x, up.to_pixel(100 * summary.mean), SHAPES[i % len(SHAPES)], title, bar)
+def _draw_series(
+    series: Mapping[str, Sequence[tuple[float, str, Summary]]], across: Axis, up: Axis, gap: int
+) -> list[Line]:
+    """Return each method's line, bars and marks, with so many pixels between methods."""
+    lines = []
+    for i, (method, points) in enumerate(series.items()):
+        marks = []
+        for value, label, summary in points:
+            title, bar = f"{method}, {label}: {100 * summary.mean:.1f} %", None
+            if summary.low is not None and summary.high is not None:
+                title += f", interval {100 * summary.low:.1f} to {100 * summary.high:.1f}"
+                bar = up.to_pixel(100 * summary.low), up.to_pixel(100 * summary.high)
+            x = across.to_pixel(value) + gap * (i - (len(series) - 1) / 2)
+            y = up.to_pixel(100 * summary.mean)
+            marks.append(Mark(x, y, SHAPES[i % len(SHAPES)], title, bar))
+        path = _trace([(mark.x, mark.y) for mark in marks])
+        lines.append(Line(f"s{i % COLOURS}", path, marks=marks))
+    return lines
 
 
 def _trace(points: Sequence[tuple[float, float]]) -> str:

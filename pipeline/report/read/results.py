@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.core.csv import read_rows
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.files import read_json
 from pipeline.report.read.kd import KDScores, read_kd_results
 from pipeline.report.read.scores import (
@@ -203,8 +203,14 @@ def gather_results(
         texts: of tasks, metrics and protocols.
 
     Raises:
+        ParamsError: the baseline, or a protocol with scores, is unknown.
         SourceError: a file is missing, damaged, or does not fit the others.
     """
+    if settings.baseline not in grid.methods:
+        raise ParamsError(
+            f"report.baseline is {settings.baseline!r}, which is not in grid.methods; "
+            f"name one of {', '.join(grid.methods)}"
+        )
     ipcs = tuple(sorted(grid.ipcs))
     datasets = tuple(
         _read_dataset(results / name, name, grid, ipcs, settings.kd_baseline, texts)
@@ -215,11 +221,7 @@ def gather_results(
         where = f"{results / other.dataset / 'ceiling.json'} and {path}"
         _refuse_other_measures(other.whole, first.whole, where)
     measures = tuple(first.whole)
-    if not first.whole[measures[0]].correct:
-        raise SourceError(
-            f"{path} begins with task {measures[0].task}; the first entry of evaluate.run is the "
-            "headline, let it be a task that counts right windows"
-        )
+    _refuse_unknown_measures(first.whole, texts, path)
     return Results(
         datasets=datasets,
         methods=grid.methods,
@@ -228,6 +230,21 @@ def gather_results(
         settings=settings,
         texts=texts,
     )
+
+
+def _refuse_unknown_measures(entries: Entries, texts: ScoreTexts, path: Path) -> None:
+    headline = next(iter(entries.values()))
+    if not headline.correct:
+        raise SourceError(
+            f"{path} begins with task {headline.measure.task}; the first entry of evaluate.run "
+            "is the headline, let it be a task that counts right windows"
+        )
+    for protocol in (measure.protocol for measure in entries):
+        if protocol not in texts.protocols:
+            raise ParamsError(
+                f"evaluate.protocols lacks {protocol}, which has scores; "
+                "take the params that they were made with"
+            )
 
 
 def _read_dataset(

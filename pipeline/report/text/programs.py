@@ -19,7 +19,7 @@ WHOLE = "whole"
 _NUMBERS = ("mean", "std", "low", "high", "n")
 
 
-def format_scores_csv(results: Results) -> str:
+def _format_scores_csv(results: Results) -> str:
     """Return one row per cell, measurement, metric and view, and those of the whole data.
 
     Fractions stay fractions.
@@ -36,7 +36,7 @@ def format_scores_csv(results: Results) -> str:
     return format_rows(("dataset", "method", "ipc", *names), rows)
 
 
-def format_accuracy_csv(results: Results) -> str:
+def _format_accuracy_csv(results: Results) -> str:
     """Return the plot of accuracies: the joint view under each protocol.
 
     The network and the head are those of the headline.
@@ -52,7 +52,7 @@ def format_accuracy_csv(results: Results) -> str:
     return format_rows(("dataset", "method", "ipc", "protocol", *_NUMBERS), rows)
 
 
-def format_losses_csv(results: Results) -> str:
+def _format_losses_csv(results: Results) -> str:
     """Return the loss curves, one point per row."""
     rows = [
         [f"{dataset.dataset}/{cell.method}/ipc{cell.ipc}", step, f"{loss:.6g}"]
@@ -63,7 +63,7 @@ def format_losses_csv(results: Results) -> str:
     return format_rows(("cell", "step", "loss"), rows)
 
 
-def format_kd_csv(results: Results) -> str:
+def _format_kd_csv(results: Results) -> str:
     """Return the scores of students with a teacher, in fractions."""
     rows = [
         [dataset.dataset, x.student, x.train_set, x.method, metric, row, *_format_numbers(summary)]
@@ -76,7 +76,7 @@ def format_kd_csv(results: Results) -> str:
     return format_rows(("dataset", *names, *_NUMBERS), rows)
 
 
-def format_means_json(results: Results) -> str:
+def _format_means_json(results: Results) -> str:
     """Return dataset -> "<method>-ipc<k>" or "whole" -> measurement -> means in percent.
 
     `dvc metrics show` flattens it. Students with a teacher, where there are some, stand beside
@@ -134,3 +134,13 @@ def _round(summary: Summary) -> float:
 def _format_numbers(summary: Summary) -> list[str | int]:
     spread = (summary.mean, summary.std, summary.low, summary.high)
     return [*("" if number is None else f"{number:.6f}" for number in spread), summary.n]
+
+
+# suffix -> results to text
+FORMATS = {
+    ".csv": _format_scores_csv,
+    ".accuracy.csv": _format_accuracy_csv,
+    ".losses.csv": _format_losses_csv,
+    ".taught.csv": _format_kd_csv,
+    ".json": _format_means_json,
+}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.report.tables import Cell, Row, Table
 
 
-def format_markdown(results: Results) -> str:
+def _format_markdown(results: Results) -> str:
     """Return the page's tables of scores as Markdown."""
     parts = [
         "Scores in %: mean ± standard deviation over students [95 % interval]; "
@@ -72,7 +72,7 @@ def _format_cell(cell: Cell) -> str:
     return f"**{text}**" if cell.bold else text
 
 
-def format_latex(results: Results) -> str:
+def _format_latex(results: Results) -> str:
     """Return the headline as tables for \\input, one per dataset; they need the package booktabs.
 
     Rows are IPCs, columns methods, and the best mean of a row is bold.
@@ -146,6 +146,7 @@ def format_terminal(results: Results, page: str) -> str:
     """Return the headline's scores, one line per cell, then the page and the artifacts.
 
     Args:
+        results: the scores.
         page: where the page lies.
     """
     parts = []
@@ -175,3 +176,7 @@ def _format_line(method: str, ipc: str, entry: Entry, size: str) -> list[str]:
     joint, *others = (entry.metrics[entry.headline][view] for view in entry.views)
     interval = " - ".join(format_interval(joint) or ())
     return [method, ipc, format_mean_std(joint), interval, *map(format_mean_std, others), size]
+
+
+# suffix -> results to text
+FORMATS = {".md": _format_markdown, ".tex": _format_latex}
