@@ -23,12 +23,12 @@ def decode(
 ) -> str:
     """Decode every clip into one-second samples, frame and log-mel, in tar shards per split.
 
-    SHARDS gets <split>/{shard-*.tar, index.json}, ledger.csv, where each clip and window is ok or
-    has a reason, and leaks.csv with near-duplicates across splits. Shards whose input has not
-    changed are kept, so a second run resumes. --retry REASON, repeatable, decodes shards with it
-    again; --limit N takes N clips, of all classes and splits in turn. Exit code 3: more rejects
-    than decode.max_reject_fraction. --engine ray decodes on a Ray cluster, to the same bytes. Its
-    nodes need this version and the manifest's paths; a shard takes one CPU, --workers is ignored.
+    SHARDS gets <split>/{shard-*.tar, index.json}; ledger.csv, where each clip and window is ok or
+    has a reason; and leaks.csv with near-duplicates across splits. A second run keeps shards whose
+    input has not changed; --retry REASON, repeatable, decodes those again that hold the reason.
+    --limit N takes N clips, of all classes and splits in turn. Exit code 3: more rejects than
+    decode.max_reject_fraction. --engine ray decodes on a Ray cluster, to the same bytes: its nodes
+    need this version and the manifest's paths; a shard takes one CPU, --workers is ignored.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """

@@ -1,4 +1,4 @@
-"""manifest -> what decoding it will take"""
+"""manifest -> predicted cost of decoding it"""
 
 from __future__ import annotations
 

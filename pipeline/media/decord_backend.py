@@ -1,6 +1,6 @@
 """decord: the fast decoder, for files whose packets alone give the time.
 
-It rebases each stream to zero and knows no edit list.
+It rebases each stream to zero and ignores edit lists.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pipeline.shards.index import Shard
 
 # Raise this number when the code that makes samples changes their bytes: shards of another number
-# are decoded anew.
+# are decoded again.
 DECODER = 2
 LIBRARIES = ("av", "decord2", "torchaudio")
 # Reasons that depend on the machine more than on the clip: the next run tries such clips again.
@@ -105,7 +105,7 @@ def decode_all(
         params: section `decode`.
         engine: runs the decoder on batches; the clips of a shard are one batch.
         report: called with (clips done, clips, figures by name) after each clip.
-        retry: reasons; shards with a clip or window that failed for one are decoded anew.
+        retry: reasons; shards with a clip or window that failed for one are decoded again.
         source: of the clips; if it changes, shards stay and their indices are updated.
 
     Raises:

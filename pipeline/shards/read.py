@@ -130,8 +130,7 @@ def check_shard(folder: Path, shard: Shard) -> Path:
     path = folder / f"{shard.name}.tar"
     if not is_intact(folder, shard):
         raise ShardError(
-            f"{path} is not the file that {INDEX} lists; "
-            "run `avdistill decode` again to write it anew"
+            f"{path} is not the file that {INDEX} lists; run `avdistill decode` to write it again"
         )
     return path
 

@@ -109,7 +109,7 @@ def test_a_folder_that_exists_is_listed_as_it_is(clips: list[Clip], tmp_path: Pa
 
 def test_a_folder_made_with_other_parameters_is_refused(tmp_path: Path) -> None:
     replace(TOY, train=1, test=0).clips(tmp_path / "media")
-    with pytest.raises(SourceError, match="remove the folder to generate it anew"):
+    with pytest.raises(SourceError, match="remove the folder to generate it again"):
         replace(TOY, train=1, test=0, seed=7).clips(tmp_path / "media")
 
 

@@ -110,7 +110,7 @@ def make_error(where: Where, value: Any, expected: str) -> SourceError:
 
     Args:
         where: its place.
-        value: what stands there.
+        value: found there.
         expected: a phrase.
     """
     return SourceError(f"{where}: found {repr(value)[:60]}; expected {expected}")

@@ -38,8 +38,8 @@ class Dataset:
 
     Args:
         tables: names of the CSV, esc50.csv or esc10.csv; the first that exists is read.
-        test_fold: from 1 to 5.
-        val_fold: from 1 to 5.
+        test_fold: the test fold, from 1 to 5.
+        val_fold: the validation fold, from 1 to 5.
     """
 
     tables: Names

@@ -182,7 +182,7 @@ class Dataset:
         if written != stamp:
             raise SourceError(
                 f"{root} was generated with {written}, but {stamp} is asked for; "
-                "remove the folder to generate it anew"
+                "remove the folder to generate it again"
             )
         return list_clips(root)
 

@@ -37,8 +37,8 @@ class Dataset:
     slice.
 
     Args:
-        test_fold: from 1 to 10.
-        val_fold: from 1 to 10.
+        test_fold: the test fold, from 1 to 10.
+        val_fold: the validation fold, from 1 to 10.
     """
 
     test_fold: int
