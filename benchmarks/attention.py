@@ -111,7 +111,7 @@ def main() -> None:
         instances.decode_synthetic_set(read_artifact(given.artifact).synthetic, CPU),
         read_shards(given.shards / "val"),
     )
-    recipes = getattr(means.settings.protocols, given.protocol).recipes(len(data.label), 0)
+    recipes = getattr(means.settings.protocols, given.protocol).make_recipes(len(data.label), 0)
     recipe = recipes[len(recipes) // 2]
     network = means.networks[means.settings.run[0].network]
     wide = next(iter(network.build(data.shapes, torch.Generator()).features.values()))

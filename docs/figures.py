@@ -98,7 +98,9 @@ def draw_accuracy(run: Path) -> Figure:
     ticks = sorted({ipc for values in points.values() for ipc in values})
     axis.set_xticks(ticks)
     handles, labels = axis.get_legend_handles_labels()
-    axis.legend(handles[::-1], labels[::-1], frameon=False, loc="lower right")
+    axis.legend(
+        handles[::-1], labels[::-1], frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
     return figure
 
 
@@ -145,7 +147,7 @@ def draw_results(text: str) -> Figure:
         axis.set(title=name, xlabel="instances per class", xticks=range(len(ipcs)))
         axis.set_xticklabels(ipcs)
     axes[0].set_ylabel("accuracy in %")
-    axes[-1].legend(frameon=False, loc="lower right")
+    axes[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

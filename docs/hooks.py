@@ -16,6 +16,13 @@ PAGES = {
 }
 
 
+def on_config(config: Any) -> Any:
+    """Add the notes to the navigation, the latest first."""
+    notes = sorted((path.name for path in (ROOT / "docs" / "notes").glob("*.md")), reverse=True)
+    config.nav.append({"Notes": [f"notes/{name}" for name in notes]})
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that lie outside docs/, their links turned to where the site has them."""
     for source, target in PAGES.items():

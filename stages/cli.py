@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.distillation.distributed import Ranks
 
 STAGES = (
+    "init",
     "code",
     "ingest",
     "decode",
@@ -280,8 +281,16 @@ def _load_params(given: dict[str, Any]) -> Any:
 def _format_docstring(stage: Any) -> str:
     """The docstring with each paragraph on one line, for the terminal to wrap, and its example as it stands."""
     text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
+    if "{presets}" in text:
+        text = text.replace("{presets}", _list_presets())
     lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
     return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
+
+
+def _list_presets() -> str:
+    from pipeline.project import describe_presets
+
+    return "\n\n".join(describe_presets())
 
 
 def _print_error(message: str, code: int) -> int:

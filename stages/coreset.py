@@ -12,27 +12,23 @@ if TYPE_CHECKING:
 def coreset(features: Path, out: Path, *, params: Params) -> str:
     """Rank each class's samples, best first, with every selector of grid.selectors.
 
-    OUT gets <selector>.json: label -> ordered keys, of which any IPC is a prefix, or such keys for each number of samples.
+    OUT gets <selector>.json: label -> ordered keys, a prefix of which serves any IPC, or such keys
+    for each number of samples.
 
     Example: avdistill coreset work/generated/features.h5 work/generated/coreset
     """
     from pipeline.core import plugins
     from pipeline.core.files import create_folder, write_json
     from pipeline.core.params import Grid
-    from pipeline.coresets.rankings import Coreset
+    from pipeline.coresets.rankings import rank_features
     from pipeline.features.store import read_features
 
     table, digest = read_features(features)
-    grid = params.build("grid", Grid)
+    selectors = params.build("grid", Grid).selectors
     with create_folder(out) as part:
-        for name in grid.selectors:
+        for name in selectors:
             selector = plugins.build("selector", name, params)
-            ranking = Coreset(
-                selector=name,
-                seed=getattr(selector, "seed", 0),
-                table=digest,
-                shards=table.origin.shards,
-                ranking=selector.rank(table),
-            )
+            ranking = rank_features(name, selector, table, digest)
             write_json(part / f"{name}.json", ranking.to_json())
-    return f"{len(table.keys)} samples of {len(table.classes)} classes ranked by {', '.join(grid.selectors)} -> {out}"
+    counted = f"{len(table.keys)} samples of {len(table.classes)} classes"
+    return f"{counted} ranked by {', '.join(selectors)} -> {out}"

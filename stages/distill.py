@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.params import Grid
 from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
@@ -28,19 +29,16 @@ def distill(
     report: Any,
     ranks: Ranks,
 ) -> str:
-    """Distil the training split into IPC synthetic instances per class, one set per seed.
+    """Distil the training split SHARDS into IPC instances per class, a set for each of grid.seeds.
 
-    METHOD is a section of `distill` in the params file, SHARDS the training split's folder, EXPERTS
-    the output of `avdistill experts`, for methods that need it. If METHOD has several step sizes,
-    protocol `budget` chooses on the validation split beside SHARDS. An interrupted run goes on from
-    its last step. A split larger than --memory-mb is streamed from its shards. GPUs share the
-    classes of dm, m3d, avdd, cross and jcf: `torchrun --nproc-per-node 4 -m stages distill ...`.
-    --dry-run writes nothing and prints shapes, memory, runs, and a time estimate from a few steps.
+    The validation split beside SHARDS decides between METHOD's step sizes. EXPERTS, the output of
+    `avdistill experts`, is for methods that need it. An interrupted run goes on from its last step.
+    A split larger than --memory-mb stays in its shards. GPUs share the classes if METHOD can be
+    split: `torchrun --nproc-per-node 4 -m stages distill ...`. --dry-run only prints an estimate.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/dm
     """
     from pipeline.core.files import refuse_existing
-    from pipeline.core.params import Grid
     from pipeline.distillation import dry_run as estimates
     from pipeline.distillation import run
     from pipeline.distillation.inputs import Runtime
@@ -48,9 +46,7 @@ def distill(
 
     ranks.broadcast(lambda: refuse_existing(out))
     runtime = Runtime(device=device_of(device), report=report, memory_mb=memory_mb, ranks=ranks)
-    cell = read_cell(
-        method, ipc, shards, coresets, experts, params=params, runtime=runtime, workers=workers
-    )
+    cell = read_cell(method, ipc, shards, coresets, experts, params, runtime, workers)
     seeds = params.build("grid", Grid).seeds
     if dry_run:
         return estimates.describe(estimates.estimate(cell, seeds))

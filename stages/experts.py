@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
 
 def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any) -> str:
-    """Train networks on the training split, and keep their weights at the start and after every epoch.
+    """Train networks on the training split, and keep their weights after every epoch.
 
-    SHARDS is the training split's folder; OUT gets expert<k>.safetensors and index.json. On the validation split beside it is
-    measured how certain they may be. Methods that match on trained networks or along their trajectories, or label by them, take it
-    as --experts. Finished experts survive an interruption. The time that this run took goes to OUT's sibling .seconds.json.
+    SHARDS is the training split's folder. The validation split beside it decides the temperatures
+    that calibrate the experts. OUT gets index.json and expert<k>.safetensors, with the weights at
+    the start and after every epoch. Methods that match on trained networks or along their
+    trajectories, or label by them, take it as --experts. Finished experts survive an interruption.
+    The seconds of this run go to OUT's sibling .seconds.json.
 
     Example: avdistill experts data/generated/shards/train work/generated/experts
     """
@@ -29,22 +31,20 @@ def experts(shards: Path, out: Path, *, params: Params, device: str, report: Any
 
     refuse_existing(out)
     settings = params.build("experts", ExpertSettings)
-    real, val = read_shards(shards), read_shards(shards.parent / "val")
-    school = ExpertTrainer(
+    trainer = ExpertTrainer(
         settings=settings,
         network=pick(build_all("network", params), settings.network, "network"),
         head=pick(build_all("head", params), settings.head, "head"),
-        real=real,
-        val=val,
+        real=read_shards(shards),
+        val=read_shards(shards.parent / "val"),
         device=device_of(device),
         report=report,
     )
-    code = digest_code([__name__], [school.network, school.head])
-    decides = digest_of([code, "experts", school.cache_key])
+    code = digest_code([__name__], [trainer.network, trainer.head])
+    key = digest_of([code, "experts", trainer.cache_key])[:16]
     began = time.monotonic()
-    accuracy = train_bank(
-        out, school, PartialResults(folder=checkpoint_folder_of(out) / decides[:16])
-    )
-    write_seconds(out, time.monotonic() - began, school.device)
-    told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracy.items())
-    return f"{settings.count} experts of {settings.epochs} epochs, accuracy on the training split: {told} -> {out}"
+    accuracy = train_bank(out, trainer, PartialResults(folder=checkpoint_folder_of(out) / key))
+    write_seconds(out, time.monotonic() - began, trainer.device)
+    counted = f"{settings.count} experts of {settings.epochs} epochs"
+    shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in accuracy.items())
+    return f"{counted}, accuracy on the training split: {shares} -> {out}"

@@ -14,10 +14,10 @@ def extract(
 ) -> str:
     """Embed every sample of one split: a table of features keyed like the samples.
 
-    SHARDS is one split's folder, as a rule the training split; EXTRACTOR names a section of `extract`. Finished parts survive
-    an interruption.
+    SHARDS is one split's folder, as a rule the training split. EXTRACTOR names a section of
+    `extract`. Finished batches survive an interruption.
 
-    Example: avdistill extract data/generated/shards/train work/generated/features.h5 --extractor convnet
+    Example: avdistill extract data/generated/shards/train work/features.h5 --extractor convnet
     """
     from dataclasses import asdict
 
@@ -25,23 +25,23 @@ def extract(
     from pipeline.core.checkpoints import PartialResults
     from pipeline.core.code import digest_code
     from pipeline.core.files import digest_of, refuse_existing, shorten_digest
-    from pipeline.core.plugins import build_all
     from pipeline.features.store import format_statistics, write_features
     from pipeline.shards.read import read_shards
     from stages._runtime import checkpoint_folder_of, device_of
 
     refuse_existing(out)
     plugin = plugins.build("extractor", extractor, params)
-    real, networks, place = read_shards(shards), build_all("network", params), device_of(device)
+    real, networks = read_shards(shards), plugins.build_all("network", params)
+    torch_device = device_of(device)
     used = [networks[name] for name in networks if name == getattr(plugin, "network", None)]
     code, values = digest_code([__name__], [plugin, *used]), [asdict(one) for one in used]
-    decides = digest_of([code, extractor, asdict(plugin), values, real.digest, place.type])
-    parts = PartialResults(folder=checkpoint_folder_of(out) / decides[:16])
-    features = plugin.embed(real, networks, parts, place, report)
+    inputs = [extractor, asdict(plugin), values, real.digest, torch_device.type]
+    cache = PartialResults(folder=checkpoint_folder_of(out) / digest_of([code, *inputs])[:16])
+    features = plugin.embed(real, networks, cache, torch_device, report)
     digest = write_features(out, features)
-    parts.remove()
-    without = len(real) - len(features.keys)
-    counted = f"{len(features.keys)} rows" + (
-        f" ({without} samples have no vector)" if without else ""
-    )
+    cache.remove()
+    missing = len(real) - len(features.keys)
+    counted = f"{len(features.keys)} rows"
+    if missing:
+        counted += f" ({missing} samples have no vector)"
     return f"{counted}, {format_statistics(features)}, digest {shorten_digest(digest)} -> {out}"

@@ -8,17 +8,20 @@ time, so no import statement leads to them.
 from __future__ import annotations
 
 import ast
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import digest_of, file_digest
+from pipeline.core.plugins import KINDS, list_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # The folder that the packages lie in: a clone, or site-packages.
 ROOT = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[1]
 
 
 def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
@@ -28,22 +31,28 @@ def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
         modules: names, e.g. of a stage and of the plugins that its params name.
         plugins: objects; the modules of their classes count too.
     """
-    closure = find_closure([*modules, *(type(plugin).__module__ for plugin in plugins)])
+    closure = find_closure(modules, {type(plugin).__module__ for plugin in plugins})
     code = [[name, _read(path)[0]] for name, path in sorted(closure.items())]
-    folders = {path.parent / "templates" for path in closure.values()}
+    ours = [path for path in closure.values() if path.is_relative_to(ROOT)]
+    folders = {path.parent / "templates" for path in ours}
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     templates = [[file.relative_to(ROOT).as_posix(), file_digest(file)] for file in files]
     return digest_of([code, templates])
 
 
-def find_closure(modules: Iterable[str]) -> dict[str, Path]:
+def find_closure(modules: Iterable[str], plugins: Iterable[str] = ()) -> dict[str, Path]:
     """Return name -> file for these modules and all that they import, in functions too.
 
     Imports of other packages are left out, and so are those for type checkers. The packages that a
     module lies in are imported with it.
+
+    Args:
+        modules: names.
+        plugins: names of modules that count where they are ours, or an installed package's plugins.
     """
-    waiting = list(modules)
-    packages = {name.partition(".")[0] for name in [*waiting, __name__]}
+    installed = [name for kind in KINDS for name in list_installed(kind).values()]
+    packages = {name.partition(".")[0] for name in [*modules, *installed, __name__]}
+    waiting = [*modules, *plugins]
     closure: dict[str, Path] = {}
     while waiting:
         name = waiting.pop()
@@ -58,7 +67,10 @@ def find_closure(modules: Iterable[str]) -> dict[str, Path]:
 def _find_file(module: str) -> Path | None:
     place = ROOT.joinpath(*module.split("."))
     files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    return next((file for file in files if file.is_file()), None)
+    found = [file for file in files if file.is_file()]
+    # A plugin of an installed package was imported from wherever that package lies.
+    elsewhere = getattr(sys.modules.get(module), "__file__", None)
+    return found[0] if found else Path(elsewhere) if elsewhere else None
 
 
 def _read(path: Path) -> tuple[str, frozenset[str]]:

@@ -1,9 +1,15 @@
-"""Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml."""
+"""Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml.
+
+Installed packages may bring more, as entry points of the group `avdistill.<folder>`, e.g.
+`avdistill.distillation.methods`; such a plugin is named as its module.
+"""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,9 +73,25 @@ KINDS = {
 }
 
 
+@cache
+def list_installed(kind: str) -> dict[str, str]:
+    """Return name -> module of the plugins of a kind that installed packages bring.
+
+    Args:
+        kind: a key of KINDS.
+    """
+    points = entry_points(group=f"avdistill.{KINDS[kind].folder.replace('/', '.')}")
+    return {point.module.rpartition(".")[2]: point.module for point in points}
+
+
 def list_names(kind: str) -> list[str]:
-    """List the plugins of a kind, sorted: files of its folder without a leading underscore."""
-    return sorted(path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py"))
+    """List the plugins of a kind, sorted: files of its folder without an underscore, and others.
+
+    Args:
+        kind: a key of KINDS.
+    """
+    files = {path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py")}
+    return sorted(files | list_installed(kind).keys())
 
 
 def plugin_of_row(kind: str, name: str, row: Mapping[str, Any], where: str) -> str:
@@ -98,7 +120,10 @@ def module_name(kind: str, name: str) -> str:
     """Return the module of a plugin, e.g. pipeline.models.networks.convnet."""
     if name not in list_names(kind):
         raise PluginError(f"no {kind} named {name!r}; there are {', '.join(list_names(kind))}")
-    return f"pipeline.{KINDS[kind].folder.replace('/', '.')}.{name}"
+    ours = f"{KINDS[kind].folder}/{name}"
+    if (PACKAGE / f"{ours}.py").exists():
+        return f"pipeline.{ours.replace('/', '.')}"
+    return list_installed(kind)[name]
 
 
 def find(kind: str, name: str) -> Any:

@@ -136,7 +136,7 @@ def _merge(
         place = f"{path}.{key}" if path else str(key)
         if key not in base:
             unknown.append(_describe_unknown(place, key, base))
-        elif not isinstance(base[key], dict) or base[key].keys() <= MODALITIES:
+        elif place not in ROWS and not _is_section(base[key]):
             merged[key] = value
         elif isinstance(value, dict):
             merge = _merge_rows if place in ROWS else _merge
@@ -144,6 +144,11 @@ def _merge(
         elif value is not None:
             unknown.append(f"{place} is {value!r}, expected a section of keys and values")
     return merged
+
+
+def _is_section(value: Any) -> bool:
+    """Tell whether a value is a mapping of known keys; others are empty, or by modality."""
+    return isinstance(value, dict) and not value.keys() <= MODALITIES
 
 
 def _merge_rows(
@@ -162,7 +167,9 @@ def _merge_rows(
         known = {key for row in same.values() for key in row} | {ROWS[section]}
         wrong = sorted(rows[name].keys() - known) if same else []
         unknown += [_describe_unknown(f"{section}.{name}.{key}", key, known) for key in wrong]
-        merged[name] = {**same.get(name, same.get(plugin, {})), **rows[name]}
+        origin: Any = next((row for key, row in same.items() if key == plugin), {})
+        named = {key: value for key, value in rows[name].items() if key == ROWS[section]}
+        merged[name] = {**named, **same.get(name, origin), **rows[name]}
     return merged
 
 

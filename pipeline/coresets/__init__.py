@@ -1,1 +1,1 @@
-"""TODO coresets."""
+"""Coresets: selectors that rank each class's samples by their features, and their rankings."""

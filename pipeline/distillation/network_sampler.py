@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import RealSet
     from pipeline.models.model import NetworkPlugin
-    from pipeline.models.networks._towers import Towers
+    from pipeline.models.towers import Towers
     from pipeline.training.bank import ExpertBank
 
 

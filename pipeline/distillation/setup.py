@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.core import plugins
 from pipeline.core.files import read_json
@@ -28,7 +28,6 @@ def read_cell(
     shards: Path,
     coresets: Path,
     experts: Path | None,
-    *,
     params: Params,
     runtime: Runtime,
     workers: int,
@@ -45,27 +44,19 @@ def read_cell(
         runtime: the device, memory and ranks.
         workers: students trained at once on a CPU, for the choice of a step size.
 
-    Raises:
-        PipelineError: an input is missing or does not fit the others.
-
     Example:
-        runtime = Runtime(device=device, report=report)
-        cell = read_cell(
-            "dm", 1, Path("shards/train"), Path("coreset"), None,
-            params=params, runtime=runtime, workers=1,
-        )
+        cell = read_cell("dm", 1, shards / "train", coresets, None, params, runtime, workers=1)
     """
-    distiller: Any = plugins.build("method", method, params)
     setup = EvaluationSetup.from_params(params)
-    measurement = setup.settings.run[0]
+    headline = setup.settings.run[0]
     return DistillCell(
         method=method,
-        distiller=distiller,
+        distiller=plugins.build("method", method, params),
         ipc=ipc,
         inputs=_read_inputs(shards, coresets, experts, setup),
         runtime=runtime,
         budget=setup.settings.protocols.budget,
-        trainer=setup.make_trainer(measurement, runtime.device, workers, runtime.report),
+        trainer=setup.make_trainer(headline, runtime.device, workers, runtime.report),
         val=_read_validation_set(shards.parent / "val"),
     )
 

@@ -26,7 +26,7 @@ from pipeline.models.heads import modalities_of
 from pipeline.training import formation, instances, loop
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -45,8 +45,6 @@ def add_soft_labels(
     unchanged: Collection[str] = (),
 ) -> SyntheticSet:
     """Return the same rows with a soft label for each piece of each modality.
-
-    An output that sees several modalities counts for each of them.
 
     Args:
         synthetic: the set to label.
@@ -70,18 +68,29 @@ def add_soft_labels(
         return synthetic
     data = instances.decode_synthetic_set(synthetic, device)
     one_hot = F.one_hot(data.label.cpu(), len(real.classes)).float()
-    labels = {
-        m: one_hot if t is None else torch.zeros_like(one_hot) for m, t in temperatures.items()
-    }
     data = _substitute_samples(data, synthetic, real, unchanged, device)
-    for outputs in _predict_experts(data, bank, real, device):
-        for m, t in temperatures.items():
-            if t is not None:
-                logits = [z for name, z in outputs.items() if m in modalities_of(name)]
-                mean = torch.stack([(z / t).softmax(1) for z in logits]).mean(0)
-                labels[m] = labels[m] + mean / len(bank.trajectories)
+    experts = list(_predict_experts(data, bank, real, device))
+    labels = {
+        m: one_hot if t is None else _average_experts(experts, m, t)
+        for m, t in temperatures.items()
+    }
     by_row = _group_by_row(labels, synthetic.formation, len(synthetic.label))
     return replace(synthetic, soft_label=by_row)
+
+
+def _average_experts(
+    experts: Sequence[Mapping[str, Tensor]], modality: str, temperature: float
+) -> Tensor:
+    """Return mean probabilities [N, classes] over experts and the outputs that see a modality.
+
+    An output that sees several modalities counts for each of them.
+    """
+    total = torch.zeros(())
+    for outputs in experts:
+        logits = [z for name, z in outputs.items() if modality in modalities_of(name)]
+        mean = torch.stack([(z / temperature).softmax(1) for z in logits]).mean(0)
+        total = total + mean / len(experts)
+    return total
 
 
 def _substitute_samples(

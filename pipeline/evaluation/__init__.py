@@ -1,4 +1,7 @@
-"""Evaluation: students trained from scratch on a set, tested on real windows; every choice is made on the validation split."""
+"""Evaluation: students are trained from scratch on a set and tested on real windows.
+
+Every choice is made on the validation split.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured, and with what: one entry of `evaluate.run`, and the bench it stands on."""
+"""Measurements, the contracts of tasks and metrics, and the bench that tasks work on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One row of a report: students of a network and a head, trained under a protocol, do a task."""
+    """One entry of `evaluate.run`: trained students do a task.
+
+    Args:
+        protocol: how students are trained.
+        network: their architecture.
+        head: their head.
+        task: what they are tested on.
+    """
 
     protocol: str
     network: str
@@ -54,12 +61,18 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         if not self.run or len(set(self.run)) < len(self.run):
-            raise ValueError("run names each measure once, and the headline at least")
+            raise ValueError(
+                "run is empty or repeats a measurement; expected one or more, each once"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """Section `ceiling`: students trained on the whole training split, measured as `evaluate.run` says."""
+    """Section `ceiling`: the full-data upper bound, students trained on the whole training split.
+
+    Args:
+        repeats: students of each measurement of `evaluate.run`.
+    """
 
     repeats: PositiveInt
 
@@ -72,15 +85,25 @@ class MetricPlugin(Protocol):
 
     text: ClassVar[MetricText]
 
-    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted: ...
+    def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> Counted:
+        """Return the sum of scores and their number of each clip, float64 [clips].
+
+        Args:
+            probabilities: of the windows, [N, C].
+            label: of the windows, int64 [N].
+            clip: number of each window's clip, int64 [N].
+        """
+        ...
 
 
 class TaskPlugin(Protocol):
-    """A task plugin: sets -> what students trained on them reach on the test split.
+    """A task: it trains students on sets and scores them on the test split.
 
-    `takes` says which heads it works with (heads.CLASSES or heads.VECTORS), `protocols` under which
-    protocols, and `modalities` how many a sample must have. `text` says how a report writes its
-    scores: sentences, columns, units; without it the task goes by its name.
+    Attributes:
+        text: how a report writes its scores; without it the task goes by its name.
+        takes: the output of the heads that it works with, heads.CLASSES or heads.VECTORS.
+        protocols: the protocols that it works with.
+        modalities: how many a sample must have.
     """
 
     text: ClassVar[TaskText]
@@ -95,12 +118,31 @@ class TaskPlugin(Protocol):
         protocol: AvddProtocol | BudgetProtocol,
         spent: int,
         bench: Bench,
-    ) -> Scores: ...
+    ) -> Scores:
+        """Train students and score them on the test split.
+
+        Args:
+            sets: the instances of each set of a row.
+            protocol: how students are trained.
+            spent: validation trials that the choice of the distiller's step size took.
+            bench: real splits, trainer, metrics and networks.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What a task needs besides the sets: students, real splits, metrics; networks by name for tasks that try several."""
+    """Everything that a task needs besides the sets.
+
+    Args:
+        trainer: trains students of the measurement's network and head.
+        val: the validation split.
+        test: the test split.
+        metrics: metric -> plugin.
+        networks: network -> plugin, for tasks that try several.
+        repeats: students per set.
+        bootstrap: resamples behind an interval.
+    """
 
     trainer: StudentTrainer
     val: RealSet
@@ -111,13 +153,25 @@ class Bench:
     bootstrap: int
 
     def predict(self, module: AudioVisual, data: Instances) -> dict[str, Tensor]:
-        """view -> class probabilities [N, C] on the test split, normalised as the instances are that the module learned from."""
+        """Return a student's class probabilities [N, C] on the test split, by view.
+
+        Args:
+            module: the student.
+            data: the instances that it was trained on; their normalisation is used.
+        """
         return fuse_outputs(
             training.predict(module, self.test, data.normalisation, self.trainer.device)
         )
 
     def make_jobs(self, sets: Sequence[Instances], recipe: Recipe) -> list[TrainingJob]:
-        """`repeats` students of each set; their weights and batches are the same in every row of a table."""
+        """Return the training jobs of `repeats` students of each set.
+
+        Their weights and batches are the same in every row of a table.
+
+        Args:
+            sets: the instances of each set.
+            recipe: how they are trained.
+        """
         return [
             TrainingJob(data=data, recipe=recipe, name=("student", number, student))
             for number, data in enumerate(sets)
@@ -131,34 +185,41 @@ class Bench:
         trials: list[dict[str, Any]],
         runs: Sequence[Mapping[str, Mapping[str, Counted]]],
     ) -> Scores:
-        """Scores from what each run counted, metric -> view -> (sums, counts) per clip; runs in the order of `lessons`."""
-        shares = [
-            {
-                metric: {view: (s.sum() / n.sum()).item() for view, (s, n) in views.items()}
-                for metric, views in run.items()
+        """Return the scores of all runs.
+
+        Args:
+            sets: the instances of each set.
+            recipe: the chosen recipe.
+            trials: the trials behind the choice.
+            runs: metric -> view -> (sums, counts) per clip, in the order of `make_jobs`.
+        """
+        metrics = {
+            metric: {
+                view: summarise([run[metric][view] for run in runs], self.repeats, self.bootstrap)
+                for view in views
             }
-            for run in runs
-        ]
+            for metric, views in runs[0].items()
+        }
         names = [
             {"set": number, "student": student}
             for number in range(len(sets))
             for student in range(self.repeats)
         ]
         return Scores(
-            metrics={
-                metric: {
-                    view: summarise(
-                        [run[metric][view] for run in runs], self.repeats, self.bootstrap
-                    )
-                    for view in views
-                }
-                for metric, views in runs[0].items()
-            },
+            metrics=metrics,
             chosen={
                 "rates": dict(recipe.rates),
                 "stops": dict(recipe.stops),
                 "steps": recipe.steps,
             },
             trials=trials,
-            runs=[{**name, **share} for name, share in zip(names, shares, strict=True)],
+            runs=[{**name, **_average(run)} for name, run in zip(names, runs, strict=True)],
         )
+
+
+def _average(run: Mapping[str, Mapping[str, Counted]]) -> dict[str, dict[str, float]]:
+    """Return the mean of each metric and view."""
+    return {
+        metric: {view: (s.sum() / n.sum()).item() for view, (s, n) in views.items()}
+        for metric, views in run.items()
+    }

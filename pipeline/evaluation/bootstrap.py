@@ -1,4 +1,4 @@
-"""TODO."""
+"""Means, deviations and bootstrap intervals of scores."""
 
 from __future__ import annotations
 
@@ -13,23 +13,32 @@ from pipeline.core.rng import make_generator
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet
 
-# Of one run: what was scored, and out of how much, both float64 [clips].
+# (sums, counts) of one run: the score of each clip and its number of windows, float64 [clips].
 Counted = tuple[Tensor, Tensor]
+# mean, std, n, low, high
 Summary = dict[str, float | None]
 
 
 def clip_numbers(real: RealSet) -> Tensor:
-    """int64 [N]: the number of each row's source clip, in the order of the clips' names."""
+    """Return the number of each row's source clip, int64 [N]; clips are numbered by name.
+
+    Args:
+        real: a real split.
+    """
     number = {clip: i for i, clip in enumerate(sorted(set(real.clips)))}
     return torch.tensor([number[clip] for clip in real.clips])
 
 
 def summarise(runs: Sequence[Counted], students: int, times: int) -> Summary:
-    """Mean and population std over runs; a 95 % interval from resampling source clips, sets and their students.
+    """Return mean and population std over runs, and a 95 % bootstrap interval.
+
+    The bootstrap draws source clips, sets, and students of each drawn set. Students of one set are
+    not independent of each other, so sets are drawn before students.
 
     Args:
+        runs: set by set, `students` of each.
+        students: students per set.
         times: resamples.
-        runs: set by set, `students` of each. Students of one set share its luck, so sets are drawn first, then students in them.
     """
     sums, counts = (torch.stack([run[i] for run in runs]).double() for i in (0, 1))
     per_run = sums.sum(1) / counts.sum(1)
@@ -37,7 +46,7 @@ def summarise(runs: Sequence[Counted], students: int, times: int) -> Summary:
     clips = resample(times, sums.shape[1], generator)
     drawn = resample_nested(times, len(runs) // students, students, generator)
     means = ((drawn @ sums) * clips).sum(1) / ((drawn @ counts) * clips).sum(1)
-    # Where few clips count, a resample may have none of them, and nothing to say.
+    # A resample may hold no clip that counts; its mean is NaN and left out.
     low, high = torch.quantile(
         means[means.isfinite()], torch.tensor([0.025, 0.975], dtype=torch.float64)
     ).tolist()
@@ -51,7 +60,11 @@ def summarise(runs: Sequence[Counted], students: int, times: int) -> Summary:
 
 
 def summarise_values(values: Sequence[float]) -> Summary:
-    """Mean and population std of one number per run, which has no interval over clips."""
+    """Return mean and population std of one number per run, without an interval.
+
+    Args:
+        values: one per run.
+    """
     numbers = torch.tensor(values, dtype=torch.float64)
     return {
         "mean": numbers.mean().item(),
@@ -63,7 +76,16 @@ def summarise_values(values: Sequence[float]) -> Summary:
 
 
 def resample(times: int, count: int, generator: torch.Generator) -> Tensor:
-    """float64 [times, count]: how often each of `count` things is drawn when `count` are drawn with replacement (a bootstrap)."""
+    """Draw `count` of `count` things with replacement, many times, and count how often each came.
+
+    Args:
+        times: resamples.
+        count: number of things.
+        generator: source of the draws.
+
+    Returns:
+        Counts, float64 [times, count].
+    """
     draws = torch.randint(count, (times, count), generator=generator)
     return torch.zeros(times, count, dtype=torch.float64).scatter_add_(
         1, draws, torch.ones(times, count, dtype=torch.float64)
@@ -71,7 +93,17 @@ def resample(times: int, count: int, generator: torch.Generator) -> Tensor:
 
 
 def resample_nested(times: int, groups: int, members: int, generator: torch.Generator) -> Tensor:
-    """float64 [times, groups x members]: groups are drawn with replacement, and in each drawn group its members are."""
+    """Draw groups with replacement, and in each drawn group its members with replacement.
+
+    Args:
+        times: resamples.
+        groups: number of groups.
+        members: members of each group.
+        generator: source of the draws.
+
+    Returns:
+        How often each member came, float64 [times, groups x members].
+    """
     group = torch.randint(groups, (times, groups, 1), generator=generator)
     member = torch.randint(members, (times, groups, members), generator=generator)
     draws = (group * members + member).flatten(1)

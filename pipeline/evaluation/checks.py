@@ -1,4 +1,4 @@
-"""Data that cannot be measured are refused before a student is trained."""
+"""Checks of data and measurements, made before a student is trained."""
 
 from __future__ import annotations
 
@@ -15,86 +15,132 @@ if TYPE_CHECKING:
 
 
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
-    """An artifact of other classes, preprocessing or shapes than the shards, or with rows of no numbers, is an ArtifactError."""
+    """Refuse an artifact that does not fit the shards, or holds values that are not finite.
+
+    Args:
+        synthetic: the artifact's set.
+        real: a split of the shards.
+        name: of the artifact, for the message.
+
+    Raises:
+        ArtifactError: classes, preprocessing or shapes differ, or a row has NaN or infinity.
+    """
     if synthetic.classes != real.classes:
         raise ArtifactError(
-            f"{name} holds the classes {_list_names(synthetic.classes)}, the shards {_list_names(real.classes)}; "
-            "take the shards it was made from"
+            f"{name} holds the classes {_list_names(synthetic.classes)}, "
+            f"the shards {_list_names(real.classes)}; take the shards it was made from"
         )
-    made = str(synthetic.provenance.get("preprocessing", ""))
-    if made != real.preprocessing:
+    preprocessing = str(synthetic.provenance.get("preprocessing", ""))
+    if preprocessing != real.preprocessing:
         raise ArtifactError(
-            f"{name} was made from samples with preprocessing {made[:12]}, the shards have {real.preprocessing[:12]}; "
-            "decode with the parameters that the artifact was made with"
+            f"{name} was made from samples with preprocessing {preprocessing[:12]}, the shards "
+            f"have {real.preprocessing[:12]}; decode with the parameters of the artifact"
         )
     shapes = {modality: tuple(rows.shape[1:]) for modality, rows in synthetic.rows.items()}
     if shapes != real.shapes:
         raise ArtifactError(
-            f"{name} holds rows of {shapes}, the shards {real.shapes}; decode the same modalities, as high and wide"
+            f"{name} holds rows of {shapes}, the shards {real.shapes}; "
+            "decode the same modalities, with the same height and width"
         )
     for modality, rows in synthetic.rows.items():
         if not rows.isfinite().all():
             raise ArtifactError(
-                f"{name} holds {modality} rows with NaN or infinite values; distil it again, with lower rates"
+                f"{name} holds {modality} rows with NaN or infinite values; "
+                "distil it again, with lower rates"
             )
 
 
 def refuse_absent_classes(real: RealSet, split: str) -> None:
-    """A split without a window of some class is a ShardError: an accuracy over the other classes would not say so."""
+    """Refuse a split without a window of some class: an accuracy would not show the gap.
+
+    Args:
+        real: the split.
+        split: its name, for the message.
+
+    Raises:
+        ShardError: a class has no window.
+    """
     counts = real.label.bincount(minlength=len(real.classes)).tolist()
     absent = [name for name, count in zip(real.classes, counts, strict=True) if not count]
     if absent:
         raise ShardError(
-            f"the {split} split holds no window of {_list_names(absent)} ({len(real.classes)} classes are in training); "
+            f"the {split} split holds no window of {_list_names(absent)} "
+            f"({len(real.classes)} classes are in training); "
             "the ledger says why clips are missing; decode some, or ingest without the class"
         )
 
 
 def refuse_unfit(
-    measure: Measurement,
+    measurement: Measurement,
     head: HeadPlugin,
     task: TaskPlugin,
     protocol: AvddProtocol | BudgetProtocol,
 ) -> None:
-    """A measure whose parts do not go together is a ParamsError: before anything is computed."""
-    asked = f"evaluate.run asks for task {measure.task} with head {measure.head} under protocol {measure.protocol}"
+    """Refuse a measurement whose parts do not fit each other.
+
+    Args:
+        measurement: an entry of evaluate.run.
+        head: its head.
+        task: its task.
+        protocol: its protocol.
+
+    Raises:
+        ParamsError: the task needs another head or another protocol.
+    """
+    where = (
+        f"evaluate.run asks for task {measurement.task} with head {measurement.head} "
+        f"under protocol {measurement.protocol}"
+    )
     if head.gives != task.takes:
         raise ParamsError(
-            f"{asked}: the task takes {task.takes}, the head gives {head.gives}; name another head"
+            f"{where}: the task takes {task.takes}, the head gives {head.gives}; name another head"
         )
     if not isinstance(protocol, task.protocols):
         raise ParamsError(
-            f"{asked}: the task tries learning rates, which that protocol fixes; name another protocol"
+            f"{where}: the task tries learning rates, which that protocol fixes; "
+            "name another protocol"
         )
 
 
-def refuse_headline(measure: Measurement, task: TaskPlugin, metrics: Sequence[str]) -> None:
-    """Raise a ParamsError unless a task can be the headline and its metric is measured.
+def refuse_headline(measurement: Measurement, task: TaskPlugin, metrics: Sequence[str]) -> None:
+    """Refuse a first measurement that rows cannot be compared by.
 
     Args:
-        measure: the first of evaluate.run.
+        measurement: the first of evaluate.run.
         task: its task.
         metrics: the names in evaluate.metrics.
+
+    Raises:
+        ParamsError: the task has no headline metric, or that metric is not measured.
     """
     needed = task.text.headline if hasattr(task, "text") else ""
     if not needed:
         raise ParamsError(
-            f"evaluate: run begins with task {measure.task}, which counts no right windows; "
-            "begin with a task that does, choices are made and rows are compared with it"
+            f"evaluate: run begins with task {measurement.task}, which counts no right windows; "
+            "begin with a task that does: choices are made with it, and rows compared by it"
         )
     if needed not in metrics:
         raise ParamsError(
             f"evaluate: metrics are {', '.join(metrics)}; {needed} is always one of them, "
-            f"for task {measure.task} compares rows by it"
+            f"because task {measurement.task} compares rows by it"
         )
 
 
-def refuse_single(measure: Measurement, task: TaskPlugin, real: RealSet) -> None:
-    """A task that compares modalities, on data that have one, is a ParamsError."""
+def refuse_single(measurement: Measurement, task: TaskPlugin, real: RealSet) -> None:
+    """Refuse a task that needs more modalities than the data have.
+
+    Args:
+        measurement: an entry of evaluate.run.
+        task: its task.
+        real: a split of the shards.
+
+    Raises:
+        ParamsError: the data have too few modalities.
+    """
     if len(real.rows) < task.modalities:
-        held = ", ".join(real.rows)
         raise ParamsError(
-            f"task {measure.task} needs {task.modalities} modalities, the shards hold {held}; take it out of evaluate.run"
+            f"task {measurement.task} needs {task.modalities} modalities, the shards hold "
+            f"{', '.join(real.rows)}; take it out of evaluate.run"
         )
 
 

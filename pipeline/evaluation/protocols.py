@@ -1,4 +1,4 @@
-"""How a student is trained on a set: as published, or with the same budget for every row."""
+"""Protocols: how a student is trained on a set, as published or with one budget for all rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from pipeline.training.loop import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class AvddProtocol:
-    """The protocol as published: fixed rates and epochs, no choice, so a small set gets few optimiser steps.
+    """The published protocol of AVDD: fixed rates and epochs, and no choice.
+
+    A small set therefore gets few optimiser steps.
 
     Args:
-        rates: per modality's tower; `head_rate`: of the classifiers; `milestones`: epochs from which rates fall by `decay`.
+        epochs: passes over the set.
+        batch: instances per step.
+        rates: modality -> learning rate of its tower.
+        head_rate: learning rate of the classifiers.
+        weight_decay: of the optimiser.
+        milestones: epochs from which rates are multiplied by `decay`.
+        decay: that factor.
+        augment: modality -> augmentations.
     """
 
     epochs: PositiveInt
@@ -35,7 +44,12 @@ class AvddProtocol:
     )
 
     def make_recipes(self, instances: int, spent: int) -> list[Recipe]:
-        """The one recipe there is, for a set of `instances`."""
+        """Return the only recipe.
+
+        Args:
+            instances: training instances of the set.
+            spent: not used.
+        """
 
         def schedule(done: float) -> float:
             epoch = math.floor(done * self.epochs + 1e-9)
@@ -55,7 +69,12 @@ class AvddProtocol:
         ]
 
     def resize(self, recipe: Recipe, instances: int) -> Recipe:
-        """The recipe for another number of instances: as many epochs, and so another number of steps."""
+        """Return the recipe for another number of instances: as many epochs.
+
+        Args:
+            recipe: the recipe for the whole set.
+            instances: the other number.
+        """
         return self.make_recipes(instances, 0)[0]
 
 
@@ -63,13 +82,20 @@ class AvddProtocol:
 class BudgetProtocol:
     """The same number of optimiser steps and the same number of validation trials for every row.
 
-    A trial's student is validated on its way, after each of the fractions `stops` of the steps, so that the number of epochs is
-    chosen with the learning rate and costs no further step.
+    The student of a trial is validated after each of the fractions `stops` of the steps. So the
+    number of steps is chosen with the learning rate, at no further cost.
 
     Args:
-        trials: validation runs that a row may spend; what the distiller spent on its step size is no longer there for the
-            student's learning rate, which takes the rest on a logarithmic grid from `lowest` to `highest`.
-        students: networks per trial; `stops`: fractions of the steps, the one that is taken where two are equally good first.
+        steps: optimiser steps of a student.
+        batch: instances per step.
+        trials: validation trials of a row. The choice of a step size uses some; the others try
+            learning rates of the student.
+        students: networks per trial.
+        stops: fractions of the steps; of equally good ones, the first is taken.
+        lowest: end of the logarithmic grid of learning rates.
+        highest: other end of the grid.
+        weight_decay: of the optimiser.
+        augment: modality -> augmentations.
     """
 
     steps: PositiveInt
@@ -93,21 +119,36 @@ class BudgetProtocol:
     def __post_init__(self) -> None:
         if self.lowest > self.highest:
             raise ValueError(
-                f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range"
+                f"lowest is {self.lowest}, above highest, {self.highest}; "
+                "expected the ends of a range"
             )
 
     def make_recipes(self, instances: int, spent: int) -> list[Recipe]:
-        """One recipe per learning rate that the budget still pays for; at least the middle one."""
+        """Return one recipe per trial that is left; at least one, of the middle learning rate.
+
+        Args:
+            instances: not used.
+            spent: trials that the choice of the distiller's step size took.
+        """
         left = max(self.trials - spent, 1)
         span = self.highest / self.lowest
         return [self.make_recipe(self.lowest * span ** ((i + 0.5) / left)) for i in range(left)]
 
     def resize(self, recipe: Recipe, instances: int) -> Recipe:
-        """The recipe for another number of instances: the same, for steps are what is budgeted."""
+        """Return the recipe itself: the budget is in steps.
+
+        Args:
+            recipe: the recipe.
+            instances: not used.
+        """
         return recipe
 
     def make_recipe(self, rate: float) -> Recipe:
-        """The recipe with one learning rate everywhere."""
+        """Return the recipe with one learning rate for all towers and classifiers.
+
+        Args:
+            rate: the learning rate.
+        """
         return Recipe.build_uniform(
             rate, self.augment, steps=self.steps, batch=self.batch, weight_decay=self.weight_decay
         )
@@ -115,7 +156,12 @@ class BudgetProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocols:
-    """The protocols by name; a row is scored under each."""
+    """The protocols by name; a row is scored under each that evaluate.run names.
+
+    Args:
+        avdd: the published protocol.
+        budget: one budget for all rows.
+    """
 
     avdd: AvddProtocol
     budget: BudgetProtocol

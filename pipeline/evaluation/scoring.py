@@ -1,92 +1,186 @@
-"""Scores of all that `evaluate.run` asks for; what was measured before, on the same inputs by the same code, is found again."""
+"""Scores of all measurements of `evaluate.run`; a measurement is cached by its inputs and code."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core import code, files, tensors
 from pipeline.core.plugins import pick
+from pipeline.core.scores import find_plain_metrics, format_score
+from pipeline.evaluation.checks import refuse_other_data
+from pipeline.evaluation.projection import PCAProjection
 from pipeline.evaluation.texts import ScoreTexts, collect_texts
+from pipeline.training import instances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.evaluation import Bench, Measurement
+    from pipeline.core.records import RealSet, SyntheticSet
+    from pipeline.evaluation.bench import Bench, Measurement
     from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.training.instances import Instances
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreTable:
+    """The content of a scores file.
+
+    Args:
+        about: JSON values: the data that were scored.
+        entries: one per measurement, in the order of evaluate.run.
+        seconds: that all measurements took, cached ones included.
+    """
+
+    about: dict[str, Any]
+    entries: list[dict[str, Any]]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of the scores file."""
+        return {**self.about, "scores": self.entries}
+
+
+def score_artifacts(
+    artifacts: Mapping[Path, SyntheticSet], setup: EvaluationSetup, bench: Bench, cache: Path
+) -> ScoreTable:
+    """Score the sets of some artifacts, which differ in their seed.
+
+    Args:
+        artifacts: file -> its set.
+        setup: the measurements.
+        bench: the real splits and the headline's trainer.
+        cache: the folder of cached measurements.
+
+    Raises:
+        ArtifactError: an artifact does not fit the shards.
+    """
+    sets = {file.name: synthetic for file, synthetic in artifacts.items()}
+    for name, synthetic in sets.items():
+        refuse_other_data(synthetic, bench.test, name)
+    trainer = bench.trainer
+    data = [instances.decode_synthetic_set(one, trainer.device) for one in sets.values()]
+    first = next(iter(sets.values()))
+    points = PCAProjection.fit(bench.test, trainer.network).project(data[0])
+    digests = [digest_training_data(synthetic) for synthetic in sets.values()]
+    spent = len(first.provenance.get("tuning", ()))
+    entries, seconds = score_sets(data, digests, spent, setup, bench, cache)
+    about = {
+        "artifacts": {name: one.provenance["content_digest"] for name, one in sets.items()},
+        "bytes": next(iter(artifacts)).stat().st_size,
+        "classes": bench.test.classes,
+        "test_windows": len(bench.test),
+        "projection": points,
+        "evaluation": {"params": setup.params, "val": bench.val.digest, "test": bench.test.digest},
+    }
+    return ScoreTable(about=about, entries=entries, seconds=seconds)
+
+
+def score_real_set(train: RealSet, setup: EvaluationSetup, bench: Bench, cache: Path) -> ScoreTable:
+    """Score the whole training split: the full-data upper bound.
+
+    Args:
+        train: the training split.
+        setup: the measurements.
+        bench: the real splits and the headline's trainer.
+        cache: the folder of cached measurements.
+    """
+    data, trainer = instances.wrap_real_set(train, bench.trainer.device), bench.trainer
+    test = instances.wrap_real_set(bench.test, trainer.device)
+    points = PCAProjection.fit(bench.test, trainer.network).project(test)
+    entries, seconds = score_sets([data], [train.digest], 0, setup, bench, cache)
+    about = {
+        "classes": train.classes,
+        "train_windows": len(train),
+        "test_windows": len(bench.test),
+        "test_clips": len(set(bench.test.clips)),
+        "projection": points,
+    }
+    return ScoreTable(about=about, entries=entries, seconds=seconds)
+
+
 def score_sets(
     sets: Sequence[Instances],
-    made_from: list[str],
+    digests: Sequence[str],
     spent: int,
     setup: EvaluationSetup,
     bench: Bench,
-    kept: Path,
+    cache: Path,
 ) -> tuple[list[dict[str, Any]], float]:
-    """One entry per measure, in their order, and the seconds that all of them took.
+    """Score some sets by every measurement of `evaluate.run`.
 
     Args:
-        made_from: digests of the sets; `kept`: the folder of the scores that are found again.
-    """
-    from pipeline.core.files import digest_of, read_json, write_json
+        sets: the instances of each set.
+        digests: of the sets.
+        spent: validation trials that the choice of the distiller's step size took.
+        setup: the measurements.
+        bench: the real splits.
+        cache: the folder of cached measurements.
 
+    Returns:
+        One entry per measurement, and the seconds that all of them took.
+    """
     entries, seconds = [], 0.0
-    shared = [
-        made_from,
-        bench.val.digest,
-        bench.test.digest,
-        spent,
-        bench.repeats,
-        bench.bootstrap,
-        str(bench.trainer.device),
-    ]
-    for measure in setup.settings.run:
-        protocol, task = (
-            getattr(setup.settings.protocols, measure.protocol),
-            setup.tasks[measure.task],
-        )
-        trainer = replace(
-            bench.trainer, network=setup.networks[measure.network], head=setup.heads[measure.head]
-        )
-        decides = [shared, asdict(measure), asdict(protocol), _digest_plugins(measure, task, setup)]
-        path = kept / f"{digest_of(decides)[:32]}.json"
+    for measurement in setup.settings.run:
+        digest = _digest_measurement(measurement, digests, spent, setup, bench)
+        path = cache / f"{digest[:32]}.json"
         if not path.exists():
-            began = time.monotonic()
-            scores = task.score(sets, protocol, spent, replace(bench, trainer=trainer))
-            write_json(path, {"scores": scores.to_json(), "seconds": time.monotonic() - began})
-        found = read_json(path, "evaluate")
-        plain = _list_plain_metrics(measure, found["scores"]["metrics"], setup)
-        entries.append({**asdict(measure), **found["scores"], **plain})
-        seconds += found["seconds"]
+            start = time.monotonic()
+            scores = _score_measurement(measurement, sets, spent, setup, bench)
+            files.write_json(path, {"scores": scores, "seconds": time.monotonic() - start})
+        result = files.read_json(path, "evaluate")
+        plain = _list_plain_metrics(measurement, result["scores"]["metrics"], setup)
+        entries.append({**asdict(measurement), **result["scores"], **plain})
+        seconds += result["seconds"]
     return entries, seconds
 
 
-def _list_plain_metrics(
-    measure: Measurement, metrics: Sequence[str], setup: EvaluationSetup
-) -> dict[str, list[str]]:
-    """Return `plain`: the metrics that are plain numbers, not fractions; nothing without any."""
-    texts = ScoreTexts(tasks=collect_texts(setup.tasks), metrics=collect_texts(setup.metrics))
-    plain = [name for name in metrics if not texts.get_metric(measure.task, name).percent]
-    return {"plain": plain} if plain else {}
+def _score_measurement(
+    measurement: Measurement,
+    sets: Sequence[Instances],
+    spent: int,
+    setup: EvaluationSetup,
+    bench: Bench,
+) -> dict[str, Any]:
+    trainer = replace(
+        bench.trainer,
+        network=setup.networks[measurement.network],
+        head=setup.heads[measurement.head],
+    )
+    protocol = getattr(setup.settings.protocols, measurement.protocol)
+    task = setup.tasks[measurement.task]
+    scores: dict[str, Any] = task.score(
+        sets, protocol, spent, replace(bench, trainer=trainer)
+    ).to_json()
+    return scores
 
 
-def _digest_plugins(measure: Measurement, task: Any, setup: EvaluationSetup) -> str:
-    """Return the digest of the values and the code of every plugin that a measure uses.
+def _digest_measurement(
+    measurement: Measurement,
+    digests: Sequence[str],
+    spent: int,
+    setup: EvaluationSetup,
+    bench: Bench,
+) -> str:
+    """Return a digest of everything that decides the scores of a measurement."""
+    data = [list(digests), bench.val.digest, bench.test.digest, spent]
+    shared = [*data, bench.repeats, bench.bootstrap, str(bench.trainer.device)]
+    protocol = asdict(getattr(setup.settings.protocols, measurement.protocol))
+    plugins = _digest_plugins(measurement, setup)
+    return files.digest_of([shared, asdict(measurement), protocol, plugins])
 
-    Args:
-        task: may name several `networks` to try.
-    """
-    from pipeline.core.code import digest_code
-    from pipeline.core.files import digest_of
 
-    networks = (measure.network, *getattr(task, "networks", ()))
+def _digest_plugins(measurement: Measurement, setup: EvaluationSetup) -> str:
+    """Return the digest of the values and the code of every plugin that a measurement uses."""
+    task = setup.tasks[measurement.task]
+    # A task that tries several networks names them.
+    networks = (measurement.network, *getattr(task, "networks", ()))
     used = {
         "networks": {name: pick(setup.networks, name, "network") for name in networks},
-        "head": {measure.head: setup.heads[measure.head]},
-        "task": {measure.task: task},
+        "head": {measurement.head: setup.heads[measurement.head]},
+        "task": {measurement.task: task},
         "metrics": setup.metrics,
     }
     plugins = [plugin for named in used.values() for plugin in named.values()]
@@ -94,20 +188,44 @@ def _digest_plugins(measure: Measurement, task: Any, setup: EvaluationSetup) -> 
         kind: {name: asdict(plugin) for name, plugin in named.items()}
         for kind, named in used.items()
     }
-    return digest_of([digest_code([__name__], [setup, *plugins]), values])
+    return files.digest_of([code.digest_code([__name__], [setup, *plugins]), values])
+
+
+def _list_plain_metrics(
+    measurement: Measurement, metrics: Sequence[str], setup: EvaluationSetup
+) -> dict[str, list[str]]:
+    """Return `plain`: the metrics that are plain numbers, not fractions; nothing without any."""
+    texts = ScoreTexts(tasks=collect_texts(setup.tasks), metrics=collect_texts(setup.metrics))
+    plain = [name for name in metrics if not texts.get_metric(measurement.task, name).percent]
+    return {"plain": plain} if plain else {}
+
+
+def digest_training_data(synthetic: SyntheticSet) -> str:
+    """Return a digest of a set's training data, without its provenance.
+
+    So a changed licence does not discard cached scores.
+
+    Args:
+        synthetic: the set.
+    """
+    units = {m: asdict(normalisation) for m, normalisation in synthetic.normalisation.items()}
+    return files.digest_of(
+        [tensors.digest(synthetic.columns), synthetic.classes, synthetic.formation, units]
+    )
 
 
 def format_scores(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line per entry and metric: each view's mean, spread and interval."""
-    from pipeline.core.scores import find_plain_metrics, format_score
+    """Return one line per entry and metric: each view's mean, deviation and interval.
 
+    Args:
+        entries: of a scores file.
+    """
     lines = []
     for entry in entries:
         name = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
             plain = metric in find_plain_metrics(entry)
-            cells = [f"{view} {format_score(x, plain=plain)}" for view, x in views.items()]
-            lines.append(
-                f"{name} {metric}: {'  '.join(cells)}  (n = {next(iter(views.values()))['n']})"
-            )
+            scores = [f"{view} {format_score(x, plain=plain)}" for view, x in views.items()]
+            runs = next(iter(views.values()))["n"]
+            lines.append(f"{name} {metric}: {'  '.join(scores)}  (n = {runs})")
     return lines

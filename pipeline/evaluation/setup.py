@@ -1,9 +1,20 @@
-"""What students are measured with, from the params file and a folder of shards."""
+"""The evaluation of a params file: its plugins, the trainer of students, and the real splits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pipeline.core.plugins import build_all, pick
+from pipeline.evaluation.bench import Bench, Evaluate
+from pipeline.evaluation.checks import (
+    refuse_absent_classes,
+    refuse_headline,
+    refuse_single,
+    refuse_unfit,
+)
+from pipeline.shards.read import read_shards
+from pipeline.training.students import StudentTrainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,13 +22,21 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.core.params import Params
-    from pipeline.evaluation import Bench, Evaluate, Measurement
-    from pipeline.training.students import StudentTrainer
+    from pipeline.evaluation.bench import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSetup:
-    """The section `evaluate`, with every name in it found; `params`: the sections that all of this was built from."""
+    """The section `evaluate`, with the plugins that it names.
+
+    Args:
+        params: the sections of the params file that all of this was built from.
+        settings: the section `evaluate`.
+        networks: name -> network.
+        heads: name -> head.
+        tasks: name -> task.
+        metrics: name -> metric, those of `evaluate.metrics`.
+    """
 
     params: dict[str, Any]
     settings: Evaluate
@@ -28,51 +47,68 @@ class EvaluationSetup:
 
     @classmethod
     def from_params(cls, params: Params) -> EvaluationSetup:
-        """Each name that `evaluate` uses is known, or nothing is begun."""
-        from pipeline.core.plugins import build_all, pick
-        from pipeline.evaluation import Evaluate, refuse_headline, refuse_unfit
+        """Build the section `evaluate` and its plugins.
 
+        Args:
+            params: the params file.
+
+        Raises:
+            ParamsError: the parts of a measurement do not fit each other.
+            PluginError: a name is unknown.
+        """
         settings = params.build("evaluate", Evaluate)
         kinds = {"networks": "network", "heads": "head", "tasks": "task", "metrics": "metric"}
         plugins = {section: build_all(kind, params) for section, kind in kinds.items()}
         plugins["metrics"] = {
             name: pick(plugins["metrics"], name, "metric") for name in settings.metrics
         }
-        for measure in settings.run:
-            pick(plugins["networks"], measure.network, "network")
-            head, task = (
-                pick(plugins["heads"], measure.head, "head"),
-                pick(plugins["tasks"], measure.task, "task"),
-            )
-            refuse_unfit(
-                measure, head, task, pick(vars(settings.protocols), measure.protocol, "protocol")
-            )
-        first = settings.run[0]
-        refuse_headline(first, plugins["tasks"][first.task], settings.metrics)
+        for measurement in settings.run:
+            pick(plugins["networks"], measurement.network, "network")
+            head = pick(plugins["heads"], measurement.head, "head")
+            task = pick(plugins["tasks"], measurement.task, "task")
+            protocol = pick(vars(settings.protocols), measurement.protocol, "protocol")
+            refuse_unfit(measurement, head, task, protocol)
+        headline = settings.run[0]
+        refuse_headline(headline, plugins["tasks"][headline.task], settings.metrics)
         used = {section: params.get_section(section) for section in ("evaluate", *kinds)}
         return cls(params=used, settings=settings, **plugins)
 
     def make_trainer(
-        self, measure: Measurement, device: torch.device, workers: int, report: Any
+        self, measurement: Measurement, device: torch.device, workers: int, report: Any
     ) -> StudentTrainer:
-        """The students of one measure."""
-        from pipeline.training.students import StudentTrainer
+        """Return the trainer of a measurement's students.
 
-        network, head = self.networks[measure.network], self.heads[measure.head]
+        Args:
+            measurement: an entry of evaluate.run.
+            device: where students are trained.
+            workers: students trained at once on a CPU.
+            report: called with (done, total) after each student.
+        """
         return StudentTrainer(
-            network=network, head=head, device=device, threads=workers, report=report
+            network=self.networks[measurement.network],
+            head=self.heads[measurement.head],
+            device=device,
+            threads=workers,
+            report=report,
         )
 
-    def make_bench(self, shards: Path, repeats: int, trainer: StudentTrainer) -> Bench:
-        """The real splits, and the rest of what tasks need."""
-        from pipeline.evaluation import Bench, refuse_absent_classes, refuse_single
-        from pipeline.shards.read import read_shards
+    def read_bench(self, shards: Path, repeats: int, trainer: StudentTrainer) -> Bench:
+        """Read the validation and test splits.
 
+        Args:
+            shards: the folder above val and test.
+            repeats: students per set.
+            trainer: of the headline's students.
+
+        Raises:
+            ParamsError: a task needs more modalities than the shards have.
+            ShardError: a split is missing, damaged, or has no window of some class.
+        """
         val, test = (read_shards(shards / split) for split in ("val", "test"))
         for split, real in (("val", val), ("test", test)):
             refuse_absent_classes(real, split)
-        for measure in self.settings.run:
-            refuse_single(measure, self.tasks[measure.task], test)
+        for measurement in self.settings.run:
+            refuse_single(measurement, self.tasks[measurement.task], test)
         return Bench(
             trainer=trainer,
             val=val,

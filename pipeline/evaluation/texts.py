@@ -52,7 +52,7 @@ class TaskText:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTexts:
-    """The texts of the sections of a params file; a name without a section is looked up as a plugin.
+    """The texts of the sections of a params file; other names are looked up as plugins.
 
     Args:
         tasks: section of `tasks` -> its text.

@@ -1,4 +1,4 @@
-"""How predictions are read: by the sound, by the picture, by both."""
+"""Fusion of predictions: by the sound (a), by the picture (v), by both (av)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from torch import Tensor
 
 from pipeline.models.heads import modalities_of
 
-# What tables call a set of modalities.
+# Fusion -> the modalities that it sees.
 VIEWS = {"a": {"logmel"}, "v": {"frame"}, "av": {"logmel", "frame"}}
 
 
 def pick_joint_view(views: Mapping[str, Tensor]) -> str:
-    """The view that sees most."""
+    """Return the name of the view that sees most modalities.
+
+    Args:
+        views: view -> probabilities.
+    """
     return max(views, key=len)
 
 
 def fuse_outputs(probabilities: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Probabilities [N, C] per output -> per view: the mean of the outputs that see nothing else and, together, all of it.
+    """Return the probabilities [N, C] of each view.
 
-    So an ensemble has all three views, AVDD's joint one the mean of two softmaxes, and a head that sees both has one.
+    A view is the mean of the outputs that see no other modality; together they must see all of its
+    modalities. So an ensemble has all three views, with av the mean of two softmaxes, as in AVDD.
+    A head that sees both modalities has one view, av.
+
+    Args:
+        probabilities: output -> [N, C].
     """
     views = {}
     for view, wanted in VIEWS.items():

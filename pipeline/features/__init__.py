@@ -1,1 +1,1 @@
-"""TODO features."""
+"""Features: extractors that embed samples and prompts, and the tables that keep the embeddings."""

@@ -1,25 +1,27 @@
-"""Prompts: what a text encoder is asked of each class, one sentence per template and class.
+"""Prompts: the sentences that a text encoder embeds, one per template and class.
 
-A table of prompts has the columns `class,template,text`, each sentence as it stands, or `class,name`, what each class is called; a
-manifest will do as well, its labels are the classes. Names go into templates, where they stand for {}; without a name a class is
-called by its label, with spaces for underscores.
+A table of prompts has the columns `class,template,text`, with whole sentences, or `class,name`,
+with the name of each class. A manifest serves too: its labels are the classes. A name replaces {}
+in the templates; a class without one is named by its label, with spaces for underscores.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.csv import read_rows
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import PluginError, SourceError
 from pipeline.core.params import Names
+from pipeline.core.records import Texts
 from pipeline.datasets.manifest import LABEL_SEPARATOR
+from pipeline.features.extractors import TextEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    import numpy as np
     import torch
 
 SLOT = "{}"
@@ -27,7 +29,11 @@ SLOT = "{}"
 
 @dataclass(frozen=True, kw_only=True)
 class Templates:
-    """Section `extract-text`: sentences with {} where a class's name goes; tables of whole sentences need none."""
+    """Section `extract-text`.
+
+    Args:
+        templates: sentences with {} for the name of a class; a table of whole sentences needs none.
+    """
 
     templates: Names
 
@@ -35,52 +41,100 @@ class Templates:
         wrong = [template for template in self.templates if template.count(SLOT) != 1]
         if wrong or len(set(self.templates)) < len(self.templates):
             raise ValueError(
-                f"templates are {list(self.templates)}; expected each once, with one {SLOT} for the class's name"
+                f"templates are {list(self.templates)}; "
+                f"expected each once, with one {SLOT} for the class's name"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """`sentences`: template by template, class by class."""
+    """A sentence per template and class.
+
+    Args:
+        classes: sorted labels.
+        templates: sentences with {}, or names of templates.
+        sentences: template by template, and class by class within a template.
+    """
 
     classes: tuple[str, ...]
     templates: tuple[str, ...]
     sentences: tuple[str, ...]
 
 
-@runtime_checkable
-class TextEncoder(Protocol):
-    """An extractor that reads text too."""
-
-    def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
-        """Sentences -> float32 [n, D] and the digest of what made them."""
-        ...
-
-
 def read_prompts(path: Path, settings: Templates) -> Prompts:
-    """The prompts of a table; SourceError for one that is none, lacks a sentence, or says the same of two classes."""
+    """Read the prompts of a table, or make them from a manifest's labels.
+
+    Args:
+        path: a CSV file with class,template,text, or class,name, or label.
+        settings: templates for tables without whole sentences.
+
+    Raises:
+        SourceError: the file is no such table, lacks a sentence, or has one sentence for two
+            classes.
+
+    Example:
+        # drums.csv: class,name
+        #            d1,snare drum
+        settings = Templates(templates=("the sound of a {}",))
+        read_prompts(Path("drums.csv"), settings).sentences  # ("the sound of a snare drum",)
+    """
     rows = _read_rows(path)
     columns = rows[0].keys()
     if {"class", "template", "text"} <= columns:
         prompts = _gather_sentences(path, rows)
     elif "class" in columns:
-        prompts = _fill_templates(
-            {row["class"]: row.get("name") or _name_of(row["class"]) for row in rows}, settings
-        )
+        names = {row["class"]: row.get("name") or _name_of(row["class"]) for row in rows}
+        prompts = _fill_templates(names, settings)
     elif "label" in columns:
-        labels = {
-            label
-            for row in rows
-            for label in (row["label"], *row.get("labels", "").split(LABEL_SEPARATOR))
-            if label
-        }
-        prompts = _fill_templates({label: _name_of(label) for label in labels}, settings)
+        names = {label: _name_of(label) for label in _labels_of(rows)}
+        prompts = _fill_templates(names, settings)
     else:
         raise SourceError(
-            f"{path} has the columns {', '.join(columns)}; expected class,template,text, or class,name, or label"
+            f"{path} has the columns {', '.join(columns)}; "
+            "expected class,template,text, or class,name, or label"
         )
     _refuse_equal(path, prompts)
     return prompts
+
+
+def _labels_of(rows: Iterable[Mapping[str, str]]) -> set[str]:
+    """Return the labels of a manifest, also those of clips with several."""
+    return {
+        label
+        for row in rows
+        for label in (row["label"], *row.get("labels", "").split(LABEL_SEPARATOR))
+        if label
+    }
+
+
+def embed_prompts(prompts: Prompts, plugin: Any, extractor: str, device: torch.device) -> Texts:
+    """Embed every prompt by an extractor's text encoder.
+
+    Args:
+        prompts: the sentences.
+        plugin: the extractor.
+        extractor: its name.
+        device: where the encoder runs.
+
+    Raises:
+        PluginError: the extractor reads no text.
+
+    Example:
+        texts = embed_prompts(prompts, plugins.build("extractor", "clap", params), "clap", device)
+        texts.vectors  # float32 [templates, classes, D]
+    """
+    if not isinstance(plugin, TextEncoder):
+        raise PluginError(f"the extractor {extractor} reads no text; name clap, clip or external")
+    vectors, weights = plugin.embed_texts(prompts.sentences, device)
+    return Texts(
+        classes=prompts.classes,
+        templates=prompts.templates,
+        prompts=prompts.sentences,
+        vectors=vectors.reshape(len(prompts.templates), len(prompts.classes), -1),
+        extractor=extractor,
+        params=json.loads(json.dumps(asdict(plugin))),  # type: ignore[call-overload]
+        weights=weights,
+    )
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -102,29 +156,26 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _gather_sentences(path: Path, rows: Iterable[Mapping[str, str]]) -> Prompts:
-    """A sentence per row; each class needs one of each template."""
-    said: dict[tuple[str, str], str] = {}
+    """Return the prompts of a table of whole sentences, one per row."""
+    texts: dict[tuple[str, str], str] = {}
     for row in rows:
-        if said.setdefault((row["template"], row["class"]), row["text"]) != row["text"]:
+        if texts.setdefault((row["template"], row["class"]), row["text"]) != row["text"]:
             raise SourceError(
-                f"{path} has two texts of the class {row['class']!r} and the template {row['template']!r}; keep one"
+                f"{path} has two texts of the class {row['class']!r} "
+                f"and the template {row['template']!r}; keep one"
             )
-    templates, classes = (
-        tuple(dict.fromkeys(t for t, _ in said)),
-        tuple(sorted({c for _, c in said})),
-    )
-    absent = [(t, c) for t in templates for c in classes if (t, c) not in said]
-    if absent:
-        template, name = absent[0]
-        lacks = f"{path} lacks {len(absent)} of {len(templates) * len(classes)} texts"
+    templates = tuple(dict.fromkeys(template for template, _ in texts))
+    classes = tuple(sorted({name for _, name in texts}))
+    wanted = [(template, name) for template in templates for name in classes]
+    missing = [pair for pair in wanted if pair not in texts]
+    if missing:
+        template, name = missing[0]
         raise SourceError(
-            f"{lacks}, first that of the class {name!r} and the template {template!r}; add them"
+            f"{path} lacks {len(missing)} of {len(wanted)} texts, first that of the class "
+            f"{name!r} and the template {template!r}; add them"
         )
-    return Prompts(
-        classes=classes,
-        templates=templates,
-        sentences=tuple(said[t, c] for t in templates for c in classes),
-    )
+    sentences = tuple(texts[pair] for pair in wanted)
+    return Prompts(classes=classes, templates=templates, sentences=sentences)
 
 
 def _fill_templates(names: Mapping[str, str], settings: Templates) -> Prompts:
@@ -140,12 +191,14 @@ def _name_of(label: str) -> str:
 
 
 def _refuse_equal(path: Path, prompts: Prompts) -> None:
+    """Refuse a template that has the same sentence for two classes."""
     count = len(prompts.classes)
     for number, template in enumerate(prompts.templates):
-        own: dict[str, str] = {}
-        for name, sentence in zip(
-            prompts.classes, prompts.sentences[number * count :][:count], strict=True
-        ):
-            if own.setdefault(sentence, name) != name:
-                same = f"{path}: {own[sentence]!r} and {name!r} have the text {sentence!r} in the template {template!r}"
-                raise SourceError(f"{same}; give each class a text of its own")
+        class_of: dict[str, str] = {}
+        sentences = prompts.sentences[number * count :][:count]
+        for name, sentence in zip(prompts.classes, sentences, strict=True):
+            if class_of.setdefault(sentence, name) != name:
+                raise SourceError(
+                    f"{path}: {class_of[sentence]!r} and {name!r} have the text {sentence!r} "
+                    f"in the template {template!r}; give each class a text of its own"
+                )

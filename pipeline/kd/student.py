@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.kd.data import KDData
     from pipeline.kd.methods._base import KDMethod, Kept
     from pipeline.models.model import NetworkPlugin
-    from pipeline.models.networks._towers import Towers
+    from pipeline.models.towers import Towers
 
 
 class Student(nn.Module):

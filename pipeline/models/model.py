@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline.models.heads import modalities_of
 
 if TYPE_CHECKING:
-    from pipeline.models.networks._towers import Towers
+    from pipeline.models.towers import Towers
 
 
 class NetworkPlugin(Protocol):

@@ -56,10 +56,9 @@ class _Patch:
         """Edit a mapping in block style; new keys follow its last entry."""
         for key_node, node in mapping.value:
             key, colon = key_node.value, self.text.index(":", key_node.end_mark.index) + 1
-            if node.start_mark.index < colon:  # an alias has the node of its anchor
+            if _is_alias(key_node, node):
                 if new[key] != self.anchored[id(node)]:
-                    alias = self._find_end(r"\*[^\s,}\]]+", colon)
-                    self._replace((key, new[key]), indent, (colon, alias))
+                    self._replace((key, new[key]), indent, (colon, self._end_of_alias(key_node)))
                 continue
             self.anchored[id(node)] = new[key]
             if (
@@ -69,8 +68,8 @@ class _Patch:
             ):
                 self.visit(node, old[key], new[key], indent + 2)
             elif old[key] != new[key]:
-                self._replace((key, new[key]), indent, (colon, _end_of(node)), node.anchor)
-        place = self._find_end(r"[^\n]*", _end_of(mapping))
+                self._replace((key, new[key]), indent, (colon, self._end_of(node)), node.anchor)
+        place = self._find_end(r"[^\n]*", self._end_of(mapping))
         lines = [line for key in new if key not in old for line in _render(key, new[key], indent)]
         self._insert(place, lines)
 
@@ -85,21 +84,30 @@ class _Patch:
     def _insert(self, place: int, lines: Sequence[str]) -> None:
         self.edits.append((place, place, "".join(f"\n{line}" for line in lines)))
 
+    def _end_of(self, node: Any) -> int:
+        """Return where a node's last value ends: a block's own end is after comments below it."""
+        if isinstance(node, ScalarNode) or node.flow_style:
+            return int(node.end_mark.index)
+        if not isinstance(node, MappingNode):
+            return self._end_of(node.value[-1])
+        key, last = node.value[-1]
+        return self._end_of_alias(key) if _is_alias(key, last) else self._end_of(last)
+
+    def _end_of_alias(self, key: Any) -> int:
+        return self._find_end(r"\*[^\s,}\]]+", key.end_mark.index)
+
     def _find_end(self, pattern: str, start: int) -> int:
         found = re.compile(pattern).search(self.text, start)
         return found.end() if found else start
 
 
+def _is_alias(key: Any, node: Any) -> bool:
+    """Tell whether a value is an alias, which has the node of its anchor."""
+    return bool(node.start_mark.index < key.end_mark.index)
+
+
 def _is_block(node: Any) -> bool:
     return isinstance(node, MappingNode) and not node.flow_style
-
-
-def _end_of(node: Any) -> int:
-    """Return where a node's last value ends: a block's own end is after the comments below it."""
-    if isinstance(node, ScalarNode) or node.flow_style:
-        return int(node.end_mark.index)
-    last = node.value[-1]
-    return _end_of(last[1] if isinstance(node, MappingNode) else last)
 
 
 def _render(key: str, value: Any, indent: int, anchor: str | None = None) -> list[str]:
@@ -124,10 +132,12 @@ def _render_item(item: Any, indent: int) -> list[str]:
 
 def _render_flow(value: Any) -> str:
     """Return a value on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_render_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_render_flow, value))}]"
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.width = True, sys.maxsize
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.representer.ignore_aliases = lambda _: True
     stream = io.StringIO()
     yaml.dump([value], stream)
     return stream.getvalue().strip()[1:-1]

@@ -113,6 +113,16 @@ class ExpertBank:
         }
 
 
+def describe_architecture(network: NetworkPlugin, head: HeadPlugin) -> dict[str, Any]:
+    """Return the parameters of a network and a head as JSON values.
+
+    Args:
+        network: a plugin, a dataclass.
+        head: a plugin, a dataclass.
+    """
+    return {"network": asdict(network), "head": asdict(head)}  # type: ignore[call-overload]
+
+
 def write_bank(
     folder: Path,
     files: Sequence[Path],
@@ -130,7 +140,7 @@ def write_bank(
         head: the experts' head.
     """
     experts = [{"name": path.name, "sha256": file_digest(path)} for path in files]
-    form = _describe_architecture(network, head)
+    form = describe_architecture(network, head)
     write_json(folder / INDEX, {**about, "form": form, "experts": experts})
 
 
@@ -156,7 +166,7 @@ def read_bank(
         raise TensorError(
             f"{path} is no index of experts ({error}); run `avdistill experts` again"
         ) from error
-    expected = _describe_architecture(bank.network, bank.head)
+    expected = describe_architecture(bank.network, bank.head)
     if digest_of(form) != digest_of(expected):
         raise TensorError(
             f"{folder} holds experts of {form}, the parameters say {expected}; "
@@ -194,7 +204,3 @@ def _read_expert(path: Path, digest: str) -> Trajectory:
             f"remove {path.parent} and run `avdistill experts` again"
         )
     return tensors.load(path)[0]
-
-
-def _describe_architecture(network: NetworkPlugin, head: HeadPlugin) -> dict[str, Any]:
-    return {"network": asdict(network), "head": asdict(head)}  # type: ignore[call-overload]

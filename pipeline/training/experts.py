@@ -17,7 +17,7 @@ from pipeline.core.rng import make_generator
 from pipeline.models import model
 from pipeline.training import instances, loop
 from pipeline.training.augment import Operation
-from pipeline.training.bank import write_bank
+from pipeline.training.bank import describe_architecture, write_bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +109,7 @@ class ExpertTrainer:
     @property
     def cache_key(self) -> list[object]:
         """JSON values of everything that decides the weights, besides the code."""
-        form = {"network": asdict(self.network), "head": asdict(self.head)}  # type: ignore[call-overload]
+        form = describe_architecture(self.network, self.head)
         return [asdict(self.settings), form, self.real.digest, self.val.digest, self.device.type]
 
     def train(self, number: int) -> Trajectory:

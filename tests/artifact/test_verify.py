@@ -187,7 +187,8 @@ def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
     write_artifact(artifact.with_name("seed1.h5"), toy_synthetic(), FULL)
     told = verify(artifact.parent, device="cpu", workers=1, report=None)
     assert (
-        f"{artifact}: whole, and\n  WARNING" in told and "seed1.h5: whole, and\n  WARNING" in told
+        f"{artifact}: intact, with findings\n  WARNING" in told
+        and "seed1.h5: intact, with findings\n  WARNING" in told
     )
 
 

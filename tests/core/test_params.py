@@ -98,7 +98,7 @@ def test_a_missing_section_lists_what_is_there() -> None:
             "[{protocol: budget, network: convnet, head: ensemble, tsk: recognition}]",
             r"evaluate: unknown run\.0\.tsk; missing run\.0\.task$",
         ),
-        ("[]", "evaluate: run names each measure once, and the headline at least"),
+        ("[]", "evaluate: run is empty or repeats a measurement; expected one or more"),
         ("recognition", "run is 'recognition'"),
     ],
 )

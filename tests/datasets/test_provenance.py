@@ -18,6 +18,7 @@ from pipeline.datasets.adapters import esc50, vggsound
 from pipeline.datasets.manifest import read_source, source_of, write_manifest
 from pipeline.distillation import run as cells
 from pipeline.distillation.distributed import Ranks
+from pipeline.evaluation.scoring import digest_training_data
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.shards.index import read_index
@@ -27,7 +28,6 @@ from pipeline.shards.settings import DecodeSettings
 from pipeline.training.loop import ignore_progress
 from stages.decode import decode
 from stages.distill import distill
-from stages.evaluate import _digest_training_data
 from stages.export import export
 from stages.ingest import ingest
 from tests.toys.artifacts import toy_synthetic
@@ -156,12 +156,12 @@ def test_what_students_are_taught_has_no_source() -> None:
     told = dataclasses.replace(
         plain, provenance={**plain.provenance, "sources": [dataclasses.asdict(OURS)]}
     )
-    assert _digest_training_data(plain) == _digest_training_data(told)
+    assert digest_training_data(plain) == digest_training_data(told)
     louder = {m: rows + 1 for m, rows in plain.rows.items()}
-    assert _digest_training_data(plain) != _digest_training_data(
+    assert digest_training_data(plain) != digest_training_data(
         dataclasses.replace(plain, rows=louder)
     )
-    assert _digest_training_data(plain) != _digest_training_data(
+    assert digest_training_data(plain) != digest_training_data(
         dataclasses.replace(plain, formation={"frame": (2, 2), "logmel": (4, 1)})
     )
 

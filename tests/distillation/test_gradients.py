@@ -23,7 +23,7 @@ from pipeline.distillation.methods.gradient import Loop
 from pipeline.models.heads.ensemble import Head
 from pipeline.models.initialisation import init_
 from pipeline.models.model import AudioVisual
-from pipeline.models.networks._towers import Towers
+from pipeline.models.towers import Towers
 from pipeline.training.instances import decode_synthetic_set
 from pipeline.training.loop import ignore_progress
 from tests.toys.plugins import NETWORKS, built, distilled, materials, rows_of

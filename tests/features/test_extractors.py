@@ -324,7 +324,7 @@ def test_a_second_is_repeated_to_the_models_length(toy_clap: Path) -> None:
 def test_a_rate_that_is_not_the_models_names_both(tmp_path: Path, toy_clap: Path) -> None:
     with pytest.raises(
         ShardError,
-        match=r"hears 1000 samples a second, the shards hold 800; set decode\.wave\.rate to 1000 and run",
+        match=r"takes 1000 samples a second, the shards hold 800; set decode\.wave\.rate to 1000 and run",
     ):
         embed("clap", toy_waves(rate=800), tmp_path, model=str(toy_clap))
 
@@ -333,7 +333,7 @@ def test_a_model_that_hears_less_than_a_second_is_refused(tmp_path: Path) -> Non
     short = clap_into(tmp_path / "short", seconds=0.5)
     with pytest.raises(
         ShardError,
-        match=r"hears 0\.5 s, less than a sample's second; name a model that hears one or more",
+        match=r"takes 0\.5 s, less than a sample's second; name a model that takes one or more",
     ):
         embed("clap", toy_waves(), tmp_path, model=str(short))
 

@@ -106,6 +106,20 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(place.read_text(encoding="utf-8")), target
 
 
+def test_files_that_the_design_names_exist() -> None:
+    files = [str(path.relative_to(ROOT)) for path in ROOT.glob("[ps]*/**/*.py")]
+    for name in re.findall(r"`([\w/]+\.py)`", read("docs/design.md")):
+        assert any(f"/{file}".endswith(f"/{name}") for file in files), name
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    folders = ("pipeline", "stages", "benchmarks", "tests", "presets")
+    files = [*ROOT.glob("*.yaml"), *(path for each in folders for path in (ROOT / each).rglob("*"))]
+    for path in (path for path in files if path.suffix in (".py", ".yaml")):
+        for page in re.findall(r"docs/[\w/.-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / page).exists(), f"{path}: {page}"
+
+
 @pytest.mark.parametrize(("page", "block"), blocks("python"))
 def test_python_blocks_compile(page: str, block: str) -> None:
     compile(block, page, "exec")

@@ -14,12 +14,12 @@ from torch.func import functional_call, stack_module_state, vmap
 from pipeline.core import params, plugins
 from pipeline.core.errors import CellError, ParamsError
 from pipeline.models.initialisation import PositionEmbedding
-from pipeline.models.networks._towers import GridPool
+from pipeline.models.towers import GridPool
 from tests.toys.plugins import rows_of
 from tests.toys.project import values as params_values
 
 if TYPE_CHECKING:
-    from pipeline.models.networks._towers import Towers
+    from pipeline.models.towers import Towers
 
 SMALL: dict[str, dict[str, Any]] = {
     "alexnet": {"width": 2, "grid": 2},

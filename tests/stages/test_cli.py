@@ -123,10 +123,7 @@ def test_an_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
 def test_a_row_without_a_plugin_lists_the_known_ones(params_file: Path, tmp_path: Path) -> None:
     params_file.write_text(params_file.read_text().replace("  dm:", "  dmm:"))
     told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
-    assert (
-        "params.yaml: distill.dmm: no method named 'dmm'; set method to one of avdd, coreset,"
-        in told
-    )
+    assert "params.yaml: distill.dmm: no method named 'dmm'; set method to one of avdd, " in told
 
 
 def test_a_misspelt_parameter_is_named(params_file: Path, tmp_path: Path) -> None:

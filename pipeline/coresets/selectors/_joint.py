@@ -1,4 +1,4 @@
-"""What selectors share that look at both modalities together: the joint features of a class, and a ranking made of them."""
+"""Joint features of both modalities, class by class, and greedy rankings of them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 def iterate_classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(label, keys [N], joint features float64 [N, D]) of one class after the other.
+    """Yield (class name, keys [N], joint features float64 [N, D]) of each class.
 
-    Joint features are the L2-normalised embeddings of all modalities, concatenated. Rows are in the order of their keys: what
-    is made of them is a matter of the samples, not of the order they came in, and the first of equals is that of the first key.
+    Joint features are the L2-normalised embeddings of all modalities, concatenated. Rows are sorted
+    by key, so a selection does not depend on the table's order, and ties go to the first key.
+
+    Args:
+        features: the table.
 
     Raises:
         StoreError: the table has no sample of a class.
@@ -32,9 +35,9 @@ def iterate_classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.nd
     for number, name in enumerate(features.classes):
         rows = order[features.label[order] == number]
         if not len(rows):
-            lacks = f"the feature table has no sample of class {name!r}, expected some of each"
             raise StoreError(
-                f"{lacks}; add clips of it, or run `avdistill extract` on shards that have some"
+                f"the feature table has no sample of class {name!r}, expected some of each; "
+                "add clips of it, or run `avdistill extract` on shards that have some"
             )
         units = [
             _normalise(vectors[rows].astype(np.float64))
@@ -45,7 +48,7 @@ def iterate_classes(features: Features) -> Iterator[tuple[str, np.ndarray, np.nd
 
 @dataclass(frozen=True, kw_only=True)
 class GreedySelector(ABC):
-    """A selector that takes one sample after the other, so that any number of them is a prefix of its ranking.
+    """A selector that picks samples one by one, so a smaller selection is a prefix of a larger.
 
     Args:
         most: samples ranked per class; the largest ipc x pieces of the grid, or more.
@@ -55,10 +58,14 @@ class GreedySelector(ABC):
 
     @abstractmethod
     def order(self, x: np.ndarray) -> Sequence[int]:
-        """Joint features [N, D] of a class -> the rows of its `most` best samples, best first."""
+        """Return the rows of the `most` best samples, best first.
+
+        Args:
+            x: joint features float64 [N, D] of one class.
+        """
 
     def rank(self, features: Features) -> Ranking:
-        """The `most` best samples of each class; a smaller class is ranked whole."""
+        """Rank the `most` best samples of each class; a smaller class is ranked whole."""
         return Ranking(
             {
                 name: tuple(keys[self.order(x)].tolist())
@@ -68,9 +75,14 @@ class GreedySelector(ABC):
 
 
 def euclidean_distances(x: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """float64 [N]: Euclidean distances of rows [N, D] to one point [D], or to a point each [N, D].
+    """Return the Euclidean distances float64 [N] of rows to points.
 
-    Rounded far above the last bits and far below what tells samples apart, so that equal distances are equal on any machine.
+    They are rounded to 12 digits, so equal distances are equal on any machine; differences of real
+    samples are far larger.
+
+    Args:
+        x: rows [N, D].
+        points: one point [D], or one per row [N, D].
     """
     return np.asarray(np.linalg.norm(x - points, axis=1).round(12))
 

@@ -1,8 +1,8 @@
-"""k-center greedy (Gonzalez, 1985; Sener & Savarese, ICLR 2018) per class, on both modalities together.
+"""k-center greedy (Gonzalez, 1985; Sener & Savarese, ICLR 2018) per class, on both modalities.
 
-On the joint features of a class, the first centre is the sample nearest to the mean, so that nothing is drawn at random; each next
-one is the sample that lies farthest from its nearest centre. After k picks no sample is farther from a centre than twice what the
-best k centres could do. Ties go to the first key.
+On the joint features of a class, the first centre is the sample nearest to the mean, so nothing is
+random. Each next centre is the sample farthest from its nearest centre. After k picks no sample is
+farther from a centre than twice the radius of the best k centres. Ties go to the first key.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from pipeline.coresets.selectors._joint import GreedySelector, euclidean_distanc
 
 @dataclass(frozen=True, kw_only=True)
 class Selector(GreedySelector):
-    """See `Greedy`."""
+    """Greedy k-center; see `GreedySelector` for its parameters."""
 
     def order(self, x: np.ndarray) -> list[int]:
-        """The first centres."""
+        """Return the rows of the first centres."""
         picked = [int(euclidean_distances(x, x.mean(0)).argmin())]
         distance = np.full(len(x), np.inf)
         while len(picked) < min(self.most, len(x)):
             distance = np.minimum(distance, euclidean_distances(x, x[picked[-1]]))
-            distance[
-                picked[-1]
-            ] = -1  # below all others: where only copies are left, none is picked twice
+            # Below all others: where only copies are left, none is picked twice.
+            distance[picked[-1]] = -1
             picked.append(int(distance.argmax()))
         return picked

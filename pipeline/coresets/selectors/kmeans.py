@@ -1,9 +1,11 @@
-"""Medoids of k-means (the k-means baseline of DC-BENCH, Cui et al., NeurIPS 2022) per class, on both modalities together.
+"""Medoids of k-means per class, on both modalities together.
 
-For k samples the joint features of a class are parted into k clusters (Lloyd, 1982) that start as k-means++ draws them (Arthur &
-Vassilvitskii, SODA 2007), several times over, and the parting with the least sum of squared distances to the clusters' means is
-kept. Each cluster gives the member that is nearest to its mean, the largest cluster first; ties go to the first key. Samples of
-k clusters are no part of those of k + 1, so there is a choice of its own for each number of samples.
+It is the k-means baseline of DC-BENCH (Cui et al., NeurIPS 2022). For k samples, the joint features
+of a class are divided into k clusters (Lloyd, 1982) from a start by k-means++ (Arthur &
+Vassilvitskii, SODA 2007). Of several starts, the clusters with the lowest sum of squared distances
+to their means are kept. Each cluster contributes the member nearest to its mean, the largest
+cluster first; ties go to the first key. The samples of k clusters are no part of those of k + 1, so
+there is one selection per number of samples.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """Its choices do not nest, so it is told which are wanted.
+    """Medoids of k-means, for each of several numbers of samples.
 
     Args:
-        counts: numbers of samples per class: ipc x pieces of every cell that takes this coreset.
-        seed: of the starts; `starts`: how many are tried for each number; `steps`: of each at most, it ends where nothing moves.
+        counts: numbers of samples per class: ipc x pieces of every cell that uses this coreset.
+        seed: of the starts.
+        starts: starts for each number of samples.
+        steps: most steps from each start; it ends earlier where no sample changes its cluster.
     """
 
     counts: PositiveInts
@@ -38,36 +42,40 @@ class Selector:
     steps: PositiveInt
 
     def rank(self, features: Features) -> PerCountSelections:
-        """The medoids of as many clusters as each of `counts` says; a smaller class is chosen whole."""
+        """Return the medoids for each of `counts`; a smaller class is selected whole."""
         by_count: dict[int, Keys] = {count: {} for count in sorted(self.counts)}
         for name, keys, x in iterate_classes(features):
-            # The same distances between N samples, in N dimensions where there are more: x x^T = r^T r with x^T = q r.
+            # The same distances in at most N dimensions: x x^T = r^T r with x^T = q r.
             points = np.asarray(np.linalg.qr(x.T, mode="r")).T
-            for count, chosen in by_count.items():
-                chosen[name] = tuple(
-                    keys[self._find_medoids(points, min(count, len(points)), name)].tolist()
-                )
+            for count, selection in by_count.items():
+                rows = self._find_medoids(points, min(count, len(points)), name)
+                selection[name] = tuple(keys[rows].tolist())
         return PerCountSelections(by_count)
 
     def _find_medoids(self, x: np.ndarray, k: int, name: str) -> list[int]:
-        tried = []
+        candidates = []
         for start in range(self.starts):
             centres = _draw_centres(x, k, make_generator("kmeans", self.seed, name, k, start))
-            tried.append(_run_lloyd(x, centres, self.steps))
-        member = min(tried, key=lambda member: np.square(_compute_distances(x, member, k)).sum())
-        distance = _compute_distances(x, member, k)
-        nearest = [min(np.flatnonzero(member == j), key=distance.__getitem__) for j in range(k)]
-        return sorted(map(int, nearest), key=lambda row: (-(member == member[row]).sum(), row))
+            candidates.append(_run_lloyd(x, centres, self.steps))
+        cluster = min(candidates, key=lambda one: np.square(_compute_distances(x, one, k)).sum())
+        distance = _compute_distances(x, cluster, k)
+        nearest = [min(np.flatnonzero(cluster == j), key=distance.__getitem__) for j in range(k)]
+        return sorted(map(int, nearest), key=lambda row: (-(cluster == cluster[row]).sum(), row))
 
 
 def _draw_centres(x: np.ndarray, k: int, generator: torch.Generator) -> np.ndarray:
-    """k-means++ [k, D]: each centre is a sample, drawn by its squared distance to the nearest centre so far, the first evenly."""
+    """Draw k centres [k, D] by k-means++.
+
+    The first is any sample with equal probability. Each next one is drawn in proportion to its
+    squared distance to the nearest centre so far.
+    """
     draws = torch.rand(k, generator=generator, dtype=torch.float64).numpy()
     picked, weight = np.empty(k, int), np.ones(len(x))
     nearest = np.full(len(x), np.inf)
     for i, draw in enumerate(draws):
         total = weight.cumsum()
-        # The last one where all weigh nothing, since only copies are left; their clusters start empty.
+        # The last sample where all weights are 0, since only copies are left; such clusters start
+        # empty.
         picked[i] = min(np.searchsorted(total, draw * total[-1], side="right"), len(x) - 1)
         nearest = np.minimum(nearest, euclidean_distances(x, x[picked[i]]))
         weight = np.square(nearest)
@@ -75,32 +83,36 @@ def _draw_centres(x: np.ndarray, k: int, generator: torch.Generator) -> np.ndarr
 
 
 def _run_lloyd(x: np.ndarray, centres: np.ndarray, steps: int) -> np.ndarray:
-    """int [N]: the cluster of each sample; every cluster has some."""
-    member = _assign_clusters(x, centres)
+    """Return the cluster of each sample, int [N]; no cluster is empty."""
+    cluster = _assign_clusters(x, centres)
     for _ in range(steps):
-        moved = _assign_clusters(x, _compute_means(x, member, len(centres)))
-        if (moved == member).all():
+        update = _assign_clusters(x, _compute_means(x, cluster, len(centres)))
+        if (update == cluster).all():
             break
-        member = moved
-    return member
+        cluster = update
+    return cluster
 
 
 def _assign_clusters(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """int [N]: the nearest centre; one that is nearest to no sample gets the sample farthest from its own, if that is not alone."""
+    """Return the nearest centre of each sample, int [N].
+
+    An empty cluster gets the sample that is farthest from its centre, among those with others in
+    their cluster.
+    """
     squared = np.square(x).sum(1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(1)
-    squared = squared.round(12)  # as in `apart`
-    member: np.ndarray = squared.argmin(1)
-    own = squared.min(1)
-    for empty in np.setdiff1d(np.arange(len(centres)), member):
-        alone = np.bincount(member, minlength=len(centres))[member] == 1
-        member[np.where(alone, -np.inf, own).argmax()] = empty
-    return member
+    squared = squared.round(12)  # as in `euclidean_distances`
+    cluster: np.ndarray = squared.argmin(1)
+    nearest = squared.min(1)
+    for empty in np.setdiff1d(np.arange(len(centres)), cluster):
+        alone = np.bincount(cluster, minlength=len(centres))[cluster] == 1
+        cluster[np.where(alone, -np.inf, nearest).argmax()] = empty
+    return cluster
 
 
-def _compute_means(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
-    return np.stack([x[member == j].mean(0) for j in range(k)])
+def _compute_means(x: np.ndarray, cluster: np.ndarray, k: int) -> np.ndarray:
+    return np.stack([x[cluster == j].mean(0) for j in range(k)])
 
 
-def _compute_distances(x: np.ndarray, member: np.ndarray, k: int) -> np.ndarray:
-    """float64 [N]: each sample's distance to the mean of its cluster."""
-    return euclidean_distances(x, _compute_means(x, member, k)[member])
+def _compute_distances(x: np.ndarray, cluster: np.ndarray, k: int) -> np.ndarray:
+    """Return each sample's distance to the mean of its cluster, float64 [N]."""
+    return euclidean_distances(x, _compute_means(x, cluster, k)[cluster])

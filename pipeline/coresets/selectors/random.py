@@ -1,4 +1,4 @@
-"""Random ranking: each class's samples in an order drawn from the seed."""
+"""Random ranking: each class's samples in random order."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """A shuffle per class.
+    """A permutation per class.
 
     Args:
-        seed: of the shuffle.
+        seed: of the permutations.
     """
 
     seed: int
 
     def rank(self, features: Features) -> Ranking:
-        """The samples of each class, all of them, in random order."""
-        result = {}
+        """Rank all samples of each class; of the features only keys and labels are used."""
+        by_label = {}
         for label, name in enumerate(features.classes):
             rows = np.flatnonzero(features.label == label)
-            order = torch.randperm(
-                len(rows), generator=make_generator("random", self.seed, label)
-            ).numpy()
-            result[name] = tuple(features.keys[row] for row in rows[order])
-        return Ranking(result)
+            generator = make_generator("random", self.seed, label)
+            order = torch.randperm(len(rows), generator=generator).numpy()
+            by_label[name] = tuple(features.keys[row] for row in rows[order])
+        return Ranking(by_label)

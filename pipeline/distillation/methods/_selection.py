@@ -157,7 +157,7 @@ def form(
         ipc=ipc,
         formation=grids,
         normalisation=real.normalisation,
-        source_key=tuple(" ".join(own[i::ipc]) for own in keys for i in range(ipc)),
+        source_key=tuple(" ".join(names[i::ipc]) for names in keys for i in range(ipc)),
     )
 
 

@@ -43,8 +43,9 @@ class Distiller(RandomNetworkMatching):
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Return the published loss; a CellError unless there are two modalities of one width."""
-        theirs, ours = (pair_means(side.means(), "avdd") for side in (real, synthetic))
-        a, v = (one - other for one, other in zip(theirs, ours, strict=True))
+        a_real, v_real = pair_means(real.means(), "avdd")
+        a_synthetic, v_synthetic = pair_means(synthetic.means(), "avdd")
+        a, v = a_real - a_synthetic, v_real - v_synthetic
         return (
             squared_norm(a)
             + squared_norm(v)

@@ -35,7 +35,6 @@ class Distiller(RandomNetworkMatching):
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Return the squared distances across modalities; a CellError unless widths are equal."""
-        (a_real, v_real), (a_synthetic, v_synthetic) = (
-            pair_means(side.means(), "cross") for side in (real, synthetic)
-        )
+        a_real, v_real = pair_means(real.means(), "cross")
+        a_synthetic, v_synthetic = pair_means(synthetic.means(), "cross")
         return squared_norm(a_synthetic - v_real) + squared_norm(v_synthetic - a_real)

@@ -31,5 +31,5 @@ class Distiller(RandomNetworkMatching):
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Return the squared distances of class means, summed over modalities and classes."""
-        theirs, ours = real.means(), synthetic.means()
-        return torch.stack([squared_norm(theirs[m] - ours[m]) for m in theirs]).sum()
+        x, y = real.means(), synthetic.means()
+        return torch.stack([squared_norm(x[m] - y[m]) for m in x]).sum()

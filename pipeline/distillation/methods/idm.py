@@ -62,6 +62,6 @@ class Distiller(DistributionMatching):
         self, real: FeatureBatch, synthetic: FeatureBatch, rng: Callable[[str], torch.Generator]
     ) -> Tensor:
         """Return the squared distances of class means, plus the weighted cross-entropy."""
-        theirs, ours = real.means(), synthetic.means()
-        distance = torch.stack([squared_norm(theirs[m] - ours[m]) for m in theirs]).sum()
+        x, y = real.means(), synthetic.means()
+        distance = torch.stack([squared_norm(x[m] - y[m]) for m in x]).sum()
         return distance + self.weight * (real.accuracy() * synthetic.cross_entropy()).sum()

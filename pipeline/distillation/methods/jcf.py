@@ -196,12 +196,12 @@ class Distiller(DistributionMatching):
                 phase + batch.rescale(m, spread) @ t.to(spread)
                 for phase, batch in zip(phases, batches, strict=True)
             ]
-        theirs, ours = (
+        phi_real, phi_synthetic = (
             _characteristic_function(phase, batch.sizes)
             for phase, batch in zip(phases, batches, strict=True)
         )
         # 1e-8, because the derivative of the square root is infinite at zero.
-        distance = (theirs - ours).square().sum(0).add(1e-8).sqrt().mean(1).sum()
+        distance = (phi_real - phi_synthetic).square().sum(0).add(1e-8).sqrt().mean(1).sum()
         return distance + self.weight * synthetic.cross_entropy().sum()
 
     def _draw_masks(self, modalities: int, generator: torch.Generator) -> Tensor:

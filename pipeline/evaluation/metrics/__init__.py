@@ -1,4 +1,4 @@
-"""Metrics: probabilities and labels -> what was scored and out of how much, per source clip."""
+"""Metrics: probabilities and labels become a sum of scores and their number, per source clip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 
 def sum_per_clip(values: Tensor, clip: Tensor, clips: int = 0) -> tuple[Tensor, Tensor]:
-    """Values [N] and each row's clip number -> their sums and their numbers, float64 [clips]; at least `clips` of them."""
+    """Return the sums and the numbers of the values of each clip, float64 [clips].
+
+    Args:
+        values: [N].
+        clip: number of each value's clip, int64 [N].
+        clips: there are at least so many clips, some of them without values.
+    """
     clips = max(clips, int(clip.max()) + 1)
     sums = torch.zeros(clips, dtype=torch.float64).index_add_(0, clip, values.double())
     return sums, torch.bincount(clip, minlength=clips).double()

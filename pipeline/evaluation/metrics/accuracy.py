@@ -1,4 +1,4 @@
-"""Top-1 accuracy: is the most probable class the right one?"""
+"""Top-1 accuracy: the most probable class is right."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """No parameters."""
+    """Top-1 accuracy; it has no parameters."""
 
     text: ClassVar[MetricText] = MetricText(title="accuracy")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
+        """Return the right windows and all windows of each clip."""
         return sum_per_clip(probabilities.argmax(1) == label, clip)

@@ -1,4 +1,4 @@
-"""Top-5 accuracy: is the right class among the five most probable ones?"""
+"""Top-5 accuracy: the right class is among the five most probable ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """No parameters; with five classes or fewer it is 1."""
+    """Top-5 accuracy; it has no parameters, and with five classes or fewer it is 1."""
 
     text: ClassVar[MetricText] = MetricText(title="top-5 accuracy")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities [N, C], labels [N], clip numbers [N] -> right windows and windows of each clip."""
+        """Return the right windows and all windows of each clip."""
         best = probabilities.topk(min(5, probabilities.shape[1])).indices
         return sum_per_clip((best == label[:, None]).any(1), clip)

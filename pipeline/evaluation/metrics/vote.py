@@ -1,4 +1,4 @@
-"""Clip accuracy by vote: the mean of its windows' probabilities decides for a whole clip, however long it is."""
+"""Clip accuracy by vote: a clip gets the class of the highest mean probability over its windows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """No parameters; the windows of a clip have one label."""
+    """Accuracy by vote; it has no parameters. The windows of a clip have one label."""
 
     text: ClassVar[MetricText] = MetricText(title="clip accuracy by vote")
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities [N, C], labels [N], clip numbers [N] -> 1 for each clip that is right, and 1 for each clip."""
+        """Return 1 for each clip that is right, and 1 for each clip."""
         clips = int(clip.max()) + 1
         votes = torch.zeros(clips, probabilities.shape[1]).index_add_(0, clip, probabilities)
-        wanted = torch.zeros(clips, dtype=torch.long).index_copy_(0, clip, label)
-        return sum_per_clip(votes.argmax(1) == wanted, torch.arange(clips))
+        labels = torch.zeros(clips, dtype=torch.long).index_copy_(0, clip, label)
+        return sum_per_clip(votes.argmax(1) == labels, torch.arange(clips))

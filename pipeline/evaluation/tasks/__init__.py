@@ -1,1 +1,1 @@
-"""Tasks: what a synthetic set is for, and how well students trained on it do that on real windows."""
+"""Tasks: uses of a synthetic set, and how well students trained on it do them on real windows."""

@@ -1,4 +1,4 @@
-"""What retrieval and the shuffle probe share: a student's unit vectors, and where a query's own partner comes among others."""
+"""Retrieval with a student's unit vectors: galleries, ranks and hits, for retrieval and shuffle."""
 
 from __future__ import annotations
 
@@ -19,79 +19,124 @@ if TYPE_CHECKING:
     from pipeline.evaluation import Counted
     from pipeline.models.model import AudioVisual
 
-# What tables call a query and its gallery.
+# Direction -> modalities of the query and of the gallery.
 DIRECTIONS = {"a->v": ("logmel", "frame"), "v->a": ("frame", "logmel")}
-# Galleries of one window per class that are drawn in turn; each window is a query about this often x classes / windows.
+# Galleries of one window per class that are drawn; each window is a query in about this many times
+# classes / windows of them.
 DRAWS = 50
 # Queries that are compared with a gallery at once; bounds memory.
 ROWS = 1024
 
 
 def embed_split(
-    module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device
+    module: AudioVisual,
+    real: RealSet,
+    normalisation: Mapping[str, Normalisation],
+    device: torch.device,
 ) -> dict[str, Tensor]:
-    """Unit vectors [N, width] per modality."""
-    return training.apply_in_batches(module, module, real, using, device)
+    """Return a student's unit vectors [N, width] of a split, by modality.
+
+    Args:
+        module: a student with a head that projects.
+        real: the split.
+        normalisation: of the student's training data.
+        device: where it runs.
+    """
+    return training.apply_in_batches(module, module, real, normalisation, device)
 
 
 def draw_galleries(real: RealSet) -> list[Tensor]:
-    """Galleries of one window of each class, drawn at random, the same for every student."""
+    """Draw galleries of one window of each class, the same for every student.
+
+    Args:
+        real: the split.
+
+    Returns:
+        Rows of the split, int64 [classes] each.
+
+    Raises:
+        CellError: a class has no window.
+    """
     members = [real.indices_of(label) for label in range(len(real.classes))]
-    if not all(len(own) for own in members):
-        short = next(name for name, own in zip(real.classes, members, strict=True) if not len(own))
+    if not all(len(rows) for rows in members):
+        name = next(c for c, rows in zip(real.classes, members, strict=True) if not len(rows))
         raise CellError(
-            f"a gallery takes one window of each class, and {short!r} has none in this split; decode more of its clips"
+            f"a gallery takes one window of each class, and {name!r} has none in this split; "
+            "decode more of its clips"
         )
     generator = make_generator("galleries", len(real))
     return [
-        torch.stack([own[torch.randint(len(own), (), generator=generator)] for own in members])
+        torch.stack([rows[torch.randint(len(rows), (), generator=generator)] for rows in members])
         for _ in range(DRAWS)
     ]
 
 
 def split_by_class(real: RealSet) -> list[Tensor]:
-    """Galleries of all windows of one class; a class of one window has nothing to confuse it with, and is left out."""
+    """Return galleries of all windows of one class; a class of one window is left out.
+
+    Args:
+        real: the split.
+    """
     members = [real.indices_of(label) for label in range(len(real.classes))]
-    return [own for own in members if len(own) > 1]
+    return [rows for rows in members if len(rows) > 1]
 
 
 def ranks(
-    found: Mapping[str, Tensor], galleries: list[Tensor], direction: str
+    vectors: Mapping[str, Tensor], galleries: list[Tensor], direction: str
 ) -> tuple[Tensor, Tensor]:
-    """(rank of the own partner, 1 is best; row of the query), over all galleries, each of whose members is a query once.
+    """Return the rank of each query's own partner, 1 is best, and the row of the query.
 
-    A partner that is no nearer than others comes after them: vectors that are all alike find nothing.
+    Each member of each gallery is a query once. The partner comes after all candidates of the same
+    similarity, so that equal vectors find nothing.
+
+    Args:
+        vectors: modality -> unit vectors [N, width].
+        galleries: rows of each gallery.
+        direction: key of DIRECTIONS.
     """
-    query, target = (found[m] for m in DIRECTIONS[direction])
-    places = []
+    query, target = (vectors[m] for m in DIRECTIONS[direction])
+    result = []
     for gallery in galleries:
         for first in range(0, len(gallery), ROWS):
             part = gallery[first : first + ROWS]
             similarity = query[part] @ target[gallery].T
-            own = similarity.gather(1, torch.arange(first, first + len(part))[:, None])
-            places.append(
-                (~(similarity < own)).sum(1)
-            )  # what cannot be compared, NaN, comes before the partner too
-    return torch.cat(places), torch.cat(galleries)
+            partner = similarity.gather(1, torch.arange(first, first + len(part))[:, None])
+            # Not >=, so that NaN comes before the partner too.
+            result.append((~(similarity < partner)).sum(1))
+    return torch.cat(result), torch.cat(galleries)
 
 
 def count_hits(rank: Tensor, row: Tensor, most: int, real: RealSet) -> Counted:
-    """R@most: queries whose partner is among the nearest `most`, per source clip."""
+    """Return the hits of R@most and the queries of each source clip.
+
+    Args:
+        rank: of each query's partner.
+        row: of each query in the split.
+        most: a partner of at most this rank is a hit.
+        real: the split.
+    """
     clip = evaluation.clip_numbers(real)
     return sum_per_clip(rank <= most, clip[row], int(clip.max()) + 1)
 
 
 def make_recall_criterion(galleries: Callable[[RealSet], list[Tensor]]) -> evaluation.Criterion:
-    """The selection rule's score for retrieval: R@1 on the validation split, the mean of both directions."""
+    """Return the criterion of the selection rule for retrieval: R@1, averaged over directions.
+
+    Args:
+        galleries: split -> its galleries.
+    """
 
     def criterion(
-        module: AudioVisual, real: RealSet, using: Mapping[str, Normalisation], device: torch.device
+        module: AudioVisual,
+        real: RealSet,
+        normalisation: Mapping[str, Normalisation],
+        device: torch.device,
     ) -> dict[str, float]:
-        found = embed_split(module, real, using, device)
-        shares = [
-            (ranks(found, galleries(real), direction)[0] == 1).float().mean().item()
+        vectors = embed_split(module, real, normalisation, device)
+        recalls = [
+            (ranks(vectors, galleries(real), direction)[0] == 1).float().mean().item()
             for direction in DIRECTIONS
         ]
-        return dict.fromkeys(found, sum(shares) / len(shares))
+        return dict.fromkeys(vectors, sum(recalls) / len(recalls))
 
     return criterion

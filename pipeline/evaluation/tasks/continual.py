@@ -1,8 +1,8 @@
-"""Class-incremental learning with the set as memory: classes come in groups, and students learn from the rows of those seen.
+"""Class-incremental learning with the set as memory: classes arrive in groups.
 
-GDumb (Prabhu et al., ECCV 2020): after each group a student is trained from scratch on the memory alone and tested on all classes
-that have come so far; as the distillation literature does it (DM, Zhao and Bilen, WACV 2023, section 4.3). Classes come in
-the order of their names.
+GDumb (Prabhu et al., ECCV 2020): after each group a student is trained from scratch on the memory
+alone and tested on all classes so far, as in the distillation literature (DM, Zhao and Bilen, WACV
+2023, section 4.3). Classes arrive in the order of their names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """`groups`: how many groups the classes come in."""
+    """Parameters of class-incremental learning.
+
+    Args:
+        groups: number of groups of classes.
+    """
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -50,52 +54,54 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Joint accuracy after each group, on the test windows of the classes seen; `average` is their mean."""
+        """Return the joint accuracy after each group, on all classes so far, and their mean."""
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         stages = []
-        for seen in self._stages(sets[0].classes):
-            memory = [data.select((data.label < seen).nonzero().flatten(), seen) for data in sets]
+        for classes in self._count_classes(sets[0].classes):
+            memory = [
+                data.select((data.label < classes).nonzero().flatten(), classes) for data in sets
+            ]
             jobs = bench.make_jobs(memory, protocol.resize(recipe, len(memory[0].label)))
-            stages.append((seen, bench.trainer.train(jobs, _Reader(bench, sets[0], seen))))
-        counted = [
+            stages.append(
+                (classes, bench.trainer.train(jobs, _ClassReader(bench, sets[0], classes)))
+            )
+        runs = [
             {
                 "accuracy": {
-                    f"{view} after {seen}": right
-                    for seen, runs in stages
-                    for view, right in runs[number].items()
+                    f"{view} after {classes}": counts
+                    for classes, results in stages
+                    for view, counts in results[number].items()
                 }
             }
             for number in range(len(stages[0][1]))
         ]
-        scores = bench.summarise_runs(sets, recipe, trials, counted)
-        means = [
-            [(s.sum() / n.sum()).item() for s, n in run["accuracy"].values()] for run in counted
-        ]
+        scores = bench.summarise_runs(sets, recipe, trials, runs)
+        means = [[(s.sum() / n.sum()).item() for s, n in run["accuracy"].values()] for run in runs]
         average = evaluation.summarise_values([sum(values) / len(values) for values in means])
         return replace(
             scores, metrics={"accuracy": {**scores.metrics["accuracy"], "average": average}}
         )
 
-    def _stages(self, classes: int) -> list[int]:
-        """How many classes have been seen after each group; fewer groups where there are fewer classes."""
+    def _count_classes(self, classes: int) -> list[int]:
+        """Return the number of classes after each group; a group has at least one."""
         groups = min(self.groups, classes)
         return [round(classes * (i + 1) / groups) for i in range(groups)]
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """Joint right answers per clip, among the windows of the first `seen` classes."""
+class _ClassReader:
+    """Counts a student's right windows per clip, among those of the first `classes` classes."""
 
     bench: Bench
     data: Instances
-    seen: int
+    classes: int
 
     def __call__(self, module: AudioVisual) -> dict[str, Counted]:
         test = self.bench.test
-        clip, among = evaluation.clip_numbers(test), test.label < self.seen
+        clip, is_tested = evaluation.clip_numbers(test), test.label < self.classes
         views = self.bench.predict(module, self.data)
         joint = evaluation.pick_joint_view(views)
-        right: Tensor = (views[joint].argmax(1) == test.label) & among
-        return {joint: (sum_per_clip(right, clip)[0], sum_per_clip(among, clip)[0])}
+        right: Tensor = (views[joint].argmax(1) == test.label) & is_tested
+        return {joint: (sum_per_clip(right, clip)[0], sum_per_clip(is_tested, clip)[0])}

@@ -1,4 +1,4 @@
-"""A probe: what is left of a student that joins both modalities when one of them is silent, or dark, at the test?"""
+"""Modality dropout: an audio-visual student is tested without the sound, or without the picture."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
 
-# view -> the modality that the student does not get
+# View -> the modality that is left out.
 MISSING = {"av": "", "av without a": "logmel", "av without v": "frame"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """No parameters."""
+    """Modality dropout; it has no parameters."""
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -44,34 +44,35 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Joint accuracy on whole windows, and on windows whose sound, or whose picture, is the training data's mean."""
+        """Return the joint accuracy on windows as they are, without sound, and without picture.
+
+        A missing modality is replaced by the mean of the training data.
+        """
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> dict[str, dict[str, Counted]]:
-            right = {}
+            counts = {}
             for view, missing in MISSING.items():
-                given = _drop_modality(missing, module)
+                predict = _drop_modality(missing, module)
                 logits = training.apply_in_batches(
-                    module, given, bench.test, sets[0].normalisation, bench.trainer.device
+                    module, predict, bench.test, sets[0].normalisation, bench.trainer.device
                 )
-                seen = evaluation.fuse_outputs(
-                    {name: values.softmax(1) for name, values in logits.items()}
-                )["av"]
-                right[view] = sum_per_clip(seen.argmax(1) == bench.test.label, clip)
-            return {"accuracy": right}
+                probabilities = {name: values.softmax(1) for name, values in logits.items()}
+                guess = evaluation.fuse_outputs(probabilities)["av"].argmax(1)
+                counts[view] = sum_per_clip(guess == bench.test.label, clip)
+            return {"accuracy": counts}
 
-        return bench.summarise_runs(
-            sets, recipe, trials, bench.trainer.train(bench.make_jobs(sets, recipe), read)
-        )
+        runs = bench.trainer.train(bench.make_jobs(sets, recipe), read)
+        return bench.summarise_runs(sets, recipe, trials, runs)
 
 
 def _drop_modality(
     missing: str, module: AudioVisual
 ) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """The module, given zeros for one modality: the mean, in normalised units."""
+    """Return the module with zeros for one modality: the mean, in normalised units."""
 
     def predict(rows: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs: dict[str, Tensor] = module(

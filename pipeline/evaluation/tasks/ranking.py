@@ -1,7 +1,8 @@
-"""Does the set rank hyper-parameters as the whole data do? Candidates are trained on it, each with its network and learning rate.
+"""Ranking of hyper-parameters: do candidates come in the same order as on the whole data?
 
-The report correlates these accuracies with those of the same candidates on the whole training split (Spearman 1904), as
-the distillation literature does for architectures (DC, Zhao et al., ICLR 2021, section 4.2).
+Candidates, each a network and a learning rate, are trained on the set. The report correlates their
+accuracies with those on the whole training split (Spearman 1904), as the distillation literature
+does for architectures (DC, Zhao et al., ICLR 2021, section 4.2).
 """
 
 from __future__ import annotations
@@ -64,7 +65,12 @@ def _rank(values: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Candidates are `networks` x `rates`."""
+    """Parameters of ranking: candidates are `networks` x `rates`.
+
+    Args:
+        networks: names of networks.
+        rates: learning rates.
+    """
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (BudgetProtocol,)
@@ -83,7 +89,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if len(set(self.networks)) < len(self.networks) or len(set(self.rates)) < len(self.rates):
-            raise ValueError("networks and rates name each candidate once")
+            raise ValueError("networks or rates repeat a value; expected each once")
 
     def score(
         self,
@@ -92,25 +98,23 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Joint accuracy of each candidate; nothing is chosen."""
+        """Return the joint accuracy of each candidate; nothing is chosen."""
         assert isinstance(protocol, BudgetProtocol), "see `protocols`"
         clip = evaluation.clip_numbers(bench.test)
 
         def read(module: AudioVisual) -> Counted:
             views = bench.predict(module, sets[0])
-            return sum_per_clip(
-                views[evaluation.pick_joint_view(views)].argmax(1) == bench.test.label, clip
-            )
+            guess = views[evaluation.pick_joint_view(views)].argmax(1)
+            return sum_per_clip(guess == bench.test.label, clip)
 
         results = {}
         for name in self.networks:
             trainer = replace(bench.trainer, network=pick(bench.networks, name, "network"))
             for rate in self.rates:
-                results[f"{name} {rate:g}"] = trainer.train(
-                    bench.make_jobs(sets, protocol.make_recipe(rate)), read
-                )
-        runs = len(sets) * bench.repeats
-        counted = [
-            {"accuracy": {name: own[run] for name, own in results.items()}} for run in range(runs)
+                jobs = bench.make_jobs(sets, protocol.make_recipe(rate))
+                results[f"{name} {rate:g}"] = trainer.train(jobs, read)
+        runs = [
+            {"accuracy": {name: counts[run] for name, counts in results.items()}}
+            for run in range(len(sets) * bench.repeats)
         ]
-        return bench.summarise_runs(sets, protocol.make_recipe(self.rates[0]), [], counted)
+        return bench.summarise_runs(sets, protocol.make_recipe(self.rates[0]), [], runs)

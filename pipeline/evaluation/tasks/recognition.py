@@ -1,4 +1,4 @@
-"""Recognition: which class is a window of? By the sound, by the picture, by both."""
+"""Recognition: the class of a window, by its sound, by its picture, or by both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """No parameters; the metrics are those of `evaluate.metrics`."""
+    """Recognition; it has no parameters, and its metrics are those of `evaluate.metrics`."""
 
     takes: ClassVar[str] = CLASSES
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -40,7 +40,10 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Choose on the validation split with the first set, then train `repeats` students on each set and test each once."""
+        """Return the scores of `repeats` students of each set, each tested once.
+
+        The recipe is chosen on the validation split, with the first set.
+        """
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, evaluation.accuracy
         )
@@ -49,31 +52,30 @@ class Task:
         def read(module: AudioVisual) -> StudentPredictions:
             return StudentPredictions.from_views(bench.predict(module, sets[0]), bench, clip)
 
-        seen = bench.trainer.train(bench.make_jobs(sets, recipe), read)
+        runs = bench.trainer.train(bench.make_jobs(sets, recipe), read)
+        views = runs[0].right
         details = {
-            "right": {view: [run.right[view].tolist() for run in seen] for view in seen[0].right},
+            "right": {view: [run.right[view].tolist() for run in runs] for view in views},
             "windows": torch.bincount(clip).tolist(),
             "confusion": {
-                view: sum(run.confusion[view] for run in seen).tolist()
-                for view in seen[0].confusion
+                view: sum(run.confusion[view] for run in runs).tolist() for view in views
             },
         }
-        return replace(
-            bench.summarise_runs(sets, recipe, trials, [run.counted for run in seen]),
-            details=details,
-        )
+        scores = bench.summarise_runs(sets, recipe, trials, [run.counts for run in runs])
+        return replace(scores, details=details)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentPredictions:
-    """What one student made of the test split.
+    """The predictions of one student on the test split, counted.
 
     Args:
-        counted: metric -> view -> what was scored and out of how much, per clip.
-        right: view -> right windows per clip; `confusion`: view -> int64 [classes, classes], rows the truth.
+        counts: metric -> view -> (sums, counts) per clip.
+        right: view -> right windows per clip, int64 [clips].
+        confusion: view -> int64 [classes, classes], rows are the true classes.
     """
 
-    counted: Mapping[str, Mapping[str, Counted]]
+    counts: Mapping[str, Mapping[str, Counted]]
     right: Mapping[str, Tensor]
     confusion: Mapping[str, Any]
 
@@ -81,8 +83,15 @@ class StudentPredictions:
     def from_views(
         cls, views: Mapping[str, Tensor], bench: Bench, clip: Tensor
     ) -> StudentPredictions:
+        """Count predictions.
+
+        Args:
+            views: view -> class probabilities [N, C] of the test windows.
+            bench: the test split and the metrics.
+            clip: number of each window's clip, int64 [N].
+        """
         label, classes = bench.test.label, len(bench.test.classes)
-        counted = {
+        counts = {
             name: {view: metric.per_clip(p, label, clip) for view, p in views.items()}
             for name, metric in bench.metrics.items()
         }
@@ -92,7 +101,7 @@ class StudentPredictions:
             for view, guess in guesses.items()
         }
         return cls(
-            counted=counted,
+            counts=counts,
             right={
                 view: torch.bincount(clip, weights=(guess == label).double()).long()
                 for view, guess in guesses.items()

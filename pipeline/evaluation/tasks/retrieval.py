@@ -1,10 +1,12 @@
-"""Cross-modal retrieval: which picture goes with this sound, and which sound with this picture?
+"""Cross-modal retrieval: which picture goes with a sound, and which sound with a picture?
 
-Compared are the unit vectors of a head that projects both modalities into one space and is trained on the set's pairs by
-contrast: of a pair against all others (heads/contrastive.py), or of a class against the others (heads/supcon.py), which fits the
-headline gallery better. The published figures (AVDD, TMLR 2024) fit galleries of about ten: their random row is what chance
-gives among ten. So the headline gallery holds one test window of each class, drawn many times over; the other one holds all
-test windows. Right is the query's own window, nothing else. Median rank is the mean over students of each one's median.
+A head projects both modalities into one space and is trained on the set's pairs by contrast: of a
+pair against all others (heads/contrastive.py), or of a class against the others (heads/supcon.py),
+which fits the headline gallery better. The unit vectors of the head are compared. The published
+figures (AVDD, TMLR 2024) fit galleries of about ten: their random row is what chance gives among
+ten. So the headline gallery holds one test window of each class, drawn many times; the other
+gallery holds all test windows. Only the query's own window is right. Median rank is the mean over
+students of each one's median.
 """
 
 from __future__ import annotations
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import RealSet
     from pipeline.core.scores import Scores
-    from pipeline.evaluation import Bench, Counted
+    from pipeline.evaluation import Bench, Counted, Summary
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """`recalls`: the k of each R@k."""
+    """Parameters of retrieval.
+
+    Args:
+        recalls: the k of each R@k.
+    """
 
     takes: ClassVar[str] = VECTORS
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -60,42 +66,31 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """Recalls and median ranks, chosen for R@1 in the galleries of one window per class of the validation split."""
+        """Return recalls and median ranks; the recipe is chosen for R@1 on the validation split."""
         criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, criterion
         )
-        everything = [torch.arange(len(bench.test))]
-        galleries = {"": _embeddings.draw_galleries(bench.test), ", all": everything}
+        galleries = {
+            "": _embeddings.draw_galleries(bench.test),
+            ", all": [torch.arange(len(bench.test))],
+        }
 
         def read(module: AudioVisual) -> dict[str, tuple[Tensor, Tensor]]:
-            found = _embeddings.embed_split(
+            vectors = _embeddings.embed_split(
                 module, bench.test, sets[0].normalisation, bench.trainer.device
             )
             return {
-                d + kind: _embeddings.ranks(found, own, d)
-                for kind, own in galleries.items()
+                d + kind: _embeddings.ranks(vectors, rows, d)
+                for kind, rows in galleries.items()
                 for d in DIRECTIONS
             }
 
         ranked = bench.trainer.train(bench.make_jobs(sets, recipe), read)
-        scores = bench.summarise_runs(
-            sets, recipe, trials, [self._count_hits(run, bench.test) for run in ranked]
-        )
-        sizes = {d + kind: len(own[0]) for kind, own in galleries.items() for d in DIRECTIONS}
-        medians = {
-            view: [run[view][0].double().quantile(0.5).item() for run in ranked] for view in sizes
-        }
-        more = {
-            "median rank": {
-                view: evaluation.summarise_values(values) for view, values in medians.items()
-            },
-            "gallery": {
-                view: evaluation.summarise_values([float(count)] * len(ranked))
-                for view, count in sizes.items()
-            },
-        }
-        return replace(scores, metrics={**scores.metrics, **more})
+        runs = [self._count_hits(run, bench.test) for run in ranked]
+        scores = bench.summarise_runs(sets, recipe, trials, runs)
+        sizes = {d + kind: len(rows[0]) for kind, rows in galleries.items() for d in DIRECTIONS}
+        return replace(scores, metrics={**scores.metrics, **_summarise_ranks(ranked, sizes)})
 
     def _count_hits(
         self, run: dict[str, tuple[Tensor, Tensor]], test: RealSet
@@ -107,3 +102,15 @@ class Task:
             }
             for most in self.recalls
         }
+
+
+def _summarise_ranks(
+    runs: Sequence[dict[str, tuple[Tensor, Tensor]]], sizes: dict[str, int]
+) -> dict[str, dict[str, Summary]]:
+    """Return the metrics that are plain numbers: median ranks, and sizes of galleries."""
+    medians = {view: [run[view][0].double().quantile(0.5).item() for run in runs] for view in sizes}
+    counts = {view: [float(size)] * len(runs) for view, size in sizes.items()}
+    return {
+        metric: {view: evaluation.summarise_values(values) for view, values in views.items()}
+        for metric, views in (("median rank", medians), ("gallery", counts))
+    }

@@ -1,8 +1,10 @@
-"""A probe: does the set carry alignment, or only classes? Students see its pairs as they are, or mixed within their class.
+"""Shuffled pairs: does the set hold aligned pairs, or only classes?
 
-What they learn is measured as retrieval in two galleries: one test window of each class, which asks for the class alone, and
-the test windows of the query's own class, which asks for the pair. Where shuffling costs nothing in the second, the set's pairs
-say no more than its labels. A class of one instance has nobody to change with: `exchanged` is the share of instances that have.
+Students learn from the set's pairs as they are, or from pairs mixed within their class. They are
+tested by retrieval in two galleries: one test window of each class, where the class is enough, and
+the test windows of the query's own class, where only the pair helps. If shuffling costs nothing in
+the second, the set's pairs say no more than its labels. A class of one instance cannot be mixed:
+`exchanged` is the share of instances that can.
 """
 
 from __future__ import annotations
@@ -26,14 +28,18 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import RealSet
     from pipeline.core.scores import Scores
-    from pipeline.evaluation import Bench, Counted
+    from pipeline.evaluation import Bench, Counted, Summary
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """`moved`: the modality whose rows change places within their class."""
+    """Parameters of shuffled pairs.
+
+    Args:
+        moved: the modality whose rows are shuffled within their class.
+    """
 
     takes: ClassVar[str] = VECTORS
     protocols: ClassVar[tuple[type, ...]] = (AvddProtocol, BudgetProtocol)
@@ -56,68 +62,84 @@ class Task:
         spent: int,
         bench: Bench,
     ) -> Scores:
-        """R@1, the mean of both directions, of students of the set as it is and of the shuffled one; one recipe for both."""
+        """Return R@1, averaged over directions, of students of the set and of the shuffled set.
+
+        Both have one recipe, chosen with the set as it is.
+        """
         criterion = _embeddings.make_recall_criterion(_embeddings.draw_galleries)
         recipe, trials = evaluation.choose(
             sets[0], protocol, spent, bench.trainer, bench.val, criterion
         )
-        galleries = {
-            "one per class": _embeddings.draw_galleries(bench.test),
-            "same class": _embeddings.split_by_class(bench.test),
-        }
-
-        def read(module: AudioVisual) -> dict[str, Counted]:
-            found = _embeddings.embed_split(
-                module, bench.test, sets[0].normalisation, bench.trainer.device
-            )
-            return {
-                kind: _count_hits(found, own, bench.test) for kind, own in galleries.items() if own
-            }
-
         shuffled = [
             _shuffle(data, self.moved, make_generator("shuffle", number))
             for number, data in enumerate(sets)
         ]
-        paired = bench.trainer.train(bench.make_jobs(sets, recipe), read)
-        parted = bench.trainer.train(bench.make_jobs(shuffled, recipe), read)
-        counted = [
+        reader = _GalleryReader(bench, sets[0])
+        states = {
+            state: bench.trainer.train(bench.make_jobs(data, recipe), reader)
+            for state, data in (("paired", sets), ("shuffled", shuffled))
+        }
+        runs = [
             {
                 "R@1": {
-                    f"{kind}, {state}": run[kind]
-                    for kind in one
-                    for state, run in (("paired", one), ("shuffled", other))
+                    f"{kind}, {state}": results[number][kind]
+                    for kind in states["paired"][number]
+                    for state, results in states.items()
                 }
             }
-            for one, other in zip(paired, parted, strict=True)
+            for number in range(len(states["paired"]))
         ]
-        scores = bench.summarise_runs(sets, recipe, trials, counted)
-        shares = [
-            (data.label.bincount()[data.label] > 1).double().mean().item()
-            for data in sets
-            for _ in range(bench.repeats)
-        ]
-        return replace(
-            scores,
-            metrics={
-                **scores.metrics,
-                "exchanged": {"shuffled": evaluation.summarise_values(shares)},
-            },
-        )
+        scores = bench.summarise_runs(sets, recipe, trials, runs)
+        exchanged = {"shuffled": _summarise_exchanged(sets, bench.repeats)}
+        return replace(scores, metrics={**scores.metrics, "exchanged": exchanged})
 
 
-def _count_hits(found: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
-    ranked = [_embeddings.ranks(found, galleries, direction) for direction in DIRECTIONS]
-    return _embeddings.count_hits(
-        torch.cat([rank for rank, _ in ranked]), torch.cat([row for _, row in ranked]), 1, real
-    )
+class _GalleryReader:
+    """Counts a student's hits per clip, gallery -> (hits, queries).
+
+    Args:
+        bench: the test split.
+        data: the instances that gave the normalisation.
+    """
+
+    def __init__(self, bench: Bench, data: Instances) -> None:
+        self._test, self._device = bench.test, bench.trainer.device
+        self._normalisation = data.normalisation
+        self._galleries = {
+            "one per class": _embeddings.draw_galleries(bench.test),
+            "same class": _embeddings.split_by_class(bench.test),
+        }
+
+    def __call__(self, module: AudioVisual) -> dict[str, Counted]:
+        vectors = _embeddings.embed_split(module, self._test, self._normalisation, self._device)
+        return {
+            kind: _count_hits(vectors, galleries, self._test)
+            for kind, galleries in self._galleries.items()
+            if galleries
+        }
+
+
+def _count_hits(vectors: dict[str, Tensor], galleries: list[Tensor], real: RealSet) -> Counted:
+    ranked = [_embeddings.ranks(vectors, galleries, direction) for direction in DIRECTIONS]
+    rank, row = (torch.cat(parts) for parts in zip(*ranked, strict=True))
+    return _embeddings.count_hits(rank, row, 1, real)
+
+
+def _summarise_exchanged(sets: Sequence[Instances], repeats: int) -> Summary:
+    """Return the share of instances whose class has another one, a value per student."""
+    shares = [(data.label.bincount()[data.label] > 1).double().mean().item() for data in sets]
+    return evaluation.summarise_values([share for share in shares for _ in range(repeats)])
 
 
 def _shuffle(data: Instances, moved: str, generator: torch.Generator) -> Instances:
-    """The instances, one modality of each that of another one of its class; soft labels, which nobody here learns, are left out."""
+    """Exchange one modality of each instance with another instance of its class.
+
+    Soft labels are left out, because no head of this task learns them.
+    """
     partner = torch.arange(len(data.label))
     for label in range(data.classes):
-        own = (data.label == label).nonzero().flatten()
-        order = own[torch.randperm(len(own), generator=generator)]
+        members = (data.label == label).nonzero().flatten()
+        order = members[torch.randperm(len(members), generator=generator)]
         partner[order] = order.roll(1)
 
     def take(index: Tensor) -> dict[str, Tensor]:

@@ -1,9 +1,10 @@
-"""What extractors share that embed sample by sample: batches on the device, parts that are kept, and the table."""
+"""Batches of an extractor that embeds sample by sample, with partial results that are kept."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,23 +14,34 @@ from pipeline.core.files import shorten_digest
 from pipeline.core.records import Features, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from pipeline.core.checkpoints import PartialResults
     from pipeline.core.records import RealSet, Rows
 
-# Batches per kept part: few files for a large set, little lost when a run is killed.
+# Batches per partial result: not too many files, and little work is lost when a run is killed.
 BATCHES = 16
 
 
 def rows_of(real: RealSet, modality: str) -> Rows:
-    """The rows of a modality that an encoder reads; ShardError if the shards do not hold it."""
+    """Return the rows of the modality that an encoder reads.
+
+    Args:
+        real: the set.
+        modality: e.g. frame or wave.
+
+    Raises:
+        ShardError: the shards do not hold it.
+
+    Example:
+        rows_of(real, "frame")[:8]  # u8 [8, T, 3, H, W]
+    """
     if modality not in real.rows:
-        held = f"the shards hold {', '.join(real.rows)} and no {modality}"
         raise ShardError(
-            f"{held}; put {modality} into decode.modalities and run `avdistill decode` again"
+            f"the shards hold {', '.join(real.rows)} and no {modality}; "
+            f"put {modality} into decode.modalities and run `avdistill decode` again"
         )
     return real.rows[modality]
 
@@ -38,48 +50,72 @@ def rows_of(real: RealSet, modality: str) -> Rows:
 def embed_in_batches(
     real: RealSet,
     encode: Callable[[slice], dict[str, Tensor]],
-    source: Origin,
+    origin: Origin,
     batch: int,
-    parts: PartialResults,
+    cache: PartialResults,
     report: Callable[..., None],
 ) -> Features:
-    """Features of a whole real set: `encode`, modality -> [n, D], of every sample, `batch` at a time.
+    """Embed every sample of a real set.
 
-    Parts are whole batches and named by the encoder's weights, so that a table is never of two encoders, and a run that
-    goes on gives the bits of a run that was never stopped.
+    Partial results are whole batches, named by the encoder's weights. So a table is never of two
+    encoders, and a run that was stopped and started again gives the same bits.
+
+    Args:
+        real: the set.
+        encode: slice of n samples -> vectors [n, D] per modality.
+        origin: of the features.
+        batch: samples per call of `encode`.
+        cache: keeps the partial results.
+        report: called with (done, total) samples.
+
+    Example:
+        embed_in_batches(real, encode, origin, 64, cache, report).vectors["frame"]  # float32 [N, D]
     """
-    made = []
     report(0, len(real))
+    results = []
     for first in range(0, len(real), batch * BATCHES):
         end = min(first + batch * BATCHES, len(real))
-
-        def embed_part(first: int = first, end: int = end) -> dict[str, Tensor]:
-            passes = []
-            for start in range(first, end, batch):
-                stop = min(start + batch, end)
-                passes.append(
-                    {m: rows.float().cpu() for m, rows in encode(slice(start, stop)).items()}
-                )
-                report(stop, len(real))
-            return {m: torch.cat([rows[m] for rows in passes]) for m in passes[0]}
-
-        made.append(
-            parts.load_or_make(
-                f"{shorten_digest(source.weights)}-{first:08d}-{end:08d}", embed_part
-            )
-        )
-    vectors = {m: torch.cat([rows[m] for rows in made]).numpy() for m in made[0]}
+        slices = [slice(i, min(i + batch, end)) for i in range(first, end, batch)]
+        make = partial(_embed_slices, encode, slices, lambda done: report(done, len(real)))
+        name = f"{shorten_digest(origin.weights)}-{first:08d}-{end:08d}"
+        results.append(cache.load_or_make(name, make))
     return Features(
         keys=real.keys,
         label=real.label.numpy(),
-        vectors=vectors,
+        vectors={m: rows.numpy() for m, rows in _concatenate(results).items()},
         classes=real.classes,
-        origin=source,
+        origin=origin,
     )
 
 
+def _embed_slices(
+    encode: Callable[[slice], dict[str, Tensor]],
+    slices: Sequence[slice],
+    report: Callable[[int], None],
+) -> dict[str, Tensor]:
+    outputs = []
+    for index in slices:
+        outputs.append({m: rows.float().cpu() for m, rows in encode(index).items()})
+        report(index.stop)
+    return _concatenate(outputs)
+
+
+def _concatenate(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
+
+
 def build_origin(real: RealSet, extractor: str, plugin: Any, weights: str) -> Origin:
-    """What a plugin's embeddings of a real set come from."""
+    """Return the origin of an extractor's features.
+
+    Args:
+        real: the set that was embedded.
+        extractor: the plugin's name.
+        plugin: the plugin, a dataclass.
+        weights: digest of the encoder's weights, or of the files of vectors.
+
+    Example:
+        build_origin(real, "clip", plugin, tensors.digest(model.state_dict())).shards  # real.digest
+    """
     return Origin(
         extractor=extractor,
         params=json.loads(json.dumps(asdict(plugin))),

@@ -1,8 +1,8 @@
-"""Sound as CLAP hears it (Wu et al., ICASSP 2023): unit vectors of a pretrained audio encoder.
+"""CLAP (Wu et al., ICASSP 2023): unit vectors of waves by a pretrained audio encoder.
 
-A sample's wave is one second. The model's own feature extractor brings it to the model's length by its own padding, as a rule by
-repeating it, and never cuts: for longer waves it would draw where. Where it marks waves that were cut, it marks one at random if
-there is none; here none ever is.
+A sample's wave is one second. The model's own feature extractor pads it to the model's length, as a
+rule by repeating it. It never has to cut a wave, which it would do at a random place. It also marks
+the waves that it cut, and marks one at random if there is none; here no wave is marked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Extractor:
     """A CLAP model of transformers; nothing is trained.
 
     Args:
-        model: a local folder that save_pretrained wrote, or an id on the hub; `revision`: branch, tag or commit there.
+        model: a local folder that save_pretrained wrote, or an id on the hub.
+        revision: branch, tag or commit on the hub.
         batch: samples per forward pass.
     """
 
@@ -49,53 +50,62 @@ class Extractor:
         self,
         real: RealSet,
         networks: Mapping[str, NetworkPlugin],
-        parts: PartialResults,
+        cache: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
-        """wave int16 [N, 1, rate] -> wave float32 [N, D]; ShardError for a rate other than the model's."""
+        """Embed waves int16 [N, 1, rate] as wave float32 [N, D]; see `FeatureExtractor.embed`.
+
+        Raises:
+            ShardError: the shards hold no waves, or of another rate than the model's.
+        """
         waves = rows_of(real, "wave")
         reader = _transformers.load_feature_extractor(self.model, self.revision)
         _refuse_rate(waves.shape[-1], reader, self.model)
         model = _transformers.load_model("ClapModel", self.model, self.revision, device)
 
         def encode(index: slice) -> dict[str, Tensor]:
-            heard = preprocess_waves(waves[index], reader).to(device)
-            uncut = torch.zeros(len(heard), 1, dtype=torch.bool, device=device)
-            return {
-                "wave": _transformers.normalise(
-                    model.get_audio_features(input_features=heard, is_longer=uncut)
-                )
-            }
+            audio = preprocess_waves(waves[index], reader).to(device)
+            is_cut = torch.zeros(len(audio), 1, dtype=torch.bool, device=device)
+            output = model.get_audio_features(input_features=audio, is_longer=is_cut)
+            return {"wave": _transformers.normalise(output)}
 
-        source = build_origin(real, "clap", self, tensors.digest(model.state_dict()))
-        return embed_in_batches(real, encode, source, self.batch, parts, report)
+        origin = build_origin(real, "clap", self, tensors.digest(model.state_dict()))
+        return embed_in_batches(real, encode, origin, self.batch, cache, report)
 
     def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
-        """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
+        """Embed sentences by the text tower; the digest is of both towers' weights."""
         model = _transformers.load_model("ClapModel", self.model, self.revision, device)
-        read = _transformers.embed_sentences(
+        vectors = _transformers.embed_sentences(
             model, self.model, self.revision, sentences, self.batch
         )
-        return read.numpy(), tensors.digest(model.state_dict())
+        return vectors.numpy(), tensors.digest(model.state_dict())
 
 
 def preprocess_waves(waves: Tensor, reader: Any) -> Tensor:
-    """int16 [B, 1, rate] -> the log-mels that the model takes, of its length, float32 [B, 1 or 4, F, M]."""
+    """Return the log-mels that a CLAP model takes, float32 [B, 1 or 4, F, M].
+
+    Args:
+        waves: int16 [B, 1, rate].
+        reader: the model's feature extractor, see `_transformers.load_feature_extractor`.
+
+    Example:
+        preprocess_waves(real.rows["wave"][:8], reader).shape  # (8, 1, 1001, 64)
+    """
     floats = waves[:, 0].double().numpy() / FULL_SCALE
-    heard: Tensor = reader(list(floats), sampling_rate=reader.sampling_rate, return_tensors="pt")[
-        "input_features"
-    ]
-    return heard.float()
+    inputs = reader(list(floats), sampling_rate=reader.sampling_rate, return_tensors="pt")
+    logmels: Tensor = inputs["input_features"]
+    return logmels.float()
 
 
 def _refuse_rate(rate: int, reader: Any, name: str) -> None:
     if rate != reader.sampling_rate:
-        wanted = f"{name} hears {reader.sampling_rate} samples a second, the shards hold {rate}"
         raise ShardError(
-            f"{wanted}; set decode.wave.rate to {reader.sampling_rate} and run `avdistill decode` again"
+            f"{name} takes {reader.sampling_rate} samples a second, the shards hold {rate}; "
+            f"set decode.wave.rate to {reader.sampling_rate} and run `avdistill decode` again"
         )
     if reader.nb_max_samples < rate:
         raise ShardError(
-            f"{name} hears {reader.max_length_s} s, less than a sample's second; name a model that hears one or more"
+            f"{name} takes {reader.max_length_s} s, less than a sample's second; "
+            "name a model that takes one or more"
         )

@@ -1,7 +1,8 @@
-"""Frames as CLIP sees them (Radford et al., ICML 2021): unit vectors of a pretrained image encoder.
+"""CLIP (Radford et al., ICML 2021): unit vectors of frames by a pretrained image encoder.
 
-A frame is resized so that its shorter side is the encoder's, bicubic and antialiased, cropped in the middle, and normalised with
-the image processor's constants. A sample's vector is the mean direction of its T frames, itself of length 1.
+A frame is resized to the encoder's side by its shorter one, bicubic and antialiased, cropped in the
+middle, and normalised with the image processor's constants. A sample's vector is the mean of its T
+frames' unit vectors, normalised to length 1.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Extractor:
     """A CLIP model of transformers; nothing is trained.
 
     Args:
-        model: a local folder that save_pretrained wrote, or an id on the hub; `revision`: branch, tag or commit there.
+        model: a local folder that save_pretrained wrote, or an id on the hub.
+        revision: branch, tag or commit on the hub.
         batch: samples per forward pass.
     """
 
@@ -45,53 +47,61 @@ class Extractor:
         self,
         real: RealSet,
         networks: Mapping[str, NetworkPlugin],
-        parts: PartialResults,
+        cache: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
-        """frame u8 [N, T, 3, H, W] -> frame float32 [N, D]."""
+        """Embed frames u8 [N, T, 3, H, W] as frame float32 [N, D]; see `FeatureExtractor.embed`."""
         frames = rows_of(real, "frame")
         model = _transformers.load_model("CLIPModel", self.model, self.revision, device)
         constants = _transformers.read_image_constants(self.model, self.revision)
         side = model.config.vision_config.image_size
 
         def encode(index: slice) -> dict[str, Tensor]:
-            some = frames[index].to(device)
-            seen = preprocess_frames(
-                some.flatten(0, 1),
+            rows = frames[index].to(device)
+            pixels = preprocess_frames(
+                rows.flatten(0, 1),
                 side,
                 constants["rescale_factor"],
                 constants["image_mean"],
                 constants["image_std"],
             )
-            each = _transformers.normalise(model.get_image_features(pixel_values=seen))
-            return {"frame": F.normalize(each.view(*some.shape[:2], -1).mean(1), dim=-1)}
+            vectors = _transformers.normalise(model.get_image_features(pixel_values=pixels))
+            return {"frame": F.normalize(vectors.view(*rows.shape[:2], -1).mean(1), dim=-1)}
 
-        source = build_origin(real, "clip", self, tensors.digest(model.state_dict()))
-        return embed_in_batches(real, encode, source, self.batch, parts, report)
+        origin = build_origin(real, "clip", self, tensors.digest(model.state_dict()))
+        return embed_in_batches(real, encode, origin, self.batch, cache, report)
 
     def embed_texts(self, sentences: Sequence[str], device: torch.device) -> tuple[np.ndarray, str]:
-        """Sentences -> float32 [n, D] of the text tower, and the digest of the model's weights, both towers'."""
+        """Embed sentences by the text tower; the digest is of both towers' weights."""
         model = _transformers.load_model("CLIPModel", self.model, self.revision, device)
-        read = _transformers.embed_sentences(
+        vectors = _transformers.embed_sentences(
             model, self.model, self.revision, sentences, self.batch
         )
-        return read.numpy(), tensors.digest(model.state_dict())
+        return vectors.numpy(), tensors.digest(model.state_dict())
 
 
 def preprocess_frames(
-    raw: Tensor, side: int, scale: float, mean: Sequence[float], std: Sequence[float]
+    frames: Tensor, side: int, scale: float, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
-    """u8 [B, 3, H, W] -> float32 [B, 3, side, side] as the encoder wants it."""
-    height, width = raw.shape[-2:]
+    """Return the pixels that a CLIP model takes, float32 [B, 3, side, side].
+
+    Args:
+        frames: u8 [B, 3, H, W].
+        side: of the encoder's pictures.
+        scale: factor of the pixels, as a rule 1 / 255.
+        mean: of each channel, after scaling.
+        std: of each channel, after scaling.
+
+    Example:
+        preprocess_frames(frames, 224, 1 / 255, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+    """
+    height, width = frames.shape[-2:]
     shorter = min(height, width)
     shape = (height * side // shorter, width * side // shorter)
-    # Rounded, for an 8-bit picture is what the encoder was trained on.
-    resized = (
-        F.interpolate(raw.float(), shape, mode="bicubic", antialias=True).clamp(0, 255).round()
-    )
+    resized = F.interpolate(frames.float(), shape, mode="bicubic", antialias=True)
+    resized = resized.clamp(0, 255).round()  # the encoder was trained on 8-bit pictures
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
     cropped = resized[..., top : top + side, left : left + side]
-    return (cropped * scale - resized.new_tensor(mean)[:, None, None]) / resized.new_tensor(std)[
-        :, None, None
-    ]
+    means, stds = (resized.new_tensor(values)[:, None, None] for values in (mean, std))
+    return (cropped * scale - means) / stds

@@ -1,4 +1,7 @@
-"""Embeddings of a ConvNet pair trained on the real training set: self-contained, no weights to download."""
+"""Embeddings by a network pair that is trained on the real training set.
+
+It needs no pretrained weights.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """Train for `steps`, then embed every sample.
+    """A network with the head `ensemble`, trained on the samples that it then embeds.
 
     Args:
-        network: the plugin that is trained; `rate`: Adam's, falling to 0 as a cosine.
+        network: section of `networks`.
+        steps: training steps.
+        batch: rows per training batch.
+        rate: learning rate of Adam, which falls to 0 as a cosine.
+        weight_decay: of Adam.
         augment: modality -> augmentations, one drawn per batch and modality.
+        seed: of weights and batches.
     """
 
     network: str
@@ -47,42 +55,41 @@ class Extractor:
         self,
         real: RealSet,
         networks: Mapping[str, NetworkPlugin],
-        parts: PartialResults,
+        cache: PartialResults,
         device: torch.device,
         report: Callable[..., None],
     ) -> Features:
-        """One float32 [N, D] per modality; the trained weights are the first part that is kept."""
-        data, network = (
-            instances.wrap_real_set(real, device),
-            pick(networks, self.network, "network"),
-        )
-        module = model.build(
-            network, Ensemble(), data.shapes, data.classes, make_generator("extractor", self.seed)
-        ).to(device)
-        recipe = loop.Recipe.build_uniform(
+        """Embed all modalities; see `FeatureExtractor.embed`.
+
+        The trained weights are the first partial result.
+        """
+        data = instances.wrap_real_set(real, device)
+        network = pick(networks, self.network, "network")
+        weights = make_generator("extractor", self.seed)
+        module = model.build(network, Ensemble(), data.shapes, data.classes, weights).to(device)
+
+        def train() -> dict[str, Tensor]:
+            batches = make_generator("extractor", self.seed, "fit")
+            loop.fit(module, data, self._make_recipe(), batches, device, report)
+            return module.state_dict()
+
+        def encode(index: slice) -> dict[str, Tensor]:
+            rows = {m: values[index].to(device) for m, values in real.rows.items()}
+            return module.towers.embed(
+                {m: real.normalisation[m].apply(values) for m, values in rows.items()}
+            )
+
+        state = cache.load_or_make("weights", train)
+        module.load_state_dict(state)
+        module.eval()
+        origin = build_origin(real, "convnet", self, tensors.digest(state))
+        return embed_in_batches(real, encode, origin, loop.PASS, cache, report)
+
+    def _make_recipe(self) -> loop.Recipe:
+        return loop.Recipe.build_uniform(
             self.rate,
             self.augment,
             steps=self.steps,
             batch=self.batch,
             weight_decay=self.weight_decay,
         )
-
-        def train() -> dict[str, Tensor]:
-            loop.fit(
-                module, data, recipe, make_generator("extractor", self.seed, "fit"), device, report
-            )
-            return module.state_dict()
-
-        def encode(index: slice) -> dict[str, Tensor]:
-            return module.towers.embed(
-                {
-                    m: real.normalisation[m].apply(rows[index].to(device))
-                    for m, rows in real.rows.items()
-                }
-            )
-
-        state = parts.load_or_make("weights", train)
-        module.load_state_dict(state)
-        module.eval()
-        source = build_origin(real, "convnet", self, tensors.digest(state))
-        return embed_in_batches(real, encode, source, loop.PASS, parts, report)

@@ -4,8 +4,8 @@ AVDD's table names it, its code lacks it. Our definition: each modality's featur
 `width` numbers, p_m = P_m x_m; additive attention (Bahdanau et al., ICLR 2015) gives a_m = softmax
 over m of w . tanh(A p_m); the logits are W (sum over m of a_m p_m) + b.
 
-The published row stands at chance; this head does not. docs/results.md has the figures, and the
-mistakes that were tried to explain that row.
+The published row is at chance; this head is not. docs/notes/2026-11-21-protocol-and-students.md has
+the figures, and the mistakes that were tried to explain that row.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from pipeline.core.params import PositiveInt
-from pipeline.models.networks._towers import GridPool, Towers
+from pipeline.models.towers import GridPool, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

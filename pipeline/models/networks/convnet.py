@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.models.kernels import cpu
-from pipeline.models.networks._towers import GridPool, Towers
+from pipeline.models.towers import GridPool, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

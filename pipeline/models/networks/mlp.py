@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from pipeline.core.params import PositiveInt
-from pipeline.models.networks._towers import Towers
+from pipeline.models.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

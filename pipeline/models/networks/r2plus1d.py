@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.core.params import PositiveInt
 from pipeline.models.networks._norm import build_group_norm, strides_of
-from pipeline.models.networks._towers import Towers
+from pipeline.models.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pipeline.core.params import PositiveInt
 from pipeline.models.networks._norm import build_group_norm
-from pipeline.models.networks._towers import Towers
+from pipeline.models.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.models.initialisation import PositionEmbedding
-from pipeline.models.networks._towers import Towers
+from pipeline.models.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

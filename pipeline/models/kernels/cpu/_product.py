@@ -29,6 +29,7 @@ def multiply_block(_, left, row, right, column, out):
     with product and sum fused: as exact as a sum of K numbers is, and the same bits for any block.
 
     Args:
+        _: Numba's typing context.
         left: [T, K].
         row: first row of the block.
         right: [K, C].
@@ -48,6 +49,7 @@ def multiply_add_block(_, left, row, right, column, out, depth):
     """Add a block of left transposed times right to out; see `multiply_block`.
 
     Args:
+        _: Numba's typing context.
         left: [T, K].
         row: first row of the block.
         right: [T, C].
