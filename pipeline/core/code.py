@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # The folder that the packages lie in: a clone, or site-packages.
 ROOT = Path(__file__).parents[2]
-PACKAGE = Path(__file__).parents[1]
 
 
 def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
