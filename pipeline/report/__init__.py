@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.core.errors import OutputError, ParamsError
+from pipeline.core.errors import OutputError
 from pipeline.core.files import create_file, refuse_existing
 from pipeline.report.html.gallery import build_gallery
 from pipeline.report.html.page import render_page
 from pipeline.report.read.results import gather_results
+from pipeline.report.settings import ReportSettings
 from pipeline.report.text import programs, readers
+
+__all__ = ["SUFFIXES", "ReportSettings", "write_report"]
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,30 +24,6 @@ if TYPE_CHECKING:
 
 _FORMATS = {**programs.FORMATS, **readers.FORMATS}
 SUFFIXES = (*_FORMATS, ".txt", ".html")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportSettings:
-    """Section `report`.
-
-    Args:
-        gallery: stored instances per class that the page shows of each method; 0 shows none.
-        baseline: the method that the others are compared with.
-        random: the method that selects at random, which IOR is measured from; null for no IOR.
-        kd_baseline: the method of `teach` without a teacher, which stands first; null for none.
-    """
-
-    gallery: int
-    baseline: str
-    random: str | None = None
-    kd_baseline: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.gallery < 0:
-            raise ParamsError(
-                f"report.gallery is {self.gallery}; expected a number of instances per class, "
-                "0 for none"
-            )
 
 
 def write_report(

@@ -57,14 +57,14 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     toys.write(root / "work")
     for method in ("none", "kd", "ccl"):
         for name in ("random ipc 5", "whole"):
-            told = taught(
+            scores = taught(
                 method,
                 name,
                 0.4,
                 classes=toys.classes,
                 not_run=["teacher wave: not run: needs wave vectors"],
             )
-            save(root / "work" / "first" / "taught" / name / f"{method}.json", told)
+            save(root / "work" / "first" / "taught" / name / f"{method}.json", scores)
     write_report(
         root / "work",
         root / "index.html",

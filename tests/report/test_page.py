@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing fetched, no errors, tables sort, sounds last as long as they say, nothing overflows."""
+"""The report in a real browser: no requests, no errors; tables sort, sounds play, boxes fit."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ OVERFLOWING = """() => [...document.querySelectorAll("body *")]
   .filter((e) => e.checkVisibility() && !e.closest(".skip") && !e.parentElement.closest(".wide"))
   .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
   .map((e) => e.outerHTML.slice(0, 120))"""
+FOCUSED = """() => {
+  const e = document.activeElement;
+  return (e.closest('[data-column]') ? 'head' : e.className) || e.tagName;
+}"""
 DURATIONS = """async () => Promise.all([...document.querySelectorAll("audio")].map(async (a) => {
-  if (a.readyState === 0) await new Promise((done) => { a.onloadedmetadata = done; a.onerror = done; });
+  if (a.readyState === 0)
+    await new Promise((done) => { a.onloadedmetadata = done; a.onerror = done; });
   return [a.getAttribute("aria-label"), a.duration, a.error === null];
 }))"""
 
@@ -76,7 +81,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser: Any, report: Path) -> Iterator[Any]:
-    """Opens the report in a fresh window; afterwards nothing may have been asked of a network, nor anything complained about."""
+    """Open the report in a fresh window: it requests nothing and leaves the console empty."""
     contexts, asked, complaints = [], [], []
 
     def open_page(width: int = 1280, **options: Any) -> Any:
@@ -131,15 +136,16 @@ def test_a_table_sorts_by_mouse_and_by_keyboard(opened: Any) -> None:
 def test_columns_under_a_common_head_sort_and_the_whole_data_stay_last(opened: Any) -> None:
     page = opened()
     (label,) = page.evaluate(
-        "[...document.querySelectorAll('[aria-label^=\"Task ranking on first\"]')].map((e) => e.ariaLabel)"
+        "[...document.querySelectorAll('[aria-label^=\"Task ranking on first\"]')]"
+        ".map((e) => e.ariaLabel)"
     )
     for name, number in (("convnet 0.002", 3), ("Spearman", 5), ("IPC", 1)):
         page.locator(f"[aria-label='{label}']").get_by_role("button", name=name).click()
-        found = [
+        numbers = [
             float(text.split(" ")[0].split("\n")[0].replace("\N{MINUS SIGN}", "-"))
             for text in column(page, label, number)
         ]
-        assert found == sorted(found)
+        assert numbers == sorted(numbers)
     assert page.locator(f"[aria-label='{label}'] tfoot th").inner_text() == "whole data"
     assert page.locator(f"[aria-label='{label}'] tr").last.inner_text().startswith("whole data")
 
@@ -167,9 +173,9 @@ def test_without_script_the_page_still_reads(opened: Any) -> None:
 
 def test_every_sound_loads_and_lasts_a_second_per_piece(opened: Any) -> None:
     page = opened()
-    found = page.evaluate(DURATIONS)
-    assert len(found) == 2 * 3 * (3 + 1)  # datasets x classes x (methods and a start)
-    for label, seconds, whole in found:
+    durations = page.evaluate(DURATIONS)
+    assert len(durations) == 2 * 3 * (3 + 1)  # datasets x classes x (methods and a start)
+    for label, seconds, whole in durations:
         assert whole, label
         assert seconds == pytest.approx(4 if ", dm," in label else 1, abs=0.05), label
 
@@ -178,7 +184,8 @@ def test_a_sound_plays(opened: Any) -> None:
     page = opened()
     played = page.evaluate(
         "async () => { const a = document.querySelector('audio'); a.muted = true; await a.play();"
-        " await new Promise((done) => { a.ontimeupdate = () => a.currentTime > 0.1 && done(); }); return a.currentTime; }"
+        " await new Promise((done) => { a.ontimeupdate = () => a.currentTime > 0.1 && done(); });"
+        " return a.currentTime; }"
     )
     assert played > 0.1
 
@@ -216,8 +223,7 @@ def test_the_keyboard_gets_everywhere(opened: Any) -> None:
     reached = set()
     for _ in range(400):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("(document.activeElement.closest('[data-column]') ? 'head' : document.activeElement.className)"
-                                  " || document.activeElement.tagName"))  # fmt: skip
+        reached.add(page.evaluate(FOCUSED))
         if {"head", "wide", "A", "SUMMARY", "AUDIO"} <= reached:
             break
     assert {"head", "wide", "A", "SUMMARY", "AUDIO"} <= reached

@@ -40,10 +40,10 @@ EVERYTHING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Toys:
-    """Results of a made-up grid: accuracies by (method, ipc), everything else follows from them and the counts.
+    """Results of a made-up grid: all numbers follow from accuracies and counts.
 
     Args:
-        formation: pieces of stored instances of `moves`, the methods that optimise; others store whole ones.
+        formation: pieces of the instances of `moves`, the methods that optimise.
     """
 
     means: dict[tuple[str, int], float]
@@ -183,7 +183,7 @@ class Toys:
         }
 
     def right(self, mean: float) -> list[list[int]]:
-        """Two windows a clip, the first clips right: accuracies are met as well as whole windows can."""
+        """Count right windows, two a clip, the first clips right, to meet an accuracy."""
         return [
             [
                 max(0, min(2, round(2 * self.clips * mean) + run % 2 - 2 * clip))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipeline.core.params import Grid
     from pipeline.evaluation import ScoreTexts
-    from pipeline.report import ReportSettings
+    from pipeline.report.settings import ReportSettings
 
 # Points of a loss curve that are drawn.
 MAX_POINTS = 200
