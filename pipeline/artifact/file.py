@@ -100,16 +100,9 @@ class Artifact:
 
         from pipeline.training import formation
 
-        made = self.synthetic
-        count = formation.count_pieces(made.formation)
-        rows = {
-            m: formation.split(values, made.formation[m], count) for m, values in made.rows.items()
-        }
-        soft = {
-            f"{SOFT}{m}": formation.flatten_pieces(values, made.formation[m], count)
-            for m, values in made.soft_label.items()
-        }
-        return StackDataset(**rows, label=made.label.repeat(count), **soft)  # type: ignore[arg-type]
+        rows, label, soft = formation.decode(self.synthetic)
+        soft = {f"{SOFT}{modality}": values for modality, values in soft.items()}
+        return StackDataset(**rows, label=label, **soft)  # type: ignore[arg-type]
 
 
 def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings) -> str:

@@ -186,7 +186,7 @@ def origin_of(path: Path, attributes: Mapping[str, Any]) -> Origin:
     missing = [field.name for field in fields(Origin) if field.name not in attributes]
     if missing:
         raise StoreError(
-            f"{path} does not say its {', '.join(missing)}; run `avdistill extract` again"
+            f"{path} lacks the attributes {', '.join(missing)}; run `avdistill extract` again"
         )
     values = {field.name: attributes[field.name] for field in fields(Origin)}
     return Origin(**{**values, "params": json.loads(values["params"])})
@@ -241,5 +241,5 @@ def _refuse_infinite(vectors: np.ndarray, kind: str, names: Sequence[str]) -> No
     if len(wrong):
         raise StoreError(
             f"{len(wrong)} of {len(vectors)} {kind} vectors hold NaN or infinite numbers, "
-            f"first {names[wrong[0]]}; look at the encoder that made them"
+            f"first {names[wrong[0]]}; check the encoder that made them"
         )

@@ -33,7 +33,7 @@ class HeadPlugin(Protocol):
     The module maps features to outputs; its `loss(outputs, label, soft)` is what training lowers.
 
     Args:
-        gives: what the outputs are: heads.CLASSES (logits) or heads.VECTORS (unit vectors).
+        gives: kind of the outputs: heads.CLASSES (logits) or heads.VECTORS (unit vectors).
     """
 
     gives: ClassVar[str]
@@ -93,7 +93,7 @@ def build(
 def modality_of(parameter: str) -> str:
     """Return the modality whose learning rate a parameter has.
 
-    A parameter of an output that sees several modalities has the rate of the first.
+    A parameter of an output that uses several modalities has the rate of the first.
 
     Args:
         parameter: its name, towers.towers.<modality>... or head.parts.<output>...

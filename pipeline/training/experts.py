@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pipeline.models.model import AudioVisual, HeadPlugin, NetworkPlugin
     from pipeline.training.bank import Trajectory
 
-# An eighth of an octave apart. The lowest is 1/2: where every sample is right, the cross-entropy
-# would choose 0, which says no more.
+# An eighth of an octave apart. The lowest is 1/2: where every sample is right, the best temperature
+# would be 0, which means no more than that.
 TEMPERATURES = tuple(2 ** (i / 8) for i in range(-8, 65))
 
 

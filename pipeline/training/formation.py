@@ -19,6 +19,8 @@ from pipeline.core.errors import CellError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pipeline.core.records import SyntheticSet
+
 Grid = tuple[int, int]
 
 
@@ -40,6 +42,27 @@ def count_pieces(formation: Mapping[str, Grid]) -> int:
             "give each modality the same number of them, or a part of it"
         )
     return most
+
+
+def decode(
+    synthetic: SyntheticSet,
+) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+    """Return the rows, labels and soft labels of the training instances of a synthetic set.
+
+    Args:
+        synthetic: the set.
+
+    Returns:
+        Rows [count * N, ..., H, W] per modality, labels int64 [count * N], and soft labels
+        [count * N, classes] per modality, empty if there are none.
+    """
+    count = count_pieces(synthetic.formation)
+    rows = {m: split(stored, synthetic.formation[m], count) for m, stored in synthetic.rows.items()}
+    soft = {
+        m: flatten_pieces(stored, synthetic.formation[m], count)
+        for m, stored in synthetic.soft_label.items()
+    }
+    return rows, synthetic.label.repeat(count), soft
 
 
 def split(rows: Tensor, grid: Grid, count: int | None = None) -> Tensor:

@@ -80,18 +80,12 @@ def decode_synthetic_set(synthetic: SyntheticSet, device: torch.device) -> Insta
         synthetic: the set.
         device: where the decoded rows are kept.
     """
-    count = formation.count_pieces(synthetic.formation)
-    rows = {
-        m: formation.split(values, synthetic.formation[m], count).to(device)
-        for m, values in synthetic.rows.items()
-    }
+    decoded, label, soft = formation.decode(synthetic)
+    rows = {m: values.to(device) for m, values in decoded.items()}
     return Instances(
         take=lambda index: {m: values[index] for m, values in rows.items()},
-        label=synthetic.label.repeat(count),
-        soft={
-            m: formation.flatten_pieces(values, synthetic.formation[m], count)
-            for m, values in synthetic.soft_label.items()
-        },
+        label=label,
+        soft=soft,
         classes=len(synthetic.classes),
         shapes={m: tuple(values.shape[1:]) for m, values in rows.items()},
         normalisation=synthetic.normalisation,

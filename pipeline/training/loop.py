@@ -35,7 +35,7 @@ class Recipe:
         steps: number of steps.
         batch: rows per batch.
         rates: modality -> learning rate of its tower.
-        head_rates: modality -> learning rate of the outputs that see it.
+        head_rates: modality -> learning rate of the outputs that use it.
         weight_decay: of the optimiser.
         schedule: fraction of the steps done, 0..1 -> factor on every rate.
         stops: modality -> fraction of the steps after which its rates are 0 (early stopping).

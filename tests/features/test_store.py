@@ -104,7 +104,7 @@ def test_a_table_that_does_not_say_its_shards_is_refused(tmp_path: Path) -> None
     )
     with pytest.raises(
         StoreError,
-        match="does not say its extractor, params, shards, preprocessing, weights; run `avdistill extract`",
+        match="lacks the attributes extractor, params, shards, preprocessing, weights; run `avdistill extract`",
     ):
         read_features(tmp_path / "f.h5")
 

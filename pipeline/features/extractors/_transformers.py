@@ -42,7 +42,7 @@ def load_model(kind: str, name: str, revision: str, device: torch.device) -> Any
         name,
         kind,
     )
-    # The library draws missing weights at random, and only its log says so.
+    # The library draws missing weights at random, and reports that only in its log.
     missing = sorted(set(about["missing_keys"]) & dict(module.named_parameters()).keys())
     if missing:
         raise SourceError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Classifier(nn.Module):
-    """Classifiers, each named by the modalities it sees.
+    """Classifiers, each named by the modalities it uses.
 
     Args:
         parts: output -> module from a list of features [N, D] to logits [N, classes].
@@ -42,7 +42,7 @@ class Classifier(nn.Module):
             outputs: output -> logits [N, classes].
             label: int64 [N].
             soft: modality -> class probabilities [N, classes], used instead of the label where
-                given; an output that sees several modalities has the mean of theirs.
+                given; an output that uses several modalities has the mean of theirs.
         """
         targets = {
             name: _average([soft[m] for m in modalities_of(name)]) if soft else label

@@ -39,7 +39,7 @@ class Head:
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """Build one output that sees all modalities; see `HeadPlugin.build`."""
+        """Build one output that uses all modalities; see `HeadPlugin.build`."""
         fuse = ModalityAttention(list(features.values()), self.width)
         init_(fuse, generator)
         layer = build_linear(self.width, classes, generator)

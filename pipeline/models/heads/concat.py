@@ -26,6 +26,6 @@ class Head:
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """Build one output that sees all modalities: W [x_1; x_2] + b; see `HeadPlugin.build`."""
+        """Build one output that uses all modalities: W [x_1; x_2] + b; see `HeadPlugin.build`."""
         layer = build_linear(sum(features.values()), classes, generator)
         return Classifier({AND.join(features): FusedClassifier(Concatenate(), layer)})

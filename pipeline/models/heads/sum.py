@@ -32,7 +32,7 @@ class Head:
     def build(
         self, features: Mapping[str, int], classes: int, generator: torch.Generator
     ) -> Classifier:
-        """Build one output that sees all modalities: W (x_1 + x_2) + b; see `HeadPlugin.build`.
+        """Build one output that uses all modalities: W (x_1 + x_2) + b; see `HeadPlugin.build`.
 
         Raises:
             CellError: the modalities have unequal numbers of features.
