@@ -9,9 +9,9 @@ phi(t) = mean exp(i p) is the characteristic function of a class.
 f and its classifiers h are an expert of the bank, between its start and its end. Frequencies with
 both parts compare the joint law of sound and picture; `joint` is their share. Frequencies with one
 part compare the marginals. On no real set did students with one tower per modality gain by the
-joint law (docs/results.md), so presets compare marginals. Embeddings are divided by the root of the
-mean squared distance between the class's real samples, so that a frequency drawn from
-N(0, bandwidth^2) fits their spread.
+joint law (docs/notes/2026-11-27-jcf-choices.md), so presets compare marginals. Embeddings are
+divided by the root of the mean squared distance between the class's real samples, so that a
+frequency drawn from N(0, bandwidth^2) fits their spread.
 
 At the end each piece gets the soft label of the experts (soft_labels.py); the row `labelled` shows
 the gain of these labels alone. A candidate of step size 0 optimises nothing: its pieces get the
