@@ -23,6 +23,7 @@ import typer.main
 from ruamel.yaml import YAML
 
 from pipeline.core import plugins
+from pipeline.project import describe_presets
 from stages import cli
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def plugin_list(kind: str) -> str:
     """Return a bullet per plugin of a kind: its name and the first line of its module."""
     lines = []
     for name in plugins.list_names(kind):
-        path = ROOT / "pipeline" / plugins.KINDS[kind].folder / f"{name}.py"
-        lines.append(bullet(f"**{name}**: {first_line(path)}"))
+        module = importlib.import_module(plugins.module_name(kind, name))
+        lines.append(bullet(f"**{name}**: {str(inspect.getdoc(module)).splitlines()[0]}"))
     return "\n".join(lines)
 
 
@@ -115,6 +116,12 @@ def licences() -> str:
                 bullet(f"**{name}**: {source.name}; licence {source.licence}; {source.citation}")
             )
     return "\n".join(lines)
+
+
+def presets() -> str:
+    """Return a bullet per preset: its name and the first line of its file."""
+    lines = [line.partition(":") for line in describe_presets()]
+    return "\n".join(bullet(f"**{name}**: {text.strip()}") for name, _, text in lines)
 
 
 def bullet(text: str, depth: int = 0) -> str:
@@ -134,6 +141,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "tree": tree,
     "floors": floors,
     "licences": licences,
+    "presets": presets,
     **{
         f"{kind.replace(' ', '-')}s": (lambda kind=kind: plugin_list(kind))
         for kind in plugins.KINDS
@@ -162,7 +170,8 @@ def command_page(name: str, command: Any) -> Iterator[str]:
     """Yield the section of one command: usage, text, options, example."""
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
-    usage = " ".join(["avdistill", name, *(each.name.upper() for each in arguments)])
+    names = [each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments]
+    usage = " ".join(["avdistill", name, *names])
     yield f"\n## {name}\n\n```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"
     text, _, example = command.help.partition("Example:")
     for paragraph in text.strip().split("\n\n"):
