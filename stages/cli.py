@@ -257,7 +257,7 @@ def _convert_parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.annotation == "bool":  # a flag: off unless it is given
         flag = f"--{parameter.name.replace('_', '-')}"
         return parameter.replace(annotation=Annotated[bool, typer.Option(flag)], default=False)
-    if parameter.annotation == "Place":
+    if parameter.annotation == "PathOrURL":
         return parameter.replace(
             annotation=Annotated[
                 Path, _declare_parameter(parameter, parser=parse_path, metavar="path or URL")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
-    from pipeline.core.paths import Place
+    from pipeline.core.paths import PathOrURL
 
 
 def decode(
-    manifest: Place,
-    shards: Place,
+    manifest: PathOrURL,
+    shards: PathOrURL,
     *,
     retry: tuple[str, ...] = (),
     limit: int = 0,

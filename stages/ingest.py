@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
-    from pipeline.core.paths import Place
+    from pipeline.core.paths import PathOrURL
 
 
-def ingest(name: str, *, root: Place, out: Place, params: Params) -> str:
+def ingest(name: str, *, root: PathOrURL, out: PathOrURL, params: Params) -> str:
     """List a dataset's clips in a manifest: id, path, label, split, span, group and digest of each.
 
     NAME is a section of `ingest` in the params file; its `adapter` reads ROOT. Name, home page,

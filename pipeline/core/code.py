@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
-    """Return the SHA-256 of modules, of all that they import, and of folders `templates` beside them.
+    """Return the SHA-256 of modules, of all that they import, and of `templates` beside them.
 
     Args:
         modules: names, e.g. of a stage and of the plugins that its params name.
@@ -46,8 +46,9 @@ def find_closure(modules: Iterable[str], plugins: Iterable[str] = ()) -> dict[st
     module lies in are imported with it.
 
     Args:
-        modules: names.
-        plugins: names of modules that count where they are ours, or an installed package's plugins.
+        modules: dotted names.
+        plugins: dotted names of plugins' modules; those of other packages than avdistill's, or than
+            an installed plugin's, are left out.
     """
     installed = [name for kind in KINDS for name in list_installed(kind).values()]
     packages = {name.partition(".")[0] for name in [*modules, *installed, __name__]}
@@ -97,7 +98,7 @@ def _is_idle(node: ast.stmt) -> bool:
 
 
 def _list_imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the names of imported modules; of `from a import b` both a and a.b, which may be one."""
+    """Yield the names of imported modules; for `from a import b` a, and a.b, which may be one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

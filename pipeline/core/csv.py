@@ -1,4 +1,4 @@
-"""Door to csv: tables in UTF-8, read with line numbers and written atomically with "\\n" line ends."""
+"""Door to csv: tables in UTF-8, read with line numbers, written atomically with "\\n" line ends."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def read_cells(
     Args:
         path: a CSV file in UTF-8, with or without a byte-order mark.
         expected: the columns, or what writes the file, for error messages.
+        delimiter: between two cells.
         strict: refuse quotes that are not closed or not doubled.
 
     Raises:
@@ -68,13 +69,24 @@ def read_cells(
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a header and rows, atomically; None becomes an empty cell."""
+    """Write a CSV file, atomically.
+
+    Args:
+        path: the file.
+        columns: its header.
+        rows: cells in the order of the columns; None becomes an empty cell.
+    """
     with create_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         _write(stream, columns, rows)
 
 
 def format_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return the text that `write_rows` writes."""
+    """Return the text that `write_rows` writes.
+
+    Args:
+        columns: the header.
+        rows: cells in the order of the columns.
+    """
     stream = io.StringIO()
     _write(stream, columns, rows)
     return stream.getvalue()

@@ -1,59 +1,54 @@
-"""Everything a user can cause, as one tree of exceptions; each message says what, where and what to do next.
+"""The errors that a user can cause; each message says what, where and what to do next.
 
 PipelineError
-├── ParamsError        a params file, or a --set, does not fit the dataclass it is for
-├── PluginError        nothing of that name under pipeline/<kind>/
-├── SourceError        a folder, a table or a manifest is not what its adapter expects
-├── EngineError        an engine cannot be had, or lost what it was given
+├── ParamsError        a params file, or a --set, does not fit its dataclass
+├── PluginError        there is no plugin of that name
+├── SourceError        a folder, a table or a manifest is not what its reader expects
+├── EngineError        an engine is not available, or lost a task
 ├── MediaError         one clip cannot be decoded; carries the ledger's reason
 ├── ShardError         shards are missing, damaged or made from something else
-├── TableError         an HDF5 file is damaged or is not ours
-│   ├── StoreError     a feature table is stale, mixed or of other keys
+├── TableError         an HDF5 file is damaged, or not one of avdistill's
+│   ├── StoreError     a feature table is stale, mixed or has other keys
 │   └── ArtifactError  an artifact cannot be read, or does not fit the shards
 ├── TensorError        a safetensors file between two stages is missing or damaged
-├── CellError          this method at this IPC cannot be done with these data
+├── CellError          this method cannot make sets at this IPC from these data
 │   └── DivergedError  a loss became NaN or infinite
-├── MachineError       this machine's decoders do not tell the time
+├── MachineError       this machine's decoders return wrong times
 ├── RankError          the processes of one run cannot be joined, or one was lost
-│   └── EchoError      this process failed after another of the run, which has told why
+│   └── EchoError      this process failed after another one, which has reported why
 ├── RejectError        finished, with more rejects than allowed (exit code 3)
 └── OutputError        the output exists already, or cannot be written
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 class PipelineError(Exception):
-    """The root: the command line turns it into one line and exit code 1."""
+    """An error that the command line prints as one line, with exit code 1."""
 
 
 class ParamsError(PipelineError):
-    """A params file, or a --set, does not fit the dataclass it is for."""
+    """A params file, or a --set, does not fit its dataclass."""
 
 
 class PluginError(PipelineError):
-    """Nothing of that name under pipeline/<kind>/."""
+    """There is no plugin of that name."""
 
 
 class SourceError(PipelineError):
-    """A folder, a table or a manifest is not what its adapter expects."""
+    """A folder, a table or a manifest is not what its reader expects."""
 
 
 class EngineError(PipelineError):
-    """An engine cannot be had, or lost what it was given."""
+    """An engine is not available, or lost a task."""
 
 
 class MediaError(PipelineError):
     """One clip cannot be decoded.
 
     Args:
-        reason: one of the ledger's closed list (`records.REASONS`).
-        detail: what the decoder said.
+        reason: one of REASONS.
+        detail: the decoder's message.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -67,11 +62,11 @@ class ShardError(PipelineError):
 
 
 class TableError(PipelineError):
-    """An HDF5 file is damaged or is not ours."""
+    """An HDF5 file is damaged, or not one of avdistill's."""
 
 
 class StoreError(TableError):
-    """A feature table is stale, mixed or of other keys."""
+    """A feature table is stale, mixed or has other keys."""
 
 
 class ArtifactError(TableError):
@@ -83,7 +78,7 @@ class TensorError(PipelineError):
 
 
 class CellError(PipelineError):
-    """This method at this IPC cannot be done with these data."""
+    """This method cannot make sets at this IPC from these data."""
 
 
 class DivergedError(CellError):
@@ -91,7 +86,7 @@ class DivergedError(CellError):
 
 
 class MachineError(PipelineError):
-    """This machine's decoders do not tell the time."""
+    """This machine's decoders return wrong times."""
 
 
 class RankError(PipelineError):
@@ -99,7 +94,7 @@ class RankError(PipelineError):
 
 
 class EchoError(RankError):
-    """This process failed after another of the run, which has told why: nothing is left to say."""
+    """This process failed after another one of the run, which has reported why."""
 
 
 class RejectError(PipelineError):
@@ -110,7 +105,7 @@ class OutputError(PipelineError):
     """The output exists already, or cannot be written."""
 
 
-# Why a clip or a window is not among the samples: the ledger knows these words and no others (design, section 4).
+# Reasons why a clip or a window is not among the samples; the ledger has no others (design, 4).
 REASONS = (
     "no_audio",
     "no_video",

@@ -1,4 +1,4 @@
-"""Atomic files and folders: written beside their place under a `.part` name, then renamed; what exists is whole."""
+"""Atomic files and folders: written beside their place as `.part`, then renamed."""
 
 from __future__ import annotations
 
@@ -27,21 +27,36 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise an OutputError if something lies at `path` already, or if nothing can be written there: before any work is done."""
+    """Refuse an output before any work is done.
+
+    Args:
+        path: a file or a folder.
+
+    Raises:
+        OutputError: it exists, or cannot be written.
+    """
     if path.exists():
         raise OutputError(f"{path} exists already; remove it or name another output")
     if not is_local(path):
-        return  # an object store says so when it is written to
+        return  # an object store refuses when it is written to
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise OutputError(
-            f"{path} cannot be written, {nearest} is no folder that may be written to; name another output"
+            f"{path} cannot be written: {nearest} is not a folder with write permission; "
+            "name another output"
         )
 
 
 @contextmanager
 def create_file(path: Path) -> Iterator[Path]:
-    """Yield a `.part` name to write to; it becomes `path` if the block ends well, and is removed if it does not."""
+    """Yield a `.part` file to write; it becomes `path` at the end, or is removed on an error.
+
+    Args:
+        path: the file; an existing one is replaced.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     with _convert_errors(path):
         part = _prepare_part(path)
         try:
@@ -53,7 +68,14 @@ def create_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def create_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty `.part` folder; it becomes `path`, which must not exist, if the block ends well."""
+    """Yield an empty `.part` folder; it becomes `path` at the end, or is removed on an error.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OutputError: it exists, or cannot be written.
+    """
     refuse_existing(path)
     part = _prepare_part(path)
     shutil.rmtree(part, ignore_errors=True)
@@ -66,19 +88,35 @@ def create_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; keys keep their order, and a number that is none is an OutputError."""
+    """Write indented JSON, atomically; keys keep their order.
+
+    Args:
+        path: the file.
+        value: mappings, lists, texts, numbers, booleans and None.
+
+    Raises:
+        OutputError: it holds NaN or infinity, or the file cannot be written.
+    """
     try:
         text = json.dumps(value, indent=1, allow_nan=False)
     except ValueError as error:
         raise OutputError(
-            f"{path} would hold NaN or infinite numbers, which no result is; look at the losses for a divergence"
+            f"{path} would hold NaN or infinity; look at the losses for a divergence"
         ) from error
     with create_file(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path, made_by: str) -> Any:
-    """Read a JSON file that the stage `made_by` writes."""
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        made_by: the stage that writes it, for messages.
+
+    Raises:
+        SourceError: it is missing, or is not JSON.
+    """
     if not path.is_file():
         raise SourceError(f"{path} does not exist; it is written by `avdistill {made_by}`")
     try:
@@ -90,29 +128,44 @@ def read_json(path: Path, made_by: str) -> Any:
 
 
 def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    """Return the SHA-256 of a JSON value in canonical form: sorted keys, no spaces.
+
+    Args:
+        value: as for `write_json`.
+    """
     return hashlib.sha256(
         json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()
 
 
 def shorten_digest(digest: str) -> str:
-    """A digest's beginning, enough for people to tell two apart."""
+    """Return the first 12 characters of a digest, for people to compare.
+
+    Args:
+        digest: hexadecimal.
+    """
     return digest[:12]
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes.
+
+    Args:
+        path: the file.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
 def lock_output(path: Path) -> Iterator[None]:
-    """Hold `path` for writing, and wait for nothing.
+    """Hold an output while the block lasts; never wait for it.
 
-    Only local file systems have locks, and not all of them: elsewhere a second run writes the same
-    bytes over the first one's.
+    Only local file systems have locks, and not all of them. Elsewhere a second run writes the same
+    bytes over those of the first.
+
+    Args:
+        path: the output; the lock is a file beside it, which is removed at the end.
 
     Raises:
         OutputError: another process holds it.
@@ -127,7 +180,7 @@ def lock_output(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while it is held: a process that opened it before sees that it has no name left.
+        # Removed while it is held: a process that has opened it refuses a file without a name.
         lock.unlink(missing_ok=True)
         held.release()
 
@@ -160,7 +213,8 @@ def _convert_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); name another output or make room"
+            f"{path} cannot be written ({error.strerror or error}); "
+            "name another output or free disk space"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Door to h5py: rows as datasets, everything else as root attributes; written atomically, checked by a content digest.
+"""Door to h5py: rows as datasets, all else as root attributes; written atomically, with a digest.
 
-The digest covers names, types, shapes and values of the datasets and the attributes in canonical JSON, so it is the same whatever
-the compression; attributes named in `APART` are outside of it.
+The content digest covers names, types, shapes and values of the datasets, and the attributes in
+canonical JSON. It does not depend on the compression, nor on the attributes in `APART`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ import numpy as np
 
 from pipeline.core.errors import TableError
 from pipeline.core.files import create_file
-from pipeline.core.hdf5_guard import attributes_of, columns_of
+from pipeline.core.hdf5_guard import list_attributes, list_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 DIGEST = "content_digest"
-# Said about a table after it was made; they do not define it.
+# Attributes that are added after a table was made; they do not define it.
 APART = (DIGEST, "scores", "evaluation", "package_version")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnType:
-    """What a column is: numpy's name of its type, or text; its shape; the bytes of all its values."""
+    """The type and the size of a column.
+
+    Args:
+        name: numpy's name of its type, e.g. "<f4", or "text".
+        shape: rows first.
+        nbytes: bytes of all values, uncompressed.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -40,9 +46,18 @@ class ColumnType:
 def write_table(
     path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> str:
-    """Write columns of one length and attributes (text, numbers; lists and mappings become JSON text); return the digest.
+    """Write a table, atomically, and return its content digest.
 
-    gzip, shuffle and fletcher32 everywhere, no clock: the same table gives the same bytes.
+    All datasets have gzip, shuffle and fletcher32, and no time stamp: the same table gives the same
+    bytes.
+
+    Args:
+        path: the HDF5 file.
+        columns: numbers or text, of one length.
+        attributes: text and numbers; lists and mappings become JSON text.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     assert len({len(column) for column in columns.values()}) == 1, (
         "columns of one table have one length"
@@ -55,7 +70,7 @@ def write_table(
 
 
 def _build_image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> bytes:
-    """The file's bytes. HDF5 makes them in memory, for where a disk is full it would take the process down on closing the file."""
+    """Return the file's bytes, made in memory: HDF5 crashes the process if the disk is full."""
     with h5py.File("memory", "w", driver="core", backing_store=False) as file:
         for name, column in sorted(columns.items()):
             file.create_dataset(
@@ -69,26 +84,48 @@ def _build_image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any
 
 
 def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Columns and attributes as they were written; TableError if the file is missing, damaged or changed since."""
+    """Read columns and attributes, and check the content digest.
+
+    Args:
+        path: a file that `write_table` wrote.
+
+    Raises:
+        TableError: the file is missing, damaged, or changed since it was written.
+    """
     columns, attributes = _read(path, ours=True)
     if DIGEST not in attributes:
         raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
     if _digest(columns, attributes) != attributes[DIGEST]:
         raise TableError(
-            f"{path} was changed since it was written: its content no longer has the digest {attributes[DIGEST][:12]}"
+            f"{path} was changed since it was written: "
+            f"its content no longer has the digest {attributes[DIGEST][:12]}"
         )
     return columns, attributes
 
 
 def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Columns and attributes of anybody's HDF5 file of datasets; TableError if it is missing, damaged or none."""
+    """Read columns and attributes of another program's file.
+
+    Args:
+        path: an HDF5 file of datasets.
+
+    Raises:
+        TableError: the file is missing, damaged, or holds something else.
+    """
     return _read(path, ours=False)
 
 
 def read_attributes(path: Path) -> tuple[dict[str, ColumnType], dict[str, Any]]:
-    """What each column is, and the attributes; no row is read and no digest looked at; TableError as `read_table`."""
+    """Read the types of the columns, and the attributes; no rows, and no check of the digest.
+
+    Args:
+        path: a file that `write_table` wrote.
+
+    Raises:
+        TableError: the file is missing or damaged.
+    """
     with _open(path) as file:
-        names = columns_of(file["/"].id, path.stat().st_size, ours=True)
+        names = list_columns(file["/"].id, path.stat().st_size, ours=True)
         kinds = {
             name: ColumnType(
                 name=_kind_of(file[name].dtype), shape=file[name].shape, nbytes=file[name].nbytes
@@ -96,22 +133,22 @@ def read_attributes(path: Path) -> tuple[dict[str, ColumnType], dict[str, Any]]:
             for name in names
         }
         return kinds, {
-            name: _decode_attribute(file.attrs[name]) for name in attributes_of(file["/"].id)
+            name: _decode_attribute(file.attrs[name]) for name in list_attributes(file["/"].id)
         }
 
 
 def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with _open(path) as file:
-        names = columns_of(file["/"].id, path.stat().st_size, ours=ours)
+        names = list_columns(file["/"].id, path.stat().st_size, ours=ours)
         attributes = {
-            name: _decode_attribute(file.attrs[name]) for name in attributes_of(file["/"].id)
+            name: _decode_attribute(file.attrs[name]) for name in list_attributes(file["/"].id)
         }
         return {name: _read_column(file[name]) for name in names}, attributes
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
-    """The open file; whatever HDF5 has against it, or is raised inside, is one TableError."""
+    """Yield the open file; errors of HDF5 become TableErrors."""
     if not path.is_file():
         raise TableError(
             f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
@@ -128,14 +165,15 @@ def _open(path: Path) -> Iterator[h5py.File]:
         OverflowError,
         MemoryError,
     ) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
+        message = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(
-            f"{path} is no HDF5 file of datasets, or is damaged ({told}); write or fetch it again"
+            f"{path} is no HDF5 file of datasets, or is damaged ({message}); "
+            "write or fetch it again"
         ) from error
 
 
 def _encode_column(column: np.ndarray) -> np.ndarray:
-    """Text as UTF-8 of one length, which filters take, unlike text of variable length; numbers as they are."""
+    """Return text as UTF-8 of one length: filters refuse text of variable length."""
     if column.dtype.kind != "U":
         return column
     text = np.char.encode(column, "utf-8")
@@ -151,7 +189,7 @@ def _read_column(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def _kind_of(dtype: np.dtype) -> str:
-    """numpy's name of a type, or text."""
+    """Return numpy's name of a type, or "text"."""
     return "text" if h5py.check_string_dtype(dtype) or dtype.kind == "U" else dtype.str
 
 
@@ -164,7 +202,7 @@ def _decode_attribute(value: Any) -> Any:
 
 
 def _digest(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> str:
-    """SHA-256 over each column's name, type, shape and bytes in C order, then the attributes that define the table."""
+    """Return the SHA-256 of columns (name, type, shape, bytes in C order) and attributes."""
     digest = hashlib.sha256()
     for name, column in sorted(columns.items()):
         kind = _kind_of(column.dtype)

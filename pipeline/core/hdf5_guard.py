@@ -1,7 +1,8 @@
-"""What an HDF5 file may hold, looked at before any of it is read: a stranger's may be made to take memory, time or other files.
+"""Limits for HDF5 files, checked before values are read.
 
-Nothing here follows a link, reads a value, or takes memory by what a file declares. What HDF5 itself does with damaged structures
-cannot be bounded from inside: `pipeline/inspection` opens files of strangers in a process of its own.
+A hostile file may try to use up memory or time, or to make HDF5 open other files. Nothing here
+follows a link, reads a value, or allocates as much as a file declares. HDF5 itself may still crash
+on damaged structures; files from others belong into a process of their own.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIB = 2**20
-# Bytes of a file that are no rows: attributes, and HDF5's own structures.
+# Bytes of a file besides its rows: attributes, and HDF5's own structures.
 BESIDE = 16 * MIB
 COLUMNS, ATTRIBUTES = 64, 256
 NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-# Bytes that are decompressed at once, and of one attribute and of all.
+# Bytes that are decompressed at once, of one attribute, and of all attributes.
 CHUNK, TEXT, TEXTS = 64 * MIB, 16 * MIB, 64 * MIB
-# Rows may be so many times what is stored of them, and small ones anything; gzip would allow 1032 times.
+# Rows may have RATIO times the bytes that are stored, small ones any number; gzip reaches 1032.
 RATIO, SMALL = 128, 64 * MIB
 # HDF5 allows 32 dimensions; samples have up to five.
 RANK = 8
@@ -30,30 +31,36 @@ NUMBERS = (h5t.INTEGER, h5t.FLOAT)
 FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_LZF)
 
 
-def columns_of(root: h5g.GroupID, size: int, *, ours: bool) -> list[str]:
-    """Names of the datasets in the root of a file of `size` bytes, if they are all that is there and can be read safely.
+def list_columns(root: h5g.GroupID, size: int, *, ours: bool) -> list[str]:
+    """List the datasets in the root of a file, sorted, if all of them can be read safely.
 
     Args:
-        ours: text must be of fixed length, as `write_table` writes it.
+        root: the open file's root.
+        size: bytes of the file.
+        ours: text must have a fixed length, as `write_table` writes it.
 
     Raises:
-        ValueError: what is there and may not be.
+        ValueError: the root holds something else.
     """
     if (count := root.get_num_objs()) > COLUMNS:
         raise ValueError(f"it holds {count} entries, expected {COLUMNS} at most")
     stored = {name: _measure_dataset(root, name, ours) for name in _list_names(root)}
     if (beside := size - sum(stored.values())) > BESIDE:
         raise ValueError(
-            f"{beside // MIB} of its {size // MIB} MiB are no rows, expected {BESIDE // MIB} at most"
+            f"{beside // MIB} of its {size // MIB} MiB are not rows, "
+            f"expected {BESIDE // MIB} at most"
         )
     return sorted(stored)
 
 
-def attributes_of(root: h5g.GroupID) -> Iterator[str]:
-    """Names of the root's attributes that are one number or one text; others nobody reads.
+def list_attributes(root: h5g.GroupID) -> Iterator[str]:
+    """Yield the root's attributes that are one number or one text; others are not read.
+
+    Args:
+        root: the open file's root.
 
     Raises:
-        ValueError: there are too many, or they hold too much.
+        ValueError: there are too many, or they are too large.
     """
     count, held = h5a.get_num_attrs(root), 0
     if count > ATTRIBUTES:
@@ -69,7 +76,8 @@ def attributes_of(root: h5g.GroupID) -> Iterator[str]:
         held += kind.get_size()
         if kind.get_size() > TEXT or held > TEXTS:
             raise ValueError(
-                f"its attributes hold more than {TEXTS // MIB} MiB, or one of them more than {TEXT // MIB}"
+                f"its attributes hold more than {TEXTS // MIB} MiB, "
+                f"or one of them more than {TEXT // MIB}"
             )
         yield attribute.name.decode()
 
@@ -89,11 +97,14 @@ def _list_names(root: h5g.GroupID) -> Iterator[str]:
 
 
 def _measure_dataset(root: h5g.GroupID, name: str, ours: bool) -> int:
-    """Bytes that the file spends on a dataset, if it is of numbers or text, lies in this file and is as large as it says."""
+    """Return the stored bytes of a dataset, if it is safe to read.
+
+    It must hold numbers or text, lie in this file, and not declare far more than it stores.
+    """
     dataset = h5d.open(root, name.encode())
     kind, space, made = dataset.get_type(), dataset.get_space(), dataset.get_create_plist()
     if kind.get_class() not in (*NUMBERS, h5t.STRING):
-        raise ValueError(f"{name} is neither numbers nor text")
+        raise ValueError(f"{name} holds neither numbers nor text")
     if kind.get_class() == h5t.STRING and kind.is_variable_str() and ours:
         raise ValueError(f"{name} is text of variable length, expected one length")
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
@@ -101,7 +112,8 @@ def _measure_dataset(root: h5g.GroupID, name: str, ours: bool) -> int:
     filters = [made.get_filter(number)[0] for number in range(made.get_nfilters())]
     if odd := [code for code in filters if code not in FILTERS]:
         raise ValueError(
-            f"{name} is packed by filter {odd[0]}, expected gzip, shuffle, fletcher32 or lzf; pack it with gzip"
+            f"{name} is packed by filter {odd[0]}, expected gzip, shuffle, fletcher32 or lzf; "
+            "pack it with gzip"
         )
     if (
         space.get_simple_extent_type() != h5s.SIMPLE
@@ -129,5 +141,6 @@ def _measure_dataset(root: h5g.GroupID, name: str, ours: bool) -> int:
 def _refuse_huge(name: str, shape: tuple[int, ...], each: int, of: str, most: int) -> None:
     if math.prod(shape) * each > most:
         raise ValueError(
-            f"{name} declares {list(shape)} values of {each} bytes for {of}, expected {most // MIB} MiB at most"
+            f"{name} declares {list(shape)} values of {each} bytes for {of}, "
+            f"expected {most // MIB} MiB at most"
         )

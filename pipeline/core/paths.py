@@ -1,7 +1,8 @@
-"""Door to universal_pathlib: places that are no local paths (memory://, s3://, gs://, hf://, ...), spelled as fsspec spells them.
+"""Door to universal_pathlib: URLs of fsspec (memory://, s3://, gs://, hf://, ...) as paths.
 
-A place behaves like a pathlib.Path wherever this package reads, writes and lists; what only a local file system can do (locks,
-links, one atomic rename) is asked for by `is_local`. The protocols beside file and memory need their fsspec package installed.
+Such a path behaves like a pathlib.Path wherever this package reads, writes and lists. `is_local`
+tells where locks, links and one atomic rename work. Protocols other than file and memory need their
+fsspec package.
 """
 
 from __future__ import annotations
@@ -18,53 +19,78 @@ from pipeline.core.errors import MediaError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a stage's signature says for "a path, or a URL of fsspec".
-Place = Path
+# In the signature of a stage: a path, or a URL of fsspec.
+PathOrURL = Path
 
 
 def parse_path(text: str) -> Path:
-    """A local path for `a/b` and `file:///a/b`, a UPath for any other URL; SourceError if its protocol is unknown here."""
+    """Return a local path for `a/b` and `file:///a/b`, a UPath for any other URL.
+
+    Args:
+        text: a path, or a URL of fsspec.
+
+    Raises:
+        SourceError: the protocol is unknown, or its package is missing.
+    """
     if "://" not in text:
         return Path(text)
     from upath import UPath
 
     try:
-        found: Any = UPath(text)
-        if found.protocol in ("file", "local"):
-            return Path(found.path)
-        found.fs  # noqa: B018 - asks for the protocol's package now
+        path: Any = UPath(text)
+        if path.protocol in ("file", "local"):
+            return Path(path.path)
+        path.fs  # noqa: B018 - fails now if the protocol's package is missing
     except (ValueError, ImportError) as error:
         raise SourceError(
             f"{text}: {error}; expected a path, or a URL that fsspec knows"
         ) from error
-    return found  # type: ignore[no-any-return]
+    return path  # type: ignore[no-any-return]
 
 
 def is_local(path: Path) -> bool:
-    """Whether the path lies in a local file system."""
+    """Tell whether a path is in a local file system.
+
+    Args:
+        path: as `parse_path` returns it.
+    """
     return isinstance(path, Path)
 
 
 def join_path(folder: Path, text: str) -> Path:
-    """The place that `text` names as seen from a folder: itself if it is a URL or absolute."""
+    """Return the path that a text names relative to a folder.
+
+    Args:
+        folder: where a relative path starts.
+        text: a path, or a URL of fsspec.
+    """
     if "://" in text:
         return parse_path(text)
     return Path(text) if Path(text).is_absolute() else folder / text
 
 
 def make_absolute(path: Path) -> str:
-    """The path as text that holds from anywhere, without `..` in it; links stay what they are."""
-    return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100 - resolve() would follow links
+    """Return an absolute path as text, without `..`; links are not followed.
+
+    Args:
+        path: as `parse_path` returns it.
+    """
+    # resolve() would follow links.
+    return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """(folder, names of its files) for a folder and all below it; what starts with a dot is passed over.
+    """Yield (folder, names of its files) for a folder and all below it, hidden ones left out.
 
-    Links are followed, and each folder is entered once: of two links to one folder it is always the same that counts.
+    Links are followed, and each folder is entered once, always by the same one of several links.
+
+    Args:
+        root: local or in an object store.
     """
     if not is_local(root):
-        for folder, _, files in root.fs.walk(root.path):  # type: ignore[attr-defined]
-            below = folder.removeprefix(root.path.rstrip("/")).strip("/")  # type: ignore[attr-defined]
+        store: Any = root
+        for folder, _, files in store.fs.walk(store.path):
+            below = folder.removeprefix(store.path.rstrip("/")).strip("/")
             if not any(part[:1] == "." for part in below.split("/")):
                 yield (
                     root / below if below else root,
@@ -83,7 +109,12 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def rename(part: Path, path: Path) -> None:
-    """Give a finished `.part` its name: at once where the file system can, by copy and removal in an object store."""
+    """Give a finished `.part` its name: atomically, but by a copy in an object store.
+
+    Args:
+        part: the finished file.
+        path: its name.
+    """
     if is_local(part):
         part.replace(path)
     else:
@@ -92,7 +123,14 @@ def rename(part: Path, path: Path) -> None:
 
 @contextmanager
 def fetch(text: str) -> Iterator[str]:
-    """A local path to read a media file at: the file itself, or a copy of what the URL names, gone at the end of the block."""
+    """Yield a local path of a media file: the file itself, or a copy while the block lasts.
+
+    Args:
+        text: a path, or a URL of fsspec.
+
+    Raises:
+        MediaError: the URL's file does not exist.
+    """
     if "://" not in text:
         yield text
         return

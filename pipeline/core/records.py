@@ -1,4 +1,4 @@
-"""The nouns of the line: source, clip, window, sample, real set, features, synthetic set, scores; none of them imports torch."""
+"""The data that stages exchange: sources, clips, samples, sets and features; without torch."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 
-# What files call a modality's soft labels: this, and its name.
+# In files, soft labels have this prefix and the modality as a name.
 SOFT = "soft_label_"
-
-
 NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where clips come from, as those who made the dataset say it; it decides no value of any sample.
+    """The dataset of some clips, as its makers describe it; no sample depends on it.
 
     Args:
-        licence: of the dataset as a whole, an SPDX id where there is one; `citation`: authors, title, venue and year in one line.
-        clip_licences: licence -> training clips, where the dataset gives each clip a licence of its own.
-        by_id: whether its media are published elsewhere, under ids (YouTube): a set then lists the ids that it was made from.
-            Of other sets, own folders above all, it does not: names of files may be private.
+        name: of the dataset.
+        home: its web page.
+        licence: of the whole dataset, an SPDX id where there is one.
+        citation: authors, title, venue and year in one line.
+        clip_licences: licence -> training clips, where each clip has a licence of its own.
+        by_id: whether the media are published under ids (YouTube). A set then lists the ids that it
+            was made from; other sets do not, since names of files may be private.
     """
 
     name: str = NOT_STATED
@@ -42,7 +43,7 @@ class Source:
     by_id: bool = False
 
 
-# Of manifests and shards that do not say where they come from.
+# The source of manifests and shards that state none.
 UNKNOWN = Source()
 
 
@@ -51,11 +52,17 @@ class Clip:
     """One labelled span of one media file: a row of the manifest.
 
     Args:
+        clip_id: letters, digits, - and _; unique in a manifest.
+        path: of the media file, or a URL.
+        label: the name of its class.
+        split: one of SPLITS.
         start_s: seconds from the file's first presentation time.
-        end_s: the same; None means the end of the file.
-        group: clips of one group never part when a split is carved (a speaker, a recording).
-        fold: the official fold, where a dataset comes in numbered ones; `labels`: all of them, `label` among them, where a clip
-            may have several. Both are read by `avdistill prototypes` only.
+        end_s: the same; None is the end of the file.
+        group: clips of one group (a speaker, a recording) stay together when a split is carved.
+        fold: the official fold, for cross-validation.
+        labels: all of a clip's labels, `label` among them, where clips may have several.
+        bytes: size of the media file, 0 if it is missing.
+        sha256: of the media file, "" if it is missing.
     """
 
     clip_id: str
@@ -73,10 +80,15 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One decoded second of a clip: arrays by modality, e.g. frame u8 [T, H, W, 3] and logmel f16 [M, F] in dB.
+    """One decoded second of a clip.
 
     Args:
-        pts: when its first modality was taken, seconds from the container's first presentation time; `quality`: see quality.py.
+        clip: its clip_id.
+        second: from the start of the clip, 0 for the first one.
+        label: the name of its class.
+        arrays: by modality, e.g. frame u8 [T, H, W, 3] and logmel f16 [M, F] in dB.
+        pts: times of the first modality, seconds from the file's first presentation time.
+        quality: measures of the window, e.g. its level in dB.
     """
 
     clip: str
@@ -88,17 +100,19 @@ class Sample:
 
     @property
     def key(self) -> str:
-        """`<clip_id>_<second:04d>`, the name that a sample carries through every table."""
+        """`<clip_id>_<second:04d>`, the sample's name in every table."""
         return f"{self.clip}_{self.second:04d}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """How stored values become what networks see: (raw * scale - mean) / std, per channel.
+    """Normalisation of stored values for networks: (raw * scale - mean) / std, per channel.
 
     Args:
         scale: 1/255 for 8-bit frames, 1 for log-mels in dB.
-        fill: the normalised value that stands for nothing (mean colour, the log-mel's floor); augmentation pads with it.
+        mean: per channel, after scaling.
+        std: per channel, after scaling.
+        fill: normalised value that augmentation pads with: the mean colour, the log-mel's floor.
     """
 
     scale: float
@@ -108,20 +122,29 @@ class Normalisation:
 
     @property
     def affine(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Factor and shift of each channel: raw values times the one and plus the other are normalised."""
+        """Factor and shift of each channel: raw * factor + shift is normalised."""
         pairs = list(zip(self.mean, self.std, strict=True))
         return tuple(self.scale / std for _, std in pairs), tuple(
             -mean / std for mean, std in pairs
         )
 
     def apply(self, raw: Tensor) -> Tensor:
-        """Raw [..., C, H, W] of any dtype -> normalised float32 of the same shape."""
+        """Return normalised values, float32.
+
+        Args:
+            raw: [..., C, H, W] of any dtype.
+        """
         values = raw.float()
         factor, shift = (values.new_tensor(numbers)[:, None, None] for numbers in self.affine)
         return shift.addcmul(values, factor)  # one pass over the rows
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Normalisation:
+        """Return a normalisation from its fields as JSON values.
+
+        Args:
+            value: scale, mean, std and fill.
+        """
         return cls(
             scale=value["scale"],
             mean=tuple(value["mean"]),
@@ -130,14 +153,18 @@ class Normalisation:
         )
 
     def undo(self, normalised: Tensor) -> Tensor:
-        """Normalised [..., C, H, W] -> raw units (0..255, dB) as float32."""
+        """Return values in raw units (0..255, dB), float32.
+
+        Args:
+            normalised: [..., C, H, W].
+        """
         mean = normalised.new_tensor(self.mean)[:, None, None]
         std = normalised.new_tensor(self.std)[:, None, None]
         return (normalised * std + mean) / self.scale
 
 
 class Rows(Protocol):
-    """Rows of one modality: a tensor, or what reads them from their shards as they are taken (`shards.MappedRows`)."""
+    """Rows of one modality: a tensor, or an object that reads them from files when used."""
 
     @property
     def shape(self) -> torch.Size: ...
@@ -154,14 +181,18 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RealSet:
-    """One split, as stored on disk: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], label int64 [N].
+    """The samples of one split.
 
     Args:
-        rows: by modality, in memory or left in their shards.
-        keys: one per row; `clips`: the source clip of each row, the unit that is resampled in the bootstrap.
-        classes: names, in the order of the label's numbers, the same for every split.
+        rows: by modality, in memory or in files: frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F].
+        label: int64 [N], indices of `classes`.
+        keys: one per row, see `Sample.key`.
+        clips: clip_id of each row; the bootstrap resamples clips.
+        classes: names, the same in every split.
+        normalisation: by modality.
         preprocessing: digest of the parameters that made the samples from the media.
-        digest: digest of the shards that were read, without their source.
+        digest: of the shards, without their source.
+        source: the dataset.
     """
 
     rows: Mapping[str, Rows]
@@ -182,35 +213,46 @@ class RealSet:
 
     @property
     def nbytes(self) -> int:
-        """Of all rows, in memory or not."""
+        """Bytes of all rows, in memory or not."""
         return sum(rows.nbytes for rows in self.rows.values())
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of one row per modality, without the batch dimension."""
+        """Shape of one row by modality, without the batch dimension."""
         return {modality: tuple(rows.shape[1:]) for modality, rows in self.rows.items()}
 
     def normalise(
         self, index: Tensor | slice, using: Mapping[str, Normalisation] | None = None
     ) -> dict[str, Tensor]:
-        """Rows at `index` as networks see them, float32."""
+        """Return normalised rows by modality, float32.
+
+        Args:
+            index: indices or a slice of the rows.
+            using: another normalisation by modality, by default the set's.
+        """
         return {
             m: (using or self.normalisation)[m].apply(rows[index]) for m, rows in self.rows.items()
         }
 
     def indices_of(self, label: int) -> Tensor:
-        """Indices of one class's rows, ascending."""
+        """Return the indices of a class's rows, ascending.
+
+        Args:
+            label: index of the class.
+        """
         return (self.label == label).nonzero().flatten()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What embeddings were made by and from; a table has one, so that its rows are of one encoder and one set of shards.
+    """The encoder and the data that a table of embeddings was made with; a table has one of each.
 
     Args:
-        extractor: the plugin's name; `params`: its parameters, as JSON values.
-        shards: digest of the shards that were read; `preprocessing`: of what made those from the media.
-        weights: digest of the encoder's tensors, or of the files that vectors were read from.
+        extractor: the plugin's name.
+        params: its parameters, as JSON values.
+        shards: digest of the shards.
+        preprocessing: digest of the parameters that made the samples from the media.
+        weights: digest of the encoder's tensors, or of the files with vectors.
     """
 
     extractor: str
@@ -222,7 +264,15 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Embeddings of one split: one float32 [N, D] per modality, keyed like the samples."""
+    """Embeddings of one split.
+
+    Args:
+        keys: one per row, those of the samples.
+        label: int64 [N], indices of `classes`.
+        vectors: by modality, float32 [N, D].
+        classes: names.
+        origin: encoder and data.
+    """
 
     keys: tuple[str, ...]
     label: np.ndarray
@@ -236,11 +286,16 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """Embedded prompts: what each class is called, in each of several templates; float32 [templates, classes, D].
+    """Embedded prompts: a sentence per template and class.
 
     Args:
-        prompts: the sentences that were embedded, template by template and class by class.
-        extractor, params, weights: what they were embedded by, as in `Origin`.
+        classes: names.
+        templates: sentences with a slot for the class.
+        prompts: the embedded sentences, template by template and class by class.
+        vectors: float32 [templates, classes, D].
+        extractor: the plugin's name.
+        params: its parameters, as JSON values.
+        weights: digest of the encoder's tensors.
     """
 
     classes: tuple[str, ...]
@@ -253,21 +308,32 @@ class Texts:
 
 
 def space_of(made: Origin | Texts, modality: str) -> str:
-    """The space that embeddings of a modality lie in: the encoder's weights, or what `spaces` calls it."""
+    """Return the name of an embedding space: the encoder's weights, or an entry of its `spaces`.
+
+    Args:
+        made: the origin of features, or texts.
+        modality: e.g. "wave".
+    """
     spaces: Mapping[str, str] = made.params.get("spaces", {})
     return spaces.get(modality, made.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticSet:
-    """The synthetic set S: `ipc` stored instances per class, in the networks' normalised units.
+    """The synthetic set S: `ipc` stored instances per class, in normalised units.
 
     Args:
-        rows: frame float32 [N, T, 3, H, W], logmel float32 [N, 1, M, F]; N = classes x ipc, class by class.
-        formation: (rows, columns) of the grid of pieces in each stored instance, per modality; (1, 1) is a whole one.
-        source_key: for each row, the keys of the real samples that it was formed from or started from.
-        soft_label: modality -> float32 [N, pieces of its grid, classes], what to take each piece for; empty if `label` says all.
-        provenance: JSON values: sources, method, parameters, seed, digests of what it was made from, how it was tuned.
+        rows: frame float32 [N, T, 3, H, W], logmel float32 [N, 1, M, F]; N = classes x ipc, class
+            by class.
+        label: int64 [N], indices of `classes`.
+        classes: names.
+        ipc: instances per class.
+        formation: modality -> (rows, columns) of an instance's grid of pieces; (1, 1) is whole.
+        normalisation: by modality.
+        source_key: per row, keys of the real samples that it was formed or started from.
+        soft_label: modality -> float32 [N, pieces of its grid, classes], targets of each piece;
+            empty for hard labels.
+        provenance: JSON values: sources, method, parameters, seed, digests of the inputs, tuning.
     """
 
     rows: dict[str, Tensor]
@@ -284,18 +350,20 @@ class SyntheticSet:
         _check_lengths({**self.rows, "label": self.label, "source_key": self.source_key})
         _check_lengths({"label": self.label, **self.soft_label})
         if self.soft_label and set(self.soft_label) != set(self.rows):
-            told = f"soft labels are of {', '.join(sorted(self.soft_label))}, rows of {', '.join(sorted(self.rows))}"
+            soft, rows = (", ".join(sorted(part)) for part in (self.soft_label, self.rows))
             raise PipelineError(
-                f"{told}; expected one for each modality, or none; make the set again"
+                f"soft labels are of {soft}, rows of {rows}; "
+                "expected one for each modality, or none; make the set again"
             )
         if len(self.label) != self.ipc * len(self.classes):
             raise PipelineError(
-                f"a synthetic set of {len(self.classes)} classes x ipc {self.ipc} has {len(self.label)} rows"
+                f"a synthetic set of {len(self.classes)} classes x ipc {self.ipc} "
+                f"has {len(self.label)} rows"
             )
 
     @property
     def columns(self) -> dict[str, Tensor]:
-        """Rows, soft labels and labels by the names that files give them."""
+        """Rows, soft labels and labels by their names in files."""
         return {
             **self.rows,
             **{f"{SOFT}{m}": values for m, values in self.soft_label.items()},
@@ -304,7 +372,15 @@ class SyntheticSet:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Tensor], **about: Any) -> SyntheticSet:
-        """What `columns` gave, and everything else; columns of other names are rows. KeyError if there is no label."""
+        """Return a set from its columns.
+
+        Args:
+            columns: as the property gives them; names other than label and soft labels are rows.
+            about: all other fields.
+
+        Raises:
+            KeyError: there is no label.
+        """
         soft = {
             name.removeprefix(SOFT): values
             for name, values in columns.items()

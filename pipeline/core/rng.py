@@ -8,6 +8,10 @@ import torch
 
 
 def make_generator(*counters: int | str) -> torch.Generator:
-    """A CPU generator for these counters, e.g. stream("match", seed, step); streams of different counters are unrelated."""
+    """Return a CPU generator for these counters; those of different counters are unrelated.
+
+    Args:
+        counters: e.g. "match", seed, step.
+    """
     digest = hashlib.sha256("\x1f".join(str(counter) for counter in counters).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))

@@ -29,19 +29,16 @@ class Scores:
     details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        parts = {
-            "metrics": self.metrics,
-            "chosen": self.chosen,
-            "trials": self.trials,
-            "runs": self.runs,
-        }
-        return {**parts, **self.details}
+        """Return the fields, and beside them the items of `details`."""
+        names = ("metrics", "chosen", "trials", "runs")
+        return {**{name: getattr(self, name) for name in names}, **self.details}
 
 
 def find_plain_metrics(entry: Mapping[str, Any]) -> set[str]:
     """Return the metrics of an entry that are plain numbers; all others are fractions.
 
-    Files written before 0.2 do not list them. There a metric above 1 in some view is a plain number.
+    Files written before 0.2 do not list them. There a metric above 1 in some
+    view is a plain number.
 
     Args:
         entry: one of the list `scores` in a file of scores or an artifact.

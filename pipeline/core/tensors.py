@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# What a file's tensors are read as: torch's, or numpy's, which spares a short command the two seconds that importing torch takes.
+# Libraries whose tensors a file is read as. numpy spares a command the two seconds that importing
+# torch takes.
 TORCH, NUMPY = "pt", "numpy"
 
 
 def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON header, atomically; the same input gives the same bytes."""
+    """Write tensors and a header, atomically; the same input gives the same bytes.
+
+    Args:
+        path: a safetensors file.
+        tensors: by name, on any device.
+        header: JSON values.
+    """
     from safetensors.torch import save_file
 
     with create_file(path) as part:
@@ -35,19 +42,35 @@ def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None
 
 
 def load(path: Path, kind: str = TORCH) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save` wrote; a TensorError names the file."""
+    """Read tensors by name, on the CPU, and the header.
+
+    Args:
+        path: a file that `save` wrote.
+        kind: TORCH or NUMPY.
+
+    Raises:
+        TensorError: the file is missing, damaged or another program's.
+    """
     try:
         with safetensors.safe_open(path, framework=kind) as file:
             header = json.loads((file.metadata() or {})["header"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 - not a dict
+            names = file.keys()  # the file itself cannot be iterated over
+            return {name: file.get_tensor(name) for name in names}, header
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise TensorError(
-            f"{path} is no tensor file of ours ({error}); remove it and run the stage that writes it again"
+            f"{path} is not a tensor file of avdistill ({error}); "
+            "remove it and run the stage that writes it again"
         ) from error
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over each tensor's name, type, shape and bytes: the same weights have the same digest, whatever file held them."""
+    """Return the SHA-256 of each tensor's name, type, shape and bytes.
+
+    The same weights have the same digest, whatever file they come from.
+
+    Args:
+        tensors: by name, on any device.
+    """
     import torch
 
     total = hashlib.sha256()
@@ -58,7 +81,12 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
-    """Write a synthetic set between stages, as safetensors with a JSON header."""
+    """Write a synthetic set for the next stage.
+
+    Args:
+        path: a safetensors file.
+        synthetic: the set.
+    """
     header = {
         "classes": synthetic.classes,
         "ipc": synthetic.ipc,
@@ -71,7 +99,15 @@ def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
 
 
 def load_synthetic(path: Path, kind: str = TORCH) -> SyntheticSet:
-    """Read what `save_synthetic` wrote; of kind NUMPY its rows and labels are arrays, for those who only write them down."""
+    """Read a synthetic set.
+
+    Args:
+        path: a file that `save_synthetic` wrote.
+        kind: TORCH, or NUMPY for rows and labels as arrays, e.g. to write them to another file.
+
+    Raises:
+        TensorError: as `load`.
+    """
     columns, header = load(path, kind)
     return SyntheticSet.from_columns(
         columns,

@@ -1,4 +1,4 @@
-"""Torch-free worker processes, one task at a time each: a hang, a crash or a leak costs one task, never the run."""
+"""Worker processes without torch, one task at a time: a hang, crash or leak costs one task."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ R = TypeVar("R")
 
 # Seconds between two looks at the memory of workers.
 WATCH_S = 0.25
-# Seconds that a worker may take to start, which are none of its first task's; and what it says then.
+# Seconds that a worker may take to start, besides those of its first task.
 START_S = 60.0
+# A worker's first message.
 _READY = "ready"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 # Spawned, not forked: a worker inherits no thread, no lock and no torch.
@@ -55,13 +56,19 @@ def work(
     memory_mb: int,
     recycle: int,
 ) -> Iterator[tuple[T, R | MediaError]]:
-    """Yield (task, result) as results come in; a MediaError stands for a task that failed, hung or took its worker down.
+    """Yield (task, result) as results come in.
+
+    A MediaError is the result of a task that failed, hung or crashed its worker.
 
     Args:
-        function: importable by name, so that a spawned process finds it; its module must not import torch.
-        deadline_s: seconds per task, after which its worker is killed and replaced; a start takes none of them.
-        memory_mb: resident megabytes of a worker, at which it is killed and replaced; looked at every WATCH_S seconds.
-        recycle: tasks after which a worker is replaced, against leaks in decoders.
+        function: importable by name, for spawned processes; its module must not import torch.
+        tasks: its arguments.
+        workers: processes at once.
+        deadline_s: seconds per task, after which its worker is killed and replaced; the worker's
+            start does not count.
+        memory_mb: resident megabytes at which a worker is killed and replaced; checked every
+            WATCH_S seconds.
+        recycle: tasks after which a worker is replaced, since decoders leak.
     """
     waiting = deque(tasks)
     staff = [
@@ -70,35 +77,44 @@ def work(
     ]
     try:
         while staff:
-            wait(
-                [w.pipe for w in staff],
-                timeout=min(max(min(w.until for w in staff) - time.monotonic(), 0), WATCH_S),
-            )
-            answers = []
-            for worker in list(staff):
-                result = _collect(worker, deadline_s, memory_mb)
-                if result is None:
-                    continue
-                answers.append((worker.task, result[0]))
-                staff.remove(worker)
-                if not waiting:
-                    worker.stop()
-                    continue
-                if result[1]:
-                    worker.stop()
-                    worker = _start_worker(function)
-                staff.append(
-                    _assign(_recycle(worker, function, recycle), waiting.popleft(), deadline_s)
-                )
-            # Every worker has its next task before anybody looks at the last one's result.
-            yield from answers
+            left_s = min(w.until for w in staff) - time.monotonic()
+            wait([w.pipe for w in staff], timeout=min(max(left_s, 0), WATCH_S))
+            # The workers have their next tasks before a result is used.
+            yield from _advance(staff, waiting, function, deadline_s, memory_mb, recycle)
     finally:
         for worker in staff:
             worker.stop()
 
 
+def _advance(
+    staff: list[_Worker],
+    waiting: deque[Any],
+    function: Callable[[Any], Any],
+    deadline_s: float,
+    memory_mb: int,
+    recycle: int,
+) -> list[tuple[Any, Any]]:
+    """Return (task, result) of finished tasks, after their workers have got the next ones."""
+    results = []
+    for worker in list(staff):
+        collected = _collect(worker, deadline_s, memory_mb)
+        if collected is None:
+            continue
+        result, lost = collected
+        results.append((worker.task, result))
+        staff.remove(worker)
+        if not waiting:
+            worker.stop()
+            continue
+        if lost or worker.done >= recycle:
+            worker.stop()
+            worker = _start_worker(function)
+        staff.append(_assign(worker, waiting.popleft(), deadline_s))
+    return results
+
+
 def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, bool] | None:
-    """(result, whether the worker is lost), or None while it is still at work."""
+    """Return (result, whether the worker is lost), or None while it works."""
     if worker.pipe.poll():
         try:
             answer = worker.pipe.recv()
@@ -108,9 +124,8 @@ def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, b
             return None
         except (EOFError, ConnectionResetError):
             worker.process.join()
-            return MediaError(
-                "crash", f"it took its process down (exit code {worker.process.exitcode})"
-            ), True
+            code = worker.process.exitcode
+            return MediaError("crash", f"it crashed its process (exit code {code})"), True
     if time.monotonic() >= worker.until:
         return MediaError("timeout", f"not done after {deadline_s:g} s"), True
     if _resident_mb(worker.process.pid) > memory_mb:
@@ -119,7 +134,7 @@ def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, b
 
 
 def _resident_mb(pid: int) -> float:
-    """Resident megabytes of a process; nothing where the system does not say, or the process is gone."""
+    """Return the resident megabytes of a process; 0 if it is gone, or /proc is missing."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError):
@@ -134,13 +149,6 @@ def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
     return worker
 
 
-def _recycle(worker: _Worker, function: Callable[[T], R], recycle: int) -> _Worker:
-    if worker.done < recycle:
-        return worker
-    worker.stop()
-    return _start_worker(function)
-
-
 def _start_worker(function: Callable[[T], R]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
@@ -150,10 +158,9 @@ def _start_worker(function: Callable[[T], R]) -> _Worker:
 
 
 def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
-    """The worker's life: take a task, send a result; a MediaError is a result, any other error one too, as decode_error."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is the parent's to answer; it ends its workers
+    """Receive tasks and send results; errors are results, all but a MediaError as decode_error."""
+    # Ctrl-C is for the parent, which stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send(_READY)
     while True:
         try:
@@ -166,14 +173,20 @@ def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
             result = error
         except MemoryError:
             result = MediaError("memory", "the clip does not fit into memory")
-        except Exception as error:  # one clip's surprise must not end the run; the ledger shows it
+        except Exception as error:  # one clip must not end the run; the ledger shows the error
             result = MediaError("decode_error", f"{type(error).__name__}: {error}"[:200])
         pipe.send(result)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedResult(Generic[R]):
-    """A result, or the refusal in its place, with the seconds of CPU and of wall that it took."""
+    """A result and its cost.
+
+    Args:
+        result: or the MediaError in its place.
+        cpu_s: CPU seconds of all threads of the process.
+        wall_s: wall-clock seconds.
+    """
 
     result: R | MediaError
     cpu_s: float
@@ -181,7 +194,12 @@ class TimedResult(Generic[R]):
 
 
 def measure_cost(task: T, function: Callable[[T], R]) -> TimedResult[R]:
-    """Call `function` on the task; CPU seconds are those of all threads of the process."""
+    """Call a function on a task and measure it.
+
+    Args:
+        task: the argument.
+        function: may raise a MediaError.
+    """
     cpu, wall = time.process_time(), time.perf_counter()
     try:
         result: R | MediaError = function(task)

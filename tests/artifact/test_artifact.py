@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_the_old_file(artifact: Path, room: int) -> None:
     )
     assert (
         "seed0.h5 cannot be written" in done.stdout
-        and "name another output or make room" in done.stdout
+        and "name another output or free disk space" in done.stdout
     )
     assert artifact.read_bytes() == before and [
         path.name for path in artifact.parent.iterdir()

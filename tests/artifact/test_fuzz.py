@@ -123,7 +123,7 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
     (external, "frame is a link to elsewhere"),
     (elsewhere, "frame lies in other files"),
     (virtual, "frame lies in other files"),
-    (references, "frame is neither numbers nor text"),
+    (references, "frame holds neither numbers nor text"),
     (
         without("frame", shape=(4, 10**12), dtype="f4", chunks=(1, 16)),
         "frame declares [4, 1000000000000] values of 4 bytes",
@@ -138,7 +138,7 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
     ),
     (without("source_key", data=["x"] * 4), "source_key is text of variable length"),
     (without("label", data=1), "label has no rows"),
-    (without("label", data=np.zeros(4, complex)), "label is neither numbers nor text"),
+    (without("label", data=np.zeros(4, complex)), "label holds neither numbers nor text"),
     (without("label", data=np.zeros((1,) * 9)), "label has no rows, or more than 8 dimensions"),
     (lambda file: file.move("label", "../label"), "an entry named '..'"),
     (
@@ -153,7 +153,7 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
         lambda file: [file.attrs.create(f"x{i}", i) for i in range(300)],
         "attributes, expected 256 at most",
     ),
-    (lambda file: file.attrs.create("bulk", "x" * 10**8), "MiB are no rows, expected 16 at most"),
+    (lambda file: file.attrs.create("bulk", "x" * 10**8), "MiB are not rows, expected 16 at most"),
     (lambda file: file.attrs.modify("classes", "[" * 10**5), "was changed since it was written"),
     (lambda file: file.attrs.modify("ipc", 10**18), "was changed since it was written"),
     (lambda file: file.attrs.create("classes", np.arange(9)), "was changed since it was written"),

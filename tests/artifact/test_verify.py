@@ -216,7 +216,7 @@ def test_what_differs_is_named(artifact: Path, tmp_path: Path) -> None:
 def test_more_than_sixteen_mib_beside_the_rows_is_refused_before_it_is_read(artifact: Path) -> None:
     with h5py.File(artifact, "r+") as file:
         file.attrs["bulk"] = "x" * (17 * 2**20)
-    assert "MiB are no rows, expected 16 at most" in critical(artifact)
+    assert "MiB are not rows, expected 16 at most" in critical(artifact)
 
 
 def dying(name: str) -> int:
@@ -239,7 +239,7 @@ def hanging(name: str) -> int:
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        (dying, "is damaged: it took its process down (exit code -11); fetch it again"),
+        (dying, "is damaged: it crashed its process (exit code -11); fetch it again"),
         (growing, "does not fit into memory; fetch it again"),
         (hanging, "is damaged: not done after 1 s; fetch it again"),
     ],

@@ -180,7 +180,7 @@ def test_a_checkpoint_of_other_work_is_refused(about: dict[str, Any], tmp_path: 
         and f"{name} {value}" in str(told.value).split("expected")[0]
     )
     assert (
-        f"expected one of {', '.join(f'{n} {v}' for n, v in own.items())}; remove it to begin anew"
+        f"expected one of {', '.join(f'{n} {v}' for n, v in own.items())}; remove it to start again"
         in str(told.value)
     )
 
@@ -210,10 +210,10 @@ def changed(path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (truncated, "is no tensor file of ours"),
-        (flipped_header, "is no tensor file of ours"),
-        (flipped_value, "is damaged: its tensors are not those that were written"),
-        (lambda path: path.write_bytes(b""), "is no tensor file of ours"),
+        (truncated, "is not a tensor file of avdistill"),
+        (flipped_header, "is not a tensor file of avdistill"),
+        (flipped_value, "is damaged: its tensors have changed since they were written"),
+        (lambda path: path.write_bytes(b""), "is not a tensor file of avdistill"),
         (lambda path: tensors.save(path, {}, {}), "holds no checkpoint"),
         (lambda path: changed(path, lambda state: state.pop("frame")), "holds other tensors"),
         (lambda path: changed(path, lambda state: state.pop("losses")), "holds other tensors"),

@@ -283,7 +283,10 @@ def test_a_disk_that_fills_up_leaves_no_half_file(plain: list[Clip], tmp_path: P
     result = subprocess.run(
         [sys.executable, "-c", FULL], input=given, cwd=ROOT, capture_output=True, check=True
     )
-    assert b"cannot be written (File too large); name another output or make room" in result.stdout
+    assert (
+        b"cannot be written (File too large); name another output or free disk space"
+        in result.stdout
+    )
     assert all(path.stat().st_size < most for path in out.rglob("*") if path.is_file())
     assert not [path for path in out.rglob("*") if path.suffix in (".tar", ".part")]
     assert decoded(plain, out)[0]["clips"]["ok"] == 6
