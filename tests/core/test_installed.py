@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     plugins.list_installed.cache_clear()
     yield tmp_path / "lab"
     plugins.list_installed.cache_clear()
+    for module in ("lab", "lab.plain"):
+        sys.modules.pop(module, None)
 
 
 def test_a_plugin_of_an_installed_package_is_found_by_its_module(package: Path) -> None:
