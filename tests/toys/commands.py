@@ -71,11 +71,11 @@ def call(place: Path, *command: str) -> str:
 
 def copied(place: Path) -> Path:
     """The project's files, without what is made from them."""
-    made = shutil.ignore_patterns("data", "work", "report", "tmp", "cache", "code.json")
-    hidden = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "__pycache__")
+    made = shutil.ignore_patterns("data", "work", "report", "tmp", "cache", "site", "code.json")
+    hidden = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "__pycache__", ".*_cache")
 
     def ignore(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) in (ROOT, ROOT / ".dvc")
         return hidden(folder, names) | (made(folder, names) if top else set())
 
-    return Path(shutil.copytree(ROOT, place, ignore=ignore))
+    return Path(shutil.copytree(ROOT, place, ignore=ignore, symlinks=True))

@@ -1,0 +1,45 @@
+"""CONTRIBUTING.md: its method is a plugin, and its commands are all that one needs to add it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from tests.toys.commands import call, copied
+from tests.toys.project import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def block(language: str, after: str) -> str:
+    """Return the first code block of a language behind a text."""
+    found = re.search(rf"```{language}\n(.*?)```", PAGE[PAGE.index(after) :], re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_a_method_is_added_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copied(tmp_path / "project")
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    (path,) = re.findall(r"`(pipeline/distillation/methods/\w+\.py)`", PAGE)
+    (project / path).write_text(block("python", path), encoding="utf-8")
+    params = project / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    row = block("yaml", "Add its values")
+    params.write_text(text.replace("\ndistill:\n", f"\ndistill:\n{row}"), encoding="utf-8")
+    *_, tested = (
+        call(project, *shlex.split(line, comments=True))
+        for line in block("sh", "Write its golden values").splitlines()
+    )
+    summary = tested.splitlines()[-1]
+    assert int(re.findall(r"(\d+) passed", summary)[0]) >= 20, tested
+    assert "**moments**" in (project / "docs/guide/distil.md").read_text(encoding="utf-8")
+    assert (project / "tests/golden/moments.json").exists()
