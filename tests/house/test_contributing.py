@@ -27,7 +27,7 @@ def block(language: str, after: str) -> str:
 def test_a_method_is_added_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = copied(tmp_path / "project")
+    project = copied(tmp_path / "project", symlinks=True)
     monkeypatch.setenv("PYTHONPATH", str(project))
     (path,) = re.findall(r"`(pipeline/distillation/methods/\w+\.py)`", PAGE)
     (project / path).write_text(block("python", path), encoding="utf-8")

@@ -69,8 +69,8 @@ def call(place: Path, *command: str) -> str:
     return result.stdout
 
 
-def copied(place: Path) -> Path:
-    """The project's files, without what is made from them."""
+def copied(place: Path, symlinks: bool = False) -> Path:
+    """Copy the project's files, without its results; links as files, or as links."""
     made = shutil.ignore_patterns("data", "work", "report", "tmp", "cache", "site", "code.json")
     hidden = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "__pycache__", ".*_cache")
 
@@ -78,4 +78,4 @@ def copied(place: Path) -> Path:
         top = Path(folder) in (ROOT, ROOT / ".dvc")
         return hidden(folder, names) | (made(folder, names) if top else set())
 
-    return Path(shutil.copytree(ROOT, place, ignore=ignore, symlinks=True))
+    return Path(shutil.copytree(ROOT, place, ignore=ignore, symlinks=symlinks))
