@@ -31,7 +31,8 @@ def code(out: Path, *, params: Params) -> str:
     def digest(stage: str, *rows: str, values: Any = ()) -> str:
         used = find_used(params, rows, values)
         code = digest_code([f"{__package__}.{stage}", *used.values()])
-        named = {row: params.get_section(row) for row in used if row not in rows}
+        # Whole rows: params.yaml may state what differs from the row that a new one starts from.
+        named = {row: params.get_section(row) for row in used}
         return shorten_digest(digest_of([code, named]))
 
     digests: dict[str, Any] = {

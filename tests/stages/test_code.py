@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core import code as digests
+from pipeline.core.params import load
 from stages.code import code
 from tests.house.source import MODULES, first_party, room
 from tests.toys.project import ROOT, values
@@ -149,6 +150,19 @@ def test_a_value_of_a_named_row_changes_the_stages_that_name_it(
 ) -> None:
     after = written(tmp_path, "networks.convnet.width=8")
     assert stages_of(changed(entries, after)) == STUDENTS | {"extract"}
+
+
+def test_a_short_row_depends_on_the_row_that_it_starts_from(tmp_path: Path) -> None:
+    """DVC reads params.yaml as it is, and so cannot know."""
+    path, entries = tmp_path / "params.yaml", []
+    for steps in (4, 5):
+        path.write_text(
+            f"grid: {{methods: [dm, idm, dm-fast]}}\n"
+            f"distill: {{dm: {{steps: {steps}}}, dm-fast: {{method: dm, batch_real: 2}}}}\n"
+        )
+        code(tmp_path / f"{steps}.json", params=load(path))
+        entries.append(json.loads((tmp_path / f"{steps}.json").read_text())["distill"])
+    assert changed(*entries) == {"dm", "dm-fast"}
 
 
 def test_a_template_belongs_to_the_modules_beside_it(clone: Path) -> None:
