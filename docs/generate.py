@@ -105,6 +105,13 @@ def plugin_list(kind: str) -> str:
     return "\n".join(lines)
 
 
+def separable_methods() -> str:
+    """Return the methods whose classes ranks can share, as one sentence."""
+    names = plugins.list_names("method")
+    found = [name for name in names if plugins.find("method", name).separable]
+    return wrap(f"Methods that can be split: {', '.join(found)}.").strip()
+
+
 def licences() -> str:
     """Return a bullet per dataset adapter: name, licence and citation of what it reads."""
     lines = []
@@ -141,6 +148,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "tree": tree,
     "floors": floors,
     "licences": licences,
+    "separable-methods": separable_methods,
     "presets": presets,
     **{
         f"{kind.replace(' ', '-')}s": (lambda kind=kind: plugin_list(kind))
