@@ -1,15 +1,15 @@
 """Digest of the code that a result depends on: modules, all that they import, and plugins in use.
 
 It names kept scores and unfinished work, and tells DVC which stages are stale. Comments, docstrings
-and layout do not count. Nor does a plugin that nobody uses: plugins are imported by name at run
-time, so no import statement leads to them.
+and layout do not count. Nor does a plugin that is not in use: plugins are imported by name at
+run time, so no import statement leads to them.
 """
 
 from __future__ import annotations
 
 import ast
-import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +65,17 @@ def find_closure(modules: Iterable[str], plugins: Iterable[str] = ()) -> dict[st
 
 
 def _find_file(module: str) -> Path | None:
-    place = ROOT.joinpath(*module.split("."))
+    package, *parts = module.split(".")
+    place = _find_root(package).joinpath(package, *parts)
     files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    found = [file for file in files if file.is_file()]
-    # A plugin of an installed package was imported from wherever that package lies.
-    elsewhere = getattr(sys.modules.get(module), "__file__", None)
-    return found[0] if found else Path(elsewhere) if elsewhere else None
+    return next((file for file in files if file.is_file()), None)
+
+
+def _find_root(package: str) -> Path:
+    """Return the folder that a package lies in: avdistill's, or an installed plugin's."""
+    spec = None if (ROOT / package).exists() else find_spec(package)
+    depth = 1 if spec and spec.submodule_search_locations else 0
+    return Path(spec.origin).parents[depth] if spec and spec.origin else ROOT
 
 
 def _read(path: Path) -> tuple[str, frozenset[str]]:

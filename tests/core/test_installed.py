@@ -36,6 +36,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1\n")
     (about / "entry_points.txt").write_text(POINTS)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("lab", "lab.plain"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     plugins.list_installed.cache_clear()
     yield tmp_path / "lab"
     plugins.list_installed.cache_clear()
@@ -53,7 +55,6 @@ def test_a_plugin_of_an_installed_package_is_found_by_its_module(package: Path) 
 
 
 def test_its_code_counts_and_that_of_other_packages_does_not(package: Path) -> None:
-    plugins.find("method", "plain")
     closure = find_closure([], ["lab.plain"])
     assert closure["lab.plain"] == package / "plain.py" and "lab" in closure
     assert "pipeline.distillation.methods.dm" in closure and "torch" not in closure
