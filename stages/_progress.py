@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line every half minute elsewhere; always on stderr."""
+"""Progress of long work on stderr: a bar on a terminal, a line every half minute elsewhere."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ EVERY_S = 30.0
 
 
 class ProgressReporter:
-    """Called with (done, total, **figures) as work goes on; quiet, it says nothing.
+    """Show progress; called with (done, total, **figures) as work goes on.
 
-    Work is a row of courses, each counted from 1, or from where it was left; rates and the time that is left are of the course on
-    its way, of what was done here.
+    Work may be several runs in a row, each counted from 1, or from the step where it resumes.
+    Rates and the remaining time are of the present run, from the steps of this process.
+
+    Args:
+        stage: shown before the numbers.
+        quiet: show nothing.
     """
 
     def __init__(self, stage: str, quiet: bool) -> None:
         self._stage, self._quiet = stage, quiet
-        self._began = self._said = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
         self._first, self._last = 0, sys.maxsize
         self._bar: Progress | None = None
 
@@ -31,14 +35,14 @@ class ProgressReporter:
             self._began, self._first = time.monotonic(), done
         self._last = done
         rate = (done - self._first) / max(time.monotonic() - self._began, 1e-3)
-        # A stage that counts its own rates has said enough.
+        # No second rate for a stage that reports its own.
         rates = {} if any(name.endswith("/s") for name in figures) or not rate else {"/s": rate}
-        said = [_format_figure(figure) for figure in {**figures, **rates}.items()]
+        texts = [_format_figure(figure) for figure in {**figures, **rates}.items()]
         if sys.stderr.isatty():
-            self._draw(done, total, "  ".join(said))
+            self._draw(done, total, "  ".join(texts))
         else:
             left = [f"{(total - done) / rate:.0f} s left"] if rate else []
-            self._say("  ".join([f"{self._stage}: {done}/{total}", *said, *left]))
+            self._print("  ".join([f"{self._stage}: {done}/{total}", *texts, *left]))
 
     def close(self) -> None:
         """Take the bar off the terminal."""
@@ -63,14 +67,14 @@ class ProgressReporter:
             self._bar.reset(task)
         self._bar.update(task, completed=done, total=total, text=text)
 
-    def _say(self, line: str) -> None:
-        if time.monotonic() - self._said >= EVERY_S:
-            self._said = time.monotonic()
+    def _print(self, line: str) -> None:
+        if time.monotonic() - self._printed_at >= EVERY_S:
+            self._printed_at = time.monotonic()
             print(line, file=sys.stderr, flush=True)
 
 
 def _format_figure(figure: tuple[str, float | str]) -> str:
-    """A figure beside its name; a rate's unit stands behind it."""
+    """Format a figure with its name; a rate's name is its unit and comes last."""
     name, value = figure
     if isinstance(value, str):
         return f"{name} {value}"

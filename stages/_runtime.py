@@ -1,4 +1,4 @@
-"""What the machine gives, and params never say: the device, and memory that is kept instead of given back."""
+"""The machine: device, ranks, engine, the folder of unfinished work, and the clock."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def device_of(name: str) -> torch.device:
-    """`auto` is a CUDA device where there is one, and each rank of a machine has its own.
+    """Return the device of that name, with deterministic convolutions.
 
-    Convolutions there are told to be deterministic. Keeps big blocks, for half of a small ConvNet's time on a CPU is page faults.
+    Also makes malloc keep large blocks: page faults are half of a small ConvNet's time on a CPU.
+
+    Args:
+        name: cpu, cuda, cuda:1, or auto: CUDA where there is a GPU, and one GPU per local rank.
+
+    Raises:
+        ParamsError: this machine has no such device.
     """
     import torch
 
@@ -42,7 +48,7 @@ def device_of(name: str) -> torch.device:
         if device.type == "cuda" and device.index is None and read_rank_and_count()[1] > 1:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.empty(0, device=device)
-        # The same bits each time: some slopes are added in any order otherwise.
+        # The same bits each time: otherwise some gradients are summed in any order.
         torch.backends.cudnn.deterministic = True
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(
@@ -52,12 +58,21 @@ def device_of(name: str) -> torch.device:
 
 
 def read_rank_and_count() -> tuple[int, int]:
-    """This process's number among those that torchrun started for this run, and how many they are; else (0, 1)."""
+    """Return this process's rank and the number of ranks, as torchrun sets them; else (0, 1)."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def engine_of(name: str, workers: int, address: str) -> EnginePlugin:
-    """The engine of that name, with what it takes of the machine's knobs; an address that it does not take is a ParamsError."""
+    """Build an engine with those machine knobs that it takes.
+
+    Args:
+        name: a plugin of pipeline/shards/engines.
+        workers: processes that decode.
+        address: host:port of a cluster, or "".
+
+    Raises:
+        ParamsError: the engine takes no address, and one is given.
+    """
     from pipeline.core import plugins
 
     kind = plugins.find("engine", name)
@@ -65,21 +80,33 @@ def engine_of(name: str, workers: int, address: str) -> EnginePlugin:
     taken = {field.name: knobs[field.name] for field in fields(kind)}
     if address and "address" not in taken:
         raise ParamsError(
-            f"--address {address}: the engine {name} runs on this machine alone; add --engine ray, or leave it out"
+            f"--address {address}: the engine {name} runs on this machine alone; "
+            "add --engine ray, or leave it out"
         )
     engine: EnginePlugin = kind(**taken)
     return engine
 
 
 def checkpoint_folder_of(out: Path) -> Path:
-    """Where unfinished work is kept: .work in the DVC project if DVC runs us, else beside the output."""
+    """Return the folder of unfinished work: .work in the DVC project, else beside the output.
+
+    Args:
+        out: the stage's output.
+    """
     from pathlib import Path
 
     return Path(os.environ.get("DVC_ROOT", out.parent)) / ".work"
 
 
 def write_seconds(out: Path, seconds: float, device: torch.device, threads: int = 1) -> None:
-    """Write OUT's sibling .seconds.json: seconds, the device, and the networks taught at once."""
+    """Write the sibling .seconds.json of an output.
+
+    Args:
+        out: the stage's output.
+        seconds: wall time of the work, earlier runs included.
+        device: where it ran.
+        threads: networks trained at once.
+    """
     from pipeline.core.files import write_json
 
     about = {"seconds": round(seconds, 2), "device": str(device), "threads": threads}

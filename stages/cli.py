@@ -1,4 +1,4 @@
-"""The command line: one command per stage, made from the stage's signature; the one place where an error becomes an exit code."""
+"""The command line: one command per stage, from its signature; errors become exit codes here."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STAGES = (
 )
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
-# Machine knobs: options or environment, never params, so that no machine changes a result.
+# Machine knobs are options or environment variables, never params: no machine changes a result.
 KNOBS: dict[str, tuple[type, Any, Any]] = {
     "workers": (
         int,
@@ -59,7 +59,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         typer.Option(
             min=1,
             envvar="AVDISTILL_WORKERS",
-            help="Processes that decode, students taught at once.",
+            help="Decoding processes, or students trained at once.",
         ),
     ),
     "engine": (
@@ -75,7 +75,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
         "",
         typer.Option(
             envvar="AVDISTILL_ADDRESS",
-            help="Of the cluster, host:port; without it Ray runs on this machine alone.",
+            help="The cluster's host:port; without it, Ray runs on this machine alone.",
         ),
     ),
     "memory_mb": (
@@ -85,7 +85,7 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
             "--memory-mb",
             min=1,
             envvar="AVDISTILL_MEMORY_MB",
-            help="Of the device, for real samples; more are streamed.",
+            help="Device memory for real samples; a larger set is streamed from its shards.",
         ),
     ),
     "device": (
@@ -97,11 +97,11 @@ KNOBS: dict[str, tuple[type, Any, Any]] = {
 }
 
 INTERRUPTED = (
-    "interrupted; run the same command again, finished shards, parts, seeds and measures are kept, "
-    "and distill and teach go on from their last step"
+    "interrupted; run the same command again: finished shards, features, seeds and scores "
+    "are kept, and distill and teach resume at their last step"
 )
 
-# What a stage's annotations are on the command line.
+# A stage's annotation -> its type on the command line.
 KINDS = {
     "Path": Path,
     "Path | None": Path | None,
@@ -125,7 +125,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def store_options(
+def _store_options(
     context: typer.Context,
     params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path(
         "params.yaml"
@@ -144,17 +144,20 @@ def store_options(
         ),
     ] = False,
 ) -> None:
-    """From labelled videos to a tiny synthetic audio-visual set, as one HDF5 file.
+    """Turn labelled videos into a tiny synthetic audio-visual set, as one HDF5 file.
 
-    The stages in order: ingest, decode, extract, coreset, experts, distill, export, evaluate, publish; ceiling and
-    report go with them.
-    `dvc repro` runs them all.
+    `avdistill init` writes a project, and `dvc repro` runs its stages: code, ingest, decode,
+    extract, coreset, experts, distill, export, evaluate, ceiling, publish, report.
     """
     context.obj = {"params_file": params_file, "changes": change or [], "traceback": show_traceback}
 
 
 def add_command(name: str) -> None:
-    """Add the command `name`: stages/<name>.py's function, its arguments, its options and the machine knobs that it takes."""
+    """Add the command of stages/<name>.py: its arguments, options and machine knobs.
+
+    Args:
+        name: the command, e.g. extract-text for stages/extract_text.py.
+    """
     module = name.replace("-", "_")  # extract-text
     stage = getattr(importlib.import_module(f"stages.{module}"), module)
     wanted = inspect.signature(stage).parameters
@@ -162,11 +165,11 @@ def add_command(name: str) -> None:
     def run(context: typer.Context, **given: Any) -> None:
         try:
             with _join_ranks(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
-                told = _run_stage(stage, wanted, context, given, ranks)
+                message = _run_stage(stage, wanted, context, given, ranks)
         except KeyboardInterrupt:
             raise typer.Exit(_print_error(INTERRUPTED, 130)) from None
         if ranks is None or ranks.number == 0:
-            typer.echo(told)
+            typer.echo(message)
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
     own += [
@@ -216,7 +219,7 @@ def _join_ranks(stage: str, splits: bool, device: str) -> Iterator[Ranks | None]
 def _run_stage(
     stage: Any, wanted: Any, context: typer.Context, given: dict[str, Any], ranks: Any
 ) -> str:
-    """What the stage tells; it gets what it wants besides its options, and of several ranks one reports."""
+    """Run the stage with the arguments that it takes, and return its message; rank 0 reports."""
     report = ProgressReporter(
         stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0)
     )
@@ -224,33 +227,34 @@ def _run_stage(
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
             given["params"] = _load_params(context.obj)
-        told: str = stage(**{name: value for name, value in given.items() if name in wanted})
+        message: str = stage(**{name: value for name, value in given.items() if name in wanted})
     finally:
         report.close()
-    return told
+    return message
 
 
 def main() -> None:
-    """Run the command line; see DESIGN section 3 for the exit codes."""
+    """Run the command line; docs/reference/cli.md lists the exit codes."""
     try:
         app()
-    except EchoError:  # another of several processes has said why
+    except EchoError:  # another rank has printed the reason
         sys.exit(1)
     except RejectError as error:
         sys.exit(_print_error(str(error), 3))
     except PipelineError as error:
         sys.exit(_print_error(str(error), 1))
-    except Exception as error:  # the last resort: a user gets one line, and the way to the rest
+    except Exception as error:  # the last resort: one line, and how to see the rest
         sys.exit(
             _print_error(
-                f"unexpected {type(error).__name__}: {error}; run again with --traceback before the command, and report it",
+                f"unexpected {type(error).__name__}: {error}; "
+                "run again with --traceback before the command, and report it",
                 1,
             )
         )
 
 
 def _convert_parameter(parameter: inspect.Parameter) -> inspect.Parameter:
-    """A stage's parameter as typer wants it: paths and names are arguments, keyword-only ones are options."""
+    """Convert a stage's parameter for typer; keyword-only parameters become options."""
     if parameter.name in KNOBS:
         kind, default, option = KNOBS[parameter.name]
         return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
@@ -279,7 +283,7 @@ def _load_params(given: dict[str, Any]) -> Any:
 
 
 def _format_docstring(stage: Any) -> str:
-    """The docstring with each paragraph on one line, for the terminal to wrap, and its example as it stands."""
+    """Join each paragraph into one line, which the terminal wraps; keep the example's lines."""
     text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
     if "{presets}" in text:
         text = text.replace("{presets}", _list_presets())
