@@ -117,7 +117,15 @@ def plugin_of_row(kind: str, name: str, row: Mapping[str, Any], where: str) -> s
 
 
 def module_name(kind: str, name: str) -> str:
-    """Return the module of a plugin, e.g. pipeline.models.networks.convnet."""
+    """Return the module of a plugin, e.g. pipeline.models.networks.convnet.
+
+    Args:
+        kind: a key of KINDS.
+        name: the plugin's name.
+
+    Raises:
+        PluginError: there is no such plugin; the message lists the known.
+    """
     if name not in list_names(kind):
         raise PluginError(f"no {kind} named {name!r}; there are {', '.join(list_names(kind))}")
     ours = f"{KINDS[kind].folder}/{name}"
@@ -127,7 +135,15 @@ def module_name(kind: str, name: str) -> str:
 
 
 def find(kind: str, name: str) -> Any:
-    """Import a plugin and return its class; an unknown name is a PluginError that lists the known."""
+    """Import a plugin and return its class.
+
+    Args:
+        kind: a key of KINDS.
+        name: the plugin's name.
+
+    Raises:
+        PluginError: there is no such plugin; the message lists the known.
+    """
     return getattr(importlib.import_module(module_name(kind, name)), KINDS[kind].defines)
 
 
@@ -164,20 +180,38 @@ def build(kind: str, row: str, params: Params) -> Any:
 
 
 def build_all(kind: str, params: Params) -> dict[str, Any]:
-    """Build every row of a kind's section: the row's name -> its plugin."""
+    """Build every row of a kind's section: the row's name -> its plugin.
+
+    Args:
+        kind: a key of KINDS.
+        params: the params file.
+    """
     return {name: build(kind, name, params) for name in params.get_section(KINDS[kind].section)}
 
 
 def plugin_name(plugin: object) -> str:
-    """Return the name of a plugin that was built: its file's."""
+    """Return the name of a plugin: that of its file.
+
+    Args:
+        plugin: as `build` returns it.
+    """
     return type(plugin).__module__.rpartition(".")[2]
 
 
 def pick(given: Mapping[str, T], name: str, noun: str) -> T:
-    """Return the entry of that name; a PluginError lists the names that were given."""
+    """Return the entry of a name.
+
+    Args:
+        given: name -> entry, e.g. the networks that were built.
+        name: the entry to return.
+        noun: the kind of entry, for the message.
+
+    Raises:
+        PluginError: there is no such entry; the message lists the names.
+    """
     if name not in given:
-        there = ", ".join(sorted(given)) or "none"
-        raise PluginError(f"no {noun} named {name!r} was given; there are {there}")
+        known = ", ".join(sorted(given)) or "none"
+        raise PluginError(f"no {noun} named {name!r} was given; there are {known}")
     return given[name]
 
 

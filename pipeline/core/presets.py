@@ -69,6 +69,9 @@ def find_preset(name: str) -> Path:
 def read_values(path: Path) -> dict[str, Any]:
     """Read a params file or a preset as it is, not overlaid on another one.
 
+    Args:
+        path: the file.
+
     Raises:
         ParamsError: the file is missing, or does not hold sections in YAML.
     """

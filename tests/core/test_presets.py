@@ -1,4 +1,4 @@
-"""Presets: what an overlay may change, how rows start, and what each packaged preset resolves to."""
+"""Presets: values that an overlay may change, how rows start, and what each preset resolves to."""
 
 from __future__ import annotations
 

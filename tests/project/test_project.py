@@ -1,4 +1,4 @@
-"""A new project: its files are the packaged ones, params.yaml has presets in it, nothing is half-written."""
+"""A new project: packaged files, params.yaml with presets in it, and nothing half-written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of `distill` from the set to the report: their names are labels, the plugin is named beside them."""
+"""Rows of `distill` from the set to the report: a row's name is the label, its plugin is beside it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from tests.toys.project import TINY
 
 ROWS = """
 grid: {datasets: [toy], methods: [herding, dm, dm-fast, avdd, avdd-labelled], ipcs: [1], seeds: [0]}
-ingest: {toy: {adapter: folder, test_fraction: 0.2, val_fraction: 0.2, seed: 0, licence: null, citation: null}}
 decode: {logmel: {rate: 700, n_fft: 256, hop: 100, n_mels: 8, f_max: 350.0, f_min: 0.0}}
 distill:
   dm: &short {steps: 2, rates: {frame: [0.1], logmel: [0.1]}}

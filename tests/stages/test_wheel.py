@@ -1,4 +1,4 @@
-"""A wheel in an environment of its own: `avdistill init` there needs no clone, and DVC runs its graph."""
+"""A wheel in a fresh environment: `avdistill init` needs no clone, and DVC runs its graph."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(source: Path, kind: str, out: Path) -> Path:
-    """Build a wheel or an sdist by the project's own build backend, without an isolated environment."""
+    """Build a wheel or an sdist by the project's build backend, in this environment."""
     out.mkdir(exist_ok=True)
     code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(out)!r}))"
     subprocess.run(
