@@ -31,7 +31,7 @@ os.environ["DVC_NO_ANALYTICS"] = "1"
 # Whatever a test forgets, nothing is fetched.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# A GPU's kernels run in Triton's interpreter where there is none; read when Triton is first imported.
+# Without a GPU its kernels run in Triton's interpreter; Triton reads this when it is imported.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 

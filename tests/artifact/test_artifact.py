@@ -1,4 +1,4 @@
-"""The artifact: same set, same bytes; what a stranger reads is what was written; damage is one clear error."""
+"""The artifact: same set, same bytes; h5py alone reads what was written; damage is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exporters: what other tools read is what the artifact holds, and the same artifact gives the same bytes."""
+"""Exporters: other tools read the artifact's content; the same artifact gives the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The format: files of every released version are read for ever, and rows come back in NumPy, in torch and by h5py alone."""
+"""The format: every released version is read for ever; rows by NumPy, torch and h5py alone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def test_a_released_files_soft_labels_and_scores_are_read() -> None:
 def test_rows_are_stored_as_asked_for_and_come_back_as_float32(
     storage: str, tmp_path: Path
 ) -> None:
-    write_artifact(tmp_path / "seed0.h5", toy_synthetic(), ExportSettings(storage=storage))  # type: ignore[arg-type]
+    settings = ExportSettings(storage=storage)  # type: ignore[arg-type]
+    write_artifact(tmp_path / "seed0.h5", toy_synthetic(), settings)
     with h5py.File(tmp_path / "seed0.h5") as file:
         assert file["frame"].dtype == file["logmel"].dtype == storage
     read = read_artifact(tmp_path / "seed0.h5").columns
@@ -107,7 +108,8 @@ def test_a_set_without_soft_labels_loads_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(RELEASED))
 def test_h5py_and_numpy_are_enough(name: str, tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    code = f"{example}\nnp.savez('read.npz', label=label, **raw)\nimport sys\nassert not {{'torch', 'pipeline'}} & set(sys.modules)"
+    code = f"{example}\nnp.savez('read.npz', label=label, **raw)\nimport sys\n"
+    code += "assert not {'torch', 'pipeline'} & set(sys.modules)"
     assert len(example.splitlines()) <= 20
     (tmp_path / "seed0.h5").write_bytes((GOLDEN / name).read_bytes())
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -1,4 +1,4 @@
-"""Thousands of files that were an artifact once: each is read as one that is whole, or refused in one sentence."""
+"""Thousands of damaged artifacts: each is read as a whole one, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def mutated(valid: bytes, number: int) -> bytes:
-    """Bytes flipped, overwritten, cut out, doubled, or the end cut off; which of it follows from the number."""
+    """Bytes flipped, overwritten, cut out, doubled, or the end cut off, as the number says."""
     random = np.random.default_rng(number)
     content = bytearray(valid)
     # The first kilobytes hold the superblock, heaps and trees that everything hangs on.
@@ -162,7 +162,7 @@ TAMPERED: list[tuple[Callable[[h5py.File], Any], str]] = [
 
 @pytest.fixture(scope="module")
 def tampered(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
-    """Each file, and what `verify` says of it: of all at once, for a process takes a second to start."""
+    """Each file with the output of `verify`, of all at once: a process takes a second to start."""
     folder = tmp_path_factory.mktemp("tampered")
     files = [folder / f"{number}.h5" for number in range(len(TAMPERED))]
     for file, (act, _) in zip(files, TAMPERED, strict=True):

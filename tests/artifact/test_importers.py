@@ -1,4 +1,4 @@
-"""Importers: published tensors come in as they are meant, nothing in them is run, and what does not fit is told."""
+"""Importers: published tensors are read as meant, run no code, and are refused with a reason."""
 
 from __future__ import annotations
 
@@ -183,7 +183,9 @@ def test_code_in_a_file_is_refused_and_not_run(layout: str, tmp_path: Path) -> N
     hostile = save(tmp_path / layout / LAYOUTS[layout].FILE, {"data": [Code(mark)]})
     with pytest.raises(
         SourceError,
-        match=r"holds more than tensors, posix\.mkdir, which could run code, so none of it was read",
+        match=(
+            r"holds more than tensors, posix\.mkdir, which could run code, so none of it was read"
+        ),
     ):
         read(layout, place)
     assert not mark.exists()

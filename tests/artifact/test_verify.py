@@ -1,4 +1,4 @@
-"""verify, inspect and diff: what is said of a file is true of it, and what is wrong with one is CRITICAL."""
+"""verify, inspect and diff: their statements about a file are true, and a fault is CRITICAL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def artifact(tmp_path: Path) -> Path:
 
 
 def rewritten(path: Path, columns: dict[str, Any] | None = None, **attributes: Any) -> Path:
-    """The file with other columns and attributes, and the digest of those: what a careless writer makes."""
+    """Write other columns and attributes with a matching digest, as a careless writer would."""
     held, about = tables.read_table(path)
     given = {**about, **{name: value for name, value in attributes.items() if value is not None}}
     for name in [name for name, value in attributes.items() if value is None]:
@@ -270,5 +270,6 @@ def test_the_digest_is_not_of_the_compression(artifact: Path, tmp_path: Path) ->
 
 
 def test_what_opens_a_strangers_file_does_without_torch() -> None:
-    code = "import sys, pipeline.artifact.inspection; assert not {'torch', 'torchaudio'} & set(sys.modules)"
+    code = "import sys, pipeline.artifact.inspection\n"
+    code += "assert not {'torch', 'torchaudio'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

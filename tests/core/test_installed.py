@@ -1,4 +1,4 @@
-"""Plugins of installed packages: found by name as our own, and part of the code that results name."""
+"""Plugins of installed packages: found by name, and part of the digest of code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One contract for every plugin: it builds from params, is frozen, leaves its inputs alone, and repeats itself."""
+"""One contract for every plugin: built from params, frozen, leaves inputs alone, reproducible."""
 
 from __future__ import annotations
 

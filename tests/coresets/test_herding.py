@@ -1,4 +1,4 @@
-"""Herding: the first pick is nearest to the mean, rankings have prefixes, order of input does not matter, it is the argmin."""
+"""Herding: first pick nearest to the mean, prefixes, order of input, argmin not argmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""k-center and k-means: what is chosen is of the samples, not of their order, covers them, and never repeats one."""
+"""k-center and k-means: choices ignore sample order, cover the samples and never repeat one."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ def test_a_class_without_a_sample_is_named(name: str) -> None:
     features = replace(noise(0), classes=("c0", "c1", "c2"))
     with pytest.raises(
         StoreError,
-        match=r"has no sample of class 'c2', expected some of each; add clips of it, or run `avdist",
+        match=(
+            "has no sample of class 'c2', expected some of each; add clips of it, or run `avdist"
+        ),
     ):
         EACH[name](1).rank(features)
 
@@ -305,7 +307,10 @@ def test_the_stage_writes_what_distill_reads(tmp_path: Path) -> None:
 
 
 def test_a_count_that_was_not_asked_for_says_what_to_add() -> None:
-    told = r"coreset\.kmeans: there are choices of 1, 2, 4, 8 samples a class, and 3 are needed; add 3 to `counts` and run"
+    told = (
+        r"coreset\.kmeans: there are choices of 1, 2, 4, 8 samples a class, and 3 are needed; "
+        "add 3 to `counts` and run"
+    )
     with pytest.raises(CellError, match=told):
         distilled(built("method", "kmeans"), ipc=3)
 
@@ -317,7 +322,10 @@ def test_a_ranking_that_is_too_short_says_what_to_raise() -> None:
     assert short.select(1) == {"class0": ("a",), "class1": ("c",)}
     with pytest.raises(
         CellError,
-        match=r"coreset\.kcenter: class 'class1' has 1 of the 2 samples that are needed; raise `most` if",
+        match=(
+            r"coreset\.kcenter: class 'class1' has 1 of the 2 samples that are needed; "
+            "raise `most` if"
+        ),
     ):
         short.select(2)
 
@@ -326,7 +334,10 @@ def test_a_choice_of_too_small_a_class_says_so() -> None:
     small = replace(rankings()["kmeans"], ranking=PerCountSelections({2: {"c0": ("a",)}}))
     with pytest.raises(
         CellError,
-        match=r"coreset\.kmeans: class 'c0' has 1 of the 2 samples that are needed; extract features of",
+        match=(
+            r"coreset\.kmeans: class 'c0' has 1 of the 2 samples that are needed; "
+            "extract features of"
+        ),
     ):
         small.select(2)
 

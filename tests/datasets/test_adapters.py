@@ -1,4 +1,4 @@
-"""The known datasets: their real annotation files, the usual layouts of downloads, and what is said of bad input."""
+"""The known datasets: real annotation files, usual layouts of downloads, bad input."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def splits(clips: list[Clip]) -> tuple[int, ...]:
     return tuple(Counter(clip.split for clip in clips)[split] for split in SPLITS)
 
 
-# Real annotation files: name, preset, changes, folder, one file -> clips, classes, clips of train, val, test.
-# Where a list names splits, test is as long as its list, and train with val as its list; which clips are carved is the seed's.
+# Real annotation files: name, preset, changes, folder, one file -> clips, classes, clips of train,
+# val, test. Where a list names splits, test is as long as its list, and so is train with val; the
+# seed chooses the carved clips.
 # Groups that the official lists put into two splits; nothing that is carved parts one.
 PARTED = {"ave": 18, "esc50": 2, "urbansound8k": 1}
 REAL = [
@@ -143,7 +144,7 @@ def test_real_annotations_become_clips(
 
 @annotated
 def test_each_labelled_second_of_ave_is_a_window(tmp_path: Path) -> None:
-    """As many seconds as the four files label; one row of them labels none and stays for the ledger."""
+    """As many seconds as the four files label; one row labels none and stays for the ledger."""
     clips = dataset("ave").clips(listed(tmp_path, "ave", "RUhOCu3LNXM.mp4"))
     assert sum((clip.end_s or 0) - clip.start_s for clip in clips) == 27759 + 3288 + 3305
     assert [clip.clip_id for clip in clips if clip.start_s == clip.end_s] == [
@@ -597,7 +598,7 @@ def test_ingest_says_what_is_missing_and_how_to_list_it(tmp_path: Path) -> None:
 
 
 def test_sounds_become_shards(tmp_path: Path) -> None:
-    """An audio-only set from its annotation file to its samples, one of two classes a second of noise, the other one of tone."""
+    """An audio-only set from its annotation file to its samples, of a noise and a tone."""
     root = sounded(TOYS["esc50"](tmp_path / "media"))
     assert (
         run("ingest", "esc50", "--root", root, "--out", tmp_path / "manifest.csv").returncode == 0

@@ -1,4 +1,4 @@
-"""The generated dataset: real clips in a tree, drawn from a seed, whole or absent, with news in both modalities."""
+"""The generated dataset: real clips from a seed, whole or absent, both modalities informative."""
 
 from __future__ import annotations
 

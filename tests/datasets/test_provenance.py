@@ -1,4 +1,4 @@
-"""Sources: what a dataset states reaches the artifact, and changes nothing that results come from."""
+"""Sources: a dataset's statements reach the artifact, and change no result."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ def artifact(name: str, root: Path, place: Path) -> Path:
     )
     assert "licence: " in ingest(name, root=root, out=place / "manifest.csv", params=given)
     machine = {"params": given, "workers": 1, "report": ignore_progress}
-    decode(place / "manifest.csv", place / "shards", engine="local", address="", **machine)  # type: ignore[arg-type]
+    decode(place / "manifest.csv", place / "shards", engine="local", address="", **machine)
     (place / "coreset").mkdir()
     train, alone = place / "shards" / "train", {"device": "cpu", "memory_mb": 64, "ranks": Ranks()}
-    distill("random", 1, train, place / "coreset", place / "synthetic", **alone, **machine)  # type: ignore[arg-type]
+    distill("random", 1, train, place / "coreset", place / "synthetic", **alone, **machine)
     export(place / "synthetic", place / "artifacts", params=given)
     return place / "artifacts" / "seed0.h5"
 

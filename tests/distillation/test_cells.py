@@ -1,4 +1,4 @@
-"""A cell from the command line: what a dry run tells, how runs are named, losses of a stopped run, and bad input."""
+"""A cell from the command line: the dry run, names of runs, losses of stopped runs, bad input."""
 
 from __future__ import annotations
 
@@ -247,7 +247,8 @@ def test_an_ipc_larger_than_a_class_is_one_line(
         with nothing_new(bad):
             line = refused(needed, capsys, monkeypatch)
         assert line == (
-            "error: ipc 13 x 1 pieces needs 13 training windows a class, 'class0' has 12; the largest ipc that fits is 12"
+            "error: ipc 13 x 1 pieces needs 13 training windows a class, 'class0' has 12; "
+            "the largest ipc that fits is 12"
         ), method
 
 
@@ -263,7 +264,8 @@ def test_a_bank_that_was_not_given_is_one_line(
         with nothing_new(bad):
             line = refused(command(method, toy_data, bad / "out", *more), capsys, monkeypatch)
         assert line.startswith(
-            f"error: {method} works with a bank of experts and none was given; run `avdistill experts`, and add"
+            f"error: {method} works with a bank of experts and none was given; "
+            "run `avdistill experts`, and add"
         )
 
 
@@ -301,7 +303,8 @@ def test_a_bank_of_other_data_is_one_line(
             monkeypatch,
         )
     assert re.search(
-        r"the bank of experts was trained on shards \w{12}, the shards here are \w{12}; run `avdistill experts`",
+        r"the bank of experts was trained on shards \w{12}, the shards here are \w{12}; "
+        "run `avdistill experts`",
         line,
     )
 

@@ -179,7 +179,10 @@ def test_gradients_agree_with_finite_differences(method: str) -> None:
 def test_too_high_an_ipc_names_the_largest_that_fits() -> None:
     with pytest.raises(
         CellError,
-        match="ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; the largest ipc that fits is 3",
+        match=(
+            "ipc 4 x 4 pieces needs 16 training windows a class, 'class0' has 12; "
+            "the largest ipc that fits is 3"
+        ),
     ):
         distilled(built("method", "dm"), ipc=4)
 
@@ -207,7 +210,10 @@ def test_a_start_that_was_not_given_is_named() -> None:
     dm = dataclasses.replace(built("method", "dm"), start="nearest")
     with pytest.raises(
         CellError,
-        match=r"no coreset named 'nearest' .* herding, .*random; add nearest to grid\.selectors and run",
+        match=(
+            r"no coreset named 'nearest' .* herding, .*random; "
+            r"add nearest to grid\.selectors and run"
+        ),
     ):
         distilled(dm)
 

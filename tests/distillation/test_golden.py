@@ -14,8 +14,8 @@ def test_every_method_is_here() -> None:
 
 @pytest.mark.parametrize("method", sorted(GOLDEN))
 def test_the_numbers_are_what_they_were(method: str) -> None:
-    # The order of float32 sums is the processor's: with and without AVX2 and AVX-512 they differ by 1e-5 here. A wrong formula,
-    # or one draw more, is off by percents.
+    # Processors add float32 in different orders: with and without AVX2 and AVX-512 the numbers
+    # differ by 1e-5. A wrong formula, or one draw more, is off by percents.
     found = summary(method)
     numbers = GOLDEN[method]["numbers"]
     assert set(found) == set(numbers)

@@ -1,4 +1,4 @@
-"""What gradient matching promises: its distance, its slope, the same steps however it is stopped, and what it refuses."""
+"""Gradient matching: its distance and gradient, the same steps after an interrupt, refusals."""
 
 from __future__ import annotations
 

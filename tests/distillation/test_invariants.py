@@ -1,4 +1,4 @@
-"""What no result depends on: the order of samples, the numbering of classes, the other splits; and that views are Siamese."""
+"""No result depends on sample order, class numbers or other splits; augmentation is Siamese."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WHOLE = {"frame": (1, 1), "logmel": (1, 1)}
 
 
 def settled(method: str, **changes: Any) -> Any:
-    """The method with the golden values, every real sample in each step and every instance in each batch, so that order is all."""
+    """A golden row whose steps take all samples and instances, so that only their order differs."""
     known = {"batch_real": 100, "batch": 100, "inner": 2, **changes}
     made = golden(method)
     return dataclasses.replace(
@@ -96,7 +96,7 @@ def test_the_numbering_of_classes_changes_nothing(method: str) -> None:
 
 
 def unweighted(method: str) -> Any:
-    """Samples whole, and the distance alone, without a cross-entropy beside it or steps of a network between."""
+    """Whole samples and the distance alone: no cross-entropy, no steps of a network between."""
     distiller = settled(method, formation=WHOLE, steps=1)
     bare = {
         "weight": 0.0,
@@ -112,11 +112,12 @@ def unweighted(method: str) -> Any:
 @pytest.mark.parametrize("method", rows_of_golden("zero", moves=True))
 @pytest.mark.parametrize("seed", range(2))
 def test_real_and_synthetic_see_one_augmentation(method: str, seed: int) -> None:
-    """A synthetic set of all real samples is no distance from them, whatever is drawn: any other draw would be."""
+    """A synthetic set of all real samples has distance 0 under one draw, and not under two."""
     outcome = unweighted(method).distill(
         materials(bank=bank(), coresets=ranked()), ipc=12, seed=seed, runtime=MACHINE
     )
-    # jcf smooths its root, sqrt(1e-8) for each of two classes; dc and dsa add 1e-6 to products of norms.
+    # jcf smooths its root, sqrt(1e-8) for each of two classes.
+    # dc and dsa add 1e-6 to products of norms.
     assert outcome.losses[0] == pytest.approx(0, abs=4e-3)
     few = unweighted(method).distill(
         materials(bank=bank(), coresets=ranked()), ipc=11, seed=seed, runtime=MACHINE

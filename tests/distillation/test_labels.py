@@ -1,4 +1,4 @@
-"""Soft labels: what experts say of each piece, kept with the rows, and learned in place of the class."""
+"""Soft labels: experts' predictions for each piece are stored, and students learn them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""distill on several ranks, from shards that are not loaded, with too little memory, and after kills: the same set each time."""
+"""distill on several ranks, streamed, with too little memory and after kills: the same set."""
 
 from __future__ import annotations
 
@@ -377,7 +377,9 @@ def test_values_that_are_no_numbers_name_their_sample(
         )
     with np.errstate(invalid="ignore"):
         folder = toy_shards(tmp_path, ("train",)) / "train"
-    told = r"logmel of sample trainb3_0001 holds NaN or infinite values; take its clip off the manifest"
+    told = (
+        "logmel of sample trainb3_0001 holds NaN or infinite values; take its clip off the manifest"
+    )
     with pytest.raises(ShardError, match=told):
         read_shards(folder)
     with pytest.raises(ShardError, match=told):
@@ -447,7 +449,9 @@ def test_one_class_that_does_not_fit_is_one_line(monkeypatch: pytest.MonkeyPatch
     Narrow(3).install(monkeypatch)
     with pytest.raises(
         CellError,
-        match=r"one class of 4 instances does not fit into the device's memory .*; lower batch_real",
+        match=(
+            r"one class of 4 instances does not fit into the device's memory .*; lower batch_real"
+        ),
     ):
         told_by(wide())
 

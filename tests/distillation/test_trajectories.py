@@ -1,4 +1,4 @@
-"""Trajectory matching: its gradient against brute force, its memory, its resumption, and what it says of itself."""
+"""Trajectory matching: gradient against brute force, memory, resumption, provenance."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def begun(method: Distiller, ipc: int = 2, **changes: Any) -> SyntheticSet:
 def brute(
     method: Distiller, bank: ExpertBank, start: SyntheticSet, real: RealSet, through: bool
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss and gradients by automatic differentiation with all graphs kept; `through` the places of the slopes, or not."""
+    """Loss and gradients by autograd with all graphs kept, `through` earlier steps or not."""
     leaves = {name: leaf.clone().requires_grad_() for name, leaf in leaves_of(start).items()}
     numbers = make_generator("trajectory", SEED, STEP)
     trajectory = bank.trajectories[
@@ -362,7 +362,10 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
 
 
 def test_a_bank_of_too_few_epochs_is_refused() -> None:
-    told = r"the experts have 2 epochs, and max_start 2 \+ ahead 1 are 3; lower these in distill\.mtt, or raise experts\.epochs"
+    told = (
+        r"the experts have 2 epochs, and max_start 2 \+ ahead 1 are 3; "
+        r"lower these in distill\.mtt, or raise experts\.epochs"
+    )
     with pytest.raises(CellError, match=told):
         mtt(max_start=2).distill(materials(), ipc=1, seed=0, runtime=MACHINE)
 

@@ -1,4 +1,4 @@
-"""Evaluation: one rule on the validation split, the same budget for every row, and a test split that no choice can see."""
+"""Evaluation: one rule on the validation split, one budget, no choice that sees the test split."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_other_test_rows_and_labels_change_no_choice(task: str) -> None:
 
 
 def test_a_modality_that_stops_early_learns_no_further() -> None:
-    """The tower and classifier of the one that stopped are those of the mark; the other's went on."""
+    """The stopped tower and classifier are those of the snapshot; the others went on learning."""
     recipe = BUDGET.make_recipe(0.003)
     early = dataclasses.replace(recipe, stops={"frame": 0.5, "logmel": 1.0})
     crew = toy_bench().trainer
@@ -106,7 +106,7 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
 
 
 def test_epochs_are_chosen_with_the_rate() -> None:
-    """A validation score that falls after half of the steps stops there; equal scores take the first stop that is listed."""
+    """A score that falls after half of the steps stops there; of equals the first stop wins."""
     bench = toy_bench()
     looks: dict[int, int] = {}
 
@@ -180,7 +180,7 @@ def test_confusions_and_right_windows_add_up_to_the_accuracy() -> None:
 
 
 def test_the_interval_resamples_source_clips() -> None:
-    """Two rows of one clip are one observation: an interval over clips is wider than one over rows."""
+    """Two rows of a clip are one observation: intervals over clips are wider than over rows."""
     right = torch.tensor([1.0, 1.0, 0.0, 0.0] * 3)
     paired = evaluation.summarise([(right.reshape(-1, 2).sum(1), torch.full((6,), 2.0))], 1, 2000)
     single = evaluation.summarise([(right, torch.ones(12))], 1, 2000)
@@ -266,7 +266,8 @@ def test_a_headline_is_recognition_and_has_accuracy() -> None:
     with pytest.raises(ParamsError, match="run begins with task retrieval"):
         EvaluationSetup.from_params(
             values(
-                "evaluate.run=[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"
+                "evaluate.run="
+                "[{protocol: budget, network: convnet, head: contrastive, task: retrieval}]"
             )
         )
     with pytest.raises(ParamsError, match="metrics are top5; accuracy is always one of them"):
@@ -308,7 +309,7 @@ def test_shuffled_instances_have_another_partner_of_their_class() -> None:
 
 
 def test_sets_are_drawn_before_their_students() -> None:
-    """Two sets, one always right and one always wrong: with any number of students the interval spans both."""
+    """One set always right, one always wrong: any number of students has an interval over both."""
     right, wrong, windows = torch.ones(40), torch.zeros(40), torch.ones(40)
     runs = [(right, windows)] * 5 + [(wrong, windows)] * 5
     summary = evaluation.summarise(runs, 5, 500)

@@ -1,4 +1,4 @@
-"""Extractors that bring vectors from elsewhere: pretrained encoders, offline and tiny, and files of one's own."""
+"""Extractors of other vectors: tiny pretrained encoders, offline, and a user's files."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def test_own_vectors_come_from_hdf5_as_well(tmp_path: Path) -> None:
 def test_missing_vectors_are_refused_or_left_out(tmp_path: Path) -> None:
     real = toy_real()
     path = own(tmp_path, list(real.keys[4:]), numbered(20))
-    told = r"own\.npy has no vector for 4 of 24 samples, clip000_0000, clip000_0001, clip001_0000, \.\.\.; add them by sample key or"
+    told = (
+        r"own\.npy has no vector for 4 of 24 samples, "
+        r"clip000_0000, clip000_0001, clip001_0000, \.\.\.; add them by sample key or"
+    )
     with pytest.raises(SourceError, match=told):
         external(path, real, exclude_missing=False)
     features = external(path, real, exclude_missing=True)
@@ -324,7 +327,10 @@ def test_a_second_is_repeated_to_the_models_length(toy_clap: Path) -> None:
 def test_a_rate_that_is_not_the_models_names_both(tmp_path: Path, toy_clap: Path) -> None:
     with pytest.raises(
         ShardError,
-        match=r"takes 1000 samples a second, the shards hold 800; set decode\.wave\.rate to 1000 and run",
+        match=(
+            "takes 1000 samples a second, the shards hold 800; "
+            r"set decode\.wave\.rate to 1000 and run"
+        ),
     ):
         embed("clap", toy_waves(rate=800), tmp_path, model=str(toy_clap))
 
@@ -340,7 +346,7 @@ def test_a_model_that_hears_less_than_a_second_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_nothing_about_sound_is_drawn(fused: bool, tmp_path: Path) -> None:
-    """A fused model's feature extractor marks one wave of a batch, at random, as cut; its vector would differ from run to run."""
+    """A fused model marks a random wave of a batch as cut, so that results would vary."""
     model, found = clap_into(tmp_path / "model", fused), []
     for seed in range(3):
         np.random.seed(seed)
@@ -402,7 +408,10 @@ def test_a_model_of_another_kind_is_refused(
 def test_an_absent_modality_is_named(tmp_path: Path, toy_clap: Path) -> None:
     with pytest.raises(
         ShardError,
-        match=r"hold frame, logmel and no wave; put wave into decode\.modalities and run `avdistill decode`",
+        match=(
+            "hold frame, logmel and no wave; "
+            r"put wave into decode\.modalities and run `avdistill decode`"
+        ),
     ):
         embed("clap", toy_real(), tmp_path, model=str(toy_clap))
 
@@ -414,6 +423,9 @@ def test_an_absent_extra_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(
         PluginError,
-        match=r"needs the package transformers .*; install it with: pip install 'avdistill\[encoders\]'",
+        match=(
+            "needs the package transformers .*; "
+            r"install it with: pip install 'avdistill\[encoders\]'"
+        ),
     ):
         embed(name, toy_waves(), tmp_path, model="any")

@@ -1,4 +1,4 @@
-"""The feature store: a table is keyed, checked, says what it was made from, and is made in parts that survive."""
+"""The feature store: tables are keyed, checked, name their origin, and are made in parts."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def test_a_reader_of_something_else_is_refused_by_both_digests(
     write_features(tmp_path / "f.h5", toy_features())
     with pytest.raises(
         StoreError,
-        match=rf"f.h5 is of {name} {found}, expected {name} 0123456789ab; run `avdistill extract` again",
+        match=(
+            rf"f.h5 is of {name} {found}, expected {name} 0123456789ab; "
+            "run `avdistill extract` again"
+        ),
     ):
         read_features(tmp_path / "f.h5", **{name: "0123456789abcdef"})
 
@@ -104,7 +107,10 @@ def test_a_table_that_does_not_say_its_shards_is_refused(tmp_path: Path) -> None
     )
     with pytest.raises(
         StoreError,
-        match="lacks the attributes extractor, params, shards, preprocessing, weights; run `avdistill extract`",
+        match=(
+            "lacks the attributes extractor, params, shards, preprocessing, weights; "
+            "run `avdistill extract`"
+        ),
     ):
         read_features(tmp_path / "f.h5")
 
@@ -138,7 +144,9 @@ def test_a_ranking_of_other_shards_is_refused_by_both_digests() -> None:
     ranked = {name: replace(coreset, shards="f" * 64) for name, coreset in rankings().items()}
     with pytest.raises(
         CellError,
-        match=rf"made from shards {'f' * 12}, the shards here are toy0; run `avdistill extract` and",
+        match=(
+            f"made from shards {'f' * 12}, the shards here are toy0; run `avdistill extract` and"
+        ),
     ):
         toy_cell(ranked)
 
@@ -174,7 +182,7 @@ def toy_cell(ranked: dict[str, Coreset]) -> DistillCell:
 
 
 class Interrupting:
-    """A report that raises KeyboardInterrupt once so many rows are done, and keeps what it was told."""
+    """A report that keeps its calls, and raises KeyboardInterrupt once so many rows are done."""
 
     def __init__(self, at: int) -> None:
         self.at, self.told = at, []
@@ -231,7 +239,10 @@ def test_parts_of_another_encoder_are_not_taken(tmp_path: Path) -> None:
 
     def table(value: float) -> np.ndarray:
         source = replace(ORIGIN, weights=f"{value:012.0f}")
-        ones = lambda index: {"frame": torch.full((index.stop - index.start, 3), value)}  # noqa: E731
+
+        def ones(index: slice) -> dict[str, torch.Tensor]:
+            return {"frame": torch.full((index.stop - index.start, 3), value)}
+
         return _batches.embed_in_batches(real, ones, source, 4, parts, ignore_progress).vectors[
             "frame"
         ]

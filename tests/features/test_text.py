@@ -1,4 +1,4 @@
-"""Prompts and their vectors: tables of sentences, pretrained text towers, offline and tiny, and files of one's own."""
+"""Prompts and their vectors: tables of sentences, tiny text towers, offline, a user's files."""
 
 from __future__ import annotations
 
@@ -169,7 +169,9 @@ def test_a_model_without_a_tokenizer_is_one_sentence(toy_clip: Path, tmp_path: P
         (tmp_path / name).symlink_to(toy_clip / name)
     with pytest.raises(
         SourceError,
-        match="makes the same of 'dog' and 'cat'; name a folder that holds the model's tokenizer too",
+        match=(
+            "makes the same of 'dog' and 'cat'; name a folder that holds the model's tokenizer too"
+        ),
     ):
         replace(built("extractor", "clip"), model=str(tmp_path)).embed_texts(["dog", "cat"], CPU)
 
@@ -209,7 +211,9 @@ def test_own_vectors_that_are_missing_or_none_are_one_sentence(tmp_path: Path) -
     vectors = np.arange(12.0).reshape(6, 2)
     with pytest.raises(
         SourceError,
-        match="has no vector for 3 of 6 prompts, the cat, the church bell, the dog; an id is a whole",
+        match=(
+            "has no vector for 3 of 6 prompts, the cat, the church bell, the dog; an id is a whole"
+        ),
     ):
         extracted(
             tmp_path, "external", own(tmp_path, vectors), "extract-text.templates=['{}', 'the {}']"

@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check: `python -m tests.house.rules` lists what breaks them."""
+"""The rules that a program can check; `python -m tests.house.rules` lists what breaks them."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def lines_fit() -> Iterator[str]:
 
 
 def unbreakable(line: str) -> bool:
-    """Tell whether a line of Markdown cannot be broken: a table's row, or one word such as a URL."""
+    """Tell whether a line of Markdown cannot be broken: a table's row, or a single URL."""
     return line.startswith("|") or len(line.split()) <= 2
 
 

@@ -1,4 +1,4 @@
-"""The README and the pages under docs/: what they show works, and what is generated is up to date."""
+"""The README and docs/: commands and code in them work, and generated parts are up to date."""
 
 from __future__ import annotations
 

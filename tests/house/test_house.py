@@ -1,4 +1,4 @@
-"""The house: imports run down the floors, one door per third-party library, and dvc.yaml, stages and params agree."""
+"""The house: floors, one door per third-party library; dvc.yaml, stages and params agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods' losses: golden values, whose gradients reach whom, and what no order and no single class may do."""
+"""The methods' losses: golden values, flow of gradients, order of rows, a single class."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def method(name: str, **changes: Any) -> Any:
     return replace(made, **{**cut, **changes})
 
 
-# What the published code gives for these inputs in float64, mended where it cannot run; cor: the paper's formula.
+# Results of the published code in float64, repaired where it cannot run; cor: the paper's formula.
 GOLDEN: dict[str, tuple[Tensor, float]] = {
     "ccl S to T at 0.5": (ccl.contrastive_loss(S, T, LABEL, 0.5), 2.7546074831745138),
     "ccl S to T at 0.1": (ccl.contrastive_loss(S, T, LABEL, 0.1), 9.135739103083713),
@@ -122,7 +122,7 @@ def routed() -> tuple[Any, Any, Any]:
 
 
 def by_hand(parts: Any, batch: Any, temperatures: dict[str, float]) -> tuple[Tensor, Tensor]:
-    """The student's loss and all composers', as the paper has them, from one graph in which nothing stands still."""
+    """The student's loss and the composers', as in the paper, from one graph without detaching."""
     student, own = batch.features.new_zeros(()), batch.features.new_zeros(())
     for name, vectors in batch.teachers.items():
         teacher, composed, logits = parts[name](batch.features, vectors)
@@ -143,7 +143,7 @@ def by_hand(parts: Any, batch: Any, temperatures: dict[str, float]) -> tuple[Ten
 
 
 def test_ccl_routes_gradients_as_two_backward_passes_do() -> None:
-    """The composers' loss goes backward, the student's gradients are dropped, the student's loss goes backward."""
+    """The composers' backward, without the student's gradients, then the student's backward."""
     made, parts, batch = routed()
     student, own = by_hand(parts, batch, made.temperature)
     composers = list(parts.parameters())

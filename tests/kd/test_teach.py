@@ -1,4 +1,4 @@
-"""Students with a teacher: all methods on one set, any training set, and one sentence for every bad input."""
+"""Students with a teacher: every method, any training set, one sentence for each bad input."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ QUICK = (
 
 
 def quick(place: Path, *changes: str) -> Params:
-    """The sections that the stage reads: all of params.yaml takes longer to read than a toy takes to teach."""
+    """The sections that the stage reads: all of params.yaml takes longer than teaching a toy."""
     return params.load(place / "params.yaml", changes)
 
 
@@ -84,7 +84,7 @@ def vectors_of(place: Path, split: str, encoder: str = "a") -> Features:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """shards/{train,val,test} of toys, features.h5 of train, features/ of all, an artifact per formation."""
+    """Toy shards/{train,val,test}, features.h5 of train, features/ of all, artifacts."""
     root = tmp_path_factory.mktemp("teach")
     sections = ("grid", "networks", "students", "teach", "kd")
     given = values(*QUICK)
@@ -475,7 +475,7 @@ def brute(queries: RetrievalItems, gallery: RetrievalItems, row: int) -> tuple[f
 @given(seed=st.integers(0, 999))
 @settings(max_examples=30)
 def test_retrieval_equals_brute_force(seed: int) -> None:
-    """With ties, for vectors are of few whole numbers; with names in both; with classes that the gallery lacks."""
+    """With ties, since vectors are few integers; with names in both; with absent classes."""
     numbers = np.random.default_rng(seed)
 
     def items(count: int, classes: int) -> RetrievalItems:
@@ -530,7 +530,7 @@ def ucf51() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     not (REAL_DATA / "ucf51_panns").exists(), reason="the vectors of UCF51 are not here"
 )
 def test_figures_of_ucf51() -> None:
-    """Known of these vectors: R@1, 5, 10 = 40.3, 59.8, 68.3, mAP 0.216, nearest class mean 41.1 %; a ridge probe has 45.7 %.
+    """Known: R@1, 5, 10 = 40.3, 59.8, 68.3, mAP 0.216, nearest class mean 41.1 %, ridge 45.7 %.
 
     Ours is a softmax regression, which is a little better.
     """

@@ -1,7 +1,8 @@
 """Hard media: no file crashes or hangs a run, and each ends as a person would have judged it.
 
-hard_media.csv has a row per file: what comes of it where picture and sound are required, sound alone, or picture alone. A word is
-the reason why the whole file is out; counts are those of its seconds, e.g. `2 ok, 1 truncated_audio`.
+hard_media.csv has a row per file, and a column each for picture and sound, sound alone and picture
+alone. A word is the reason why the whole file is rejected; counts are those of its seconds, e.g.
+`2 ok, 1 truncated_audio`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ with Path(__file__).with_name("hard_media.csv").open(encoding="utf-8", newline="
 
 
 def told(result: list[media.Second] | MediaError) -> str:
-    """A file's fate: its own reason, or how many of its seconds are ok and how many are out for which reason."""
+    """A file's outcome: its reason, or the counts of its seconds by reason."""
     if isinstance(result, MediaError):
         return result.reason
     faults = [

@@ -162,13 +162,15 @@ def test_a_window_beyond_the_end_is_truncated(flash_and_beep: Path) -> None:
 
 
 def test_media_never_imports_torch() -> None:
-    code = "import sys, pipeline.media, pipeline.core.workers; raise SystemExit('torch' in sys.modules)"
+    code = "import sys, pipeline.media, pipeline.core.workers\n"
+    code += "raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
 def test_encoding_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
     code = (
-        "import sys, numpy as np; from pathlib import Path; from pipeline import media; n = np.random.default_rng(0);"
+        "import sys, numpy as np; from pathlib import Path; from pipeline import media;"
+        "n = np.random.default_rng(0);"
         "f = [n.integers(0, 256, (64, 64, 3), dtype=np.uint8) // 4 + 8 * i for i in range(12)];"
         "media.write_clip(Path(sys.argv[1]), f, 12, n.normal(size=16000).astype('f4') / 9, 16000)"
     )

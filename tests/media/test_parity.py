@@ -1,6 +1,7 @@
-"""Preset avdd against the published commands: ffmpeg for the picture and the sound, torchaudio for the log-mel.
+"""The published settings against the published commands: ffmpeg, and torchaudio for the log-mel.
 
-The reference fixtures are what those commands give; the measured tolerances stand here and in docs/reference/media.md.
+The fixtures hold the output of those commands. The measured tolerances stand here and in
+docs/reference/media.md.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None,
     reason="the published commands need ffmpeg, which is not installed",
 )
-# Of 255: JPEG at ffmpeg's own quality, and a scaler that works on luma and chroma instead of red, green and blue.
+# Of 255: JPEG at ffmpeg's quality, and a scaler that works on luma and chroma instead of RGB.
 PIXELS = 2.0
-# Decibels, over bins above HEARD dB: below it the published 16-bit samples are their own noise. The columns at either edge are left
-# out, for there the published resampler starts anew, with nothing before it.
+# Decibels, over bins above HEARD dB: below it the published 16-bit samples are noise. The columns
+# at either edge are left out: the published resampler starts there without a past.
 DECIBELS, EDGE, HEARD = 0.03, 3, -40.0
 
 
@@ -103,7 +104,7 @@ def published_frame(path: Path, second: int, folder: Path) -> np.ndarray:
 
 
 def published_logmel(path: Path, second: int, folder: Path) -> np.ndarray:
-    """11 kHz stereo of 16 bits, its mean, padded or cut to one second, and torchaudio's defaults."""
+    """11 kHz stereo of 16 bits, averaged, padded or cut to a second, with torchaudio's defaults."""
     cut = ["ffmpeg", "-y", "-v", "error", "-ss", str(second), "-t", "1", "-i", str(path)]
     subprocess.run(
         [*cut, "-vn", "-acodec", "pcm_s16le", "-ar", "11000", "-ac", "2", str(folder / "o.wav")],

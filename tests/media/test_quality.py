@@ -76,7 +76,7 @@ def test_motion_is_the_mean_change_of_light() -> None:
 
 @given(seed=st.integers(0, 200), gain=st.floats(0.3, 1.0), noise=st.integers(0, 3))
 def test_a_copy_is_near_and_another_is_far(seed: int, gain: float, noise: int) -> None:
-    """The same scene darker, noisier, larger; the same tune softer: a few bits. Other ones: many."""
+    """Few bits differ for a scene darker, noisier or larger and a softer tune; many for others."""
     numbers = np.random.default_rng(seed)
     frame, wave = scene(seed), tune(seed)
     copy = np.uint8(np.clip(gain * scene(seed, 96) + numbers.normal(0, noise, (96, 96, 3)), 0, 255))

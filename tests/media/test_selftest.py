@@ -1,4 +1,4 @@
-"""The truth about time: every frame and the beep of the truth clips, from each decoder and from both in turn."""
+"""Time: every frame and the beep of the reference clips, from each decoder and both in turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log-mel back to a waveform, and a waveform to MP3: an estimate for ears, the same every time."""
+"""A log-mel back to a waveform, and a waveform to MP3: an estimate, the same every time."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_slopes_of_a_convolution_are_those_of_its_layer(
 @pytest.mark.parametrize("channels", [3, 32])
 @pytest.mark.usefixtures("two_threads")
 def test_threads_change_no_bit(channels: int) -> None:
-    """Each instance has maps of its own size that a cache holds, so that there are several parts."""
+    """Each instance has maps that a cache holds, so that there are several parts."""
     layers, x = [*convnet_block(channels, 64, 1, None)], torch.randn(5, channels, 64, 64)
     found = []
     for threads in (1, 2):
@@ -241,7 +241,7 @@ def test_kernels_are_compiled_where_none_can_be_kept(monkeypatch: pytest.MonkeyP
 
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
 def test_windows_are_those_of_the_adaptive_pool(side: int, cells: int) -> None:
-    """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
+    """From PyTorch's pool of an identity: row c is 1 / window at the pixels of cell c."""
     cells = min(cells, side)
     first, last = blocks._locate_windows(side, nn.AdaptiveAvgPool2d(cells))
     pixels = np.arange(side)[:, None]

@@ -1,4 +1,4 @@
-"""The kernels of a GPU against float64, layer by layer; without a GPU they run in Triton's interpreter, on the CPU."""
+"""A GPU's kernels against float64, by layer; without a GPU in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_widths_that_no_kernel_takes_are_computed_layer_by_layer() -> None:
 
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
 def test_no_window_is_larger_and_no_pixel_in_more_than_is_said(side: int, cells: int) -> None:
-    """By what PyTorch pools: row c of the pool of an identity is 1 / window at the pixels of cell c."""
+    """From PyTorch's pool of an identity: row c is 1 / window at the pixels of cell c."""
     pool = blocks.PoolPlan.from_layer((side, side), nn.AdaptiveAvgPool2d(min(cells, side)))
     shares = F.adaptive_avg_pool1d(torch.eye(side), min(cells, side)) > 0
     assert (

@@ -1,4 +1,4 @@
-"""The networks: equal features for every modality, weights from one generator, fit for training many at once."""
+"""The networks: equal features by modality, weights from one generator, many trained at once."""
 
 from __future__ import annotations
 

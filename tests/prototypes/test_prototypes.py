@@ -1,4 +1,4 @@
-"""Classes as points: a joint space with known answers, averages against brute force, protocols, and one sentence for bad input."""
+"""Classes as points: a joint space with known answers, averages by brute force, bad input."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SEEDS = range(3)
 
 
 def mean_scores(**space: float) -> dict[str, float]:
-    """Of each row over a few seeds; of prototypes for each k that was tried, on validation folds."""
+    """Scores of each row over seeds; of prototypes for each k tried, on validation folds."""
     made: dict[str, list[float]] = {}
     for seed in SEEDS:
         result = found(*toy_space(seed, **space), bootstrap=2)
@@ -254,7 +254,7 @@ def several(clips: int = 640, classes: int = 200) -> tuple[np.ndarray, np.ndarra
 
 
 def test_averages_of_the_same_scores_are_not_each_other() -> None:
-    """Why mAPs of the paper's table are not compared: what the code averages for one row is several times that for another."""
+    """The paper's mAPs are not compared: its code averages rows over different numbers."""
     scores, has = several()
     macro, by_clip = (
         average(scores, has, np.ones((1, len(has)))).item()
@@ -401,7 +401,8 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
         (
             {"group": lambda i: f"r{i % 4}"},
             None,
-            r"4 groups stand in more than one fold, r0, r1, r2, \.\.\., and 0 may; repair the folds",
+            r"4 groups stand in more than one fold, r0, r1, r2, \.\.\., and 0 may; "
+            "repair the folds",
         ),
         (
             {"group": lambda i: "r", "fold": lambda i: None},
@@ -540,7 +541,8 @@ def test_the_command_tells_every_row(files: Path) -> None:
         "mlp",
     ]
     assert told[0].startswith(
-        "zero-shot 'template 0 {}': accuracy_pooled 100.0 ± 0.0 [100.0, 100.0]  accuracy_folds 100.0 ± 0.0"
+        "zero-shot 'template 0 {}': accuracy_pooled 100.0 ± 0.0 [100.0, 100.0]  "
+        "accuracy_folds 100.0 ± 0.0"
     )
     assert (
         result["tables"].keys() == {"train", "val", "test", "text"} and result["parts"] == "folds"
@@ -660,7 +662,7 @@ def test_a_coreset_is_the_samples_nearest_to_the_texts_whatever_their_labels() -
 def test_a_prototype_selection_enters_the_grid_like_any_other(
     tmp_path: Path, toy_clip: Path
 ) -> None:
-    """Toy pictures by way of every command: shards, features and texts of one encoder, a coreset, a distilled set of it."""
+    """Toy pictures through every command: shards, features, texts, a coreset, a distilled set."""
     clips = []
     for seed, (split, count) in enumerate({"train": 12, "val": 4, "test": 6}.items()):
         real = toy_real(count, seed=seed)
@@ -787,14 +789,16 @@ PANNS = REAL_DATA / "ucf51_panns"
 
 @pytest.mark.skipif(not PANNS.exists(), reason="the PANNs vectors of UCF51 are not here")
 def test_supervised_prototypes_of_real_vectors_reach_the_known_figure() -> None:
-    """PANNs vectors of 6,836 clips with sound, 4,892 of them known: the nearest class mean names 41.1 %."""
+    """PANNs vectors of 6,836 clips, 4,892 of them known: the nearest class mean has 41.1 %."""
     listed = json.loads((PANNS / "ucf51_annotation.json").read_text())
     vectors = {}
     with tarfile.open(PANNS / "audiocnn14embed512_features.tar.gz") as tar:
         for member in tar:
             name = Path(member.name)
             if name.suffix == ".npy" and name.stem in listed["database"]:
-                vectors[name.stem] = np.load(io.BytesIO(tar.extractfile(member).read()))  # type: ignore[union-attr]
+                content = tar.extractfile(member)
+                assert content
+                vectors[name.stem] = np.load(io.BytesIO(content.read()))
     manifest = [
         Clip(
             clip_id=name,

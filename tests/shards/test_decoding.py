@@ -1,4 +1,4 @@
-"""Shards and ledger: the same bytes whatever the workers, nothing done twice, nothing dropped in silence."""
+"""Shards and ledger: the same bytes with any workers, nothing twice, nothing dropped silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One contract for every engine: what it takes, what it gives back; and the line decodes through whatever engine it is given."""
+"""One contract for every engine: its tasks and results; decoding works through any of them."""
 
 from __future__ import annotations
 

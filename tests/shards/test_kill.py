@@ -1,4 +1,4 @@
-"""Decoding survives what a cluster does to it: killed at random moments it goes on, and ends in the same bytes."""
+"""Decoding, killed at random moments as on a cluster, resumes and ends in the same bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pipeline.training.loop import ignore_progress
 from tests.toys.decoding import DECODE, digests
 from tests.toys.project import ROOT
 
-# One process that has loaded everything forks a child per try, and kills it with its workers' parent after a random time.
+# A process that has loaded everything forks a child per try. It kills the child after a random
+# time, and the parent of its workers with it.
 KILLS = 20
 KILLED = """
 import os, pickle, random, signal, sys, time

@@ -1,4 +1,4 @@
-"""Fates: filters, duplicates, spans, leaks and second tries; every clip and window ends in the ledger, and both equations hold."""
+"""Outcomes: filters, duplicates, spans, leaks, retries; both equations of the ledger hold."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ except OutputError as error:
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file(plain: list[Clip], tmp_path: Path) -> None:
-    """A limit on the length of files stands for a full disk: the same write fails in the same place, with another number."""
+    """A limit on file length stands for a full disk: the same write fails, with another errno."""
     import pickle
 
     out, most = tmp_path / "out", 4096

@@ -106,6 +106,6 @@ def test_wall_is_the_slowest_of_parent_workers_and_cores(monkeypatch: pytest.Mon
 
 def test_tars_of_256_to_512_mb_are_advised() -> None:
     assert (
-        "decode.shards = 4 makes tars of 2,560.0 MB in the largest split; for 256 to 512 MB each take 20 to 40"
-        in describe(toy([1024], 10))
+        "decode.shards = 4 makes tars of 2,560.0 MB in the largest split; "
+        "for 256 to 512 MB each take 20 to 40" in describe(toy([1024], 10))
     )

@@ -1,4 +1,4 @@
-"""Decoding on a Ray cluster of two nodes on this machine: the bytes of the local pool, whatever happens to a node."""
+"""Decoding on two Ray nodes on this machine: the local pool's bytes, also after a node dies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 @pytest.fixture(scope="module", autouse=True)
 def settings() -> Iterator[None]:
-    """Little memory, no statistics, a password that nobody else has, and our modules for every node."""
+    """Little memory, no statistics, a secret password, and our modules on every node."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("RAY_AUTH_MODE", "token")

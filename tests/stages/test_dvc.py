@@ -40,7 +40,8 @@ def test_every_preset_is_a_graph(preset: str, project: Path) -> None:
     (project / "params.yaml").write_text(render_params([preset]))
     grid = YAML(typ="safe").load(project / "params.yaml")["grid"]
     cells = len(grid["datasets"]) * len(grid["methods"]) * len(grid["ipcs"])
-    # Without --force DVC 3.67 looks into its run cache, and fails there on a file that an earlier stage has yet to write.
+    # Without --force DVC 3.67 looks into its run cache, and fails there on a file that an earlier
+    # stage has yet to write.
     assert (
         len(ran(call(project, "dvc", "repro", "--dry", "--force")))
         == 6 * len(grid["datasets"]) + 4 * cells + 2
@@ -131,7 +132,7 @@ def append(path: Path, line: str) -> None:
 
 
 def assert_comparisons(project: Path) -> None:
-    """What DVC shows of two runs that differ in dm's steps: the numbers that changed, two curves, and a table of experiments."""
+    """DVC shows two runs that differ in dm's steps: changed numbers, two curves, a table."""
     changed = json.loads(call(project, "dvc", "metrics", "diff", "--json"))
     assert changed.keys() == {"report/index.json"}
     assert all(name.startswith("generated.dm-ipc1.") for name in changed["report/index.json"])

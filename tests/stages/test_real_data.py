@@ -41,7 +41,7 @@ def test_real_clips_become_shards(few: Path) -> None:
 
 
 def test_the_hard_files_end_in_the_ledger_and_not_in_a_crash(tmp_path: Path) -> None:
-    """A few of the difficult files: each is ok or has its reason, and the run goes on to its end."""
+    """Some difficult files: each is ok or has a reason, and the run goes on to its end."""
     hard = REAL_DATA / "hard_media" / "open" / "derived"
     names = (
         "plain.mp4",

@@ -1,4 +1,4 @@
-"""docs/guide/share.md: its commands, run as they stand, bring the same set to somebody who has no media."""
+"""docs/guide/share.md: its commands bring the same set to a machine without media."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sides(NamedTuple):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project after one cell's `publish`, as DVC runs it, with a clip and a shard that must stay at home."""
+    """The project after a cell's `publish` in DVC, with a clip and a shard that are not shared."""
     place = copied(tmp_path_factory.mktemp("published") / "project")
     call(place, "git", "init", "--quiet", "--initial-branch=main")
     # What stages that are not run here would have had DVC ignore.
@@ -93,7 +93,7 @@ def walk(way: str, sides: Sides) -> str:
 
 
 def assert_same(sides: Sides, *received: str) -> str:
-    """What came is what was published, and nothing that was decoded or filmed came along; return the digest."""
+    """Check that the published set came, and no shard or clip with it; return the digest."""
     digest = read_artifact(sides.you / CELL / "published" / "seed0.h5").about["content_digest"]
     for name in received:
         assert read_artifact(sides.them / name).about["content_digest"] == digest

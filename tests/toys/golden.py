@@ -25,7 +25,8 @@ SEEN = {
 }
 FOLDER = ROOT / "tests/golden"
 # A row's `method` is its plugin, `settings` are all its parameters, so that no number follows
-# params.yaml, `numbers` are those of `summary`. `exempt`: law -> why the method breaks it, see `rows_of_golden`.
+# params.yaml, `numbers` are those of `summary`. `exempt`: law -> why the method breaks it, see
+# `rows_of_golden`.
 #
 # Numbers may change with a change of a method's formulas, of its draws, of the augmentations, the
 # formation, the ConvNet or the selectors, and the changelog then says so. A change that only moves
@@ -119,9 +120,11 @@ def bank() -> ExpertBank:
 
 
 def summary(method: str) -> dict[str, tuple[float, ...]]:
-    """First and last loss; of each modality's rows the mean, the first and the last value, and how far they moved (rms).
+    """Return the golden numbers of a row.
 
-    Of its soft labels, if there are any, the first and the last value and the spread.
+    They are the first and last loss, and for each modality the mean, the first and the last value
+    of the rows and how far they moved (rms). Soft labels give their first and last value and their
+    standard deviation.
     """
     made, given = distiller(method), materials(bank=bank())
     outcome = made.distill(

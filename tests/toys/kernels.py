@@ -9,7 +9,7 @@ from pipeline.models.networks.convnet import HalvingPool
 
 
 def convnet_block(channels: int, width: int, padding: int, grid: int | None) -> nn.Sequential:
-    """Convolution, instance norm, ReLU and a pool that halves, or an adaptive one, without gradients of their own."""
+    """Convolution, instance norm, ReLU and a halving or adaptive pool, without gradients."""
     torch.manual_seed(0)
     layers = nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=padding),

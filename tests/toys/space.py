@@ -1,4 +1,4 @@
-"""A joint space of sounds and texts whose answers are known: class centres, texts beside them, clips around them, a gap between."""
+"""A joint space of sounds and texts with known answers: texts and clips around class centres."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def toy_space(
     per_class: int = 40,
     width: int = 64,
 ) -> tuple[Clips, Texts]:
-    """Ten classes x `per_class` clips in five folds, and a text of each class, around centres of length about 8."""
+    """Ten classes x `per_class` clips in five folds, and a text of each class around its centre."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(10, width))
     texts = centres + misaligned * rng.normal(size=centres.shape)

@@ -1,4 +1,4 @@
-"""The bank of experts on disk: whole, the same twice, gone on with, and refused by name where it is not what it should be."""
+"""The bank of experts on disk: whole, reproducible, resumed, and refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -227,7 +227,10 @@ def test_a_network_without_values_lists_those_that_have_some(bank: Path) -> None
 
 def test_experts_of_other_shards_are_refused_by_both_digests(bank: Path) -> None:
     found = read(bank)
-    told = f"the bank of experts was trained on shards {found.shards[:12]}, the shards here are toy0; run `avdistill experts` again"
+    told = (
+        f"the bank of experts was trained on shards {found.shards[:12]}, the shards here are toy0; "
+        "run `avdistill experts` again"
+    )
     with pytest.raises(CellError, match=told):
         found.build_empty_model(toy_real(), CPU)
 
@@ -254,7 +257,10 @@ def test_methods_without_experts_say_how_to_get_some(
     write_json(tmp_path / "coreset" / "herding.json", herding.to_json())
     with pytest.raises(
         CellError,
-        match=f"{method} works with a bank of experts and none was given; run `avdistill experts`, and",
+        match=(
+            f"{method} works with a bank of experts and none was given; "
+            "run `avdistill experts`, and"
+        ),
     ):
         distil(
             method,

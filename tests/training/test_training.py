@@ -23,7 +23,7 @@ from tests.toys.training import RECIPE, TOY, assert_same, doubled, student
 
 @pytest.mark.parametrize("head", rows_of("head"))
 def test_stacked_students_learn_what_single_ones_learn(head: str) -> None:
-    """In float64, for float noise grows over steps; students differ in weights, batches and instances."""
+    """In float64, since noise grows over steps; students differ in weights, batches, instances."""
     sets = [doubled(instances.wrap_real_set(toy_real(seed=seed), CPU)) for seed in (0, 3)]
     alone, together = ([student(i, head) for i in range(2)] for _ in range(2))
     for i, module in enumerate(alone):
@@ -58,7 +58,7 @@ def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
 
 
 def test_stacks_are_made_of_what_is_alike() -> None:
-    """The GPU's way, on a CPU: lessons of two recipes are two stacks, and give what side by side gives, up to noise."""
+    """The GPU's way on a CPU: jobs of two recipes are two stacks, with results equal to noise."""
     crew = toy_bench().trainer
     recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
     lessons = [

@@ -17,7 +17,7 @@ from tests.toys.project import REAL_DATA, ROOT, values
 
 
 def write(root: Path, lists: dict[str, list[str]], media: list[str]) -> Path:
-    """Lists by name, one line an item, and files that hold their own name; the last of the media is left out."""
+    """Write lists by name, and media that hold their own name; the last one is left out."""
     for name, lines in lists.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -28,7 +28,7 @@ def write(root: Path, lists: dict[str, list[str]], media: list[str]) -> Path:
 
 
 def sounded(root: Path) -> Path:
-    """A root of esc50 whose placeholders are sounds of a second: one class a tone, the other one noise."""
+    """Make the placeholders of esc50 sounds of a second: a class of tones, one of noise."""
     rng = np.random.default_rng(0)
     for path in sorted(root.rglob("*.wav")):
         tone = (
