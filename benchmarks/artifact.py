@@ -1,9 +1,10 @@
-"""What an artifact costs: bytes by storage type beside the media and a .pt file, time to the first batch, and accuracy.
+"""The cost of an artifact: bytes by storage type, time to the first batch, and accuracy.
 
     python benchmarks/artifact.py work/NAME/METHOD data/NAME --params-file presets/small.yaml
 
-METHOD holds ipc<k>/synthetic as `dvc repro` leaves them. Accuracy is that of the same students (middle learning rate of protocol
-`budget`, nothing chosen) on the validation split, so that the test split is not looked at for a choice of storage.
+METHOD holds ipc<k>/synthetic as `dvc repro` leaves them. Bytes stand beside those of the media and
+of a .pt file. Accuracy is that of the same students (middle learning rate of protocol `budget`,
+nothing chosen) on the validation split: no choice of storage may look at the test split.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def measured(folder: Path, media: int, given: Any) -> None:
                 else ""
             )
             print(
-                f"{folder.parent.name[3:]:>3}  {storage:<8}{size:>8}  1/{media / size:<7.0f}{size / pt.stat().st_size:>6.2f}"
+                f"{folder.parent.name[3:]:>3}  {storage:<8}{size:>8}  1/{media / size:<7.0f}"
+                f"{size / pt.stat().st_size:>6.2f}"
                 f"{1000 * first:>12.1f}{1000 * plain:>12.1f}     {told}",
                 flush=True,
             )
@@ -140,7 +142,8 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
         )  # type: ignore[return-value]
 
     found = crew.train(lessons, right)
-    return tuple(sum(scores) / len(found) for scores in zip(*found, strict=True))  # type: ignore[return-value]
+    one, other = (sum(scores) / len(found) for scores in zip(*found, strict=True))
+    return one, other
 
 
 if __name__ == "__main__":

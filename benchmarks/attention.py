@@ -1,8 +1,10 @@
-"""Why may the published attention row stand at chance? The sound head beside mistakes that are easily made, on one artifact.
+"""The published attention row beside mistakes that are easily made, on one artifact.
 
-    python benchmarks/attention.py work/NAME/dm/ipc1/artifacts/seed0.h5 data/NAME/shards [--protocol avdd] [--students 3]
+    python benchmarks/attention.py work/NAME/dm/ipc1/artifacts/seed0.h5 data/NAME/shards \\
+        [--protocol avdd] [--students 3]
 
-Accuracy is on the validation split; networks and protocols are those of the params file.
+It asks why that row may stand at chance. Accuracy is on the validation split; networks and
+protocols are those of the params file.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class WeightsAlone(ModalityAttention):
 
 
 class OverFeatures(nn.Module):
-    """A softmax over the features of each modality: every feature keeps about one part in D of itself."""
+    """A softmax over the features of each modality: each is scaled to about 1 / D."""
 
     def __init__(self, features: list[int], width: int) -> None:
         super().__init__()
@@ -69,7 +71,12 @@ class OverFeatures(nn.Module):
 
 @dataclass(frozen=True)
 class Head:
-    """A fusion module under one linear classifier; `tiny`: its layers are drawn from N(0, 1e-4), as published classifiers are."""
+    """A fusion module under a linear classifier.
+
+    Args:
+        fuse: the module.
+        tiny: draw its layers from N(0, 1e-4), as published classifiers are.
+    """
 
     fuse: type[nn.Module]
     width: int
@@ -130,7 +137,8 @@ def main() -> None:
         return 100 * (views[pick_joint_view(views)].argmax(1) == val.label).double().mean().item()
 
     print(
-        f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, chance {100 / len(val.classes):.1f} %"
+        f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, "
+        f"chance {100 / len(val.classes):.1f} %"
     )
     for name, head in variants.items():
         crew = StudentTrainer(

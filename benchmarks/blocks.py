@@ -1,5 +1,9 @@
-"""CPU milliseconds of the ConvNet's towers by kernels, beside layer by layer: `python benchmarks/blocks.py [--pixels 32 56 112]
-[--rows 32] [--rounds 5]`. Rows that are read, rows that move (distillation) and networks that learn (students), sides in turn.
+"""CPU milliseconds of the ConvNet's towers by kernels, beside layer by layer.
+
+    python benchmarks/blocks.py [--pixels 32 56 112] [--rows 32] [--rounds 5]
+
+Rows that are read, rows that move (distillation) and networks that learn (students); the two sides
+alternate.
 """
 
 from __future__ import annotations
@@ -55,10 +59,12 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     device_of("cpu")
     print(
-        f"{machine('cpu')}, {given.threads} threads, {given.rows} rows, medians of {given.rounds} pairs"
+        f"{machine('cpu')}, {given.threads} threads, {given.rows} rows, "
+        f"medians of {given.rounds} pairs"
     )
     print(
-        "\n| pixels | modality | work | kernels ms | layers ms | layers / kernels |\n|---|---|---|---|---|---|"
+        "\n| pixels | modality | work | kernels ms | layers ms | layers / kernels |\n"
+        "|---|---|---|---|---|---|"
     )
     for pixels in given.pixels:
         setting = Setting(pixels=pixels, ipc=1, method="dm", steps=1, threads=given.threads)
@@ -70,10 +76,8 @@ def main() -> None:
         for modality, shape in setting.shapes.items():
             x = torch.randn(given.rows, *shape[-3:])
             for work in (read, moved, learned):
-                print(
-                    f"| {pixels} | {modality} | {work.__name__} | {compared(work, towers[modality], x, given.rounds)} |",
-                    flush=True,
-                )
+                times = compared(work, towers[modality], x, given.rounds)
+                print(f"| {pixels} | {modality} | {work.__name__} | {times} |", flush=True)
 
 
 def compared(work: Callable[[Module, Tensor], None], tower: Module, x: Tensor, rounds: int) -> str:

@@ -1,12 +1,15 @@
-"""How fast clips become samples, beside plain ffmpeg: `python benchmarks/decode.py CLIPS_DIR [--clips N] [--rounds R]`.
+"""Windows a second of `avdistill decode`, beside plain ffmpeg.
 
-CLIPS_DIR is any folder of videos, or the word `generated`. Our line is `avdistill decode` with one worker: one frame and one
-log-mel per second, in tar shards with their digests and the ledger. ffmpeg decodes the same clips, one single-threaded process
-each, to one raw frame of the same width and height per second and to mono PCM of the same rate: no log-mel, no tar, no ledger.
-Both run in turn on the same clips, after a round that is not counted. A window is one second of a clip that our line wrote.
+    python benchmarks/decode.py CLIPS_DIR [--clips N] [--rounds R]
+
+CLIPS_DIR is any folder of videos, or the word `generated`. Our side is `avdistill decode` with one
+worker: one frame and one log-mel per second, in tar shards with digests and the ledger. ffmpeg
+decodes the same clips, one single-threaded process each, to one raw frame of the same size per
+second and to mono PCM of the same rate: no log-mel, no tar, no ledger. The two alternate on the
+same clips, after a round that does not count. A window is one second of a clip that our side wrote.
 """
 
-# No import of torch at the top: the workers are spawned, so they import this file, and workers must stay without torch.
+# No import of torch at the top: spawned workers import this file, and must stay without torch.
 from __future__ import annotations
 
 import argparse
@@ -76,7 +79,8 @@ def main() -> None:
     given = arguments()
     if shutil.which("ffmpeg") is None:
         sys.exit(
-            "ffmpeg is not on the path; on Debian or Ubuntu get it with `apt-get update && apt-get install -y ffmpeg`"
+            "ffmpeg is not on the path; on Debian or Ubuntu get it with "
+            "`apt-get update && apt-get install -y ffmpeg`"
         )
     print(machine())
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
@@ -124,7 +128,7 @@ def machine() -> str:
 
 
 def decode_settings(params: Params) -> DecodeSettings:
-    """The params file's, but with no limit on rejects: both sides are measured on whatever can be decoded."""
+    """Return the params file's settings without a limit on rejects: what decodes is measured."""
     from pipeline.shards.settings import DecodeSettings
 
     return replace(params.build("decode", DecodeSettings), max_reject_fraction=1.0)
@@ -176,16 +180,16 @@ def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: P
         (_, a), b = ours(clips, settings, scratch), plain(clips, settings, scratch)
         cpu, wall = b.cpu / a.cpu, b.wall / a.wall
         ratios.append((cpu, wall))
-        print(
-            f"| {pair} | ours | {windows / a.cpu:.1f} | {windows / a.wall:.1f} | {a.own / a.cpu:.0%} | {cpu:.2f} | {wall:.2f} |"
-        )
+        rates = f"{windows / a.cpu:.1f} | {windows / a.wall:.1f} | {a.own / a.cpu:.0%}"
+        print(f"| {pair} | ours | {rates} | {cpu:.2f} | {wall:.2f} |")
         print(
             f"| {pair} | ffmpeg | {windows / b.cpu:.1f} | {windows / b.wall:.1f} | | | |",
             flush=True,
         )
     cpu, wall = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(
-        f"\nours / ffmpeg in windows, median of {rounds} pairs: {cpu:.2f} per CPU second, {wall:.2f} per wall second\n"
+        f"\nours / ffmpeg in windows, median of {rounds} pairs: {cpu:.2f} per CPU second, "
+        f"{wall:.2f} per wall second\n"
     )
     return windows
 
@@ -266,7 +270,7 @@ class Clock:
 
     def lap(self, name: str) -> None:
         now = time.process_time()
-        self.laps[name] += now - self._last  # type: ignore[assignment]  # Counter is typed for whole numbers
+        self.laps[name] += now - self._last  # type: ignore[assignment]  # typed for integers
         self._last = now
 
 

@@ -1,15 +1,21 @@
-"""CPU seconds per ten-second clip: `python benchmarks/decode_cost.py CLIPS_DIR [--clips N] [--rounds R] [--height 360]`.
+"""CPU seconds per ten-second clip, for decoding at the published size.
 
-Clips of the folder are looped to ten seconds, scaled to 16:9 of that height and encoded anew (H.264 + AAC), so that they look like
-what is downloaded. Four sides, in turn on the same clips, each on one thread:
+    python benchmarks/decode_cost.py CLIPS_DIR [--clips N] [--rounds R] [--height 360]
 
-- ours: `avdistill decode` with one worker and the values of presets/vggsound.yaml for every second, shards and ledger included;
-- full: one ffmpeg process per clip that decodes all of it, at the same size and rate, and throws it away;
-- published: as AVDD's preprocessing does it, an ffmpeg process per second for frames, one per clip for sound, then torchaudio;
+Clips of the folder are looped to ten seconds, scaled to 16:9 of that height and encoded anew
+(H.264 + AAC), so that they resemble downloads. Four sides alternate on the same clips, each on one
+thread:
+
+- ours: `avdistill decode` with one worker and the preset vggsound for every second, shards and
+  ledger included;
+- full: one ffmpeg process per clip that decodes all of it, at the same size and rate, and throws it
+  away;
+- published: as AVDD's preprocessing: an ffmpeg process per second for frames, one per clip for
+  sound, then torchaudio;
 - two: ours with two workers, for the speed-up.
 """
 
-# No import of torch at the top: the workers are spawned, so they import this file, and workers must stay without torch.
+# No import of torch at the top: spawned workers import this file, and must stay without torch.
 from __future__ import annotations
 
 import argparse
@@ -110,20 +116,20 @@ def compare(
     }
     sides = {name: known[name] for name in given.sides}
     print(
-        f"{len(clips)} clips of {SECONDS} s, {sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n"
+        f"{len(clips)} clips of {SECONDS} s, "
+        f"{sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n"
     )
     print(
-        "| round | side | CPU s per clip | wall s per clip | parent's share |\n|---|---|---|---|---|"
+        "| round | side | CPU s per clip | wall s per clip | parent's share |\n"
+        "|---|---|---|---|---|"
     )
     rows = []
     for number in range(given.rounds + 1):  # the first fills caches and is not counted
         costs = {name: side() for name, side in sides.items()}
         for name, cost in costs.items() if number else ():
             share = f"{cost.own / cost.cpu:.0%}" if name in ("ours", "two") else ""
-            print(
-                f"| {number} | {name} | {cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f} | {share} |",
-                flush=True,
-            )
+            each = f"{cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f}"
+            print(f"| {number} | {name} | {each} | {share} |", flush=True)
         rows.append(costs)
     told = {
         ("ours", "full"): ("ours / full, CPU", lambda c: c["ours"].cpu / c["full"].cpu),
@@ -185,7 +191,7 @@ def full(clips: list[Clip]) -> Cost:
 
 
 def published(clips: list[Clip], scratch: Path) -> Cost:
-    """A process per second for eight frames of which one is kept, one per clip for sound; log-mels by torchaudio."""
+    """A process per second for eight frames, one kept; one per clip for sound; torchaudio."""
     import torch
     from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 

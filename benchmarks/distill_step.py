@@ -1,12 +1,19 @@
-"""Seconds per distillation step of dm and avdd, beside a plain loop: `python benchmarks/distill_step.py [--pixels 32 56 112]
-[--ipc 1 10] [--methods dm avdd] [--steps N] [--rounds R] [--threads T]`. On a GPU, `--device cuda --pixels 224 --batch-real 128
---samples 880 --steps 50`, it also says what the device's own ceilings allow. `--profile` says where the time of our step goes.
+"""Seconds per distillation step of dm and avdd, beside a plain loop.
 
-The plain loop is the published one of AVDD (TMLR 2024), written down here: float32 rows normalised beforehand; class by class
-draw, decode by bilinear upsampling, augment, embed, loss, backward, one SGD step on the tensor that holds all classes; the
-default allocator; on a GPU the rows lie there. Its networks are AvgPool2d blocks; the layer that the authors sample and never
-use is left out. Our engine runs as `avdistill distill` runs it. Both take the same data, draws, augmentations and threads, each
-in a process of its own, in turn.
+    python benchmarks/distill_step.py [--pixels 32 56 112] [--ipc 1 10] [--methods dm avdd] \\
+        [--steps N] [--rounds R] [--threads T] [--profile]
+    python benchmarks/distill_step.py --device cuda --pixels 224 --batch-real 128 --samples 880 \\
+        --steps 50
+
+On a GPU it also prints the limits that the device itself sets. `--profile` shows where the time of
+our step goes.
+
+The plain loop is the published one of AVDD (TMLR 2024), written down here: float32 rows, normalised
+beforehand; class by class draw, decode by bilinear upsampling, augment, embed, loss, backward; one
+SGD step on the tensor that holds all classes; the default allocator; on a GPU the rows lie there.
+Its networks are AvgPool2d blocks; the layer that the authors sample and never use is left out. Our
+side runs as `avdistill distill` does. Both take the same data, draws, augmentations and threads,
+each in its own process, and alternate.
 """
 
 # No import of torch at the top: the measuring process stays small, and each side has its own.
@@ -43,7 +50,7 @@ PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
 GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
 # The published one; a step takes as long with any other.
 RATE = 0.2
-# Relative, of one step's loss: float32 beside float32, and bfloat16 beside tensor cores' own float32.
+# Relative, of one step's loss: float32 beside float32, bfloat16 beside tensor cores' float32.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 COLUMNS = (
     "pixels",
@@ -61,7 +68,7 @@ CEILED = ("arithmetic s", "bytes s", "ours / the larger")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of the table: the published ConvNet and shapes, or, at 32 pixels, the small ones of params.yaml."""
+    """One row of the table: the published ConvNet and shapes; at 32 pixels those of params.yaml."""
 
     pixels: int
     ipc: int
@@ -126,7 +133,8 @@ def main() -> None:
     most = run("ceilings", rows[0]) if given.device == "cuda" else {}
     if most:
         print(
-            f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), {most['bytes'] / 1e12:.2f} TB/s (copy)"
+            f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), "
+            f"{most['bytes'] / 1e12:.2f} TB/s (copy)"
         )
     columns = (*COLUMNS, *(CEILED if most else ()))
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
@@ -141,7 +149,8 @@ def headline(given: argparse.Namespace) -> str:
     return f"""{machine(given.device)}, {given.threads} threads
 seconds per step, mean of {given.steps} steps, medians of {given.rounds} pairs
 {CLASSES} classes x {given.samples} samples, batch_real {given.batch_real}, 4 pieces
-log-mel 128 x 56, ConvNet of width 128, grid 7, depth 3 for log-mels and 5, 4, 3 for frames of 224, 112, fewer pixels
+log-mel 128 x 56, ConvNet of width 128, grid 7, depth 3 for log-mels and 5, 4, 3 for frames of 224,
+112, fewer pixels
 at 32: log-mel 32 x 32, width 32, grid 4, depth 3
 MiB is the peak of the whole process, its libraries included; on a GPU, of the device's memory"""
 
@@ -150,7 +159,8 @@ def pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both sides once, told as soon as they are known."""
     ours, plain = run("ours", row), run("plain", row)
     print(
-        f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s",
+        f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: "
+        f"ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s",
         file=sys.stderr,
     )
     return ours, plain
@@ -188,7 +198,8 @@ def machine(device: str) -> str:
     models = [
         line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")
     ]
-    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
+    name = models[0] if models else platform.machine()
+    return f"{name}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
 def run(side: str, setting: Setting) -> dict[str, Any]:
@@ -215,13 +226,14 @@ def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -
     )
     wall, cpu = (statistics.median(b[key] / a[key] for a, b in pairs) for key in ("wall", "cpu"))
     times = f"{ours['wall']:.3g} | {plain['wall']:.3g} | {wall:.2f} | {cpu:.2f}"
-    return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {ours['mib']:.0f} | {plain['mib']:.0f} |"
+    memory = f"{ours['mib']:.0f} | {plain['mib']:.0f}"
+    return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {memory} |"
 
 
 def ceiled(
     row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], most: dict[str, float]
 ) -> str:
-    """What the row's arithmetic and its fewest bytes need at the device's ceilings, and our time over the larger."""
+    """Return the times of a row's arithmetic and fewest bytes at the ceilings, beside ours."""
     flops, moved = needed(row)
     needs = flops / most["flops"], moved / most["bytes"]
     ours = statistics.median(pair[0]["wall"] for pair in pairs)
@@ -229,7 +241,9 @@ def ceiled(
 
 
 def needed(row: Setting) -> tuple[float, float]:
-    """Floating-point operations of a step, and bytes if each stored row were read once and each synthetic one read and written.
+    """Return the floating-point operations and the fewest bytes of a step.
+
+    Each stored row is read once, each synthetic one read and written.
 
     A synthetic row's gradient costs another forward pass: no network moves, so no weight needs one.
     """
@@ -260,21 +274,25 @@ def checked(method: str, threads: int, device: str) -> str:
     apart = abs(both["ours"] / both["plain"] - 1)
     if not apart <= TOLERANCE[device]:
         sys.exit(
-            f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; nothing was measured"
+            f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; "
+            "nothing was measured"
         )
-    return f"checked, {method}: same network, same draws, no augmentation: loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
+    return (
+        f"checked, {method}: same network, same draws, no augmentation: "
+        f"loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
+    )
 
 
 # In a process of its own: one side
 
 
 class Stopwatch:
-    """Called after each step, whose loss it is given as a number, so that a GPU has done it; early steps warm up."""
+    """Called after each step with its loss, so that a GPU is done; early steps do not count."""
 
     def __init__(self, setting: Setting) -> None:
         self.losses: list[float] = []
         self.device = setting.device
-        # A device's kernels are compiled or loaded when they are first needed, most of them by augmentations that are drawn.
+        # A device's kernels are compiled or loaded at their first use; augmentations are drawn.
         self.warm = 1 if setting.device == "cpu" else 15
 
     def __call__(self, done: int, total: int, *, loss: float, **figures: float) -> None:
@@ -331,7 +349,7 @@ def profile(setting: Setting) -> dict[str, str]:
 
 
 def ceilings(setting: Setting) -> dict[str, float]:
-    """What the device does at most: operations a second in a large bf16 product, bytes a second in a large copy."""
+    """Measure a device: operations a second of a large bf16 product, bytes a second of a copy."""
     import torch
 
     a, b = (torch.randn(8192, 8192, device=setting.device, dtype=torch.bfloat16) for _ in range(2))
@@ -536,7 +554,7 @@ def loss_of(a: Tensor, v: Tensor, joint: float, gap: float) -> Tensor:
 
 
 def network(setting: Setting, modality: str) -> nn.Sequential:
-    """One tower with PyTorch's own weights: blocks of convolution, instance norm, ReLU and average pool."""
+    """One tower with PyTorch's weights: convolution, instance norm, ReLU, average pool."""
     from torch import nn
 
     width, grid, depth = (setting.network[key] for key in ("width", "grid", "depth"))
@@ -570,7 +588,7 @@ def decoded(rows: Tensor) -> Tensor:
 
 
 def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
-    """One of DSA's operations, the same for all that is seen in this step; zero stands for nothing."""
+    """One of DSA's operations, the same for all rows of this step, filled with zero."""
     import torch
     import torch.nn.functional as F
 

@@ -1,8 +1,10 @@
-"""Clips for a teacher and others for its students: `python benchmarks/halves.py CLIPS TEACHER STUDENTS`.
+"""Clips for a teacher and others for its students.
 
-CLIPS is a tree split/label/clip. TEACHER and STUDENTS become trees of links: each training clip is in one of them, half of every
-class in each; the other splits are in both. What is distilled, chosen or taught from STUDENTS has then not been seen by a teacher
-from TEACHER (benchmarks/teacher.py).
+    python benchmarks/halves.py CLIPS TEACHER STUDENTS
+
+CLIPS is a tree split/label/clip. TEACHER and STUDENTS become trees of links: each training clip is
+in one of them, half of every class in each; the other splits are in both. So a teacher from TEACHER
+(benchmarks/teacher.py) has seen no clip that a set of STUDENTS is made from.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ TRAIN = "train"
 
 
 def halves(clips: Path) -> tuple[list[Path], list[Path]]:
-    """The teacher's clips and the students', relative to the root; training clips of a label by turns, in the order of names."""
+    """Return the teacher's and the students' clips: training clips of a label alternate by name."""
     labels = [
         label
         for split in sorted(clips.iterdir())
@@ -44,7 +46,8 @@ def main() -> None:
             (place / clip).parent.mkdir(parents=True, exist_ok=True)
             (place / clip).symlink_to((given.clips / clip).resolve())
         print(
-            f"{len(own)} clips, {sum(clip.parts[0] == TRAIN for clip in own)} of them for training -> {place}"
+            f"{len(own)} clips, {sum(clip.parts[0] == TRAIN for clip in own)} of them for training "
+            f"-> {place}"
         )
 
 

@@ -1,8 +1,11 @@
-"""Samples a second from shards, beside plain webdataset: `python benchmarks/loader.py [--samples 4000] [--side 224] [--rounds 3]`.
+"""Samples a second from shards, beside plain webdataset.
 
-Shards of random samples are written once, frames u8 [1, side, side, 3] and log-mels f16 [128, 56]. Ours is `read_shards`: every
-tar is checked by its digest and a whole split comes back as tensors. Plain is webdataset's own pipeline over the same tars,
-decoded and stacked into the same tensors, unchecked.
+    python benchmarks/loader.py [--samples 4000] [--side 224] [--rounds 3]
+
+Shards of random samples are written once, frames u8 [1, side, side, 3] and log-mels f16 [128, 56].
+Ours is `read_shards`: every tar is checked by its digest and a whole split comes back as tensors.
+Plain is webdataset's pipeline over the same tars, decoded and stacked into the same tensors,
+unchecked.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ def main() -> None:
         folder = Path(scratch)
         written(folder, given.samples, given.side)
         print(
-            "| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n|---|---|---|---|"
+            "| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n"
+            "|---|---|---|---|"
         )
         ratios = []
         for number in range(given.rounds + 1):  # the first fills the file cache and is not counted

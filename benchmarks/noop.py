@@ -1,7 +1,9 @@
-"""Seconds of a `dvc repro` that has nothing to do: `python benchmarks/noop.py [--rows 100000] [--rounds 3]`.
+"""Seconds of a `dvc repro` that has nothing to do.
 
-In a copy of the project the line is run once at toy size; then the manifest is replaced by one of so many rows, which DVC is told
-to take as it is (`dvc commit`), and `dvc repro` is timed.
+    python benchmarks/noop.py [--rows 100000] [--rounds 3]
+
+In a copy of the project the graph runs once at toy size. Then a manifest of many rows replaces its
+manifest, `dvc commit` accepts it as it is, and `dvc repro` is timed.
 """
 
 from __future__ import annotations

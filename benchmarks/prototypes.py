@@ -1,8 +1,11 @@
-"""The rows of the prototypical approach, from media and weights to the table, by one command; see docs/guide/prototypes.md.
+"""The rows of the prototypical approach, from media and weights to the table, by one command.
 
-`python benchmarks/prototypes.py ADAPTER MEDIA OUT [--model laion/clap-htsat-fused] [--revision main] [--set KEY=VALUE ...]` runs
-ingest, decode, extract and extract-text with CLAP, then prototypes, and prints every line. What is in OUT already is not made
-again, so an interrupted run goes on. ADAPTER is esc50, urbansound8k or fsd50k.
+    python benchmarks/prototypes.py ADAPTER MEDIA OUT [--model laion/clap-htsat-fused] \\
+        [--revision main] [--set KEY=VALUE ...]
+
+It runs ingest, decode, extract and extract-text with CLAP, then prototypes, and prints every line.
+Files in OUT are not made again, so an interrupted run goes on. ADAPTER is esc50, urbansound8k or
+fsd50k. See docs/guide/prototypes.md.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from pathlib import Path
 
 from pipeline.core.records import SPLITS
 
-# Recordings that lie in two folds officially, which `prototypes` refuses elsewhere; for FSD50K fewer resamples of a slow average.
+# Some recordings officially lie in two folds, which `prototypes` refuses elsewhere. FSD50K: fewer
+# resamples, since its average is slow.
 OFFICIAL = {
     "esc50": ["prototypes.shared_groups=4"],
     "urbansound8k": ["prototypes.shared_groups=5"],

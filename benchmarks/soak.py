@@ -1,10 +1,13 @@
-"""Resident memory of the decode line over many clips: `python benchmarks/soak.py CLIPS_DIR [--clips 2000] [--workers 2]`.
+"""Resident memory of decoding over many clips.
 
-The folder's clips are listed again and again under new ids until there are so many. Every 100 clips the resident megabytes of this
-process and of its workers are printed; a worker is not recycled, so that a leak would show.
+    python benchmarks/soak.py CLIPS_DIR [--clips 2000] [--workers 2]
+
+The folder's clips are listed again under new ids until there are enough. Every 100 clips the
+resident megabytes of this process and of its workers are printed. Workers are not recycled, so a
+leak would show.
 """
 
-# No import of torch at the top: the workers are spawned, so they import this file, and workers must stay without torch.
+# No import of torch at the top: spawned workers import this file, and must stay without torch.
 from __future__ import annotations
 
 import argparse
@@ -23,7 +26,7 @@ EVERY = 100
 
 
 def main() -> None:
-    """Decode, watch, and print a row every 100 clips and the growth over the last three quarters."""
+    """Decode, and print a row every 100 clips and the growth over the last three quarters."""
     import os
 
     import torch
@@ -60,7 +63,8 @@ def main() -> None:
         decode_all(clips, Path(out) / "shards", params, Engine(workers=given.workers), watch)
     early, late = rows[len(rows) // 4], rows[-1]
     print(
-        f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, worker {late[1] - early[1]:+.0f} MB"
+        f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, "
+        f"worker {late[1] - early[1]:+.0f} MB"
     )
 
 

@@ -1,10 +1,11 @@
-"""The students of a cell, taught at once beside one after another: same recipe, same counters, how much sooner, and how accurate.
+"""The students of a cell, trained at once beside one after another: speed and accuracy.
 
-    python benchmarks/students.py                      # 5 students on a CPU: a thread each, beside one after another on all cores
-    python benchmarks/students.py --device cuda        # stacked under torch.func.vmap, beside one after another
+    python benchmarks/students.py                      # 5 students on a CPU: a thread each
+    python benchmarks/students.py --device cuda        # stacked under torch.func.vmap
 
-One after another is the plain loop with torch's own threads on every core. Rounds alternate between the two sides, and each side's
-accuracies are printed: they are the same students, so they differ by float noise only.
+One after another is the plain loop with torch's threads on every core, with the same recipe and
+counters. Rounds alternate between the two sides, and each side's accuracies are printed: they are
+the same students, so they differ by float noise only.
 """
 
 from __future__ import annotations
@@ -111,11 +112,13 @@ def main() -> None:
             accuracies[name] = side()
             times[name].append(time.perf_counter() - began)
     print(
-        f"{given.students} students, IPC {given.ipc} x 4 pieces x {CLASSES} classes, {SIDE} x {SIDE}, width {given.width}, ",
+        f"{given.students} students, IPC {given.ipc} x 4 pieces x {CLASSES} classes, "
+        f"{SIDE} x {SIDE}, width {given.width}, ",
         end="",
     )
     print(
-        f"{given.steps} steps of {given.batch}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{given.steps} steps of {given.batch}, {device}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}"
     )
     for name, seconds in times.items():
         shown = " ".join(f"{100 * x:.1f}" for x in accuracies[name])
@@ -125,7 +128,7 @@ def main() -> None:
 
 
 def instances(count: int, seed: int, device: object) -> Instances:
-    """Noise with the class in its brightness and its loudness, hard enough that no student has everything right."""
+    """Noise with the class in brightness and loudness, too hard for any student to be perfect."""
     import torch
 
     from pipeline.core.records import Normalisation

@@ -1,8 +1,11 @@
-"""An honest local teacher: `python benchmarks/teacher.py TEACHER STUDENTS OUT`, for `extract --extractor external` and `teach`.
+"""An honest local teacher, for `extract --extractor external` and `teach`.
 
-TEACHER and STUDENTS are folders of shards, of other training clips each (benchmarks/halves.py). A network learns from TEACHER's
-training split, and OUT/<modality>.npy and .ids.txt hold its vectors of every window of STUDENTS. Network, steps, rate and
-augmentations are those of extract.convnet in params.yaml.
+    python benchmarks/teacher.py TEACHER STUDENTS OUT
+
+TEACHER and STUDENTS are folders of shards of different training clips (benchmarks/halves.py). A
+network learns from TEACHER's training split. OUT/<modality>.npy and .ids.txt hold its vectors of
+every window of STUDENTS. Network, steps, rate and augmentations are those of extract.convnet in
+params.yaml.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ def main() -> None:
     if shared := {key for own in students for key in own.keys} & set(train.keys):
         told = f"{len(shared)} windows are in both training sets, first {min(shared)}"
         sys.exit(
-            f"error: {told}; a teacher must not have seen its students' clips, see benchmarks/halves.py"
+            f"error: {told}; a teacher must not have seen its students' clips, "
+            "see benchmarks/halves.py"
         )
     data = instances.wrap_real_set(train, cpu)
     module = model.build(
@@ -67,7 +71,8 @@ def main() -> None:
             "\n".join(key for real in students for key in real.keys)
         )
     print(
-        f"learned from {len(train)} training windows, vectors of {sum(map(len, students))} windows of others -> {given.out}"
+        f"learned from {len(train)} training windows, "
+        f"vectors of {sum(map(len, students))} windows of others -> {given.out}"
     )
 
 
