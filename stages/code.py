@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.core.params import Params
 
 
@@ -18,39 +20,33 @@ def code(out: Path, *, params: Params) -> str:
 
     Example: avdistill code code.json
     """
-    from pipeline.core.code import digest_code
-    from pipeline.core.files import digest_of, refuse_existing, shorten_digest, write_json
+    from pipeline.core.code import digest_with_plugins
+    from pipeline.core.files import refuse_existing, shorten_digest, write_json
     from pipeline.core.params import Grid
-    from pipeline.core.plugins import find_used
-
-    refuse_existing(out)
-    grid, measures = params.build("grid", Grid), params.get_section("evaluate")
-    students = {key: measures["run"][0].get(key) for key in ("network", "head")}
-    bank = params.get_section("experts")
 
     def digest(stage: str, *rows: str, values: Any = ()) -> str:
-        used = find_used(params, rows, values)
-        code = digest_code([f"{__package__}.{stage}", *used.values()])
-        # Whole rows: params.yaml may state what differs from the row that a new one starts from.
-        named = {row: params.get_section(row) for row in used}
-        return shorten_digest(digest_of([code, named]))
+        module = f"{__package__}.{stage}"
+        return shorten_digest(digest_with_plugins(module, params, rows, values))
 
+    def digest_rows(stage: str, names: Iterable[str], values: Any = ()) -> dict[str, str]:
+        return {name: digest(stage, f"{stage}.{name}", values=values) for name in names}
+
+    refuse_existing(out)
+    grid, section = params.build("grid", Grid), params.get_section
+    evaluate, bank = section("evaluate"), section("experts")
+    # Distillers choose among candidates by the students of the first measure.
+    students = [{**one, "task": None} for one in evaluate["run"][:1]]
+    tuning = [students, evaluate["protocols"]["budget"], bank]
     digests: dict[str, Any] = {
-        "ingest": {name: digest("ingest", f"ingest.{name}") for name in grid.datasets},
-        "decode": digest("decode"),
-        "extract": {
-            name: digest("extract", f"extract.{name}") for name in params.get_section("extract")
-        },
+        "ingest": digest_rows("ingest", grid.datasets),
+        "extract": digest_rows("extract", section("extract")),
         "coreset": digest("coreset", *(f"coreset.{name}" for name in grid.selectors)),
-        "experts": digest("experts", values=bank),
-        "distill": {
-            name: digest("distill", f"distill.{name}", values=[students, bank])
-            for name in grid.methods
-        },
-        "evaluate": digest("evaluate", values=measures),
-        "ceiling": digest("ceiling", values=measures),
-        "report": digest("report", values=measures),
-        **{stage: digest(stage) for stage in ("export", "publish")},
+        "distill": digest_rows("distill", grid.methods, tuning),
+        "evaluate": digest("evaluate", values=evaluate),
+        "ceiling": digest("ceiling", values=[section("ceiling"), evaluate]),
+        "report": digest("report", values=[section("report"), evaluate]),
     }
+    for stage in ("decode", "experts", "export", "publish"):
+        digests[stage] = digest(stage, values=section(stage))
     write_json(out, digests)
     return f"digests of {len(digests)} stages -> {out}"

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import digest_of, file_digest
-from pipeline.core.plugins import KINDS, list_installed
+from pipeline.core.plugins import KINDS, find_used, list_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pipeline.core.params import Params
 
 # The folder that the packages lie in: a clone, or site-packages.
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,28 @@ def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     templates = [[file.relative_to(ROOT).as_posix(), file_digest(file)] for file in files]
     return digest_of([code, templates])
+
+
+def digest_with_plugins(
+    module: str, params: Params, rows: Sequence[str] = (), values: Any = ()
+) -> str:
+    """Return the SHA-256 of a module's code, of values, and of the plugins that they name.
+
+    Values count as they are after overlaying: a params file may leave out those that are packaged.
+
+    Args:
+        module: dotted name.
+        params: the params file.
+        rows: e.g. "distill.jcf-hard".
+        values: further values, which may name rows, e.g. the section `evaluate`.
+
+    Raises:
+        ParamsError: a row is missing.
+        PluginError: a row's plugin is missing.
+    """
+    used = find_used(params, rows, values)
+    named = {row: params.get_section(row) for row in used}
+    return digest_of([digest_code([module, *used.values()]), named, values])
 
 
 def find_closure(modules: Iterable[str], plugins: Iterable[str] = ()) -> dict[str, Path]:
