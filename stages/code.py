@@ -35,8 +35,8 @@ def code(out: Path, *, params: Params) -> str:
     grid, section = params.build("grid", Grid), params.get_section
     evaluate, bank = section("evaluate"), section("experts")
     # Distillers choose among candidates by the students of the first measure.
-    students = [{**one, "task": None} for one in evaluate["run"][:1]]
-    tuning = [students, evaluate["protocols"]["budget"], bank]
+    students = [{**one, "task": None} for one in evaluate["run"][:1] if isinstance(one, dict)]
+    tuning = [students, section("evaluate.protocols").get("budget"), bank]
     digests: dict[str, Any] = {
         "ingest": digest_rows("ingest", grid.datasets),
         "extract": digest_rows("extract", section("extract")),
