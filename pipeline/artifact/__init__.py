@@ -1,4 +1,7 @@
-"""The versioned synthetic set: one HDF5 file that says everything about itself (docs/reference/artifact-format.md)."""
+"""The artifact: a synthetic set as one self-describing, versioned HDF5 file.
+
+docs/reference/artifact-format.md specifies the format.
+"""
 
 from __future__ import annotations
 

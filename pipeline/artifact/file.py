@@ -1,4 +1,4 @@
-"""Writing, reading and publishing; what is read is whole and fits together, or an ArtifactError."""
+"""Write, read and publish artifacts; a damaged or inconsistent file is an ArtifactError."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 import pipeline
 from pipeline.artifact.packing import PACKING, pack, unpack
-from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, find_faults, modalities
+from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, find_faults, list_modalities
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError, TableError
 from pipeline.core.records import SOFT, Normalisation, SyntheticSet
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
-# What scores hold of every single student or clip.
+# Parts of a score that describe single students or clips.
 _SINGLE = ("runs", "trials", "right", "windows", "confusion")
-# What a stored number means, per modality; undo: (stored * std + mean) / scale.
+# The attribute `units`; to undo it: raw = (stored * std + mean) / scale.
 UNITS = "(raw * scale - mean) / std per channel; raw is 0..255 for frame, decibels for logmel"
-# Attributes that are fields of a synthetic set, or of the format; the others are its provenance.
+# Attributes that the format or the fields of a synthetic set define; all others are provenance.
 _DEFINED = (
     "format",
     "format_version",
@@ -44,26 +44,35 @@ _DEFINED = (
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """Section `export`: the type that rows are stored in."""
+    """Section `export`.
+
+    Args:
+        storage: the type of stored rows; uint8 rows have a scale and an offset per modality.
+    """
 
     storage: Literal["float32", "float16", "uint8"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishSettings:
-    """Section `publish`: whether the score of every single student goes into the file, beside the summaries."""
+    """Section `publish`.
+
+    Args:
+        runs: write the scores of single students and clips too, not the summaries alone.
+    """
 
     runs: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A synthetic set as NumPy has it.
+    """The content of an artifact as NumPy arrays.
 
     Args:
-        columns: frame float32 [N, T, 3, H, W], logmel float32 [N, 1, M, F], in the networks' normalised units; label int64 [N];
-            source_key, text [N]; where there are soft labels, soft_label_<modality> float32 [N, pieces, classes].
-        about: every attribute, lists and mappings read from their JSON.
+        columns: rows in the networks' normalised units, frame float32 [N, T, 3, H, W] and logmel
+            float32 [N, 1, M, F]; label int64 [N]; source_key, text [N]; if there are soft labels,
+            soft_label_<modality> float32 [N, pieces, classes].
+        about: every attribute; lists and mappings are parsed from their JSON.
     """
 
     columns: dict[str, np.ndarray]
@@ -71,8 +80,8 @@ class Artifact:
 
     @property
     def synthetic(self) -> SyntheticSet:
-        """The record that students are taught from, as torch has it."""
-        import torch  # here, for describing and publishing a file should not wait two seconds for it
+        """The synthetic set with torch tensors, as students are trained on it."""
+        import torch  # here: inspect and publish do without torch, whose import takes two seconds
 
         about = self.about
         return SyntheticSet.from_columns(
@@ -92,9 +101,15 @@ class Artifact:
         )
 
     def to_torch(self) -> Dataset[dict[str, Tensor]]:
-        """The training instances, decoded and normalised: items of frame [T, 3, H, W], logmel [1, M, F], label and soft labels.
+        """Return the training instances, decoded and normalised, as a dataset for a DataLoader.
 
-        For any DataLoader: `DataLoader(read_artifact(path).to_torch(), batch_size=32, shuffle=True)`.
+        Returns:
+            Items with frame [T, 3, H, W], logmel [1, M, F], label, and soft_label_<modality>
+            [classes] if there are soft labels.
+
+        Example:
+            dataset = read_artifact(Path("seed0.h5")).to_torch()
+            loader = DataLoader(dataset, batch_size=32, shuffle=True)
         """
         from torch.utils.data import StackDataset
 
@@ -106,10 +121,19 @@ class Artifact:
 
 
 def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings) -> str:
-    """Write the set, without scores; return its content digest.
+    """Write a synthetic set as an artifact without scores, and return its content digest.
+
+    Args:
+        path: the .h5 file; an existing one is replaced.
+        synthetic: the set, with NumPy arrays or torch tensors.
+        settings: how rows are stored.
 
     Raises:
-        ArtifactError: the set does not fit the format, so that nobody could read it; nothing is written.
+        ArtifactError: the set does not follow the format; nothing is written.
+
+    Example:
+        synthetic = load_synthetic(Path("work/dm/seed0.safetensors"))
+        digest = write_artifact(Path("seed0.h5"), synthetic, ExportSettings(storage="float16"))
     """
     columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
     columns[KEYS] = np.array(synthetic.source_key)
@@ -135,79 +159,150 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings
 
 
 def read_artifact(path: Path) -> Artifact:
-    """What a file of this format holds; ArtifactError if it is missing, damaged, changed, or newer than this program."""
-    found = read_unchecked(path)
-    _refuse_faulty(path, found.columns, found.about, "export it again")
-    return found
+    """Read an artifact and check it against the format.
+
+    Args:
+        path: the .h5 file.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, changed since it was written, of a newer major
+            version, or its parts do not fit together.
+
+    Example:
+        artifact = read_artifact(Path("seed0.h5"))
+        artifact.columns["frame"]  # float32 [N, T, 3, H, W]
+        artifact.about["classes"]  # names in the order of the labels
+    """
+    artifact = read_unchecked(path)
+    _refuse_faulty(path, artifact.columns, artifact.about, "export it again")
+    return artifact
 
 
 def read_unchecked(path: Path) -> Artifact:
-    """The same, whether or not its parts fit together: for those who list its `faults`."""
+    """Read an artifact without checking that its parts fit together; `find_faults` checks them.
+
+    Args:
+        path: the .h5 file.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, changed or of a newer major version, or its
+            rows cannot be unpacked.
+
+    Example:
+        artifact = read_unchecked(Path("seed0.h5"))
+        faults = list(find_faults(artifact.columns, artifact.about))
+    """
     columns, about = _read_stored(path)
     try:
-        return Artifact(columns=unpack(columns, about, modalities(columns)), about=about)
+        return Artifact(columns=unpack(columns, about, list_modalities(columns)), about=about)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
-            f"{path} holds rows that cannot be unpacked ({type(error).__name__}: {error}); export it again"
+            f"{path} holds rows that cannot be unpacked ({type(error).__name__}: {error}); "
+            "export it again"
         ) from error
 
 
 def read_about(path: Path) -> tuple[dict[str, tables.ColumnType], dict[str, Any]]:
-    """The attributes, and what each column is, of a file whose rows are neither read nor checked; ArtifactError as before."""
+    """Read the types of the columns and the attributes; rows are neither read nor checked.
+
+    Args:
+        path: the .h5 file.
+
+    Returns:
+        The type of each column by name, and the attributes with their JSON parsed.
+
+    Raises:
+        ArtifactError: the file is missing, damaged or of a newer major version.
+
+    Example:
+        types, about = read_about(Path("seed0.h5"))
+        types["frame"].shape, about["method"]
+    """
     try:
-        kinds, attributes = tables.read_attributes(path)
+        types, attributes = tables.read_attributes(path)
     except TableError as error:
         raise ArtifactError(str(error)) from error
-    return kinds, _parse_attributes(path, attributes)
+    return types, _parse_attributes(path, attributes)
 
 
-def list_artifacts(place: Path) -> list[Path]:
-    """The artifact itself, or the artifacts of a folder, sorted; ArtifactError if there is none."""
-    files = sorted(place.glob("*.h5")) if place.is_dir() else [place]
+def list_artifacts(path: Path) -> list[Path]:
+    """Return the artifacts of a folder, sorted by name, or a single file.
+
+    Args:
+        path: a folder of .h5 files, or one such file.
+
+    Raises:
+        ArtifactError: there is no artifact.
+
+    Example:
+        list_artifacts(Path("artifacts"))  # [artifacts/seed0.h5, artifacts/seed1.h5]
+    """
+    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise ArtifactError(
-            f"{place} holds no artifact; expected an .h5 file, or a folder of them as `avdistill export` writes it"
+            f"{path} holds no artifact; expected an .h5 file, or a folder of them "
+            "as `avdistill export` writes it"
         )
     return files
 
 
 def publish_artifact(
-    path: Path, known: dict[str, Any], settings: PublishSettings, out: Path
+    path: Path, evaluated: dict[str, Any], settings: PublishSettings, out: Path
 ) -> str:
-    """Copy an artifact to `out` with the scores that `known`, an evaluation of this very file, holds; return the digest."""
+    """Copy an artifact, add its scores, and return its content digest, which stays the same.
+
+    Args:
+        path: the artifact.
+        evaluated: the content of the JSON file that `avdistill evaluate` wrote for this artifact.
+        settings: which parts of the scores are written.
+        out: the new file.
+
+    Raises:
+        ArtifactError: the scores are of another set, or `evaluated` is no such content.
+
+    Example:
+        scores = read_json(Path("scores.json"), "evaluate")
+        settings = PublishSettings(runs=False)
+        publish_artifact(Path("seed0.h5"), scores, settings, Path("published/seed0.h5"))
+    """
     columns, about = _read_stored(path)
     digest: str = about[tables.DIGEST]
-    if not isinstance(known, dict) or not {"artifacts", "scores"} <= known.keys():
+    if not isinstance(evaluated, dict) or not {"artifacts", "scores"} <= evaluated.keys():
         raise ArtifactError(
-            f"the scores given for {path} are none; expected the JSON that `avdistill evaluate` writes"
+            f"the file of scores for {path} holds no artifacts and scores; "
+            "expected the JSON that `avdistill evaluate` writes"
         )
-    if known["artifacts"].get(path.name) != digest:
+    if evaluated["artifacts"].get(path.name) != digest:
         raise ArtifactError(
-            f"the scores are not of {path} (digest {digest[:12]}); evaluate it, then publish with those scores"
+            f"the scores are not of {path} (digest {digest[:12]}); "
+            "evaluate it, then publish with those scores"
         )
-    number = sorted(known["artifacts"]).index(path.name)
-    scores = [
-        _prepare_score(entry, number, () if settings.runs else _SINGLE) for entry in known["scores"]
-    ]
-    evaluation = {"evaluation": known["evaluation"]} if "evaluation" in known else {}
+    number = sorted(evaluated["artifacts"]).index(path.name)
+    omitted = () if settings.runs else _SINGLE
+    scores = [_prepare_score(entry, number, omitted) for entry in evaluated["scores"]]
+    evaluation = {"evaluation": evaluated["evaluation"]} if "evaluation" in evaluated else {}
     written = tables.write_table(out, columns, {**about, **evaluation, "scores": scores})
     assert written == digest, "scores are outside of the digest"
     return written
 
 
-def _prepare_score(entry: dict[str, Any], number: int, left_out: tuple[str, ...]) -> dict[str, Any]:
-    """A score as files carry it; `own`: metric -> view -> the mean of the students of this file's own set."""
+def _prepare_score(entry: dict[str, Any], number: int, omitted: tuple[str, ...]) -> dict[str, Any]:
+    """Return a score as artifacts hold it.
+
+    The added `own` is metric -> view -> the mean over the students of this set alone, which is the
+    set with this number; the summaries are over the students of all sets.
+    """
     runs = [run for run in entry["runs"] if run["set"] == number]
     own = {
         metric: {view: sum(run[metric][view] for run in runs) / len(runs) for view in views}
         for metric, views in entry["metrics"].items()
         if runs and all(metric in run for run in runs)
     }
-    return {**{name: value for name, value in entry.items() if name not in left_out}, "own": own}
+    return {**{name: value for name, value in entry.items() if name not in omitted}, "own": own}
 
 
 def _read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Columns as they are stored, and attributes with their JSON read."""
+    """Return the columns as they are stored, and the attributes with their JSON parsed."""
     try:
         columns, attributes = tables.read_table(path)
     except TableError as error:
@@ -216,22 +311,22 @@ def _read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def _parse_attributes(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of a file of this format and version."""
+    """Check format and version, and return the attributes with their JSON parsed."""
     if attributes.get("format") != FORMAT:
         raise ArtifactError(
-            f"{path} is no artifact of avdistill; expected what `avdistill export` writes"
+            f"{path} is not an artifact of avdistill; expected a file of `avdistill export`"
         )
     version = str(attributes.get("format_version", ""))
     if version.partition(".")[0] != VERSION.partition(".")[0]:
         raise ArtifactError(
             f"{path} has format version {version[:20]}, this program reads {VERSION}; "
-            f"install the avdistill that reads it: pip install --upgrade avdistill"
+            "install the avdistill that reads it: pip install --upgrade avdistill"
         )
-    return {name: _read(value) for name, value in attributes.items()}
+    return {name: _parse(value) for name, value in attributes.items()}
 
 
-def _read(value: Any) -> Any:
-    """JSON lists and mappings are read; other text stays text."""
+def _parse(value: Any) -> Any:
+    """Parse JSON lists and mappings; other values stay as they are."""
     if not isinstance(value, str) or value[:1] not in ("[", "{"):
         return value
     try:

@@ -1,4 +1,4 @@
-"""What a file of the format must hold (docs/reference/artifact-format.md), as a list of what is wrong with one."""
+"""Check the content of an artifact against the format (docs/reference/artifact-format.md)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from pipeline.core.records import SOFT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    Check = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], Iterator[str]]
+
 FORMAT = "avdistill"
 VERSION = "1.0"
 LABEL, KEYS = "label", "source_key"
-NEEDED = ("classes", "ipc", "formation", "normalisation", "units")
-# What `formation.split` does, as data, for readers in other languages: cut the last two dimensions into the grid, read the cells
-# in that order, resize each to the full size, repeat them up to the number of the finest grid.
+REQUIRED = ("classes", "ipc", "formation", "normalisation", "units")
+# The steps of `formation.split` as data, for readers in other languages: cut the last two
+# dimensions into the grid, read the cells in that order, resize each to the full size, repeat them
+# up to the number of the finest grid.
 DECODING = {
     "cut": [-2, -1],
     "order": "column by column, top to bottom",
@@ -25,126 +28,157 @@ DECODING = {
     "antialias": False,
     "pair": "training instance j takes piece j modulo the modality's pieces",
 }
-# How far the sum of a soft label may be from 1.
+# A soft label may sum to 1 up to this.
 ROUNDING = 1e-3
+# Errors that attributes of a wrong type or structure cause.
+MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
+MAX_DETAIL = 120
 
 
-def modalities(columns: Mapping[str, np.ndarray]) -> list[str]:
-    """Names of the columns that hold rows."""
+def list_modalities(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of the columns that hold rows.
+
+    Args:
+        columns: all columns.
+
+    Example:
+        list_modalities(artifact.columns)  # ["frame", "logmel"]
+    """
     return [name for name in columns if name not in (LABEL, KEYS) and not name.startswith(SOFT)]
 
 
 def find_faults(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
-    """Each rule that rows, as float32, and attributes break, as the end of a sentence that begins with the file's name."""
-    if absent := [name for name in (LABEL, KEYS) if name not in columns] + [
-        name for name in NEEDED if name not in about
-    ]:
-        yield f"lacks {', '.join(absent)}"
+    """Yield the rules of the format that an artifact breaks.
+
+    Each is the end of a sentence that begins with the file's name.
+
+    Args:
+        columns: the columns, rows as float32.
+        about: the attributes, with their JSON parsed.
+
+    Example:
+        artifact = read_unchecked(path)
+        for fault in find_faults(artifact.columns, artifact.about):
+            print(path, fault)  # seed0.h5 names a class twice
+    """
+    missing = [name for name in (LABEL, KEYS) if name not in columns]
+    missing += [name for name in REQUIRED if name not in about]
+    if missing:
+        yield f"lacks {', '.join(missing)}"
         return
-    for check in CHECKS:
+    for subject, check in CHECKS.items():
         try:
             yield from check(columns, about)
-        except (
-            TypeError,
-            KeyError,
-            ValueError,
-            AttributeError,
-            IndexError,
-            OverflowError,
-        ) as error:
-            yield f"is not as the format says in its {_title(check)} ({type(error).__name__}: {str(error)[:120]})"
+        except MALFORMED as error:
+            detail = f"{type(error).__name__}: {str(error)[:MAX_DETAIL]}"
+            yield f"does not follow the format in its {subject} ({detail})"
 
 
-def _title(check: Callable[..., Any]) -> str:
-    return check.__name__.strip("_").replace("_", " ")
-
-
-def _classes(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+def _check_classes(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
     classes, ipc = about["classes"], about["ipc"]
-    if (
-        not isinstance(classes, list)
-        or not classes
-        or not all(isinstance(name, str) for name in classes)
-    ):
-        yield "has classes that are no list of names"
+    is_list = isinstance(classes, list) and bool(classes)
+    if not is_list or not all(isinstance(name, str) for name in classes):
+        yield "has classes that are not a list of names"
     elif len(set(classes)) < len(classes):
         yield "names a class twice"
     if not isinstance(ipc, int) or ipc < 1:
         yield f"has ipc {ipc!r}, expected 1 or more"
 
 
-def _labels(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
-    label, count = columns[LABEL], len(about["classes"])
+def _check_labels(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+    label, count, ipc = columns[LABEL], len(about["classes"]), about["ipc"]
     if label.dtype != np.int64 or label.ndim != 1:
         yield f"has labels {label.dtype} {list(label.shape)}, expected int64 [N]"
-    elif len(label) != count * about["ipc"] or not np.array_equal(
-        label, np.arange(count).repeat(about["ipc"])
-    ):
-        yield f"has labels that are not {len(about['classes'])} classes x ipc {about['ipc']}, class by class"
+    elif len(label) != count * ipc or not np.array_equal(label, np.arange(count).repeat(ipc)):
+        yield f"has labels that are not {count} classes x ipc {ipc}, class by class"
     if columns[KEYS].dtype.kind != "U" or columns[KEYS].ndim != 1:
-        yield f"has a {KEYS} that is no text [N]"
+        yield f"has a {KEYS} that is not text [N]"
 
 
-def _rows(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
-    names = modalities(columns)
+def _check_rows(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+    names = list_modalities(columns)
     for part in ("formation", "normalisation"):
         if set(about[part]) != set(names) or not names:
-            yield f"holds rows of {', '.join(names) or 'nothing'} and a {part} of {', '.join(about[part]) or 'nothing'}"
+            described = ", ".join(about[part]) or "nothing"
+            yield f"holds rows of {', '.join(names) or 'nothing'} and a {part} of {described}"
     for name in names:
         rows = columns[name]
         if rows.dtype != np.float32 or rows.ndim < 4 or 0 in rows.shape:
-            yield f"holds {name} {rows.dtype} {list(rows.shape)}, expected numbers [N, ..., C, H, W]"
+            shape = f"{rows.dtype} {list(rows.shape)}"
+            yield f"holds {name} {shape}, expected numbers [N, ..., C, H, W]"
         elif not np.isfinite(rows).all():
             yield f"holds {name} with NaN or infinite values"
-    if odd := {
-        name: len(column) for name, column in columns.items() if len(column) != len(columns[LABEL])
-    }:
-        yield f"has {len(columns[LABEL])} labels and {odd} rows"
+    count = len(columns[LABEL])
+    if odd := {name: len(column) for name, column in columns.items() if len(column) != count}:
+        yield f"has {count} labels and {odd} rows"
 
 
-def _formation(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+def _check_formation(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
     counts = {}
-    for name in modalities(columns):
+    for name in list_modalities(columns):
         (high, wide), shape = about["formation"][name], columns[name].shape[-2:]
         counts[name] = high * wide
         if min(high, wide) < 1 or shape[0] % high or shape[1] % wide:
-            yield f"cuts {name} of {shape[0]} x {shape[1]} into {high} x {wide} pieces, which do not divide it"
+            yield (
+                f"cuts {name} of {shape[0]} x {shape[1]} into {high} x {wide} pieces, "
+                "which do not divide it"
+            )
     if odd := [name for name, count in counts.items() if count < 1 or max(counts.values()) % count]:
-        yield f"has {counts} pieces, and those of {odd[0]} do not divide the most"
+        yield f"has {counts} pieces; the number of {odd[0]} does not divide the largest"
 
 
-def _normalisation(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
-    for name in modalities(columns):
-        given, channels = about["normalisation"][name], columns[name].shape[-3]
-        mean, std = (np.asarray(given[part], dtype=np.float64) for part in ("mean", "std"))
-        others = np.array([given["scale"], given["fill"]], dtype=np.float64)
+def _check_normalisation(
+    columns: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> Iterator[str]:
+    for name in list_modalities(columns):
+        values, channels = about["normalisation"][name], columns[name].shape[-3]
+        mean, std = (np.asarray(values[part], dtype=np.float64) for part in ("mean", "std"))
+        numbers = np.array([values["scale"], values["fill"]], dtype=np.float64)
         if mean.shape != (channels,) or std.shape != (channels,):
-            yield f"normalises {name} with {mean.size} means and {std.size} deviations, it has {channels} channels"
-        elif (
-            not all(np.isfinite(part).all() for part in (mean, std, others))
-            or (std <= 0).any()
-            or others[0] <= 0
-        ):
-            yield f"normalises {name} with numbers that are not finite, or a scale or deviation that is not positive"
+            yield (
+                f"normalises {name} with {mean.size} means and {std.size} deviations, "
+                f"it has {channels} channels"
+            )
+            continue
+        is_finite = all(np.isfinite(part).all() for part in (mean, std, numbers))
+        if not is_finite or (std <= 0).any() or numbers[0] <= 0:
+            yield (
+                f"normalises {name} with numbers that are not finite, "
+                "or a scale or deviation that is not positive"
+            )
 
 
-def _soft_labels(columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Iterator[str]:
+def _check_soft_labels(
+    columns: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> Iterator[str]:
+    names = list_modalities(columns)
     soft = {
         name.removeprefix(SOFT): values for name, values in columns.items() if name.startswith(SOFT)
     }
-    if soft and set(soft) != set(modalities(columns)):
-        yield f"has soft labels of {', '.join(soft)} and rows of {', '.join(modalities(columns))}; expected one of each, or none"
+    if soft and set(soft) != set(names):
+        yield (
+            f"has soft labels of {', '.join(soft)} and rows of {', '.join(names)}; "
+            "expected one of each, or none"
+        )
         return
     for name, values in soft.items():
-        expected = (
-            len(columns[LABEL]),
-            int(np.prod(about["formation"][name])),
-            len(about["classes"]),
-        )
+        pieces = int(np.prod(about["formation"][name]))
+        expected = (len(columns[LABEL]), pieces, len(about["classes"]))
         if values.dtype.kind != "f" or values.shape != expected:
-            yield f"has soft labels of {name} {values.dtype} {list(values.shape)}, expected float32 {list(expected)}"
+            yield (
+                f"has soft labels of {name} {values.dtype} {list(values.shape)}, "
+                f"expected float32 {list(expected)}"
+            )
         elif not (values.min() >= 0 and np.abs(values.sum(-1) - 1).max() <= ROUNDING):
-            yield f"has soft labels of {name} that are no probabilities"
+            yield f"has soft labels of {name} that are not probabilities"
 
 
-CHECKS = (_classes, _labels, _rows, _formation, _normalisation, _soft_labels)
+# Subject -> its check
+CHECKS: dict[str, Check] = {
+    "classes": _check_classes,
+    "labels": _check_labels,
+    "rows": _check_rows,
+    "formation": _check_formation,
+    "normalisation": _check_normalisation,
+    "soft labels": _check_soft_labels,
+}

@@ -27,7 +27,7 @@ from pipeline.artifact.inspection import (
 )
 from pipeline.artifact.inspection import verify as _verify
 from pipeline.artifact.inspection.findings import find_remarks
-from pipeline.artifact.inspection.verify import PARSE_MIB, _limit_memory
+from pipeline.artifact.inspection.verify import STRUCTURE_MIB, _limit_memory
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError
 from stages.verify import verify
@@ -79,11 +79,11 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
     ("attributes", "told"),
     [
         ({"classes": ["a", "a"]}, "names a class twice"),
-        ({"classes": 3}, "has classes that are no list of names"),
+        ({"classes": 3}, "has classes that are not a list of names"),
         ({"classes": None}, "lacks classes"),
         ({"ipc": 7}, "has labels that are not 2 classes x ipc 7, class by class"),
         ({"ipc": 10**18}, "has labels that are not 2 classes x ipc 1000000000000000000"),
-        ({"classes": "[" * 10**5}, "has classes that are no list of names"),
+        ({"classes": "[" * 10**5}, "has classes that are not a list of names"),
         ({"ipc": "two"}, "has ipc 'two', expected 1 or more"),
         ({"formation": {"frame": [2, 2]}}, "holds rows of frame, logmel and a formation of frame"),
         (
@@ -92,15 +92,15 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
         ),
         (
             {"formation": {"frame": 1, "logmel": [2, 2]}},
-            "is not as the format says in its formation (TypeError",
+            "does not follow the format in its formation (TypeError",
         ),
         ({"formation": "none"}, "holds rows of frame, logmel and a formation of n, o, n, e"),
         (
             {"normalisation": {"frame": {}, "logmel": {}}},
-            "is not as the format says in its normalisation (KeyError: 'mean')",
+            "does not follow the format in its normalisation (KeyError: 'mean')",
         ),
         ({"format_version": "2.0"}, "format version 2.0, this program reads 1.0"),
-        ({"format": "other"}, "is no artifact of avdistill"),
+        ({"format": "other"}, "is not an artifact of avdistill"),
         ({"packing": {"frame": {"scale": "x", "offset": 0}}}, "holds rows that cannot be unpacked"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_deviation_of_zero_is_critical(artifact: Path) -> None:
             {"soft_label_frame": np.ones((4, 4, 2), np.float32)},
             "has soft labels of frame and rows of frame, logmel",
         ),
-        ({"source_key": np.arange(4)}, "has a source_key that is no text [N]"),
+        ({"source_key": np.arange(4)}, "has a source_key that is not text [N]"),
     ],
 )
 def test_columns_that_do_not_fit_are_critical(
@@ -153,7 +153,7 @@ def test_columns_that_do_not_fit_are_critical(
 
 def test_soft_labels_that_are_no_probabilities_are_critical(artifact: Path) -> None:
     soft = {f"soft_label_{m}": np.full((4, 4, 2), 0.7, np.float32) for m in ("frame", "logmel")}
-    assert "has soft labels of frame that are no probabilities" in critical(
+    assert "has soft labels of frame that are not probabilities" in critical(
         rewritten(artifact, soft)
     )
 
@@ -170,7 +170,7 @@ def test_rows_far_from_any_picture_are_a_warning(artifact: Path) -> None:
 def test_rows_that_are_there_twice_are_a_warning(artifact: Path) -> None:
     rows = tables.read_table(artifact)[0]["frame"].copy()
     rows[1] = rows[0]
-    assert "1 of 4 frame rows are there twice" in [
+    assert "1 of 4 frame rows are duplicates" in [
         finding.text for finding in remarked(rewritten(artifact, {"frame": rows}))
     ]
 
@@ -192,9 +192,9 @@ def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
     )
 
 
-def test_the_page_says_what_from_what_and_how(artifact: Path) -> None:
+def test_the_page_has_the_set_its_origin_and_its_method(artifact: Path) -> None:
     told = render_page(artifact)
-    assert all(f"\n{title}\n" in told for title in ("what", "from what", "how", "scores"))
+    assert all(f"\n{title}\n" in told for title in ("set", "origin", "method", "scores"))
     assert "4: 2 classes x IPC 2, 16 training instances" in told
     assert "herding, seed 0" in told and "not stated: no source is named" in told
 
@@ -227,8 +227,8 @@ def dying(name: str) -> int:
 
 def growing(name: str) -> int:
     """What a forged file may make HDF5 take: more than a parse is allowed."""
-    _limit_memory(PARSE_MIB)
-    return len(bytearray((PARSE_MIB + 10) * 2**20))
+    _limit_memory(STRUCTURE_MIB)
+    return len(bytearray((STRUCTURE_MIB + 10) * 2**20))
 
 
 def hanging(name: str) -> int:
@@ -247,7 +247,7 @@ def hanging(name: str) -> int:
 def test_a_file_that_ends_its_process_is_one_error(
     act: Callable[[str], int], told: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_verify, "_parse", act)
+    monkeypatch.setattr(_verify, "_read_structure", act)
     with pytest.raises(ArtifactError, match=re.escape(told)):
         verify(artifact, device="cpu", workers=1, report=None)
 

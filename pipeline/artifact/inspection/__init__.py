@@ -1,4 +1,4 @@
-"""What an artifact is, whether it is whole, and how two differ: for people who were sent a file."""
+"""Describe, check and compare artifacts, also those from sources that are not trusted."""
 
 from __future__ import annotations
 

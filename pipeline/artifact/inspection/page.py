@@ -1,4 +1,4 @@
-"""An artifact as a page of text: what it is, from what, how it was made, what it is worth, under which licence."""
+"""Describe an artifact on a page of text: set, origin, licence, method and scores."""
 
 from __future__ import annotations
 
@@ -17,59 +17,94 @@ if TYPE_CHECKING:
     from pipeline.artifact import Artifact
 
 WIDTH = 18
-# Of what no section knows, so many characters are shown.
-MOST = 100
-# What the sections show, or say in other words.
-TOLD = {
-    *(
-        "format",
-        "format_version",
-        "content_digest",
-        "package_version",
-        "classes",
-        "ipc",
-        "formation",
-        "decoding",
-        "packing",
-        "pieces",
-    ),
-    *(
-        "sources",
-        "source_ids",
-        "source_shards",
-        "preprocessing",
-        "method",
-        "plugin",
-        "seed",
-        "params",
-        "tuning",
-        "learned_rates",
-    ),
-    *("normalisation", "units", "pieces", "scores", "evaluation"),
+# Characters shown of an attribute that no section shows.
+MAX_CHARACTERS = 100
+# Attributes that a section shows or rewords; the last section shows all others.
+COVERED = {
+    "format",
+    "format_version",
+    "content_digest",
+    "package_version",
+    "classes",
+    "ipc",
+    "formation",
+    "decoding",
+    "packing",
+    "pieces",
+    "sources",
+    "source_ids",
+    "source_shards",
+    "preprocessing",
+    "method",
+    "plugin",
+    "seed",
+    "params",
+    "tuning",
+    "learned_rates",
+    "normalisation",
+    "units",
+    "scores",
+    "evaluation",
 }
 
 
 def render_page(path: Path) -> str:
-    """The page; an ArtifactError if the file is none of the format."""
+    """Describe an artifact on a page of text.
+
+    Args:
+        path: the .h5 file.
+
+    Raises:
+        ArtifactError: the file is no artifact, or does not follow the format.
+    """
     artifact = read_artifact(path)
     about = artifact.about
-    head = f"{path}: {format_bytes(path.stat().st_size)}, format {about['format_version']}"
+    head = f"{path}: {_format_bytes(path.stat().st_size)}, format {about['format_version']}"
     parts = {
-        "what": _describe_set,
-        "from what": _describe_origin,
-        "how": _describe_method,
+        "set": _describe_set,
+        "origin": _describe_origin,
+        "method": _describe_method,
         "scores": _describe_scores,
-        "also": _describe_rest,
+        "other": _describe_others,
     }
     lines = [head]
-    for title, lines_of in parts.items():
-        if found := [f"  {name:<{WIDTH - 1}} {text}" for name, text in lines_of(artifact)]:
-            lines += ["", title, *found]
+    for title, describe in parts.items():
+        if entries := [f"  {name:<{WIDTH - 1}} {text}" for name, text in describe(artifact)]:
+            lines += ["", title, *entries]
     return "\n".join(lines)
 
 
-def format_bytes(count: int) -> str:
-    """5321 -> 5.3 kB."""
+def list_scores(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each score, and its mean, deviation, interval and number of students.
+
+    Args:
+        about: the attributes of an artifact.
+    """
+    for entry in about.get("scores", []):
+        name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
+        for metric, views in entry["metrics"].items():
+            plain = metric in find_plain_metrics(entry)
+            for view, summary in views.items():
+                text = f"{format_score(summary, plain=plain)} (n = {summary['n']})"
+                yield f"{name} {metric} {view}", text
+
+
+def format_value(value: Any) -> str:
+    """Format a parameter on one line: mappings as `a 1, b 2`, lists as `1, 2`, rounded numbers.
+
+    Args:
+        value: parsed JSON; a list of two integers is a grid, `1 x 2`.
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        is_grid = len(value) == 2 and all(isinstance(number, int) for number in value)
+        return (" x " if is_grid else ", ").join(map(format_value, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+def _format_bytes(count: int) -> str:
+    """Format a number of bytes, 5321 as "5.3 kB"."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -80,14 +115,12 @@ def _describe_set(artifact: Artifact) -> Iterator[tuple[str, str]]:
     about, columns = artifact.about, artifact.columns
     grids = {name: f"{high} x {wide}" for name, (high, wide) in about["formation"].items()}
     count = max(high * wide for high, wide in about["formation"].values()) * len(columns["label"])
-    yield (
-        "rows",
-        f"{len(columns['label'])}: {len(about['classes'])} classes x IPC {about['ipc']}, {count} training instances",
-    )
+    cells = f"{len(about['classes'])} classes x IPC {about['ipc']}"
+    yield "rows", f"{len(columns['label'])}: {cells}, {count} training instances"
     for name, grid in grids.items():
         whole = "whole" if grid == "1 x 1" else f"{grid} pieces each"
         soft = ", soft labels" if f"{SOFT}{name}" in columns else ""
-        packing = ", stored as whole numbers" if name in about.get("packing", {}) else ""
+        packing = ", stored as integers" if name in about.get("packing", {}) else ""
         yield name, f"{_format_shape(columns[name].shape)}, {whole}{soft}{packing}"
     yield "classes", ", ".join(about["classes"])
     yield "digest", about["content_digest"]
@@ -102,7 +135,7 @@ def _describe_origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
         ]
         yield from ((name.replace("_", " "), format_value(source[name])) for name in stated)
     if "sources" not in about:
-        yield "licence", "not stated: no source is named; ask who sent the file"
+        yield "licence", "not stated: no source is named; ask the sender of the file"
     if ids := about.get("source_ids"):
         yield "source ids", f"{len(ids)}, the attribute source_ids lists them"
     for name in ("source_shards", "preprocessing"):
@@ -110,11 +143,10 @@ def _describe_origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
 
 
 def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
-    return (
-        [value]
-        if isinstance(value, dict)
-        else [one for one in value or () if isinstance(one, dict)]
-    )
+    """Return the mappings of a list, or the only one; other content of forged files is left out."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value or () if isinstance(item, dict)]
 
 
 def _describe_method(artifact: Artifact) -> Iterator[tuple[str, str]]:
@@ -125,54 +157,28 @@ def _describe_method(artifact: Artifact) -> Iterator[tuple[str, str]]:
     plugin = f" (plugin {about['plugin']})" if "plugin" in about else ""
     yield "method", f"{method}{plugin}, seed {seed}, by avdistill {version}"
     params = about.get("params")
-    yield from (
-        (f"  {name}", format_value(value))
-        for name, value in (params if isinstance(params, dict) else {}).items()
-    )
+    if isinstance(params, dict):
+        yield from ((f"  {name}", format_value(value)) for name, value in params.items())
     if tuning := about.get("tuning"):
         yield "chosen", f"among {len(tuning)} candidates, on the validation split"
     if rates := about.get("learned_rates"):
         yield "learned rates", format_value(rates)
-    for name, how in about["normalisation"].items():
-        yield (
-            f"{name} is",
-            f"(raw x {how['scale']:.6g} - {format_value(how['mean'])}) / {format_value(how['std'])}",
-        )
+    for name, normalisation in about["normalisation"].items():
+        mean, std = (format_value(normalisation[part]) for part in ("mean", "std"))
+        yield f"{name} is", f"(raw x {normalisation['scale']:.6g} - {mean}) / {std}"
 
 
 def _describe_scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    found = list(scores_of(artifact.about))
-    yield from found or [("none", "`avdistill evaluate`, then `avdistill publish`")]
+    scores = list(list_scores(artifact.about))
+    yield from scores or [("none", "`avdistill evaluate`, then `avdistill publish`")]
 
 
-def scores_of(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was measured -> mean, deviation and interval."""
-    for entry in about.get("scores", []):
-        name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
-        for metric, views in entry["metrics"].items():
-            plain = metric in find_plain_metrics(entry)
-            yield from (
-                (f"{name} {metric} {view}", f"{format_score(x, plain=plain)} (n = {x['n']})")
-                for view, x in views.items()
-            )
-
-
-def _describe_rest(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    """What stands nowhere else on the page."""
+def _describe_others(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    """Yield the attributes that no other section shows, truncated."""
     for name, value in artifact.about.items():
-        if name not in TOLD:
+        if name not in COVERED:
             text = format_value(value)
-            yield name, text if len(text) <= MOST else f"{text[:MOST]}..."
-
-
-def format_value(value: Any) -> str:
-    """A parameter in one line: mappings as `a 1, b 2`, lists as `1, 2`, short numbers."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        grid = len(value) == 2 and all(isinstance(number, int) for number in value)
-        return (" x " if grid else ", ").join(map(format_value, value)) or "none"
-    return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+            yield name, text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
 
 
 def _format_shape(shape: tuple[int, ...]) -> str:
