@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PARAMS, GIT = "params.yaml", ".git"
-# A project's file -> its packaged name, without a dot: git obeys any .gitignore that it meets.
+# A project's file -> its packaged name. Git and DVC obey a .gitignore or dvc.yaml wherever they
+# find one, so none is packaged by its own name.
 FILES = {
     PARAMS: PARAMS,
-    "dvc.yaml": "dvc.yaml",
+    "dvc.yaml": "graph.yaml",
     ".dvc/config": "dvc/config",
     ".dvc/.gitignore": "dvc/gitignore",
     ".dvcignore": "dvcignore",
