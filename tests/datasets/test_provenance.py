@@ -44,7 +44,11 @@ BY_ID = {"activitynet", "ave", "music21", "vggsound"}
 @pytest.mark.parametrize("name", plugins.list_names("adapter"))
 def test_every_adapter_states_its_source(name: str, tmp_path: Path) -> None:
     root = TOYS[name](tmp_path) if name in TOYS else tmp_path
-    source = built("adapter", name).source(root)
+    try:
+        source = built("adapter", name).source(root)
+    except SourceError:
+        assert name not in TOYS
+        pytest.skip(f"no toy of {name}; write one as tests/toys/sources/{name}.py")
     stated = [source.name, source.home, source.licence, source.citation]
     assert all(text and text == text.strip() and "\n" not in text for text in stated)
     assert NOT_STATED not in (source.name, source.home, source.citation) or name == "folder"
