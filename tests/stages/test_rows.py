@@ -1,4 +1,4 @@
-"""Rows of `distill` from the set to the report: a row's name is the label, its plugin is beside it."""
+"""Rows of `distill` from set to report: the name is a label, the plugin stands beside it."""
 
 from __future__ import annotations
 

@@ -56,6 +56,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place / CELL / "artifacts" / f"seed{seed}.h5", one, FULL
         )
     write_json(place / CELL / "scores.json", {"artifacts": digests, "scores": SCORES})
+    call(place, "dvc", "repro", "code")
     call(place, "dvc", "repro", "--single-item", "publish@generated-jcf-5")
     return place
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from pipeline.distillation import run as cells
@@ -65,3 +66,8 @@ def toy_cell(
         trainer=crew,
         val=toy_real(4, seed=1),
     )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the name and content of each file in a folder."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
