@@ -13,6 +13,7 @@ PAGES = {
     "benchmarks/README.md": "benchmark-scripts.md",
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
 }
 
 
