@@ -48,5 +48,5 @@ def code(out: Path, *, params: Params) -> str:
     }
     for stage in ("decode", "experts", "export", "publish"):
         digests[stage] = digest(stage, values=section(stage))
-    write_json(out, digests)
+    write_json(out, {"code": digests})
     return f"digests of {len(digests)} stages -> {out}"

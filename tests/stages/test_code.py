@@ -45,7 +45,7 @@ def written(folder: Path, *changes: str) -> dict[str, str]:
     """What the stage `code` writes: stage, or stage.row -> digest."""
     out = folder / "code.json"
     code(out, params=values(*changes))
-    read: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    read: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["code"]
     out.unlink()
     rows = {stage: rows if isinstance(rows, dict) else {"": rows} for stage, rows in read.items()}
     return {
@@ -94,8 +94,8 @@ def test_a_comment_names_the_rooms_of_a_digest(stage: str) -> None:
 def test_a_stage_depends_on_its_own_entry(stage: str, entries: dict[str, str]) -> None:
     (entry,) = STAGES[stage]["params"][0]["${code}"]
     axis = {"ingest": "generated", "extract": "convnet", "distill": "dm"}.get(stage)
-    assert re.sub(r"\$\{.*\}", str(axis), entry) in entries
-    assert entry.startswith(stage) and ("$" in entry) == bool(axis)
+    assert re.sub(r"\$\{.*\}", str(axis), entry).removeprefix("code.") in entries
+    assert entry.startswith(f"code.{stage}") and ("$" in entry) == bool(axis)
 
 
 def test_every_row_of_the_grid_has_an_entry(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_short_row_depends_on_the_row_that_it_starts_from(tmp_path: Path) -> N
             f"distill: {{dm: {{steps: {steps}}}, dm-fast: {{method: dm, batch_real: 2}}}}\n"
         )
         code(tmp_path / f"{steps}.json", params=load(path))
-        entries.append(json.loads((tmp_path / f"{steps}.json").read_text())["distill"])
+        entries.append(json.loads((tmp_path / f"{steps}.json").read_text())["code"]["distill"])
     assert changed(*entries) == {"dm", "dm-fast"}
 
 
