@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from pipeline.core.params import Params
 
 
-def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
-    """Write a set that was published as .pt files by another project, of layout avdd, dc or mtt, as an artifact of this one.
+def adopt(layout: str, path: Path, out: Path, *, params: Params) -> str:
+    """Make an artifact of .pt files that another project published, in layout avdd, dc or mtt.
 
-    PLACE is the file, or the folder of the files; what they do not say of themselves stands in the section `import`, see
-    docs/guide/convert.md. Nothing in the files is run: what is no tensor, number or list of those is refused.
+    PATH is the file, or the folder of the files. Values that they lack are in the section `import`,
+    see docs/guide/convert.md. Nothing in the files is run; content other than tensors, numbers,
+    text and lists of them is refused.
 
     Example: avdistill adopt dc res_DM_CIFAR10_ConvNet_10ipc.pt artifacts/cifar10-dm-ipc10.h5
     """
@@ -23,5 +24,5 @@ def adopt(layout: str, place: Path, out: Path, *, params: Params) -> str:
 
     importer = plugins.build("importer", layout, params)
     refuse_existing(out)
-    digest = write_artifact(out, importer.read(place), params.build("export", ExportSettings))
+    digest = write_artifact(out, importer.read(path), params.build("export", ExportSettings))
     return f"{out}  {out.stat().st_size} bytes  digest {digest[:12]}"

@@ -1,4 +1,4 @@
-"""artifact -> what another tool reads"""
+"""artifact -> a file in another tool's format"""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from pipeline.core.params import Params
 
 
-def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002 - what the command line calls it
+def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002
     """Write an artifact in another format: card, croissant, webdataset, previews or ddranking.
 
-    FORMAT is a file under pipeline/exporters/, its values stand in the section `convert`; docs/guide/convert.md shows each, and what is
-    lost. OUT is a file or a folder, as the format has it.
+    FORMAT is a file in pipeline/artifact/exporters/; its values are in the section `convert`. OUT
+    is a file or a folder, depending on FORMAT. docs/guide/convert.md shows each format and the
+    information that is lost.
 
-    Example: avdistill convert card artifacts/generated-dm-ipc1/seed0.h5 artifacts/generated-dm-ipc1/README.md
+    Example: avdistill convert card artifacts/seed0.h5 artifacts/README.md
     """
     from pipeline.artifact.inspection import refuse_damaged
     from pipeline.core import plugins
@@ -24,5 +25,5 @@ def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  
     exporter = plugins.build("exporter", format, params)
     refuse_existing(out)
     refuse_damaged(artifact)
-    told: str = exporter.write(artifact, out)
-    return told
+    description: str = exporter.write(artifact, out)
+    return description

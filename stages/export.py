@@ -23,13 +23,14 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     files = sorted(synthetic.glob("seed*.safetensors"))
     if not files:
         raise SourceError(
-            f"{synthetic} holds no seed<k>.safetensors; expected what `avdistill distill` writes"
+            f"{synthetic} holds no seed<k>.safetensors; expected a folder that "
+            "`avdistill distill` wrote"
         )
     lines = []
     with create_folder(out) as part:
         for file in files:
-            digest = write_artifact(part / f"{file.stem}.h5", load_synthetic(file, NUMPY), settings)
-            lines.append(
-                f"{out / file.stem}.h5  {(part / file.stem).with_suffix('.h5').stat().st_size} bytes  digest {digest[:12]}"
-            )
+            path = part / f"{file.stem}.h5"
+            digest = write_artifact(path, load_synthetic(file, NUMPY), settings)
+            size = path.stat().st_size
+            lines.append(f"{out / path.name}  {size} bytes  digest {digest[:12]}")
     return "\n".join(lines)

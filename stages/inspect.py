@@ -1,4 +1,4 @@
-"""artifact -> a readable page"""
+"""artifact -> a page of text"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def inspect(artifact: Path) -> str:
-    """Show what an artifact is, from what and how it was made, under which licence, and its scores if it was published.
+    """Show an artifact's content, origin, licence and method, and its scores if it was published.
 
     Example: avdistill inspect artifacts/generated-dm-ipc1/seed0.h5
     """

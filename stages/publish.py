@@ -10,23 +10,24 @@ if TYPE_CHECKING:
 
 
 def publish(artifact: Path, scores: Path, out: Path, *, params: Params) -> str:
-    """Copy artifacts and add their scores; the content digest stays, so both files are the same set.
+    """Copy artifacts and add their scores; the content digest does not change.
 
-    ARTIFACT is a file or a folder of seed<k>.h5, and OUT what it is; SCORES must be of these very files.
+    ARTIFACT is a file or a folder of seed<k>.h5; OUT becomes a file or a folder accordingly. SCORES
+    is the output of `avdistill evaluate` for ARTIFACT.
 
-    Example: avdistill publish work/generated/dm/ipc1/artifacts work/generated/dm/ipc1/scores.json artifacts/generated-dm-ipc1
+    Example: avdistill publish work/dm/artifacts work/dm/scores.json artifacts/generated-dm-ipc1
     """
     from pipeline.artifact import PublishSettings, list_artifacts, publish_artifact
     from pipeline.core.files import create_folder, read_json, refuse_existing
 
     settings = params.build("publish", PublishSettings)
-    known = read_json(scores, "evaluate")
+    evaluated = read_json(scores, "evaluate")
     lines = []
     if artifact.is_file():
         refuse_existing(out)
-        return f"{out}  digest {publish_artifact(artifact, known, settings, out)[:12]}"
+        return f"{out}  digest {publish_artifact(artifact, evaluated, settings, out)[:12]}"
     with create_folder(out) as part:
         for file in list_artifacts(artifact):
-            digest = publish_artifact(file, known, settings, part / file.name)
+            digest = publish_artifact(file, evaluated, settings, part / file.name)
             lines.append(f"{out / file.name}  digest {digest[:12]}")
     return "\n".join(lines)

@@ -278,7 +278,7 @@ def test_dd_ranking_refuses_several_moments(tmp_path: Path) -> None:
         toy, rows={**toy.rows, "frame": toy.rows["frame"].repeat(1, 2, 1, 1, 1)}
     )
     write_artifact(tmp_path / "seed0.h5", several, FULL)
-    with pytest.raises(ArtifactError, match="frames of 2 moments are no pictures"):
+    with pytest.raises(ArtifactError, match="frames of 2 moments are not single pictures"):
         exported("ddranking", tmp_path / "seed0.h5")
 
 

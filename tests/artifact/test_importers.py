@@ -238,14 +238,14 @@ WRONG: dict[str, tuple[str, dict[str, Any], type[PipelineError], str]] = {
         "dc",
         {"classes": ("a", "b")},
         SourceError,
-        "no whole numbers below 2; name the classes",
+        "not integers below 2; name the classes",
     ),
     "a class twice": ("dc", {"classes": ("a",) * 10}, ParamsError, "10 names, 1 of them different"),
     "no file of classes": (
         "dc",
         {"classes": "none.txt"},
         SourceError,
-        "names the classes, one a line",
+        "expected the names of the classes, one per line",
     ),
     "no such experiment": (
         "dc",
@@ -287,7 +287,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], type[PipelineError], str]] = {
         "mtt",
         {"labels": "probabilities"},
         ParamsError,
-        "are no probabilities",
+        "are not probabilities",
     ),
 }
 

@@ -1,1 +1,1 @@
-"""Artifact -> what other tools read, one file per format: `write(artifact, out)` tells in a line what it wrote."""
+"""Exporters: one file per format; `write(artifact, out)` writes it and returns a line about it."""

@@ -1,4 +1,4 @@
-"""Training instances of an artifact, class by class: each stored row's pieces one after another, and names for them."""
+"""The training instances of an artifact, class by class, and keys for them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,29 @@ if TYPE_CHECKING:
 
 
 def decode_instances(synthetic: SyntheticSet) -> tuple[Instances, Tensor]:
-    """The decoded instances, and their order here: int64 [rows x pieces], row after row."""
-    whole = decode_synthetic_set(synthetic, torch.device("cpu"))
-    return whole, torch.arange(len(whole.label)).reshape(-1, len(synthetic.label)).T.flatten()
+    """Decode the training instances, and order them class by class.
+
+    Args:
+        synthetic: the set.
+
+    Returns:
+        The instances, and their order int64 [rows * pieces]: all pieces of the first row, then all
+        of the second, and so on.
+    """
+    instances = decode_synthetic_set(synthetic, torch.device("cpu"))
+    order = torch.arange(len(instances.label)).reshape(-1, len(synthetic.label)).T.flatten()
+    return instances, order
 
 
 def make_keys(labels: Iterable[int]) -> list[str]:
-    """`<label>_<n>`, each of four digits: the label's number, and which of its kind this is, from 0."""
-    seen: Counter[int] = Counter()
-    names = []
+    """Return a key `<label>_<n>` per instance, four digits each; n counts within a class, from 0.
+
+    Args:
+        labels: the label of each instance.
+    """
+    counts: Counter[int] = Counter()
+    keys = []
     for label in labels:
-        names.append(f"{label:04d}_{seen[label]:04d}")
-        seen[label] += 1
-    return names
+        keys.append(f"{label:04d}_{counts[label]:04d}")
+        counts[label] += 1
+    return keys

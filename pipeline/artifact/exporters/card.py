@@ -1,4 +1,4 @@
-"""The card: a README.md with the YAML header that the Hugging Face hub reads, and a body made from the artifact's attributes."""
+"""Card: a README.md with the YAML header of the Hugging Face hub, made from the attributes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pipeline.artifact.exporters._about import (
     Attributes,
     describe_set,
     drop_empty,
-    format_list,
+    format_markdown,
     join_statements,
-    name_of,
+    make_name,
 )
 from pipeline.core.files import create_file
 from pipeline.core.scores import find_plain_metrics, format_score
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-# modality -> the hub's task
+# modality -> the task, as the hub names it
 TASKS = {"frame": "image-classification", "logmel": "audio-classification"}
-# What the hub calls numbers of rows, and where each ends.
+# The hub's categories of size -> the number of rows at which each ends
 SIZES = {
     "n<1K": 1_000,
     "1K<n<10K": 10_000,
@@ -33,7 +33,7 @@ SIZES = {
     "100K<n<1M": 1_000_000,
     "1M<n<10M": 10_000_000,
 }
-# Licences that the hub knows by name; others are `other`, with theirs.
+# Licences that the hub knows by name; all others are `other` with a `license_name`.
 LICENCES = (
     *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "odc-by", "odbl", "pddl"),
     *(
@@ -42,6 +42,11 @@ LICENCES = (
         for version in ("3.0", "4.0")
     ),
 )
+# Attributes of the section "Method"
+METHOD = (
+    *("method", "plugin", "seed", "package_version"),
+    *("content_digest", "learned_rates", "adopted"),
+)
 READING = """\
 With h5py and numpy, raw values:
 
@@ -49,15 +54,16 @@ With h5py and numpy, raw values:
 import json, h5py, numpy as np
 
 with h5py.File("{file}") as file:
-    about = {{name: json.loads(x) if isinstance(x, str) and x[:1] in "[{{" else x for name, x in file.attrs.items()}}
+    about = {{k: json.loads(x) if str(x)[:1] in ("[", "{{") else x for k, x in file.attrs.items()}}
     stored = {{name: file[name][()] for name in file}}
 raw = {{}}
 for m, norm in about["normalisation"].items():
     rows, packing = stored[m].astype("float32"), about.get("packing", {{}}).get(m)
     if packing:  # uint8
         rows = rows * packing["scale"] + packing["offset"]
-    mean, std = (np.array(norm[key])[:, None, None] for key in ("mean", "std"))  # rows = (raw * scale - mean) / std
-    raw[m] = (rows * std + mean) / norm["scale"]  # frame 0..255 [N, T, 3, H, W], logmel dB [N, 1, M, F]
+    mean, std = (np.array(norm[key])[:, None, None] for key in ("mean", "std"))
+    # rows = (raw * scale - mean) / std; raw: frame 0..255 [N, T, 3, H, W], logmel dB [N, 1, M, F]
+    raw[m] = (rows * std + mean) / norm["scale"]
 classes, label = about["classes"], stored["label"]
 ```
 
@@ -85,22 +91,26 @@ stored = load_dataset("hdf5", data_files="{file}", split="train").with_format("n
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """No parameters."""
+    """The card of an artifact; it has no parameters."""
 
     def write(self, artifact: Path, out: Path) -> str:
-        """Write the card, to lie beside the artifact: what, from what, how, how to load it, its scores, and whom to cite."""
-        read = read_artifact(artifact)
-        columns, about = read.columns, read.about
+        """Write the card: content, origin, method, ways to load it, scores, licence and citation.
+
+        Args:
+            artifact: the .h5 file.
+            out: the README.md, to be published in the artifact's folder.
+        """
+        content = read_artifact(artifact)
+        columns, about = content.columns, content.about
         header = _make_header(artifact.name, columns, about)
-        yaml = [
-            f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()
-        ]  # JSON is YAML
+        # JSON is YAML.
+        yaml = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()]
         sections = {
             title: text.strip()
             for title, text in _make_sections(artifact.name, columns, about).items()
         }
         body = [
-            f"# {name_of(about)}",
+            f"# {make_name(about)}",
             describe_set(about),
             *(f"## {title}\n\n{text}" for title, text in drop_empty(sections).items()),
         ]
@@ -113,15 +123,16 @@ class Exporter:
 
 def _make_header(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, Any]:
     count = len(columns["label"])
-    said = join_statements(about, "licence")
-    licence = (
-        {"license": said.lower()}
-        if said.lower() in LICENCES
-        else {"license": "other", "license_name": said}
-    )
+    licence = join_statements(about, "licence")
+    if not licence:
+        entries = {"license": "unknown"}
+    elif licence.lower() in LICENCES:
+        entries = {"license": licence.lower()}
+    else:
+        entries = {"license": "other", "license_name": licence}
     return {
-        "pretty_name": name_of(about),
-        **(licence if said else {"license": "unknown"}),
+        "pretty_name": make_name(about),
+        **entries,
         "task_categories": [task for modality, task in TASKS.items() if modality in columns],
         "tags": [
             "dataset-distillation",
@@ -135,30 +146,19 @@ def _make_header(file: str, columns: dict[str, np.ndarray], about: Attributes) -
 
 
 def _make_sections(file: str, columns: dict[str, np.ndarray], about: Attributes) -> dict[str, str]:
-    """Title -> text, empty where the attributes say nothing."""
+    """Return title -> text, "" where the attributes hold nothing for it."""
     digests = drop_empty(
         {"training shards": about.get("source_shards"), "preprocessing": about.get("preprocessing")}
     )
-    how = {
-        name: about.get(name)
-        for name in (
-            "method",
-            "plugin",
-            "seed",
-            "package_version",
-            "content_digest",
-            "learned_rates",
-            "adopted",
-        )
-    }
+    method = drop_empty({name: about.get(name) for name in METHOD})
     params = json.dumps(about.get("params", {}), indent=1, sort_keys=True)
+    classes = f"Classes, in the order of the labels: {', '.join(about['classes'])}."
+    origin = [*map(format_markdown, about.get("sources", [])), format_markdown(digests)]
     return {
-        "What is in it": f"{_tabulate_columns(columns)}\n\nClasses, in the order of the labels: {', '.join(about['classes'])}.",
-        "From what": "\n\n".join(
-            [*map(format_list, about.get("sources", [])), format_list(digests)]
-        ),
-        "How it was made": f"{format_list(drop_empty(how))}\n\n```json\n{params}\n```",
-        "Reading it": READING.format(file=file),
+        "Content": f"{_tabulate_columns(columns)}\n\n{classes}",
+        "Origin": "\n\n".join(origin),
+        "Method": f"{format_markdown(method)}\n\n```json\n{params}\n```",
+        "How to read it": READING.format(file=file),
         "Scores": _tabulate_scores(about.get("scores", [])),
         "Licence": join_statements(about, "licence"),
         "Citation": join_statements(about, "citation"),
@@ -177,16 +177,18 @@ def _tabulate_columns(columns: dict[str, np.ndarray]) -> str:
 
 
 def _tabulate_scores(scores: list[Attributes]) -> str:
-    """What students reached on the test split, mean ± deviation [95 % interval]."""
-    rows = [
-        f"| {' '.join(entry[key] for key in ('protocol', 'network', 'head', 'task'))} | {metric} "
-        f"| {view} | {format_score(one, plain=metric in find_plain_metrics(entry))} |"
-        for entry in scores
-        for metric, views in entry["metrics"].items()
-        for view, one in views.items()
-    ]
-    return (
-        "\n".join(["| measure | metric | view | score |", "| --- | --- | --- | --- |", *rows])
-        if rows
-        else ""
+    """Return a table of scores on the test split: mean ± deviation [95 % interval]."""
+    rows = []
+    for entry in scores:
+        measurement = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
+        for metric, views in entry["metrics"].items():
+            plain = metric in find_plain_metrics(entry)
+            rows += [
+                f"| {measurement} | {metric} | {view} | {format_score(summary, plain=plain)} |"
+                for view, summary in views.items()
+            ]
+    if not rows:
+        return ""
+    return "\n".join(
+        ["| measurement | metric | view | score |", "| --- | --- | --- | --- |", *rows]
     )

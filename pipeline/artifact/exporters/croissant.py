@@ -1,4 +1,7 @@
-"""Croissant 1.0 (MLCommons, 2024): JSON-LD that describes the file; it cannot describe what is inside of an HDF5 file."""
+"""Croissant 1.0 (MLCommons, 2024): JSON-LD about the file.
+
+The format cannot describe the inside of an HDF5 file.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.artifact import read_about
-from pipeline.artifact.exporters._about import describe_set, drop_empty, join_statements, name_of
+from pipeline.artifact.exporters._about import describe_set, drop_empty, join_statements, make_name
 from pipeline.core.files import file_digest, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The vocabulary's own terms, and those that the format gives a type.
+# The terms that Croissant adds to schema.org.
 TERMS = (
     *(
         "citeAs",
@@ -58,10 +61,13 @@ CONTEXT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """What the format asks for and no artifact knows; null leaves it out.
+    """Values that the format requires and an artifact does not hold; null leaves one out.
 
     Args:
-        url: of the set's page; `creator`: who made the set; `published`: the day, YYYY-MM-DD; `version`: of the set, as in 1.0.0.
+        url: the set's web page.
+        creator: name of the person or organisation that made the set.
+        published: day of publication, YYYY-MM-DD.
+        version: the set's version, e.g. 1.0.0.
     """
 
     url: str | None
@@ -70,7 +76,12 @@ class Exporter:
     version: str | None
 
     def write(self, artifact: Path, out: Path) -> str:
-        """Write the description, to lie beside the artifact."""
+        """Write the description.
+
+        Args:
+            artifact: the .h5 file.
+            out: the JSON file, to be published in the artifact's folder.
+        """
         _, about = read_about(artifact)
         file = {
             "@type": "cr:FileObject",
@@ -89,14 +100,14 @@ class Exporter:
             "license": join_statements(about, "licence"),
             "citeAs": join_statements(about, "citation"),
         }
-        described = {
+        description = {
             "@context": CONTEXT,
             "@type": "sc:Dataset",
             "conformsTo": "http://mlcommons.org/croissant/1.0",
-            "name": name_of(about),
+            "name": make_name(about),
             "description": describe_set(about),
             **drop_empty(optional),
             "distribution": [file],
         }
-        write_json(out, described)
+        write_json(out, description)
         return f"{out}  of {artifact.name}, sha256 {file['sha256'][:12]}"

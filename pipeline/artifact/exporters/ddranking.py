@@ -1,7 +1,8 @@
-"""DD-Ranking (Li et al., 2025): per modality the tensors that the evaluators of `ddranking.metrics` take, as torch saves them.
+"""DD-Ranking (Li et al., 2025): tensors per modality for the evaluators of `ddranking.metrics`.
 
-Its evaluators take image tensors [N, 3, H, W], normalised, as many of each class and class by class; labels [N, classes] as
-logits, of which they take the softmax; hard labels [N]; and the rate to learn at. They know one picture per sample and no sound.
+The evaluators take normalised images [N, 3, H, W], as many of each class and class by class; soft
+labels [N, classes] as logits, which they feed to a softmax; hard labels [N]; and a learning rate.
+They take one picture per sample and no sound.
 """
 
 from __future__ import annotations
@@ -26,49 +27,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """No parameters."""
+    """Tensors for DD-Ranking; they have no parameters."""
 
     def write(self, artifact: Path, out: Path) -> str:
-        """Write `<modality>/images.pt`, `hard_labels.pt`, `labels.pt` if there are soft labels, and `lr.pt` if a rate was learned.
+        """Write a folder `<modality>/` with images.pt, hard_labels.pt, labels.pt and lr.pt.
 
-        The formation is undone, so DD-Ranking's `ipc` is that of the artifact times its pieces; the answer says which. All files
-        open with `torch.load(..., weights_only=True)`.
+        labels.pt is written if there are soft labels, lr.pt if a learning rate was learned. All
+        files can be read by `torch.load(..., weights_only=True)`. The formation is undone, so
+        DD-Ranking's `ipc` is the artifact's times its pieces; the returned text names it.
+
+        Args:
+            artifact: the .h5 file.
+            out: the new folder.
+
+        Raises:
+            ArtifactError: frames have several moments.
         """
         synthetic = read_artifact(artifact).synthetic
-        whole, order = decode_instances(synthetic)
-        told = []
+        instances, order = decode_instances(synthetic)
+        rates = synthetic.provenance.get("learned_rates", {})
+        lines = []
         with create_folder(out) as part:
-            for modality, rows in whole.take(order).items():
-                content: dict[str, Any] = {
-                    "images": pick(IMAGES, modality, "picture")(rows).contiguous()
-                }
-                content["hard_labels"] = whole.label[order]
-                if modality in whole.soft:
-                    content["labels"] = whole.soft[modality][order].clamp_min(TINY).log()
-                if modality in (rates := synthetic.provenance.get("learned_rates", {})):
-                    content["lr"] = float(rates[modality])
+            for modality, rows in instances.take(order).items():
+                images = pick(IMAGES, modality, "picture")(rows).contiguous()
+                tensors: dict[str, Any] = {"images": images, "hard_labels": instances.label[order]}
+                if modality in instances.soft:
+                    tensors["labels"] = instances.soft[modality][order].clamp_min(TINY).log()
+                if modality in rates:
+                    tensors["lr"] = float(rates[modality])
                 (part / modality).mkdir()
-                for name, value in content.items():
+                for name, value in tensors.items():
                     torch.save(value, part / modality / f"{name}.pt")
-                told.append(
-                    f"{out / modality}  {', '.join(content)}; images {list(content['images'].shape)}"
-                )
-        return "\n".join([*told, f"ipc for DD-Ranking: {len(order) // len(synthetic.classes)}"])
+                names = ", ".join(tensors)
+                lines.append(f"{out / modality}  {names}; images {list(images.shape)}")
+        return "\n".join([*lines, f"ipc for DD-Ranking: {len(order) // len(synthetic.classes)}"])
 
 
-# Below this a probability has no logarithm.
+# The smallest probability with a finite logarithm.
 TINY = torch.finfo(torch.float32).tiny
 
 
 def _take_moment(rows: Tensor) -> Tensor:
     if rows.shape[1] != 1:
         raise ArtifactError(
-            f"frames of {rows.shape[1]} moments are no pictures, and DD-Ranking takes one a sample; distil one"
+            f"frames of {rows.shape[1]} moments are not single pictures, and DD-Ranking takes one "
+            "per sample; distil a set with one moment"
         )
     return rows[:, 0]
 
 
-# modality -> its rows [N, ...] as images of three channels; a log-mel is a grey picture
+# modality -> a function from its rows to images [N, 3, H, W]; a log-mel is a grey picture
 IMAGES: dict[str, Callable[[Tensor], Tensor]] = {
     "frame": _take_moment,
     "logmel": lambda rows: rows.expand(-1, 3, -1, -1),

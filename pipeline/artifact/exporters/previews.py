@@ -1,4 +1,4 @@
-"""Previews: stored rows as pictures, and what their log-mels sound like."""
+"""Previews: stored rows as pictures, and an estimate of their sound."""
 
 from __future__ import annotations
 
@@ -21,40 +21,48 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import SyntheticSet
 
-# Rows that are made to sound at once; bounds memory.
+# Rows whose sound is estimated at once; bounds memory.
 CHUNK = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """`logmel`: what the log-mels were made with, so that they can be heard."""
+    """Previews of an artifact.
+
+    Args:
+        logmel: the parameters that the log-mels were made with, from which sound is estimated.
+    """
 
     logmel: LogMel
 
     def write(self, artifact: Path, out: Path) -> str:
-        """Write a folder of `<label>_<n>.<modality>.png` and `<label>_<n>.wav`, one of each for every stored row.
+        """Write `<label>_<n>.<modality>.png` and `<label>_<n>.wav` for every stored row.
 
-        A formed row shows its whole grid, and plays its pieces one after another. There is no sound without log-mels, or where
-        their windows do not overlap.
+        A picture shows a row's whole grid; the sound plays its pieces one after another. There is
+        no sound without log-mels, or if their windows do not overlap.
+
+        Args:
+            artifact: the .h5 file.
+            out: the new folder.
         """
         synthetic = read_artifact(artifact).synthetic
         names = make_keys(synthetic.label.tolist())
         with create_folder(out) as part:
             for modality in sorted(synthetic.rows.keys() & PICTURES.keys()):
-                _, drawn = PICTURES[modality]
+                _, draw = PICTURES[modality]
                 for name, row in zip(names, synthetic.rows[modality], strict=True):
-                    picture = media.encode_png(drawn(row, synthetic.normalisation[modality]))
+                    picture = media.encode_png(draw(row, synthetic.normalisation[modality]))
                     (part / f"{name}.{modality}.png").write_bytes(picture)
-            for name, sound in zip(
-                names, self._reconstruct_sounds(synthetic, str(artifact)), strict=False
-            ):
+            sounds = self._reconstruct_sounds(synthetic, str(artifact))
+            for name, sound in zip(names, sounds, strict=False):
                 (part / f"{name}.wav").write_bytes(encode_wav(sound.numpy(), self.logmel.rate))
             return f"{out}  {len(names)} stored rows, {len(list(part.iterdir()))} files"
 
     def _reconstruct_sounds(self, synthetic: SyntheticSet, where: str) -> Iterator[Tensor]:
-        """Of each row in turn; of none, if there is nothing to hear."""
-        heard = len(synthetic.label) if MODALITY in synthetic.rows and self.logmel.invertible else 0
-        for first in range(0, heard, CHUNK):
-            yield from reconstruct_waveforms(
-                synthetic, list(range(first, min(first + CHUNK, heard))), self.logmel, where
-            )
+        """Yield the sound of each row, or nothing if the set has none."""
+        if MODALITY not in synthetic.rows or not self.logmel.invertible:
+            return
+        count = len(synthetic.label)
+        for first in range(0, count, CHUNK):
+            index = list(range(first, min(first + CHUNK, count)))
+            yield from reconstruct_waveforms(synthetic, index, self.logmel, where)

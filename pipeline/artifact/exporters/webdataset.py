@@ -1,4 +1,4 @@
-"""WebDataset: one tar of training instances, each with its arrays and what it is to be taken for."""
+"""WebDataset: one tar of training instances, each with its arrays and its labels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """No parameters."""
+    """A tar of training instances; it has no parameters."""
 
     def write(self, artifact: Path, out: Path) -> str:
-        """Write a tar of `<label>_<n>.frame.npy` float32 [T, H, W, 3] in 0..255, `.logmel.npy` float32 [M, F] in dB, and `.json`.
+        """Write `<label>_<n>.frame.npy`, `.logmel.npy` and `.json` per training instance.
 
-        The formation is undone. Values are as distilled, neither rounded nor clipped, and may so lie outside of 0..255.
+        Frames are float32 [T, H, W, 3] in 0..255, log-mels float32 [M, F] in dB. The formation is
+        undone. Values are as distilled, neither rounded nor clipped, so they may exceed 0..255.
+
+        Args:
+            artifact: the .h5 file.
+            out: the tar.
         """
         count = write_tar(out, _iterate_samples(read_artifact(artifact).synthetic))
         return f"{out}  {count} training instances"
@@ -35,14 +40,16 @@ class Exporter:
 def _iterate_samples(
     synthetic: SyntheticSet,
 ) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, Any]]]:
-    whole, order = decode_instances(synthetic)
-    for key, index in zip(make_keys(whole.label[order].tolist()), order[:, None], strict=True):
-        rows = {m: synthetic.normalisation[m].undo(row)[0] for m, row in whole.take(index).items()}
-        label = int(whole.label[index])
+    instances, order = decode_instances(synthetic)
+    keys = make_keys(instances.label[order].tolist())
+    for key, index in zip(keys, order[:, None], strict=True):
+        taken = instances.take(index)
+        rows = {m: synthetic.normalisation[m].undo(row)[0] for m, row in taken.items()}
+        label = int(instances.label[index])
         about = {
             "class": synthetic.classes[label],
             "label": label,
-            "soft_label": {m: values[index][0].tolist() for m, values in whole.soft.items()},
+            "soft_label": {m: values[index][0].tolist() for m, values in instances.soft.items()},
             "source_key": synthetic.source_key[int(index) % len(synthetic.label)],
         }
         yield key, {m: move_channels_last(row.numpy()) for m, row in rows.items()}, about

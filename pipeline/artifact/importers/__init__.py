@@ -1,4 +1,5 @@
-"""Published .pt files of other projects -> synthetic set, one file per layout: `read(place)`.
+"""Importers: `read(path)` makes a synthetic set of published .pt files, one file per layout.
 
-Of a set's meaning such files say next to nothing: what they leave out are an importer's parameters, held against the tensors.
+Such files do not describe themselves: the parameters of an importer supply what they lack, and
+are checked against the tensors.
 """

@@ -1,4 +1,4 @@
-"""What torch.save wrote, read without running any of it; SourceErrors name the file."""
+"""Read files of torch.save without running code in them; SourceErrors name the file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 def load_file(path: Path, allowed: Sequence[Any] = ()) -> Any:
-    """Tensors, numbers, text and lists and mappings of them, on the CPU.
+    """Load tensors, numbers and text, and lists and mappings of them, on the CPU.
 
-    A pickle can run anything, so what names more is refused before it is made.
+    A pickle can run any code, so a file that names other types or functions is refused before any
+    of them is called.
 
     Args:
-        allowed: functions and types that may be named besides, each harmless.
+        path: a file of torch.save.
+        allowed: functions and types that may be named too, each harmless.
+
+    Raises:
+        SourceError: the file is missing, damaged, or holds more.
     """
     try:
         with torch.serialization.safe_globals(list(allowed)):
@@ -31,37 +36,55 @@ def load_file(path: Path, allowed: Sequence[Any] = ()) -> Any:
         raise SourceError(
             f"{path} cannot be read ({error.strerror or error}); name the files that were published"
         ) from error
-    except Exception as error:  # whatever a damaged or hostile pickle makes torch say
-        if named := re.search(r"GLOBAL (\S+)", str(error)):
-            told = f"{path} holds more than tensors, {named[1]}, which could run code, so none of it was read"
-            raise SourceError(f"{told}; have its authors save tensors alone") from error
-        told = str(error).partition("\n")[0]
+    except Exception as error:  # torch raises errors of many types for a damaged or hostile pickle
+        if match := re.search(r"GLOBAL (\S+)", str(error)):
+            raise SourceError(
+                f"{path} holds more than tensors, {match[1]}, which could run code, "
+                "so none of it was read; ask its authors for a file of tensors alone"
+            ) from error
+        detail = str(error).partition("\n")[0]
         raise SourceError(
-            f"{path} is no file of torch.save, or is damaged ({told}); fetch it again"
+            f"{path} is not a file of torch.save, or is damaged ({detail}); fetch it again"
         ) from error
 
 
 def find_file(folder: Path, names: Sequence[str]) -> Path:
-    """The first of these files that is there."""
-    found = [folder / name for name in names if (folder / name).is_file()]
-    if not found:
-        raise SourceError(
-            f"{folder} holds no {' and no '.join(names)}; name the folder of the files that were published"
-        )
-    return found[0]
+    """Return the first of several files that exists.
+
+    Args:
+        folder: their folder.
+        names: their names.
+
+    Raises:
+        SourceError: none of them exists.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise SourceError(
+        f"{folder} holds no {' and no '.join(names)}; "
+        "name the folder of the files that were published"
+    )
 
 
 def check_tensor(value: Any, where: object, shape: str) -> Tensor:
-    """A value as a finite tensor without gradient, of as many dimensions as the shape `[A, B, ...]` names."""
+    """Return a value as a tensor without gradient, once its dimensions and values are checked.
+
+    Args:
+        value: an object from a file.
+        where: its description, for error messages.
+        shape: the expected shape as text, `[A, B, ...]`; only the number of names counts.
+
+    Raises:
+        SourceError: it is not a tensor of so many dimensions, is empty, or holds NaN or infinite
+            values.
+    """
     dimensions = shape.count(",") + 1
     if not isinstance(value, torch.Tensor) or value.ndim != dimensions or not len(value):
-        found = (
-            f"a tensor {list(value.shape)}"
-            if isinstance(value, torch.Tensor)
-            else type(value).__name__
-        )
+        is_tensor = isinstance(value, torch.Tensor)
+        actual = f"a tensor {list(value.shape)}" if is_tensor else type(value).__name__
         raise SourceError(
-            f"{where} is {found}, expected a tensor {shape}; name the layout that the files are of"
+            f"{where} is {actual}, expected a tensor {shape}; name the layout that the files have"
         )
     if not value.isfinite().all():
         raise SourceError(

@@ -1,6 +1,7 @@
-"""The DC family (DC, DSA, DM, CAFE and what grew from their code): `res_<method>_<data>_<network>_<k>ipc.pt`.
+"""The DC family: DC, DSA, DM, CAFE and code derived from theirs.
 
-A mapping of `data`, [images, labels] of each experiment, and of accuracies, which are numpy's numbers.
+A file `res_<method>_<data>_<network>_<k>ipc.pt` is a mapping: `data` holds [images, labels] of each
+experiment, other entries hold accuracies, which are numpy numbers.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import SyntheticSet
 
-# What a pickled numpy number of 64 bits names, and no more: what makes it, under its name in numpy 1 and 2, and its types.
-_MAKE = np.float64().__reduce__()[0]
+# All that a pickled 64-bit number of numpy names: its constructor, under the names that numpy 1 and
+# numpy 2 give it, and its types.
+_CONSTRUCTOR = np.float64().__reduce__()[0]
 NUMBERS = [
-    (_MAKE, "numpy.core.multiarray.scalar"),
-    (_MAKE, "numpy._core.multiarray.scalar"),
+    (_CONSTRUCTOR, "numpy.core.multiarray.scalar"),
+    (_CONSTRUCTOR, "numpy._core.multiarray.scalar"),
     np.dtype,
     type(np.dtype(np.float64)),
 ]
@@ -32,43 +34,52 @@ NUMBERS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Importer(PublishedSet):
-    """`method`: which of the family; `experiment`: one of the independent sets, from 0."""
+    """A set that code of the DC family saved.
+
+    Args:
+        method: the member of the family that made it.
+        experiment: one of the independent sets, from 0.
+    """
 
     method: str
     experiment: NonNegativeInt
 
-    def read(self, place: Path) -> SyntheticSet:
-        """The set in such a file, or in the only one of a folder; errors say what is missing or does not fit."""
-        file = _find_file(place)
+    def read(self, path: Path) -> SyntheticSet:
+        """Read the set in a file, or in the only such file of a folder.
+
+        Args:
+            path: the file or the folder.
+
+        Raises:
+            ParamsError: the given values do not fit the tensors.
+            SourceError: the file is missing, damaged, or has other content.
+        """
+        file = _find_file(path)
         content = load_file(file, NUMBERS)
         sets = content.get("data") if isinstance(content, dict) else None
-        if (
-            not isinstance(sets, list)
-            or len(sets) <= self.experiment
-            or len(sets[self.experiment]) < 2
-        ):
-            told = f"{len(sets)} experiments" if isinstance(sets, list) else "no list `data`"
+        number = self.experiment
+        if not isinstance(sets, list) or len(sets) <= number or len(sets[number]) < 2:
+            actual = f"{len(sets)} experiments" if isinstance(sets, list) else "no list `data`"
             raise SourceError(
-                f"{file} holds {told}; expected [images, labels] of experiment {self.experiment}, see `experiment`"
+                f"{file} holds {actual}; expected [images, labels] of experiment {number}; "
+                "set `experiment` to one that it holds"
             )
         images = check_tensor(
-            sets[self.experiment][0], f"images of {file}", "[rows, channels, high, wide]"
+            sets[number][0], f"images of {file}", "[rows, channels, height, width]"
         )
-        label = check_tensor(sets[self.experiment][1], f"labels of {file}", "[rows]")
+        label = check_tensor(sets[number][1], f"labels of {file}", "[rows]")
         if len(images) != len(label):
             raise SourceError(
                 f"{file} holds {len(images)} images and {len(label)} labels; fetch it again"
             )
         order = order_by_class(label, len(self.read_names(file.parent)), file)
-        return self.assemble(
-            {"frame": images[order]}, [file], method=self.method, seed=self.experiment
-        )
+        return self.assemble({"frame": images[order]}, [file], method=self.method, seed=number)
 
 
-def _find_file(place: Path) -> Path:
-    if not place.is_dir():
-        return place
-    found = sorted(place.glob("res_*.pt"))
-    if len(found) != 1:
-        raise SourceError(f"{place} holds {len(found)} files res_*.pt; name the one to read")
-    return found[0]
+def _find_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    files = sorted(path.glob("res_*.pt"))
+    if len(files) != 1:
+        raise SourceError(f"{path} holds {len(files)} files res_*.pt; name the one to read")
+    return files[0]

@@ -1,6 +1,8 @@
-"""Trajectory matching (MTT, TESLA, DATM): `images_best.pt`, `labels_best.pt`, and `lr_best.pt` where the rate was saved.
+"""Trajectory matching: MTT, TESLA and DATM.
 
-Labels are whole numbers, or soft: logits of DATM. The files of DD-Ranking, without `_best`, are the same.
+The files are `images_best.pt`, `labels_best.pt` and, if the learned rate was saved, `lr_best.pt`.
+Labels are integers, or soft: DATM saves logits. DD-Ranking's files are the same, without `_best` in
+their names.
 """
 
 from __future__ import annotations
@@ -21,40 +23,50 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import SyntheticSet
 
-# A row of probabilities sums to 1 up to this.
-SUMS = 1e-3
+# A row of probabilities may sum to 1 up to this.
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importer(PublishedSet):
-    """What these files leave out.
+    """A set that code of the trajectory-matching family saved.
 
     Args:
-        method: which of the family made them.
-        labels: whole numbers [N], or [N, classes] of logits or probabilities, rows class by class.
-        zca: whether the pixels are whitened, which mean and std cannot undo.
+        method: the member of the family that made it.
+        labels: `hard` are integers [N]; `logits` and `probabilities` are [N, classes], with rows
+            class by class.
+        zca: whether pixels are whitened, which mean and std cannot undo.
     """
 
     method: str
     labels: Literal["hard", "logits", "probabilities"]
     zca: bool
 
-    def read(self, place: Path) -> SyntheticSet:
-        """The set in a folder of such files; errors say what is missing or does not fit."""
+    def read(self, path: Path) -> SyntheticSet:
+        """Read the set in a folder of such files.
+
+        Args:
+            path: the folder.
+
+        Raises:
+            ParamsError: the given values do not fit the tensors.
+            SourceError: files are missing, damaged, or have other content.
+        """
         if self.zca and any(
             (set(given.mean), set(given.std)) != ({0.0}, {1.0}) for given in self.normalise.values()
         ):
             raise ParamsError(
-                "whitened pixels have no mean and std; with zca: true, mean is [0, 0, 0] and std [1, 1, 1]"
+                "whitened pixels have no mean and std; "
+                "with zca: true, set mean to [0, 0, 0] and std to [1, 1, 1]"
             )
-        names = {what: (f"{what}_best.pt", f"{what}.pt") for what in ("images", "labels", "lr")}
-        files = [find_file(place, names[what]) for what in ("images", "labels")]
-        images = check_tensor(load_file(files[0]), files[0], "[rows, channels, high, wide]")
-        classes = len(self.read_names(place))
+        names = {stem: (f"{stem}_best.pt", f"{stem}.pt") for stem in ("images", "labels", "lr")}
+        files = [find_file(path, names[stem]) for stem in ("images", "labels")]
+        images = check_tensor(load_file(files[0]), files[0], "[rows, channels, height, width]")
+        classes = len(self.read_names(path))
         order, soft = LABELS[self.labels](load_file(files[1]), len(images), classes, files[1])
         about: dict[str, Any] = {"method": self.method, "seed": 0}
-        if any((place / name).is_file() for name in names["lr"]):
-            files.append(find_file(place, names["lr"]))
+        if any((path / name).is_file() for name in names["lr"]):
+            files.append(find_file(path, names["lr"]))
             about["learned_rates"] = {"frame": _read_rate(load_file(files[2]), files[2])}
         if self.zca:
             about["whitening"] = "ZCA; pixels cannot be had back"
@@ -62,9 +74,8 @@ class Importer(PublishedSet):
 
 
 def _read_rate(value: Any, file: Path) -> float:
-    if not isinstance(value, float) and not (
-        isinstance(value, torch.Tensor) and value.numel() == 1
-    ):
+    is_scalar = isinstance(value, torch.Tensor) and value.numel() == 1
+    if not isinstance(value, float) and not is_scalar:
         raise SourceError(
             f"{file} holds {type(value).__name__}, expected a learning rate; leave the file out"
         )
@@ -74,22 +85,28 @@ def _read_rate(value: Any, file: Path) -> float:
 def _read_hard(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, None]:
     label = check_tensor(value, f"labels of {file}", "[rows]")
     if len(label) != count:
-        raise SourceError(f"{file} holds {len(label)} labels of {count} images; fetch both again")
+        raise SourceError(f"{file} holds {len(label)} labels for {count} images; fetch both again")
     return order_by_class(label, classes, file), None
 
 
 def _read_logits(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
-    """Probabilities of logits; rows stand class by class, or most of them would be taken for another class."""
+    """Return the order and the probabilities of logits [count, classes].
+
+    There are no hard labels to sort by, so rows must be class by class already: for at least half
+    of them, the largest logit is that of their class.
+    """
     soft = check_tensor(value, f"labels of {file}", "[rows, classes]").float()
     if tuple(soft.shape) != (count, classes):
         raise SourceError(
-            f"{file} holds labels {list(soft.shape)}, expected [{count}, {classes}] as there are images and classes"
+            f"{file} holds labels {list(soft.shape)}, expected [{count}, {classes}], "
+            "the numbers of images and classes; name the classes that the set has"
         )
     order = torch.arange(count)
-    right = (soft.argmax(1) == order * classes // count).float().mean()
-    if right < 0.5:
+    agreement = (soft.argmax(1) == order * classes // count).float().mean()
+    if agreement < 0.5:
         raise SourceError(
-            f"{file} takes {1 - right:.0%} of its rows for another class than they stand at; expected class by class"
+            f"labels of {file} give {1 - agreement:.0%} of its rows another class than their "
+            "position; expected class by class"
         )
     return order, soft.softmax(1)
 
@@ -97,12 +114,13 @@ def _read_logits(value: Any, count: int, classes: int, file: Path) -> tuple[Tens
 def _read_probabilities(value: Any, count: int, classes: int, file: Path) -> tuple[Tensor, Tensor]:
     order, _ = _read_logits(value, count, classes, file)
     soft = value.detach().float()
-    if float(soft.min()) < 0 or not torch.allclose(soft.sum(1), torch.ones(count), atol=SUMS):
+    if float(soft.min()) < 0 or not torch.allclose(soft.sum(1), torch.ones(count), atol=ROUNDING):
         raise ParamsError(
-            f"labels of {file} are no probabilities, they are negative or sum to more than 1; set labels: logits"
+            f"labels of {file} are not probabilities: some are negative, or do not sum to 1; "
+            "set labels: logits"
         )
     return order, soft
 
 
-# What labels are -> their order, and class probabilities if they are soft
+# Kind of labels -> a function that returns the order of rows, and probabilities of soft labels
 LABELS = {"hard": _read_hard, "logits": _read_logits, "probabilities": _read_probabilities}
