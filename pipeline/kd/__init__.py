@@ -1,4 +1,4 @@
-"""Students with a teacher: who they are, what they learn from, how they are taught, and what they reach."""
+"""Students with a teacher: settings, data, training and evaluation."""
 
 from __future__ import annotations
 

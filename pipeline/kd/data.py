@@ -1,4 +1,4 @@
-"""A student's view of all splits, and the teachers' vectors of what it learns from."""
+"""The splits as a student reads them, and the teachers' vectors of its training instances."""
 
 from __future__ import annotations
 
@@ -27,18 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class KDData:
-    """What every method is given alike.
+    """The data that every method is given alike.
 
     Args:
-        name: what people call the training set.
-        data: its instances, of the student's modality; `teachers`: modality -> [N, D] beside them; `probes`: on those.
-        gallery: the whole training split, which test clips are looked up in, whatever the students learned from.
-        tables: for the teachers' vectors of other splits; `without`: split -> rows left out for want of a vector.
+        name: the training set's name in tables.
+        instances: training instances of the student's modality.
+        modality: the student's.
+        teachers: modality -> vectors float32 [N, D], one per instance.
+        probes: modality -> a linear probe fitted on those.
+        val: the validation split as the student reads it.
+        test: the test split as the student reads it.
+        gallery: the whole training split, which test clips are looked up in.
+        tables: the teachers' vectors of all splits.
+        left_out: split -> rows without a vector.
         digest: of all of this.
     """
 
     name: str
-    data: Instances
+    instances: Instances
     modality: str
     teachers: Mapping[str, Tensor]
     probes: Mapping[str, LinearProbe]
@@ -46,7 +52,7 @@ class KDData:
     test: RealSet
     gallery: RealSet
     tables: TeacherFeatures
-    without: Mapping[str, int]
+    left_out: Mapping[str, int]
     digest: str
 
 
@@ -55,61 +61,79 @@ def build_data(
     views: Mapping[str, RealSet],
     tables: TeacherFeatures,
     teachers: Sequence[str],
-    without: Mapping[str, int],
+    left_out: Mapping[str, int],
 ) -> KDData:
-    """Leave out instances that some teacher has no vector for, and fit a linear probe per teacher on the rest.
+    """Leave out instances that lack a teacher's vector, and fit a linear probe per teacher.
 
     Args:
-        views: split -> what the student sees of it, see `seen`; `without`: split -> rows that it does not, for want of a vector.
+        train: the training set.
+        views: split -> the split as the student reads it, see `select_view`.
+        tables: the teachers' vectors.
+        teachers: their modalities.
+        left_out: split -> rows that the student's view leaves out.
 
     Raises:
         CellError: a class has no instance left, or there is one class only.
-        StoreError: there are no vectors of a teacher.
     """
-    found = {m: tables.select_vectors("train", m, train.keys) for m in teachers}
-    there = torch.stack([own for _, own in found.values()]).all(0)
-    index, classes = there.nonzero().flatten(), train.data.classes
-    counts = train.data.label[index].bincount(minlength=classes)
+    selected = {m: tables.select_vectors("train", m, train.keys) for m in teachers}
+    complete = torch.stack([present for _, present in selected.values()]).all(0)
+    index, classes = complete.nonzero().flatten(), train.instances.classes
+    missing = len(complete) - len(index)
+    _refuse_empty_classes(train, views["train"].classes, index, teachers)
+    instances = train.instances.select(index, classes)
+    vectors = {m: rows[index] for m, (rows, _) in selected.items()}
+    view_digests = [[len(view), view.digest] for view in views.values()]
+    return KDData(
+        name=train.name,
+        instances=instances,
+        modality=next(iter(instances.shapes)),
+        teachers=vectors,
+        probes=_fit_probes(vectors, instances),
+        val=views["val"],
+        test=views["test"],
+        gallery=views["train"],
+        tables=tables,
+        left_out={**left_out, "training rows": missing},
+        digest=digest_of([train.digest, tables.digests, list(teachers), *view_digests]),
+    )
+
+
+def _fit_probes(vectors: Mapping[str, Tensor], instances: Instances) -> dict[str, LinearProbe]:
+    label, classes = instances.label, instances.classes
+    return {m: probes.fit_linear_probe(rows, label, classes) for m, rows in vectors.items()}
+
+
+def _refuse_empty_classes(
+    train: TrainingSet, names: Sequence[str], index: Tensor, teachers: Sequence[str]
+) -> None:
+    label, classes = train.instances.label, train.instances.classes
+    counts = label[index].bincount(minlength=classes)
     if classes < 2:
         raise CellError(
             "the training set holds one class; expected two or more, which a student can tell apart"
         )
     if not counts.all():
-        name = views["train"].classes[int(counts.argmin())]
-        told = f"{len(there) - len(index)} of {len(there)} training rows have no vector of {', '.join(teachers)}"
         raise CellError(
-            f"{told}, which leaves none of class {name!r}; extract vectors of more samples"
+            f"{len(label) - len(index)} of {len(label)} training rows have no vector of "
+            f"{', '.join(teachers)}, which leaves none of class {names[int(counts.argmin())]!r}; "
+            "extract vectors of more samples"
         )
-    data = train.data.select(index, classes)
-    vectors = {m: rows[index] for m, (rows, _) in found.items()}
-    return KDData(
-        name=train.name,
-        data=data,
-        modality=next(iter(data.shapes)),
-        teachers=vectors,
-        probes={
-            m: probes.fit_linear_probe(rows, data.label, classes) for m, rows in vectors.items()
-        },
-        val=views["val"],
-        test=views["test"],
-        gallery=views["train"],
-        tables=tables,
-        without={**without, "training rows": len(there) - len(index)},
-        digest=digest_of(
-            [
-                train.digest,
-                tables.digests,
-                list(teachers),
-                *([len(own), own.digest] for own in views.values()),
-            ]
-        ),
-    )
 
 
 def select_view(
     student: StudentSettings, split: str, real: RealSet, tables: TeacherFeatures
 ) -> RealSet:
-    """What a student sees of a split: one modality of its samples, or of its stored vectors, where there are some."""
+    """Return a split as a student reads it: one modality of its samples, or its stored vectors.
+
+    Args:
+        student: the student's settings.
+        split: its name.
+        real: the split's samples.
+        tables: the feature tables; samples without a vector are left out.
+
+    Raises:
+        StoreError: the student reads vectors, and the split has none.
+    """
     view: RealSet = pick(_VIEWS, student.reads, "view")(student.modality, split, real, tables)
     return view
 
@@ -123,20 +147,23 @@ def _view_samples(modality: str, split: str, real: RealSet, tables: TeacherFeatu
 
 
 def _view_vectors(modality: str, split: str, real: RealSet, tables: TeacherFeatures) -> RealSet:
-    """Vectors as rows of one channel and one line, [N, 1, 1, D], with one mean and one spread for all numbers."""
-    rows, there = tables.select_vectors(split, modality, real.keys)
-    index = there.nonzero().flatten()
-    own = rows[index]
-    units = Normalisation(
-        scale=1.0, mean=(own.mean().item(),), std=(max(own.std().item(), 1e-12),), fill=0.0
+    """Return vectors as rows [N, 1, 1, D], normalised by one mean and one deviation."""
+    rows, present = tables.select_vectors(split, modality, real.keys)
+    index = present.nonzero().flatten()
+    vectors = rows[index]
+    normalisation = Normalisation(
+        scale=1.0,
+        mean=(vectors.mean().item(),),
+        std=(max(vectors.std().item(), 1e-12),),
+        fill=0.0,
     )
     return replace(
         real,
-        rows={modality: own[:, None, None]},
+        rows={modality: vectors[:, None, None]},
         label=real.label[index],
         keys=tuple(real.keys[row] for row in index),
         clips=tuple(real.clips[row] for row in index),
-        normalisation={modality: units},
+        normalisation={modality: normalisation},
     )
 
 

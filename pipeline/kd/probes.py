@@ -1,4 +1,4 @@
-"""What frozen vectors say of the classes by themselves: a linear probe, and the nearest class mean."""
+"""Classify frozen vectors: a linear probe, and the nearest class mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Of the probe: weight of half the squared coefficients beside the mean cross-entropy, and L-BFGS steps at most.
+# Weight of the penalty, half the sum of squared coefficients; and the most steps of L-BFGS.
 PENALTY, STEPS = 0.01, 60
 
 
@@ -17,7 +17,10 @@ class LinearProbe:
     """A linear classifier on standardised vectors.
 
     Args:
-        mean, scale: float64 [D] of the training vectors; coefficients: float64 [D, C]; offset: float64 [C].
+        mean: of the training vectors, float64 [D].
+        scale: their standard deviation, float64 [D].
+        coefficients: float64 [D, C].
+        offset: float64 [C].
     """
 
     mean: Tensor
@@ -26,16 +29,26 @@ class LinearProbe:
     offset: Tensor
 
     def logits(self, vectors: Tensor) -> Tensor:
-        """Vectors [N, D] -> float32 [N, C]."""
+        """Return logits float32 [N, C].
+
+        Args:
+            vectors: [N, D].
+        """
         return (
             (vectors.double() - self.mean) / self.scale @ self.coefficients + self.offset
         ).float()
 
 
 def fit_linear_probe(vectors: Tensor, label: Tensor, classes: int) -> LinearProbe:
-    """Softmax regression on vectors [N, D] and labels int64 [N]: a convex problem, so that no seed and no rate decide it."""
+    """Fit a softmax regression; the problem is convex, so no seed and no learning rate decide it.
+
+    Args:
+        vectors: [N, D].
+        label: int64 [N].
+        classes: number of classes.
+    """
     rows = vectors.double()
-    # A number that never changes stays 0.
+    # A constant component stays 0.
     mean, spread = rows.mean(0), rows.std(0, correction=0)
     scale = torch.where(spread > 0, spread, 1.0)
     rows = (rows - mean) / scale
@@ -52,14 +65,24 @@ def fit_linear_probe(vectors: Tensor, label: Tensor, classes: int) -> LinearProb
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
-    found = weights.detach()
-    return LinearProbe(mean=mean, scale=scale, coefficients=found[:-1], offset=found[-1])
+    fitted = weights.detach()
+    return LinearProbe(mean=mean, scale=scale, coefficients=fitted[:-1], offset=fitted[-1])
 
 
 def classify_by_nearest_mean(
     vectors: Tensor, label: Tensor, classes: int, queries: Tensor
 ) -> Tensor:
-    """For each query [Q, D] the class whose mean of unit vectors [N, D] is nearest to the query's: int64 [Q]."""
+    """Return for each query the class with the nearest mean; all vectors are scaled to length 1.
+
+    Args:
+        vectors: [N, D].
+        label: int64 [N].
+        classes: number of classes.
+        queries: [Q, D].
+
+    Returns:
+        int64 [Q].
+    """
     rows = F.normalize(vectors.double(), dim=1)
     counts = torch.bincount(label, minlength=classes)[:, None]
     means = (

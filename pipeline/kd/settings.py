@@ -1,9 +1,9 @@
-"""TODO from pipeline/teaching/_course.py."""
+"""Sections `students` and `teach` of params.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import (
@@ -18,17 +18,16 @@ from pipeline.core.params import (
 )
 from pipeline.training.augment import Operation
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, kw_only=True)
 class StudentSettings:
     """A section of `students`.
 
     Args:
-        reads: samples of the shards, or vectors of the feature store; `modality`: of those.
-        network: by name; `augment`: what is done to its batches, one operation drawn for each.
+        reads: samples of the shards, or vectors of the feature store.
+        modality: of the samples or vectors.
+        network: a section of `networks`.
+        augment: augmentations of its batches, one drawn per batch.
     """
 
     reads: Literal["samples", "vectors"]
@@ -39,7 +38,12 @@ class StudentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedBatch:
-    """A batch holds so many classes, all if there are fewer, and so many samples of each, some twice if there are fewer."""
+    """A class-balanced batch.
+
+    Args:
+        classes: classes per batch, or all if there are fewer.
+        samples: samples per class; a class with fewer repeats some.
+    """
 
     classes: AtLeastTwo
     samples: AtLeastTwo
@@ -47,13 +51,21 @@ class BalancedBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class TeachSettings:
-    """Section `teach`: the same for every method.
+    """Section `teach`, the same for every method.
 
     Args:
-        student: a section of `students`; `teachers`: modalities of the feature tables.
-        trials: validation runs of a method; its candidate weights and the learning rates, on a logarithmic grid from `lowest` to
-            `highest`, share them. `stops`: fractions of the steps, the one that is taken where two are equally good first.
-        recalls: the k of each R@k; `bootstrap`: resamples behind an interval.
+        student: a section of `students`.
+        teachers: modalities of the feature tables.
+        steps: optimiser steps.
+        batch: classes and samples per step.
+        trials: validation runs of a method, shared by its candidate weights and the learning rates.
+        stops: fractions of the steps to choose from; of equal scores the first one wins.
+        lowest: lowest learning rate of the logarithmic grid.
+        highest: highest learning rate of the grid.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        recalls: the k of each R@k.
+        bootstrap: resamples behind an interval.
     """
 
     student: str
@@ -72,14 +84,22 @@ class TeachSettings:
     def __post_init__(self) -> None:
         if self.lowest > self.highest:
             raise ValueError(
-                f"lowest is {self.lowest}, above highest, {self.highest}; expected the ends of a range"
+                f"lowest is {self.lowest}, above highest, {self.highest}; "
+                "expected the ends of a range"
             )
         if len(set(self.teachers)) < len(self.teachers):
             raise ValueError(f"teachers are {', '.join(self.teachers)}; expected each of them once")
 
 
 def refuse_own_teacher(settings: TeachSettings, student: StudentSettings) -> None:
-    """Vectors that a student reads have nothing to teach it: a ParamsError."""
+    """Raise a ParamsError if a teacher's vectors are those that the student reads.
+
+    Args:
+        settings: section `teach`.
+        student: the section that it names.
+    """
     if student.reads == "vectors" and student.modality in settings.teachers:
-        told = f"teach.student {settings.student} reads the {student.modality} vectors, which teach.teachers names too"
-        raise ParamsError(f"{told}; name teachers of another modality")
+        raise ParamsError(
+            f"teach.student {settings.student} reads the {student.modality} vectors, "
+            "which teach.teachers names too; name teachers of another modality"
+        )

@@ -1,42 +1,74 @@
-"""TODO from stages/teach.py."""
+"""Read a run's inputs: the method, the student, the training set and the feature tables."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from pipeline.artifact import read_artifact
+from pipeline.core import plugins
+from pipeline.core.code import digest_code
+from pipeline.core.errors import ParamsError, SourceError
+from pipeline.core.files import digest_of, read_json
+from pipeline.core.records import SPLITS, RealSet
+from pipeline.coresets.rankings import Coreset
+from pipeline.evaluation import refuse_absent_classes, refuse_other_data
+from pipeline.kd.data import build_data, select_view
+from pipeline.kd.settings import StudentSettings, TeachSettings, refuse_own_teacher
+from pipeline.kd.student import KDRun
+from pipeline.kd.teacher_features import read_tables
+from pipeline.kd.training_sets import build_from_artifact, build_from_coreset, build_from_shards
+from pipeline.shards.read import read_shards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import torch
 
     from pipeline.core.params import Params
-    from pipeline.core.records import RealSet
-    from pipeline.kd import KDData, KDRun, StudentSettings, TeachSettings, TrainingSet
+    from pipeline.kd.data import KDData
+    from pipeline.kd.training_sets import TrainingSet
 
 
-def _build_run(
-    method: str,
-    train_set: Path,
-    features: Path,
-    shards: Path | None,
-    ipc: int,
-    params: Params,
-    device: torch.device,
-) -> KDRun:
-    """The method in its classroom; every name is known before anything is read."""
-    from pipeline.core import plugins
-    from pipeline.core.plugins import build_all
-    from pipeline.kd import KDRun, StudentSettings, TeachSettings, refuse_own_teacher
+@dataclass(frozen=True, kw_only=True)
+class KDInputs:
+    """The paths that a run reads.
 
+    Args:
+        train_set: a folder of training shards, a ranking (.json) or an artifact (.h5).
+        features: a feature table (.h5), or a folder of them.
+        shards: the folder above train, val and test; None if `train_set` lies in it.
+        ipc: samples per class of a ranking.
+    """
+
+    train_set: Path
+    features: Path
+    shards: Path | None
+    ipc: int
+
+
+def read_run(method: str, inputs: KDInputs, params: Params, device: torch.device) -> KDRun:
+    """Read the data of a method's run; every name is checked before anything is read.
+
+    Args:
+        method: a section of `kd`.
+        inputs: the paths.
+        params: the params file.
+        device: where the training set goes.
+
+    Raises:
+        ParamsError: a section or value is wrong, or --shards or --ipc is missing.
+        SourceError: the training set is of no known kind.
+    """
     settings = params.build("teach", TeachSettings)
     plugin = plugins.build("kd method", method, params)
     student = params.build(f"students.{settings.student}", StudentSettings)
-    network = plugins.pick(build_all("network", params), student.network, "network")
+    networks = plugins.build_all("network", params)
+    network = plugins.pick(networks, student.network, "network")
     refuse_own_teacher(settings, student)
-    room = _read_data(train_set, features, shards, ipc, settings, student, device)
     return KDRun(
-        room=room,
+        data=_read_data(inputs, settings, student, device),
         settings=settings,
         student=student,
         network=network,
@@ -47,92 +79,73 @@ def _build_run(
     )
 
 
-def _digest_inputs(method: str, course: KDRun, seeds: Sequence[int], device: torch.device) -> str:
-    """Digest of all that decides the students."""
-    from dataclasses import asdict
+def digest_run(method: str, run: KDRun, seeds: Sequence[int], device: torch.device) -> str:
+    """Digest everything that decides the students: code, values, data, seeds, kind of device.
 
-    from pipeline.core.code import digest_code
-    from pipeline.core.files import digest_of
-
-    parts: tuple[Any, ...] = (course.method, course.settings, course.student, course.network)
+    Args:
+        method: a section of `kd`.
+        run: of that method.
+        seeds: one student each.
+        device: where they are trained.
+    """
+    parts: tuple[Any, ...] = (run.method, run.settings, run.student, run.network)
     values = [asdict(part) for part in parts]
     code = digest_code([__name__], parts)
-    return digest_of([code, method, values, course.room.digest, seeds, device.type])
+    return digest_of([code, method, values, run.data.digest, seeds, device.type])
 
 
 def _read_data(
-    train_set: Path,
-    features: Path,
-    shards: Path | None,
-    ipc: int,
-    settings: TeachSettings,
-    student: StudentSettings,
-    device: torch.device,
+    inputs: KDInputs, settings: TeachSettings, student: StudentSettings, device: torch.device
 ) -> KDData:
-    from pipeline.core.records import SPLITS
-    from pipeline.evaluation import refuse_absent_classes
-    from pipeline.kd import build_data, read_tables, select_view
-    from pipeline.shards.read import read_shards
-
-    place = _find_shards(train_set, shards)
-    real = {split: read_shards(place / split) for split in SPLITS}
-    tables = read_tables(features, {split: own.digest for split, own in real.items()})
-    views = {split: select_view(student, split, own, tables) for split, own in real.items()}
-    for split, view in views.items():
-        refuse_absent_classes(view, split)
-    train = _read_train_set(train_set, ipc, student, views["train"], real["train"], device)
-    without = {f"{split} windows": len(own) - len(views[split]) for split, own in real.items()}
-    return build_data(train, views, tables, settings.teachers, without)
+    folder = _find_shards(inputs)
+    real = {split: read_shards(folder / split) for split in SPLITS}
+    tables = read_tables(inputs.features, {name: split.digest for name, split in real.items()})
+    views = {name: select_view(student, name, split, tables) for name, split in real.items()}
+    for name, view in views.items():
+        refuse_absent_classes(view, name)
+    train = _read_train_set(inputs, student, views["train"], real["train"], device)
+    left_out = {f"{name} windows": len(split) - len(views[name]) for name, split in real.items()}
+    return build_data(train, views, tables, settings.teachers, left_out)
 
 
-def _find_shards(train_set: Path, shards: Path | None) -> Path:
-    from pipeline.core.errors import ParamsError
-
-    if shards is None and not train_set.is_dir():
+def _find_shards(inputs: KDInputs) -> Path:
+    if inputs.shards is None and not inputs.train_set.is_dir():
         raise ParamsError(
-            f"{train_set} is no folder of training shards; add --shards, the folder above train, val and test"
+            f"{inputs.train_set} is not a folder of training shards; "
+            "add --shards, the folder above train, val and test"
         )
-    return shards or train_set.parent
+    return inputs.shards or inputs.train_set.parent
 
 
 def _read_train_set(
-    train_set: Path,
-    ipc: int,
-    student: StudentSettings,
-    view: RealSet,
-    real: RealSet,
-    device: torch.device,
+    inputs: KDInputs, student: StudentSettings, view: RealSet, real: RealSet, device: torch.device
 ) -> TrainingSet:
-    """The training set, by what it is: a folder of shards, a ranking, an artifact."""
-    from pipeline.artifact import read_artifact
-    from pipeline.core.errors import ParamsError, SourceError
-    from pipeline.core.files import read_json
-    from pipeline.coresets.rankings import Coreset
-    from pipeline.evaluation import refuse_other_data
-    from pipeline.kd import build_from_artifact, build_from_coreset, build_from_shards
+    """Read a folder of shards, a ranking or an artifact."""
+    path = inputs.train_set
 
-    def load_coreset() -> TrainingSet:
-        if ipc < 1:
+    def take_coreset() -> TrainingSet:
+        if inputs.ipc < 1:
             raise ParamsError(
-                f"{train_set} ranks samples, and --ipc is {ipc}; say how many of each class to take, 1 or more"
+                f"{path} ranks samples, and --ipc is {inputs.ipc}; "
+                "set the number of samples per class, 1 or more"
             )
-        return build_from_coreset(
-            Coreset.from_json(read_json(train_set, "coreset")), ipc, view, device
-        )
+        coreset = Coreset.from_json(read_json(path, "coreset"))
+        return build_from_coreset(coreset, inputs.ipc, view, device)
 
-    def load_artifact() -> TrainingSet:
-        synthetic = read_artifact(train_set).synthetic
-        refuse_other_data(synthetic, real, train_set.name)
-        return build_from_artifact(synthetic, student, train_set.name, real, device)
+    def take_artifact() -> TrainingSet:
+        synthetic = read_artifact(path).synthetic
+        refuse_other_data(synthetic, real, path.name)
+        return build_from_artifact(synthetic, student, path.name, real, device)
 
-    kinds = {
+    readers = {
         "": lambda: build_from_shards(view, device),
-        ".json": load_coreset,
-        ".h5": load_artifact,
+        ".json": take_coreset,
+        ".h5": take_artifact,
     }
-    kind = "" if train_set.is_dir() else train_set.suffix
-    if kind not in kinds or not train_set.exists():
+    suffix = "" if path.is_dir() else path.suffix
+    if suffix not in readers or not path.exists():
         raise SourceError(
-            f"{train_set} is no training set; expected a folder of shards, a ranking (.json) or an artifact (.h5)"
+            f"{path} is not a training set; "
+            "expected a folder of shards, a ranking (.json) or an artifact (.h5)"
         )
-    return kinds[kind]()
+    return readers[suffix]()

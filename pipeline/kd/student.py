@@ -1,4 +1,4 @@
-"""One student, taught by one method: class-balanced batches, the same for all methods, and a killed run goes on."""
+"""Train one student by one method, on class-balanced batches that are the same for all methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.func import functional_call
 from pipeline.core.errors import DivergedError
 from pipeline.core.rng import make_generator
 from pipeline.distillation.optimise import SyntheticOptimizer
-from pipeline.kd.methods._base import KDBatch, Widths
+from pipeline.kd.methods.base import KDBatch, Widths
 from pipeline.kd.settings import BalancedBatch, StudentSettings, TeachSettings
 from pipeline.models.initialisation import init_
 from pipeline.training.augment import augment
@@ -25,13 +25,19 @@ from pipeline.training.loop import anneal_cosine
 if TYPE_CHECKING:
     from pipeline.distillation.inputs import Runtime
     from pipeline.kd.data import KDData
-    from pipeline.kd.methods._base import KDMethod, Kept
+    from pipeline.kd.methods.base import BufferUpdates, KDMethod
     from pipeline.models.model import NetworkPlugin
     from pipeline.models.towers import Towers
 
 
 class Student(nn.Module):
-    """One tower and a linear classifier."""
+    """One tower and a linear classifier.
+
+    Args:
+        towers: of one modality, with fresh weights.
+        classes: number of classes.
+        generator: draws the classifier's weights.
+    """
 
     def __init__(self, towers: Towers, classes: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -40,43 +46,60 @@ class Student(nn.Module):
         init_(self.classifier, generator)
 
     def forward(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Normalised rows of one modality -> features [N, D] and logits [N, C]."""
+        """Return features [N, D] and logits [N, C] of normalised rows of one modality."""
         (features,) = self.towers.embed(rows).values()
         return {"features": features, "logits": self.classifier(features)}
 
 
 class KDStep(nn.Module):
-    """A pupil, what its method trains beside it, and the loss of both."""
+    """The loss of a student and of the modules that its method trains beside it.
+
+    Args:
+        student: the student.
+        parts: the method's own modules and memory banks.
+        method: the method.
+        weight: of the method's term beside the cross-entropy.
+    """
 
     def __init__(
-        self, pupil: Student, parts: nn.ModuleDict, method: KDMethod, weight: float
+        self, student: Student, parts: nn.ModuleDict, method: KDMethod, weight: float
     ) -> None:
         super().__init__()
-        self.pupil, self.parts, self.method, self.weight = pupil, parts, method, weight
+        self.student, self.parts, self.method, self.weight = student, parts, method, weight
 
     def forward(
         self, rows: Mapping[str, Tensor], target: Tensor, batch: Callable[..., KDBatch]
-    ) -> tuple[Tensor, Kept]:
-        """The loss, and what memory banks remember.
+    ) -> tuple[Tensor, BufferUpdates]:
+        """Return the loss, and the updates of memory banks.
 
         Args:
-            batch: everything that the method is given but the student's outputs and the target.
+            rows: normalised rows of the student's modality.
+            target: int64 [n], or class probabilities [n, C].
+            batch: makes the method's batch from the student's outputs and the target.
         """
-        outputs = self.pupil(rows)
+        outputs = self.student(rows)
         term = self.method.term(self.parts, batch(**outputs, target=target))
         loss = F.cross_entropy(outputs["logits"], target) + self.weight * term.student
-        return loss if term.own is None else loss + term.own, term.kept
+        return loss if term.own is None else loss + term.own, term.updates
 
 
 @dataclass(frozen=True, kw_only=True)
 class KDRun:
-    """A method in a classroom; students of one name start alike and see the same batches, whatever the method.
+    """One student's training; students of one name start alike and see the same batches.
 
     Args:
-        name: counters that name the student; `fraction`: of the steps, after which it ends.
+        data: what the student learns from and is measured on.
+        settings: section `teach`.
+        student: the student's section of `students`.
+        network: its network.
+        method: the method.
+        weight: of the method's term.
+        rate: learning rate.
+        name: counters that name the student and seed its draws.
+        fraction: of the steps, after which training stops.
     """
 
-    room: KDData
+    data: KDData
     settings: TeachSettings
     student: StudentSettings
     network: NetworkPlugin
@@ -87,112 +110,137 @@ class KDRun:
     fraction: float = 1.0
 
     def count_steps(self, fraction: float) -> int:
-        """Steps after which that fraction is done, at least one."""
+        """Return the steps of a fraction of the training, at least one.
+
+        Args:
+            fraction: above 0, at most 1.
+        """
         return max(round(fraction * self.settings.steps), 1)
 
     def build_student(self) -> Student:
-        """As it comes."""
+        """Build a student with fresh weights."""
         generator = make_generator("teach", *self.name, "weights")
+        instances = self.data.instances
         return Student(
-            self.network.build(self.room.data.shapes, generator), self.room.data.classes, generator
+            self.network.build(instances.shapes, generator), instances.classes, generator
         )
 
     def train(
-        self, machine: Runtime, looks: Mapping[int, Callable[[Student], None]] | None = None
+        self, runtime: Runtime, callbacks: Mapping[int, Callable[[Student], None]] | None = None
     ) -> Student:
-        """The student at the end.
+        """Train a student and return it.
 
         Args:
-            looks: after so many steps, who looks at it.
+            runtime: device, progress and checkpoint.
+            callbacks: number of steps -> function called with the student after them.
 
         Raises:
-            DivergedError: the loss is no finite number.
+            DivergedError: the loss is not finite.
         """
-        pupil, data = self.build_student(), self.room.data
-        wide = {m: vectors.shape[1] for m, vectors in self.room.teachers.items()}
-        widths = Widths(student=pupil.width, teachers=wide, classes=data.classes, label=data.label)
-        parts = self.method.build(widths, make_generator("teach", *self.name, "parts"))
-        lesson = KDStep(pupil, parts, self.method, self.weight)
-        leaves = {**dict(lesson.named_parameters()), **dict(lesson.named_buffers())}
-        given, stop = self.settings, self.count_steps(self.fraction)
-        rates = dict.fromkeys(leaves, self.rate)
-        descent = SyntheticOptimizer(
-            leaves,
-            rates,
-            given.momentum,
-            machine,
-            lambda done: anneal_cosine(done * stop / given.steps),
-            given.weight_decay,
-        )
-        lesson.to(machine.device)
+        student = self.build_student()
+        module = KDStep(student, self._build_parts(student), self.method, self.weight)
+        optimizer = self._build_optimizer(module, runtime)
+        module.to(runtime.device)
 
         def take_step(step: int) -> float:
-            loss, kept = functional_call(
-                lesson, descent.params, self._build_batch(step, machine.device)
-            )
-            value = descent.step([loss])
+            batch = self._build_batch(step, runtime.device)
+            loss, updates = functional_call(module, optimizer.params, batch)
+            value = optimizer.step([loss])
             if not math.isfinite(value):
                 raise DivergedError(
-                    f"a student's loss is {value} at step {step}; lower teach.highest, or the weights of the method"
+                    f"a student's loss is {value} at step {step}; "
+                    "lower teach.highest, or the weights of the method"
                 )
             with torch.no_grad():
-                for name, (index, values) in kept.items():
-                    descent.params[f"parts.{name}"][index] = values
-            if looks and step + 1 in looks:
-                looks[step + 1](_load_weights(pupil, descent.params))
+                for name, (index, values) in updates.items():
+                    optimizer.params[f"parts.{name}"][index] = values
+            if callbacks and step + 1 in callbacks:
+                callbacks[step + 1](_load_weights(student, optimizer.params))
             return value
 
-        descent.run(stop, take_step)
-        return _load_weights(pupil, descent.params)
+        optimizer.run(self.count_steps(self.fraction), take_step)
+        return _load_weights(student, optimizer.params)
+
+    def _build_optimizer(self, module: KDStep, runtime: Runtime) -> SyntheticOptimizer:
+        """Build SGD on all weights and buffers; its rate falls as if all steps were taken."""
+        params = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        settings, stop = self.settings, self.count_steps(self.fraction)
+        return SyntheticOptimizer(
+            params,
+            dict.fromkeys(params, self.rate),
+            settings.momentum,
+            runtime,
+            lambda done: anneal_cosine(done * stop / settings.steps),
+            settings.weight_decay,
+        )
+
+    def _build_parts(self, student: Student) -> nn.ModuleDict:
+        """Build the modules and memory banks that the method trains beside the student."""
+        instances = self.data.instances
+        widths = Widths(
+            student=student.width,
+            teachers={m: vectors.shape[1] for m, vectors in self.data.teachers.items()},
+            classes=instances.classes,
+            label=instances.label,
+        )
+        return self.method.build(widths, make_generator("teach", *self.name, "parts"))
 
     def _build_batch(
         self, step: int, device: torch.device
     ) -> tuple[dict[str, Tensor], Tensor, Callable[..., KDBatch]]:
-        """A step's rows, targets and everything else; all of it follows from the step's number."""
-        data, room = self.room.data, self.room
+        """Build a step's rows, targets and the rest of its batch; all of it follows from `step`."""
+        data, instances = self.data, self.data.instances
         index = draw_balanced_batch(
-            data.label, self.settings.batch, make_generator("teach", *self.name, step, "batch")
+            instances.label, self.settings.batch, make_generator("teach", *self.name, step, "batch")
         )
-        numbers = make_generator("teach", *self.name, step, "augment")
-        taken = {m: values.to(device) for m, values in data.take(index).items()}
+        generator = make_generator("teach", *self.name, step, "augment")
+        taken = {m: values.to(device) for m, values in instances.take(index).items()}
         rows = {
-            m: augment(values, self.student.augment, data.normalisation[m].fill, numbers)
+            m: augment(values, self.student.augment, instances.normalisation[m].fill, generator)
             for m, values in taken.items()
         }
-        label = data.label[index].to(device)
-        target = data.soft[room.modality][index].to(device) if data.soft else label
+        label = instances.label[index].to(device)
+        soft = instances.soft
+        target = soft[data.modality][index].to(device) if soft else label
+        vectors = {m: values[index] for m, values in data.teachers.items()}
         batch = partial(
             KDBatch,
             label=label,
             rows=index.to(device),
-            teachers={m: vectors[index].to(device) for m, vectors in room.teachers.items()},
-            probes={
-                m: room.probes[m].logits(vectors[index]).to(device)
-                for m, vectors in room.teachers.items()
-            },
-            epoch=step * len(index) // len(data.label),
+            teachers={m: values.to(device) for m, values in vectors.items()},
+            probes={m: data.probes[m].logits(values).to(device) for m, values in vectors.items()},
+            epoch=step * len(index) // len(instances.label),
             generator=make_generator("teach", *self.name, step, "method"),
         )
         return rows, target, batch
 
 
 def draw_balanced_batch(label: Tensor, batch: BalancedBatch, generator: torch.Generator) -> Tensor:
-    """Numbers of a step's rows, class by class: int64 [classes x samples]."""
+    """Draw the rows of a step, class by class.
+
+    Args:
+        label: int64 [N], of the training set.
+        batch: classes and samples.
+        generator: of the draws.
+
+    Returns:
+        Row numbers, int64 [classes x samples].
+    """
     classes = label.bincount().nonzero().flatten()
     rows = []
     for number in classes[torch.randperm(len(classes), generator=generator)[: batch.classes]]:
-        own = (label == number).nonzero().flatten()
-        order = own[torch.randperm(len(own), generator=generator)]
-        rows.append(order.repeat(math.ceil(batch.samples / len(own)))[: batch.samples])
+        members = (label == number).nonzero().flatten()
+        order = members[torch.randperm(len(members), generator=generator)]
+        rows.append(order.repeat(math.ceil(batch.samples / len(members)))[: batch.samples])
     return torch.cat(rows)
 
 
-def _load_weights(pupil: Student, leaves: Mapping[str, Tensor]) -> Student:
-    """The pupil with its weights among the leaves."""
-    own = {
-        name.removeprefix("pupil."): values.detach()
-        for name, values in leaves.items()
-        if name.startswith("pupil.")
+def _load_weights(student: Student, params: Mapping[str, Tensor]) -> Student:
+    """Load the student's weights from the optimizer's params."""
+    weights = {
+        name.removeprefix("student."): values.detach()
+        for name, values in params.items()
+        if name.startswith("student.")
     }
-    pupil.load_state_dict(own)
-    return pupil
+    student.load_state_dict(weights)
+    return student

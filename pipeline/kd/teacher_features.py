@@ -1,4 +1,4 @@
-"""Feature tables of a dataset's splits: whose vectors they hold, and that one modality is of one encoder throughout."""
+"""Feature tables of all splits; the vectors of one modality come from one encoder."""
 
 from __future__ import annotations
 
@@ -21,100 +21,134 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherColumn:
-    """Vectors float32 [n, D] of one modality and split, the row of each key, and the digest of the encoder."""
+    """The vectors of one modality and split.
+
+    Args:
+        path: the table.
+        vectors: float32 [n, D].
+        positions: sample key -> row.
+        encoder: digest of the encoder.
+    """
 
     path: Path
     vectors: Tensor
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
     encoder: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherFeatures:
-    """What the tables hold, by (split, modality); `digests` of the tables."""
+    """The teachers' vectors.
+
+    Args:
+        columns: (split, modality) -> vectors.
+        digests: of the tables.
+    """
 
     columns: Mapping[tuple[str, str], TeacherColumn]
     digests: tuple[str, ...]
 
     def has(self, split: str, modality: str) -> bool:
+        """Tell whether there are vectors of a modality and split.
+
+        Args:
+            split: train, val or test.
+            modality: of the vectors.
+        """
         return (split, modality) in self.columns
 
     def select_vectors(
         self, split: str, modality: str, keys: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
-        """Of each key its vector, [N, D], and whether there is one, bool [N]; a StoreError if there are none at all."""
+        """Return the vector of each key [N, D], and whether it has one, bool [N].
+
+        Args:
+            split: train, val or test.
+            modality: of the vectors.
+            keys: of the samples, N of them.
+
+        Raises:
+            StoreError: there are no vectors of this modality and split.
+        """
         if not self.has(split, modality):
-            there = ", ".join(f"{m} of {s}" for s, m in sorted(self.columns)) or "none"
+            known = ", ".join(f"{m} of {s}" for s, m in sorted(self.columns)) or "none"
             raise StoreError(
-                f"there are no {modality} vectors of the {split} split, only {there}; run `avdistill extract` on that split"
+                f"there are no {modality} vectors of the {split} split, only {known}; "
+                "run `avdistill extract` on that split"
             )
         column = self.columns[split, modality]
-        places = torch.tensor([column.places.get(key, -1) for key in keys], dtype=torch.long)
-        return column.vectors[places.clamp_min(0)], places >= 0
+        rows = torch.tensor([column.positions.get(key, -1) for key in keys], dtype=torch.long)
+        return column.vectors[rows.clamp_min(0)], rows >= 0
 
 
-def read_tables(place: Path, splits: Mapping[str, str]) -> TeacherFeatures:
-    """Read one table, or all of a folder, each of the split whose shards it names.
+def read_tables(path: Path, splits: Mapping[str, str]) -> TeacherFeatures:
+    """Read one feature table, or all tables of a folder.
 
     Args:
-        splits: name -> digest of its shards.
+        path: a table (.h5) or a folder of them; the digest in each names its split.
+        splits: split -> digest of its shards.
 
     Raises:
-        StoreError: a table is of other shards, holds NaN, holds what another one holds, or has another encoder for a modality.
+        StoreError: a table is of other shards or holds NaN, two tables hold the same vectors, or a
+            modality has two encoders.
     """
     columns: dict[tuple[str, str], TeacherColumn] = {}
     digests = []
-    for path in _list_tables(place):
-        features, digest = read_features(path)
+    for table in _list_tables(path):
+        features, digest = read_features(table)
         digests.append(digest)
-        for modality, column in _build_columns(path, features).items():
-            at = (_find_split(path, features, splits), modality)
-            if at in columns:
+        split = _find_split(table, features, splits)
+        for modality, column in _build_columns(table, features).items():
+            if (split, modality) in columns:
                 raise StoreError(
-                    f"{columns[at].path} and {path} both hold {modality} vectors of the {at[0]} split; give one of them"
+                    f"{columns[split, modality].path} and {table} both hold {modality} vectors of "
+                    f"the {split} split; give one of them"
                 )
             _refuse_other_encoder(modality, column, columns)
-            columns[at] = column
+            columns[split, modality] = column
     return TeacherFeatures(columns=columns, digests=tuple(digests))
 
 
-def _list_tables(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]
-    found = sorted(place.glob("*.h5"))
-    if not found:
+def _list_tables(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    tables = sorted(path.glob("*.h5"))
+    if not tables:
         raise StoreError(
-            f"{place} holds no .h5; expected feature tables as `avdistill extract` writes them"
+            f"{path} holds no .h5; expected feature tables as `avdistill extract` writes them"
         )
-    return found
+    return tables
 
 
 def _find_split(path: Path, features: Features, splits: Mapping[str, str]) -> str:
-    """The split whose shards the table was made from."""
+    """Return the split whose shards the table was made from."""
     for name, digest in splits.items():
         if features.origin.shards == digest:
             return name
     known = ", ".join(f"{name} {shorten_digest(digest)}" for name, digest in splits.items())
     raise StoreError(
-        f"{path} is of shards {shorten_digest(features.origin.shards)}, expected one of {known}; run `avdistill extract` again"
+        f"{path} is of shards {shorten_digest(features.origin.shards)}, expected one of {known}; "
+        "run `avdistill extract` again"
     )
 
 
 def _build_columns(path: Path, features: Features) -> dict[str, TeacherColumn]:
     origin = features.origin
     encoder = digest_of([origin.extractor, origin.params, origin.weights, origin.preprocessing])
-    places = {key: row for row, key in enumerate(features.keys)}
-    found = {}
+    positions = {key: row for row, key in enumerate(features.keys)}
+    columns = {}
     for modality, vectors in features.vectors.items():
         rows = torch.from_numpy(vectors)
         wrong = (~rows.isfinite().all(1)).nonzero().flatten().tolist()
         if wrong:
-            told = f"{len(wrong)} of {len(rows)} {modality} vectors of {path} hold NaN or infinite numbers"
             raise StoreError(
-                f"{told}, first {features.keys[wrong[0]]}; look at the encoder that made them"
+                f"{len(wrong)} of {len(rows)} {modality} vectors of {path} hold NaN or infinite "
+                f"numbers, first {features.keys[wrong[0]]}; check the encoder that made them"
             )
-        found[modality] = TeacherColumn(path=path, vectors=rows, places=places, encoder=encoder)
-    return found
+        columns[modality] = TeacherColumn(
+            path=path, vectors=rows, positions=positions, encoder=encoder
+        )
+    return columns
 
 
 def _refuse_other_encoder(
@@ -122,7 +156,8 @@ def _refuse_other_encoder(
 ) -> None:
     for (_, name), other in others.items():
         if name == modality and other.encoder != column.encoder:
-            told = f"{other.path} and {column.path} have {modality} vectors of different encoders, {shorten_digest(other.encoder)} and "
             raise StoreError(
-                f"{told}{shorten_digest(column.encoder)}; extract every split with one encoder (convnet trains one per split)"
+                f"{other.path} and {column.path} have {modality} vectors of different encoders, "
+                f"{shorten_digest(other.encoder)} and {shorten_digest(column.encoder)}; "
+                "extract every split with one encoder (convnet trains one per split)"
             )

@@ -1,4 +1,4 @@
-"""What students learn from: whole shards, a coreset or a distilled set, and whose teacher's vectors each instance gets."""
+"""Training sets of students: whole shards, a coreset or a distilled set."""
 
 from __future__ import annotations
 
@@ -21,18 +21,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Training instances, the key of the sample that each one's teachers saw, what people call it, and a digest of all of it."""
+    """Training instances, and the samples whose teacher vectors they get.
 
-    data: Instances
+    Args:
+        instances: N training instances.
+        keys: per instance, the key of the sample whose teacher vectors it gets.
+        name: the set's name in tables.
+        digest: of all of this.
+    """
+
+    instances: Instances
     keys: tuple[str, ...]
     name: str
     digest: str
 
 
 def build_from_shards(real: RealSet, device: torch.device) -> TrainingSet:
-    """Every sample of the training split."""
+    """Take every sample of the training split.
+
+    Args:
+        real: the split as the student reads it.
+        device: where the rows go.
+    """
     return TrainingSet(
-        data=training.wrap_real_set(real, device),
+        instances=training.wrap_real_set(real, device),
         keys=real.keys,
         name="whole",
         digest=digest_of([real.digest, real.keys]),
@@ -42,22 +54,33 @@ def build_from_shards(real: RealSet, device: torch.device) -> TrainingSet:
 def build_from_coreset(
     coreset: Coreset, ipc: int, real: RealSet, device: torch.device
 ) -> TrainingSet:
-    """The best `ipc` samples of each class; CellError if the ranking is of other shards, or of samples that are not among these."""
+    """Take the best `ipc` samples of each class.
+
+    Args:
+        coreset: the ranking.
+        ipc: samples per class.
+        real: the training split as the student reads it.
+        device: where the rows go.
+
+    Raises:
+        CellError: the ranking is of other shards, or names samples that the student cannot read.
+    """
     if coreset.shards != real.digest:
-        told = f"the ranking by {coreset.selector} is of shards {shorten_digest(coreset.shards)}, these are {shorten_digest(real.digest)}"
-        raise CellError(f"{told}; run `avdistill extract` and `coreset` again")
-    place = {key: row for row, key in enumerate(real.keys)}
+        raise CellError(
+            f"the ranking by {coreset.selector} is of shards {shorten_digest(coreset.shards)}, "
+            f"these are {shorten_digest(real.digest)}; run `avdistill extract` and `coreset` again"
+        )
+    positions = {key: row for row, key in enumerate(real.keys)}
     keys = tuple(key for label in real.classes for key in pick(coreset.select(ipc), label, "class"))
-    absent = [key for key in keys if key not in place]
+    absent = [key for key in keys if key not in positions]
     if absent:
         raise CellError(
-            f"{len(absent)} of {len(keys)} chosen samples are not at hand, first {absent[0]}; extract vectors of them"
+            f"{len(absent)} of {len(keys)} chosen samples have no vector, first {absent[0]}; "
+            "extract vectors of them"
         )
-    data = training.wrap_real_set(real, device).select(
-        torch.tensor([place[key] for key in keys]), len(real.classes)
-    )
+    index = torch.tensor([positions[key] for key in keys])
     return TrainingSet(
-        data=data,
+        instances=training.wrap_real_set(real, device).select(index, len(real.classes)),
         keys=keys,
         name=f"{coreset.selector} ipc {ipc}",
         digest=digest_of([real.digest, keys]),
@@ -71,46 +94,63 @@ def build_from_artifact(
     real: RealSet,
     device: torch.device,
 ) -> TrainingSet:
-    """The instances of one modality of a distilled set.
+    """Take the instances of one modality of a distilled set.
 
-    What a teacher would make of a synthetic row is not known; its vector is that of the real sample which the piece was formed
-    from, or started from: the row's `source_key` names one per piece.
+    A teacher's vector of a synthetic row is unknown. Each piece gets the vector of the real sample
+    that it was formed or started from, which `source_key` names.
+
+    Args:
+        synthetic: the set.
+        student: the student's settings.
+        name: of the artifact, for messages.
+        real: the training split.
+        device: where the rows go.
 
     Raises:
-        ArtifactError: rows name no sources, too few, or those of other shards.
+        ArtifactError: the student reads no samples, or rows name too few sources or other shards.
     """
-    if student.reads != "samples":
-        raise ArtifactError(
-            f"{name} holds samples, and the student reads {student.reads}; teach one that reads samples"
-        )
+    _refuse_vectors(student, name)
     modality = student.modality
-    made = str(synthetic.provenance.get("source_shards", ""))
-    high, wide = pick(synthetic.formation, modality, "modality")
-    own = high * wide
-    keys = [row.split(" ") if row else [] for row in synthetic.source_key]
-    short_rows = [row for row, names in enumerate(keys) if len(names) < own]
-    if short_rows:
-        told = f"{name} names {len(keys[short_rows[0]])} source samples for the {own} pieces of row {short_rows[0]}"
-        raise ArtifactError(
-            f"{told}; teachers' vectors come from those, so only sets that name them can be taught with one"
-        )
-    if made != real.digest:
-        raise ArtifactError(
-            f"{name} was made from shards {shorten_digest(made)}, the training split is {shorten_digest(real.digest)}; give those shards"
-        )
-    seen = replace(
+    grid = pick(synthetic.formation, modality, "modality")
+    keys = _name_pieces(synthetic, grid[0] * grid[1], name, real)
+    view = replace(
         synthetic,
         rows={modality: synthetic.rows[modality]},
-        formation={modality: (high, wide)},
+        formation={modality: grid},
         normalisation={modality: synthetic.normalisation[modality]},
         soft_label={m: values for m, values in synthetic.soft_label.items() if m == modality},
     )
-    pieces = tuple(names[piece] for piece in range(own) for names in keys)
     content = str(synthetic.provenance.get("content_digest", ""))
-    told = f"{synthetic.provenance.get('method', name)} ipc {synthetic.ipc}"
     return TrainingSet(
-        data=training.decode_synthetic_set(seen, device),
-        keys=pieces,
-        name=told,
+        instances=training.decode_synthetic_set(view, device),
+        keys=keys,
+        name=f"{synthetic.provenance.get('method', name)} ipc {synthetic.ipc}",
         digest=digest_of([content, modality]),
     )
+
+
+def _refuse_vectors(student: StudentSettings, name: str) -> None:
+    if student.reads != "samples":
+        raise ArtifactError(
+            f"{name} holds samples, and the student reads {student.reads}; "
+            "train one that reads samples"
+        )
+
+
+def _name_pieces(synthetic: SyntheticSet, pieces: int, name: str, real: RealSet) -> tuple[str, ...]:
+    """Return the source sample of each piece, in the order of the decoded instances."""
+    shards = str(synthetic.provenance.get("source_shards", ""))
+    keys = [row.split(" ") if row else [] for row in synthetic.source_key]
+    short = [row for row, names in enumerate(keys) if len(names) < pieces]
+    if short:
+        raise ArtifactError(
+            f"{name} names {len(keys[short[0]])} source samples for the {pieces} pieces of row "
+            f"{short[0]}; teachers' vectors come from those, so only sets that name them "
+            "can be taught with one"
+        )
+    if shards != real.digest:
+        raise ArtifactError(
+            f"{name} was made from shards {shorten_digest(shards)}, the training split is "
+            f"{shorten_digest(real.digest)}; give those shards"
+        )
+    return tuple(names[piece] for piece in range(pieces) for names in keys)

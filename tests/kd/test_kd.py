@@ -101,7 +101,7 @@ def test_memory_follows_its_formula() -> None:
 
 def test_memory_keeps_unit_rows_of_what_it_saw() -> None:
     for name in ("crd", "cmc"):
-        kept = toy_term(method(name)).kept
+        kept = toy_term(method(name)).updates
         assert {key.partition(".")[0] for key in kept} == {"frame", "logmel"}
         index, rows = kept["frame.of_student"]
         assert index.tolist() == list(range(6)) and torch.allclose(

@@ -282,7 +282,7 @@ def test_each_piece_of_a_distilled_set_has_the_key_of_its_sample() -> None:
     place = {key: row for row, key in enumerate(real.keys)}
     rows = real.normalise(torch.tensor([place[key] for key in train.keys]))["frame"]
     grid = made.formation["frame"]
-    seen = train.data.take(torch.arange(len(train.keys)))["frame"]
+    seen = train.instances.take(torch.arange(len(train.keys)))["frame"]
     assert torch.equal(seen, formation.split(formation.join(rows, grid), grid))
 
 
@@ -325,7 +325,12 @@ def test_sets_that_cannot_be_taught(place: Path, tmp_path: Path) -> None:
     )
     refused(ParamsError, "add --shards", place, tmp_path, train_set=tmp_path / "s.h5")
     refused(
-        SourceError, "is no training set", place, tmp_path, train_set=tmp_path / "no.txt", **shards
+        SourceError,
+        "is not a training set",
+        place,
+        tmp_path,
+        train_set=tmp_path / "no.txt",
+        **shards,
     )
     own = ("teach.student=embed", "teach.teachers=[frame]")
     refused(
@@ -425,7 +430,7 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
         device="cpu",
         report=ignore_progress,
     )
-    assert "left out for want of a vector: 3 training rows" in told
+    assert "left out, without a vector: 3 training rows" in told
     one = tabled(tmp_path / "one.h5", kept(train, train.label == 0))
     refused(
         CellError,

@@ -1,7 +1,8 @@
-"""Contrast against a memory of the whole training set: noise-contrastive estimation over banks that follow the embeds slowly.
+"""Noise-contrastive estimation against a memory of the whole training set.
 
-Formulas of CRD (Tian et al., ICLR 2020, on Wu et al., CVPR 2018): with h = exp(cosine / T) / Z the loss of an anchor is
--log h+ / (h+ + K/N) - sum over K negatives of log (K/N) / (h- + K/N). Z is N times the mean of the first batch, and then fixed.
+CRD (Tian et al., ICLR 2020, after Wu et al., CVPR 2018): with h = exp(cosine / T) / Z, the loss of
+an anchor is -log h+ / (h+ + K/N) - sum over K negatives of log (K/N) / (h- + K/N). Z is N times the
+mean over the first batch, and then fixed. The memory follows the embeddings by a moving average.
 """
 
 from __future__ import annotations
@@ -15,24 +16,28 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.params import NonNegativeInt, PositiveFloat, PositiveInt, UnitInterval
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import Term, normalise_rows
+from pipeline.kd.methods import base
 from pipeline.kd.methods._projections import ProjectionPair
+from pipeline.kd.methods.base import Term, normalise_rows
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods._base import KDBatch, Kept, Widths
+    from pipeline.kd.methods.base import BufferUpdates, KDBatch, Widths
 
 SIDES = ("student", "teacher")
 
 
 class MemoryBank(nn.Module):
-    """Embeds of a student and a teacher, and for either side the embeds that each training row had when it was seen last.
+    """Projections of a student and a teacher, and a memory of both sides for every training row.
 
-    `of_student`, `of_teacher`: [N, width]; `z_student`, `z_teacher`: the Z of anchors of that side, [1], 0 before the first batch.
+    Buffers: `of_student` and `of_teacher` [N, width]; `z_student` and `z_teacher` [1], the Z of
+    anchors of that side, 0 before the first batch.
 
     Args:
+        embeds: the projections.
         label: of every training row, int64 [N].
+        width: of the common space.
+        generator: draws weights and the first memory.
     """
 
     def __init__(
@@ -49,19 +54,23 @@ class MemoryBank(nn.Module):
             self.register_buffer(f"z_{side}", torch.zeros(1))
 
     def get_detached_buffer(self, name: str) -> Tensor:
-        """A bank or a Z, which no gradient reaches."""
+        """Return a buffer without its gradient.
+
+        Args:
+            name: of_student, of_teacher, z_student or z_teacher.
+        """
         return self.get_buffer(name).detach()
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryContrast(_method.KDMethod):
-    """Both sides' embeds against the other side's memory.
+class MemoryContrast(base.KDMethod):
+    """Contrast each side's embeddings with the other side's memory.
 
     Args:
-        width: of the common space, published: 128.
+        width: of the common space; published: 128.
         temperature: published: 0.07.
-        momentum: share of the old embeds in a row's new ones, published: 0.5.
-        negatives: K of each row, drawn with replacement, published: 16384.
+        momentum: share of the old embedding in a row's new one; published: 0.5.
+        negatives: K per row, drawn with replacement; published: 16384.
     """
 
     width: PositiveInt
@@ -71,10 +80,15 @@ class MemoryContrast(_method.KDMethod):
 
     @abstractmethod
     def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
-        """Labels [n] of a batch and [N] of the set -> float [n, N], how likely each row is drawn as a negative of each."""
+        """Return the weight of each training row as a negative of each batch row, float [n, N].
+
+        Args:
+            label: of the batch, int64 [n].
+            of_row: of the training set, int64 [N].
+        """
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
-        """A memory per teacher."""
+        """Build a memory per teacher."""
         return nn.ModuleDict(
             {
                 m: MemoryBank(
@@ -88,32 +102,30 @@ class MemoryContrast(_method.KDMethod):
         )
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """The mean over teachers of both directions' sum."""
+        """Sum both directions, and average over teachers."""
         losses: list[Tensor] = []
-        kept: Kept = {}
+        updates: BufferUpdates = {}
         for modality, vectors in batch.teachers.items():
             memory = cast("MemoryBank", parts[modality])
             index = self._draw_candidates(memory, batch)
             for side, other, anchor in zip(
                 SIDES, SIDES[::-1], memory.embeds(batch.features, vectors), strict=True
             ):
-                bank, z = (
-                    memory.get_detached_buffer(f"of_{other}"),
-                    memory.get_detached_buffer(f"z_{side}"),
-                )
+                bank = memory.get_detached_buffer(f"of_{other}")
+                z = memory.get_detached_buffer(f"z_{side}")
                 loss, fixed = nce_loss(anchor, bank[index], z, len(bank), self.temperature)
                 losses.append(loss)
                 old = memory.get_detached_buffer(f"of_{side}")[batch.rows]
                 new = normalise_rows(self.momentum * old + (1 - self.momentum) * anchor.detach())
-                kept[f"{modality}.of_{side}"] = (batch.rows, new)
-                kept[f"{modality}.z_{side}"] = (torch.zeros_like(batch.rows[:1]), fixed)
-        return Term(student=torch.stack(losses).sum() / len(batch.teachers), kept=kept)
+                updates[f"{modality}.of_{side}"] = (batch.rows, new)
+                updates[f"{modality}.z_{side}"] = (torch.zeros_like(batch.rows[:1]), fixed)
+        return Term(student=torch.stack(losses).sum() / len(batch.teachers), updates=updates)
 
     def _draw_candidates(self, memory: MemoryBank, batch: KDBatch) -> Tensor:
-        """int64 [n, 1 + K]: each row's own number, and those of its negatives."""
-        likely = self.weigh_negatives(batch.label.cpu(), memory.label)
+        """Return int64 [n, 1 + K]: each row's number, then those of its negatives."""
+        weights = self.weigh_negatives(batch.label.cpu(), memory.label)
         drawn = torch.multinomial(
-            likely, self.negatives, replacement=True, generator=batch.generator
+            weights, self.negatives, replacement=True, generator=batch.generator
         )
         return torch.cat([batch.rows[:, None], drawn.to(batch.rows.device)], 1)
 
@@ -121,10 +133,17 @@ class MemoryContrast(_method.KDMethod):
 def nce_loss(
     anchor: Tensor, candidates: Tensor, z: Tensor, rows: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Anchors [n, D] against candidates [n, 1 + K, D], the own one first: the loss, a mean over rows, and Z, [1].
+    """Compute the loss of anchors against candidates.
 
     Args:
-        z: 0 if this is the first batch; `rows`: N, of the training set.
+        anchor: [n, D].
+        candidates: [n, 1 + K, D], the positive first.
+        z: Z [1], 0 before the first batch.
+        rows: N, of the training set.
+        temperature: of the similarity.
+
+    Returns:
+        The mean loss over anchors, and Z [1].
     """
     raw = (candidates @ anchor[..., None]).squeeze(2).div(temperature).exp()
     z = torch.where(z > 0, z, raw.detach().mean() * rows)

@@ -1,4 +1,4 @@
-"""How alike the rows of a batch are: kernels [n, n], and what they say of a row's neighbours."""
+"""Kernels between the rows of a batch, and the neighbour probabilities that they give."""
 
 from __future__ import annotations
 
@@ -11,22 +11,40 @@ if TYPE_CHECKING:
 
 
 def cosine(x: Tensor, least: float) -> Tensor:
-    """Cosines moved to 0..1; `least` is added to lengths, as both authors do, so that a row of zeros is like no other."""
+    """Return cosines of rows, moved to 0..1, [n, n].
+
+    Args:
+        x: [n, D].
+        least: added to lengths, as in both papers' code; a row of zeros is then similar to none.
+    """
     lengths: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     directions = x / (lengths + least)
     return (directions @ directions.T + 1) / 2
 
 
 def distance_kernel(x: Tensor, least: float) -> Tensor:
-    """1 / (1 + distance); `least` is added to squared distances, whose root has no gradient at 0."""
+    """Return 1 / (1 + distance) of rows, [n, n].
+
+    Args:
+        x: [n, D].
+        least: added to squared distances, whose root has no gradient at 0.
+    """
     return (1 + (squared_distances(x) + least).sqrt()).reciprocal()
 
 
 def to_probabilities(kernel: Tensor) -> Tensor:
-    """Each row of a kernel as probabilities, the row's own included; none of them is quite 0."""
+    """Normalise each row of a kernel to probabilities, at least 1e-12 each.
+
+    Args:
+        kernel: [n, n].
+    """
     return (kernel / kernel.sum(1, keepdim=True)).clamp_min(1e-12)
 
 
 def squared_distances(x: Tensor) -> Tensor:
-    """Squared Euclidean distances of rows [n, D]."""
+    """Return squared Euclidean distances of rows, [n, n].
+
+    Args:
+        x: [n, D].
+    """
     return (x[:, None] - x).square().sum(2)

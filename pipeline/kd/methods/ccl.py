@@ -1,7 +1,8 @@
-"""Compositional contrastive learning (Chen et al., CVPR 2021): student, teacher and their composition meet by class.
+"""Compositional contrastive learning (CCL, Chen et al., CVPR 2021).
 
-The student learns from its own loss alone; a composer from both, the student's and its own, in which the student stands still.
-The "JSD" of its code is half of Jeffreys' divergence, and so it is here.
+Student, teacher and their composition are contrasted by class. The student learns from its own
+loss alone. A composer learns from the student's loss and from its own, in which the student is
+detached. The "JSD" of the published code is half of the Jeffreys divergence; so it is here.
 """
 
 from __future__ import annotations
@@ -17,21 +18,27 @@ from torch import Tensor, nn
 from pipeline.core.errors import CellError
 from pipeline.core.params import PositiveFloat
 from pipeline.core.plugins import pick
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import Term, normalise_rows
+from pipeline.kd.methods import base
+from pipeline.kd.methods.base import Term, normalise_rows
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods._base import KDBatch, Widths
+    from pipeline.kd.methods.base import KDBatch, Widths
 
 # Keeps logarithms finite.
 LEAST = 1e-10
 
 
 class Composer(nn.Module):
-    """x_t + W [x_t ; x_v] + b, the two of length 1 in the brackets, and a classifier behind.
+    """x_t + W [x_t ; x_v] + b with unit vectors in the brackets, then a classifier.
 
-    A teacher whose width is not the student's is projected to it first, which is ours: the published widths are equal.
+    A teacher of another width is projected to the student's first. That is our addition: the
+    published widths are equal.
+
+    Args:
+        student: features of the student.
+        teacher: features of the teacher.
+        classes: number of classes.
     """
 
     def __init__(self, student: int, teacher: int, classes: int) -> None:
@@ -41,7 +48,15 @@ class Composer(nn.Module):
         self.classifier = nn.Linear(student, classes)
 
     def forward(self, features: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Student [n, D] and teacher [n, D_t] -> the teacher at the student's width, the composed [n, D], its logits [n, C]."""
+        """Compose student and teacher.
+
+        Args:
+            features: of the student, [n, D].
+            vectors: of the teacher, [n, D_t].
+
+        Returns:
+            The teacher at the student's width [n, D], the composition [n, D], its logits [n, C].
+        """
         teacher = self.projection(vectors)
         composed = teacher + self.residual(
             torch.cat([normalise_rows(teacher), normalise_rows(features)], 1)
@@ -50,13 +65,17 @@ class Composer(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """`temperature` of each teacher's contrast; published: 0.5 for sound, 0.1 for pictures."""
+class Method(base.KDMethod):
+    """CCL.
+
+    Args:
+        temperature: modality -> of its contrast; published: 0.5 for sound, 0.1 for pictures.
+    """
 
     temperature: Mapping[str, PositiveFloat]
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
-        """A composer per teacher."""
+        """Build a composer per teacher."""
         parts = nn.ModuleDict(
             {
                 m: Composer(widths.student, wide, widths.classes)
@@ -67,7 +86,10 @@ class Method(_method.KDMethod):
         return parts
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """The student's part is the mean over teachers, which is the published lambda of 1 for one and 0.5 for two."""
+        """Average the student's part over teachers.
+
+        That is the published lambda, 1 for one teacher and 0.5 for two.
+        """
         student, own = [], []
         for modality, vectors in batch.teachers.items():
             temperature = pick(self.temperature, modality, "temperature")
@@ -77,13 +99,13 @@ class Method(_method.KDMethod):
                 + symmetric_contrastive_loss(batch.features, teacher, batch.label, temperature)
                 + jeffreys_divergence(batch.logits, logits) / 2
             )
-            features, still = batch.features.detach(), batch.logits.detach()
+            features, detached = batch.features.detach(), batch.logits.detach()
             teacher, composed, logits = parts[modality](features, vectors)
             own.append(
                 F.cross_entropy(logits, batch.target)
                 + symmetric_contrastive_loss(features, composed, batch.label, temperature)
                 + symmetric_contrastive_loss(composed, teacher, batch.label, temperature)
-                + jeffreys_divergence(still, logits) / 2
+                + jeffreys_divergence(detached, logits) / 2
             )
         return Term(student=torch.stack(student).mean(), own=torch.stack(own).sum())
 
@@ -91,7 +113,14 @@ class Method(_method.KDMethod):
 def symmetric_contrastive_loss(
     one: Tensor, other: Tensor, label: Tensor, temperature: float
 ) -> Tensor:
-    """The contrast of either as anchors, summed."""
+    """Sum the contrast of both directions.
+
+    Args:
+        one: [n, D].
+        other: [n, D].
+        label: int64 [n].
+        temperature: of the similarity.
+    """
     return contrastive_loss(one, other, label, temperature) + contrastive_loss(
         other, one, label, temperature
     )
@@ -100,7 +129,13 @@ def symmetric_contrastive_loss(
 def contrastive_loss(
     anchor: Tensor, candidates: Tensor, label: Tensor, temperature: float
 ) -> Tensor:
-    """Rows of a class find each other: -mean log P over an anchor's class, -mean log(1 - P) over the others; P is a softmax.
+    """Return -mean log P over rows of the anchor's class, - mean log(1 - P) over the others.
+
+    Args:
+        anchor: [n, D].
+        candidates: [n, D]; P is the softmax of their similarity to an anchor.
+        label: int64 [n].
+        temperature: of the similarity.
 
     Raises:
         CellError: the batch holds one class, and the loss would be NaN.
@@ -108,15 +143,21 @@ def contrastive_loss(
     same = label[:, None] == label
     if same.all():
         raise CellError(
-            "a batch holds one class, which contrast tells from nothing; expected two or more, see teach.batch.classes"
+            "a batch holds one class, and contrast needs another; "
+            "expected two or more, see teach.batch.classes"
         )
-    likely = (normalise_rows(anchor) @ normalise_rows(candidates).T / temperature).softmax(1)
-    towards = ((likely + LEAST).log() * same).sum(1) / same.sum(1)
-    away = ((1 - likely + LEAST).log() * ~same).sum(1) / (~same).sum(1)
+    p = (normalise_rows(anchor) @ normalise_rows(candidates).T / temperature).softmax(1)
+    towards = ((p + LEAST).log() * same).sum(1) / same.sum(1)
+    away = ((1 - p + LEAST).log() * ~same).sum(1) / (~same).sum(1)
     return -(towards + away).mean()
 
 
 def jeffreys_divergence(one: Tensor, other: Tensor) -> Tensor:
-    """KL of two softmaxes, both ways, a mean over rows [n, C]."""
+    """Return the KL divergence of two softmaxes in both directions, averaged over rows.
+
+    Args:
+        one: logits [n, C].
+        other: logits [n, C].
+    """
     p, q = F.log_softmax(one, 1), F.log_softmax(other, 1)
     return ((p.exp() - q.exp()) * (p - q)).sum(1).mean()

@@ -1,6 +1,7 @@
-"""Correlation congruence as RepDistiller (Tian et al., ICLR 2020) has it: differences of rows that follow each other in the batch.
+"""Correlation congruence as in RepDistiller (Tian et al., ICLR 2020), on consecutive batch rows.
 
-It depends on the batch's order, unlike the paper's form (cor), and both embeds are trained, so that it can fall by shrinking them.
+Unlike the paper's form (cor) it depends on the batch's order. Both projections are trained, so the
+loss can also fall because they shrink.
 """
 
 from __future__ import annotations
@@ -11,25 +12,29 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from pipeline.core.params import PositiveInt
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
+from pipeline.kd.methods.base import average_over_teachers
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.kd.methods._base import KDBatch, Term, Widths
+    from pipeline.kd.methods.base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """`width` of the embeds, published: 128."""
+class Method(base.KDMethod):
+    """Correlation congruence of consecutive rows.
+
+    Args:
+        width: of the projections; published: 128.
+    """
 
     width: PositiveInt
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
-        """A pair of embeds per teacher."""
+        """Build a pair of projections per teacher."""
         parts = nn.ModuleDict(
             {
                 m: nn.ModuleDict(
@@ -45,7 +50,7 @@ class Method(_method.KDMethod):
         return parts
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """See `following`."""
+        """See `correlation_loss`."""
 
         def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
             pair = cast("nn.ModuleDict", parts[modality])
@@ -55,6 +60,11 @@ class Method(_method.KDMethod):
 
 
 def correlation_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """With D = |student - teacher| [n, width]: the mean over i < n of the products D_i D_(i+1), summed."""
-    apart = (student - teacher).abs()
-    return (apart[:-1] * apart[1:]).sum(1).mean()
+    """Return the mean over i < n of D_i . D_(i+1), with D = |student - teacher|.
+
+    Args:
+        student: [n, width].
+        teacher: [n, width].
+    """
+    difference = (student - teacher).abs()
+    return (difference[:-1] * difference[1:]).sum(1).mean()

@@ -1,8 +1,10 @@
-"""Contrastive distillation: student and teacher of a training row find each other (CRD, Tian et al., ICLR 2020).
+"""Contrastive representation distillation (CRD, Tian et al., ICLR 2020).
 
-Rows of params.yaml: `crd` draws its negatives from a memory of the training set, among rows of other classes. `cmc` (Tian et al.,
-ECCV 2020) draws them from all rows, so some share the row's class. `crd_inbatch` takes the other classes' rows of the batch, in the
-softmax form (InfoNCE) that the authors advise for small data: the memory's Z is fixed by the first batch, and can be far off there.
+Student and teacher of one training row are a positive pair. Rows of params.yaml: `crd` draws its
+negatives from a memory of the training set, among rows of other classes. `cmc` (Tian et al., ECCV
+2020) draws them from all rows, so some share the row's class. `crd_inbatch` takes the other
+classes' rows of the batch, in the softmax form (InfoNCE) that the authors advise for small data:
+the memory's Z is fixed by the first batch, which can be far off there.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from pipeline.kd.methods._base import average_over_teachers, normalise_rows
 from pipeline.kd.methods._memory_bank import MemoryContrast
 from pipeline.kd.methods._projections import build_projections
+from pipeline.kd.methods.base import average_over_teachers, normalise_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import KDBatch, Term, Widths
+    from pipeline.kd.methods.base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +36,28 @@ class Method(MemoryContrast):
     same_class: bool
 
     def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
-        """Weights float [n, N]: rows of other classes, or all rows."""
+        """Weigh rows of other classes, or all rows, by 1."""
         if self.same_class:
             return torch.ones(len(label), len(of_row))
         return (label[:, None] != of_row).float()
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
-        """A memory per teacher, or a pair of embeds where there is no memory."""
+        """Build a memory per teacher, or a pair of projections if there is no memory."""
         if self.negatives:
             return super().build(widths, generator)
         return build_projections(widths, self.width, generator)
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """The mean over teachers of both directions."""
+        """Average both directions over teachers."""
         return (
             super().term(parts, batch) if self.negatives else self._contrast_in_batch(parts, batch)
         )
 
     def _contrast_in_batch(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        own = torch.eye(len(batch.label), dtype=torch.bool, device=batch.label.device)
-        masked = (batch.label[:, None] == batch.label) & ~own
+        positive = torch.eye(len(batch.label), dtype=torch.bool, device=batch.label.device)
+        masked = (batch.label[:, None] == batch.label) & ~positive
         if self.same_class:
-            masked = torch.zeros_like(own)
+            masked = torch.zeros_like(positive)
 
         def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
             student, teacher = parts[modality](batch.features, vectors)
@@ -66,10 +68,13 @@ class Method(MemoryContrast):
 
 
 def info_nce_loss(anchor: Tensor, candidates: Tensor, temperature: float, masked: Tensor) -> Tensor:
-    """InfoNCE: cross-entropy of cosines over the temperature; candidate i is the positive of anchor i.
+    """Return InfoNCE, the cross-entropy of cosines over the temperature.
 
     Args:
-        masked: bool [n, n], pairs that are left out.
+        anchor: [n, D].
+        candidates: [n, D]; candidate i is the positive of anchor i.
+        temperature: of the similarity.
+        masked: pairs to leave out, bool [n, n].
     """
     similarity = normalise_rows(anchor) @ normalise_rows(candidates).T / temperature
     similarity = similarity.masked_fill(masked, -torch.inf)

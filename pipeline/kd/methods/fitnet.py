@@ -1,4 +1,4 @@
-"""FitNets: a linear map of the student's features is the teacher's vector (Romero et al., ICLR 2015)."""
+"""FitNets (Romero et al., ICLR 2015): a linear map of the student's features fits the teacher's."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
+from pipeline.kd.methods.base import average_over_teachers
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.kd.methods._base import KDBatch, Term, Widths
+    from pipeline.kd.methods.base import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
+class Method(base.KDMethod):
     """No parameters of its own."""
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
-        """A map without bias per teacher."""
+        """Build a linear map without bias per teacher."""
         parts = nn.ModuleDict(
             {m: nn.Linear(widths.student, wide, bias=False) for m, wide in widths.teachers.items()}
         )
@@ -31,7 +31,7 @@ class Method(_method.KDMethod):
         return parts
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """Mean squared difference, over rows and numbers."""
+        """Return the mean squared difference over rows and components."""
         return average_over_teachers(
             batch, lambda m, vectors: F.mse_loss(parts[m](batch.features), vectors)
         )

@@ -1,7 +1,8 @@
-"""Information-flow divergence: in each layer, neighbours are as likely as in the teacher's (Passalis et al., CVPR 2020).
+"""Information-flow divergence (Passalis et al., CVPR 2020): match neighbours per layer.
 
-The store holds one layer of a teacher, its vector; behind it comes the logits of a linear probe, so that there are two. The
-student's are its features and its logits. Original: no cross-entropy, and an auxiliary teacher of the student's form.
+The teacher's layers are its stored vector and the logits of a linear probe on it. The student's are
+its features and logits. The paper uses no cross-entropy, and an auxiliary teacher of the student's
+architecture.
 """
 
 from __future__ import annotations
@@ -12,28 +13,33 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipeline.core.params import NonNegativeFloat, UnitInterval
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
 from pipeline.kd.methods._similarity import cosine, distance_kernel, to_probabilities
+from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import KDBatch, Term
+    from pipeline.kd.methods.base import KDBatch, Term
 
-# Keeps directions and distances finite.
+# Keeps lengths and distances above 0.
 LEAST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """`early`: weight of the earlier layer in the first epoch, published: 100; it shrinks by `decay` each epoch, published: 0.7."""
+class Method(base.KDMethod):
+    """Information-flow divergence.
+
+    Args:
+        early: weight of the earlier layer in the first epoch; published: 100.
+        decay: factor on `early` per epoch; published: 0.7.
+    """
 
     early: NonNegativeFloat
     decay: UnitInterval
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """The last layer's divergence, and the earlier one's."""
+        """Add the divergences of the last and the earlier layer."""
         weight = self.early * self.decay**batch.epoch
 
         def teacher_loss(modality: str, vectors: Tensor) -> Tensor:
@@ -45,7 +51,14 @@ class Method(_method.KDMethod):
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Jeffreys divergence of the neighbours' probabilities, a mean over pairs, of the cosine kernel and of 1 / (1 + distance)."""
+    """Return the Jeffreys divergence of neighbour probabilities, averaged over pairs.
+
+    It is summed over two kernels, the cosine and 1 / (1 + distance).
+
+    Args:
+        student: [n, D].
+        teacher: [n, D_t].
+    """
     kernels = [
         (to_probabilities(kernel(student, LEAST)), to_probabilities(kernel(teacher, LEAST)))
         for kernel in (cosine, distance_kernel)

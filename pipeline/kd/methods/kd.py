@@ -1,8 +1,8 @@
-"""Knowledge distillation: the student's soft predictions follow the teacher's (Hinton et al., NIPS workshop 2014).
+"""Knowledge distillation (Hinton et al., NIPS workshop 2014): match the teacher's soft predictions.
 
-A teacher from another modality, or of other classes, has no logits for these classes: they are a linear probe's on its
-vectors, fitted on the very rows that it teaches, so that on few rows they say little more than the label.
-Published is 0.1 cross-entropy + 0.9 of this term, which is a weight of 9 at a tenth of the learning rate.
+A teacher of another modality or of other classes has no logits for these classes. A linear probe on
+its vectors gives them, fitted on the training rows; on few rows they add little to the label.
+The published loss, 0.1 cross-entropy + 0.9 of this term, is a weight of 9 at a tenth of the rate.
 """
 
 from __future__ import annotations
@@ -13,29 +13,39 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 
 from pipeline.core.params import PositiveFloat
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
+from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import KDBatch, Term
+    from pipeline.kd.methods.base import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """`temperature`: what logits are divided by; published: 4."""
+class Method(base.KDMethod):
+    """Knowledge distillation.
+
+    Args:
+        temperature: divides the logits; published: 4.
+    """
 
     temperature: PositiveFloat
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """T^2 KL(teacher || student) of predictions softened by T."""
+        """Return T^2 KL(teacher || student) of predictions at temperature T."""
         return average_over_teachers(
             batch, lambda m, _: divergence(batch.logits, batch.probes[m], self.temperature)
         )
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)), a mean over rows [n, C]."""
-    soft, wanted = (F.log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
-    return temperature**2 * F.kl_div(soft, wanted, reduction="batchmean", log_target=True)
+    """Return T^2 KL(softmax(teacher / T) || softmax(student / T)), averaged over rows.
+
+    Args:
+        student: logits [n, C].
+        teacher: logits [n, C].
+        temperature: T.
+    """
+    log_s, log_t = (F.log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
+    return temperature**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)

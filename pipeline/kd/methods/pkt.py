@@ -1,26 +1,29 @@
-"""Probabilistic knowledge transfer: rows are neighbours as probably as for the teacher (Passalis and Tefas, ECCV 2018)."""
+"""Probabilistic knowledge transfer (Passalis and Tefas, ECCV 2018): match neighbours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
 from pipeline.kd.methods._similarity import cosine, to_probabilities
+from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import KDBatch, Term
+    from pipeline.kd.methods.base import KDBatch, Term
 
-# Keeps logarithms and directions finite.
+# Keeps lengths above 0 and logarithms finite.
 LEAST = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """No parameters of its own; the mean over n x n pairs is small, hence the large weight, published: 30000."""
+class Method(base.KDMethod):
+    """Probabilistic knowledge transfer; no parameters of its own.
+
+    The mean over n x n pairs is small, hence the large weight; published: 30000.
+    """
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """See `divergence`."""
@@ -28,9 +31,11 @@ class Method(_method.KDMethod):
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Of the neighbours' probabilities under the cosine kernel: mean over all pairs of K_t log(K_t / K_s)."""
-    soft, wanted = (
-        to_probabilities(cosine(student, LEAST)),
-        to_probabilities(cosine(teacher, LEAST)),
-    )
-    return (wanted * ((wanted + LEAST) / (soft + LEAST)).log()).mean()
+    """Return the mean over pairs of K_t log(K_t / K_s), K the cosine kernel's probabilities.
+
+    Args:
+        student: [n, D].
+        teacher: [n, D_t].
+    """
+    k_s, k_t = (to_probabilities(cosine(x, LEAST)) for x in (student, teacher))
+    return (k_t * ((k_t + LEAST) / (k_s + LEAST)).log()).mean()

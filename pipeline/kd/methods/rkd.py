@@ -1,4 +1,4 @@
-"""Relational knowledge distillation: distances and angles between rows are the teacher's (Park et al., CVPR 2019)."""
+"""Relational knowledge distillation (Park et al., CVPR 2019): match distances and angles."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.core.params import NonNegativeFloat
-from pipeline.kd.methods import _base as _method
-from pipeline.kd.methods._base import average_over_teachers
+from pipeline.kd.methods import base
 from pipeline.kd.methods._similarity import squared_distances
+from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods._base import KDBatch, Term
+    from pipeline.kd.methods.base import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(_method.KDMethod):
-    """`distance` and `angle`: weights of the two terms, published: 25 and 50; memory grows with the cube of the batch."""
+class Method(base.KDMethod):
+    """Relational knowledge distillation; memory grows with the cube of the batch.
+
+    Args:
+        distance: weight of the pairs' distances; published: 25.
+        angle: weight of the triplets' angles; published: 50.
+    """
 
     distance: NonNegativeFloat
     angle: NonNegativeFloat
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
-        """Smooth L1 between what the student and the teacher say of pairs, and of triplets."""
+        """Return smooth L1 between the distances of student and teacher, and between the angles."""
 
         def teacher_loss(_: str, vectors: Tensor) -> Tensor:
             pairs = F.smooth_l1_loss(
@@ -41,19 +46,33 @@ class Method(_method.KDMethod):
 
 
 def distances(x: Tensor) -> Tensor:
-    """Euclidean distances [n, n]; their gradient is 0 where rows are equal, not NaN."""
-    apart = squared_distances(x)
-    return torch.where(apart > 0, apart, 1).sqrt() * (apart > 0)
+    """Return Euclidean distances [n, n]; the gradient is 0 where rows are equal, not NaN.
+
+    Args:
+        x: [n, D].
+    """
+    squared = squared_distances(x)
+    return torch.where(squared > 0, squared, 1).sqrt() * (squared > 0)
 
 
 def relative_distances(x: Tensor) -> Tensor:
-    """Distances [n, n] over the mean of those that are not 0."""
-    apart = distances(x)
-    return apart / apart.sum().clamp_min(1e-12) * (apart > 0).sum()
+    """Return distances [n, n] over the mean of those that are not 0.
+
+    Args:
+        x: [n, D].
+    """
+    d = distances(x)
+    return d / d.sum().clamp_min(1e-12) * (d > 0).sum()
 
 
 def angles(x: Tensor) -> Tensor:
-    """Cosines of the angles at every row between every two others, [n, n, n]; 0 where rows are equal."""
+    """Return cosines of the angles at each row between any two others, [n, n, n].
+
+    They are 0 where rows are equal.
+
+    Args:
+        x: [n, D].
+    """
     lines = x[:, None] - x
     lines = lines / distances(x).clamp_min(1e-12)[..., None]
     return lines @ lines.transpose(1, 2)
