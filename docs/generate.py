@@ -299,7 +299,7 @@ def value_text(value: Any) -> str:
 
 
 def nested(kind: type) -> dict[str, type]:
-    """Return the fields of a dataclass that are sections of their own: dataclasses, or dicts of them."""
+    """Return the fields of a dataclass that are dataclasses, or dicts of them."""
     found = {}
     for name, hint in get_type_hints(kind).items():
         inner = [each for each in (hint, *get_args(hint)) if dataclasses.is_dataclass(each)]

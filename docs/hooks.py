@@ -39,7 +39,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def renamed(text: str) -> str:
-    """Return a page whose links to files outside docs/ lead to the site's pages, one step nearer."""
+    """Return a page whose links to files outside docs/ lead to the site's pages."""
     for source, target in PAGES.items():
         text = re.sub(
             rf"\]\(((?:\.\./)*){re.escape(source)}",
