@@ -23,7 +23,7 @@ import typer.main
 from ruamel.yaml import YAML
 
 from pipeline.core import plugins
-from pipeline.project import describe_presets
+from pipeline.core.project import describe_presets
 from stages import cli
 
 if TYPE_CHECKING:

@@ -292,7 +292,7 @@ def _format_docstring(stage: Any) -> str:
 
 
 def _list_presets() -> str:
-    from pipeline.project import describe_presets
+    from pipeline.core.project import describe_presets
 
     return "\n\n".join(describe_presets())
 

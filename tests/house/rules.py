@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pipeline.core import plugins
-from tests.house.arrows import arrows_of, circle_in, room_lines
+from tests.house.arrows import arrows_of, circle_in, code_lines
 from tests.house.source import (
     MODULES,
     definitions,
@@ -68,9 +68,9 @@ def no_room_has_a_circle() -> Iterator[str]:
 
 
 def core_is_small() -> Iterator[str]:
-    """The ground has fewer than 1,700 lines."""
-    if room_lines()["core"] >= MOST_CORE_LINES:
-        yield f"pipeline/core has {room_lines()['core']} lines, at most {MOST_CORE_LINES - 1}"
+    """The ground has fewer than 1,700 lines of code; docstrings are what other rules ask for."""
+    if code_lines()["core"] >= MOST_CORE_LINES:
+        yield f"pipeline/core has {code_lines()['core']} lines of code, at most {MOST_CORE_LINES - 1}"
 
 
 def stages_are_thin() -> Iterator[str]:

@@ -18,7 +18,7 @@ FLOORS = [
     {"stages.__main__"},
     {"stages.cli"},
     {"stages"},
-    {"kd", "project", "prototypes", "report"},
+    {"kd", "prototypes", "report"},
     {"distillation"},
     {"evaluation"},
     {"artifact", "features"},

@@ -33,7 +33,7 @@ DOORS = {
     "pydantic": {"pipeline.core.params"},
     "ray": {"pipeline.shards.engines.ray"},
     "rich": {"stages._progress"},
-    "ruamel": {"pipeline.core.presets", "pipeline.project._patch"},
+    "ruamel": {"pipeline.core.presets", "pipeline.core.yaml_patch"},
     "safetensors": {"pipeline.core.tensors"},
     "tabulate": {"pipeline.report.text.readers"},
     "torchaudio": {"pipeline.media.logmel"},

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import OutputError, ParamsError, PluginError
 from pipeline.core.params import load
 from pipeline.core.presets import PACKAGED, list_presets, parse_yaml
-from pipeline.project import FILES, create_project, render_params
-from pipeline.project._patch import patch_yaml
+from pipeline.core.project import FILES, create_project, render_params
+from pipeline.core.yaml_patch import patch_yaml
 from tests.toys.project import ROOT
 
 TEXT = """# Top.

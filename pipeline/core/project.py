@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ParamsError
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
-from pipeline.project._patch import patch_yaml
+from pipeline.core.yaml_patch import patch_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
