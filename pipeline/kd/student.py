@@ -16,7 +16,7 @@ from torch.func import functional_call
 from pipeline.core.errors import DivergedError
 from pipeline.core.rng import make_generator
 from pipeline.distillation.optimise import SyntheticOptimizer
-from pipeline.kd.methods.base import KDBatch, Widths
+from pipeline.kd.method import KDBatch, Widths
 from pipeline.kd.settings import BalancedBatch, StudentSettings, TeachSettings
 from pipeline.models.initialisation import init_
 from pipeline.training.augment import augment
@@ -25,7 +25,7 @@ from pipeline.training.loop import anneal_cosine
 if TYPE_CHECKING:
     from pipeline.distillation.inputs import Runtime
     from pipeline.kd.data import KDData
-    from pipeline.kd.methods.base import BufferUpdates, KDMethod
+    from pipeline.kd.method import BufferUpdates, KDMethod
     from pipeline.models.model import NetworkPlugin
     from pipeline.models.towers import Towers
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.kd.methods.base import KDBatch, KDMethod, Term, Widths
+from pipeline.kd.method import KDBatch, KDMethod, Term, Widths
 
 LABEL = torch.tensor([0, 0, 1, 1, 2, 2])
 WIDTHS = Widths(student=4, teachers={"frame": 4, "logmel": 5}, classes=3, label=LABEL.repeat(2))

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.params import NonNegativeInt, PositiveFloat, PositiveInt, UnitInterval
-from pipeline.kd.methods import base
+from pipeline.kd.method import KDMethod, Term, normalise_rows
 from pipeline.kd.methods._projections import ProjectionPair
-from pipeline.kd.methods.base import Term, normalise_rows
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods.base import BufferUpdates, KDBatch, Widths
+    from pipeline.kd.method import BufferUpdates, KDBatch, Widths
 
 SIDES = ("student", "teacher")
 
@@ -63,7 +62,7 @@ class MemoryBank(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryContrast(base.KDMethod):
+class MemoryContrast(KDMethod):
     """Contrast each side's embeddings with the other side's memory.
 
     Args:

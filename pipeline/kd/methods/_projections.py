@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pipeline.kd.methods.base import normalise_rows
+from pipeline.kd.method import normalise_rows
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.kd.methods.base import Widths
+    from pipeline.kd.method import Widths
 
 
 class ProjectionPair(nn.Module):

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from pipeline.core.errors import CellError
 from pipeline.core.params import PositiveFloat
 from pipeline.core.plugins import pick
-from pipeline.kd.methods import base
-from pipeline.kd.methods.base import Term, normalise_rows
+from pipeline.kd.method import KDMethod, Term, normalise_rows
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
-    from pipeline.kd.methods.base import KDBatch, Widths
+    from pipeline.kd.method import KDBatch, Widths
 
 # Keeps logarithms finite.
 LEAST = 1e-10
@@ -65,7 +64,7 @@ class Composer(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """CCL.
 
     Args:

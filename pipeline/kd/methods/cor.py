@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.params import NonNegativeInt, PositiveFloat
-from pipeline.kd.methods import base
-from pipeline.kd.methods.base import average_over_teachers, normalise_rows
+from pipeline.kd.method import KDMethod, average_over_teachers, normalise_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term
+    from pipeline.kd.method import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Correlation congruence.
 
     Args:

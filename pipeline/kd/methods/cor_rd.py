@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from pipeline.core.params import PositiveInt
-from pipeline.kd.methods import base
-from pipeline.kd.methods.base import average_over_teachers
+from pipeline.kd.method import KDMethod, average_over_teachers
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pipeline.kd.methods.base import KDBatch, Term, Widths
+    from pipeline.kd.method import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Correlation congruence of consecutive rows.
 
     Args:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from pipeline.kd.method import average_over_teachers, normalise_rows
 from pipeline.kd.methods._memory_bank import MemoryContrast
 from pipeline.kd.methods._projections import build_projections
-from pipeline.kd.methods.base import average_over_teachers, normalise_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term, Widths
+    from pipeline.kd.method import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import nn
 
-from pipeline.kd.methods import base
-from pipeline.kd.methods.base import average_over_teachers
+from pipeline.kd.method import KDMethod, average_over_teachers
 from pipeline.models.initialisation import init_
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.kd.methods.base import KDBatch, Term, Widths
+    from pipeline.kd.method import KDBatch, Term, Widths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """No parameters of its own."""
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:

@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipeline.core.params import NonNegativeFloat, UnitInterval
-from pipeline.kd.methods import base
+from pipeline.kd.method import KDMethod, average_over_teachers
 from pipeline.kd.methods._similarity import cosine, distance_kernel, to_probabilities
-from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term
+    from pipeline.kd.method import KDBatch, Term
 
 # Keeps lengths and distances above 0.
 LEAST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Information-flow divergence.
 
     Args:

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 
 from pipeline.core.params import PositiveFloat
-from pipeline.kd.methods import base
-from pipeline.kd.methods.base import average_over_teachers
+from pipeline.kd.method import KDMethod, average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term
+    from pipeline.kd.method import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Knowledge distillation.
 
     Args:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.kd.methods import base
+from pipeline.kd.method import KDMethod, average_over_teachers
 from pipeline.kd.methods._similarity import cosine, to_probabilities
-from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term
+    from pipeline.kd.method import KDBatch, Term
 
 # Keeps lengths above 0 and logarithms finite.
 LEAST = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Probabilistic knowledge transfer; no parameters of its own.
 
     The mean over n x n pairs is small, hence the large weight; published: 30000.

@@ -9,18 +9,17 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.core.params import NonNegativeFloat
-from pipeline.kd.methods import base
+from pipeline.kd.method import KDMethod, average_over_teachers
 from pipeline.kd.methods._similarity import squared_distances
-from pipeline.kd.methods.base import average_over_teachers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pipeline.kd.methods.base import KDBatch, Term
+    from pipeline.kd.method import KDBatch, Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(base.KDMethod):
+class Method(KDMethod):
     """Relational knowledge distillation; memory grows with the cube of the batch.
 
     Args:
