@@ -72,9 +72,9 @@ def test_a_change_runs_what_it_touches(project: Path, monkeypatch: pytest.Monkey
     edit_unused_code(project)
     assert ran(call(project, "dvc", "repro")) == {"code"}
     append(project / "pipeline" / "distillation" / "methods" / "dm.py", "X = 1")
-    # The sets are the same, and so nothing follows but the page, which shows the seconds.
-    edited = {"code", "distill@generated-dm-1", "report"}
-    assert ran(call(project, "dvc", "repro")) == edited
+    # The sets are the same: nothing follows but the page, if the seconds differ.
+    edited = {"code", "distill@generated-dm-1"}
+    assert ran(call(project, "dvc", "repro")) - {"report"} == edited
     assert "generated" in call(project, "dvc", "metrics", "show")
     assert "distill@generated-dm-1" in call(project, "dvc", "dag")
     call(project, "dvc", "plots", "show")
