@@ -41,7 +41,7 @@ def test_a_quote_that_is_not_closed_is_named_with_its_line(table: Path) -> None:
 
 def test_another_encoding_and_a_missing_file_are_one_sentence(table: Path) -> None:
     table.write_bytes(b"a,b\n\xff,1\n")
-    with pytest.raises(SourceError, match=r"a\.csv is not text in UTF-8 .*; expected a,b"):
+    with pytest.raises(SourceError, match=r"a\.csv is not UTF-8 text .*; expected a,b"):
         list(read_rows(table, "a,b"))
     table.unlink()
     with pytest.raises(SourceError, match=r"a\.csv cannot be read \(No such file or directory\)"):
