@@ -101,6 +101,12 @@ INTERRUPTED = (
     "are kept, and distill and teach resume at their last step"
 )
 
+ABOUT = (
+    "Turn labelled videos into a tiny synthetic audio-visual set, as one HDF5 file.\n\n"
+    "`avdistill init` writes a project, and `dvc repro` runs its stages: code, ingest, decode, "
+    "extract, coreset, experts, distill, export, evaluate, ceiling, publish, report."
+)
+
 # A stage's annotation -> its type on the command line.
 KINDS = {
     "Path": Path,
@@ -124,7 +130,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=ABOUT)
 def _store_options(
     context: typer.Context,
     params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path(
@@ -144,11 +150,6 @@ def _store_options(
         ),
     ] = False,
 ) -> None:
-    """Turn labelled videos into a tiny synthetic audio-visual set, as one HDF5 file.
-
-    `avdistill init` writes a project, and `dvc repro` runs its stages: code, ingest, decode,
-    extract, coreset, experts, distill, export, evaluate, ceiling, publish, report.
-    """
     context.obj = {"params_file": params_file, "changes": change or [], "traceback": show_traceback}
 
 
