@@ -1,3 +1,3 @@
-"""From labelled videos to a tiny synthetic audio-visual set; the library knows no command line, prints nothing and owns no path."""
+"""From labelled videos to a tiny synthetic audio-visual set; the library knows no command line."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
