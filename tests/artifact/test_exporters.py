@@ -78,13 +78,13 @@ def test_the_command_names_what_it_wrote_and_leaves_what_exists(
 
 def test_the_card_has_the_header_that_the_hub_reads(artifact: Path) -> None:
     _, header, body = exported("card", artifact).read_text(encoding="utf-8").split("---\n", 2)
-    told = YAML(typ="safe", pure=True).load(header)
-    assert told["configs"] == [
+    message = YAML(typ="safe", pure=True).load(header)
+    assert message["configs"] == [
         {"config_name": "default", "data_files": [{"split": "train", "path": "seed0.h5"}]}
     ]
-    assert (told["license"], told["size_categories"]) == ("unknown", ["n<1K"])
-    assert told["task_categories"] == ["image-classification", "audio-classification"]
-    assert "herding" in told["tags"] and body.strip().startswith("# herding-ipc2-")
+    assert (message["license"], message["size_categories"]) == ("unknown", ["n<1K"])
+    assert message["task_categories"] == ["image-classification", "audio-classification"]
+    assert "herding" in message["tags"] and body.strip().startswith("# herding-ipc2-")
     assert (
         "A synthetic set of frames and log-mels: 2 stored instances of each of 2 classes" in body
         and "- seed: 0" in body
@@ -150,14 +150,16 @@ def test_datasets_reads_an_artifact(artifact: Path, tmp_path: Path) -> None:
 
 
 def test_croissant_describes_the_file(artifact: Path) -> None:
-    told = json.loads(exported("croissant", artifact).read_text(encoding="utf-8"))
-    (file,) = told["distribution"]
+    message = json.loads(exported("croissant", artifact).read_text(encoding="utf-8"))
+    (file,) = message["distribution"]
     assert (file["@type"], file["encodingFormat"]) == ("cr:FileObject", "application/x-hdf5")
     assert (file["contentUrl"], file["contentSize"]) == ("seed0.h5", f"{artifact.stat().st_size} B")
     assert file["sha256"] == file_digest(artifact)
-    assert {"@context", "@type", "name", "description", "conformsTo", "version"} <= told.keys()
-    assert told["conformsTo"] == "http://mlcommons.org/croissant/1.0" and "recordSet" not in told
-    assert not {"url", "creator", "datePublished", "license", "citeAs"} & told.keys()
+    assert {"@context", "@type", "name", "description", "conformsTo", "version"} <= message.keys()
+    assert (
+        message["conformsTo"] == "http://mlcommons.org/croissant/1.0" and "recordSet" not in message
+    )
+    assert not {"url", "creator", "datePublished", "license", "citeAs"} & message.keys()
 
 
 def full_croissant(folder: Path) -> Path:
@@ -177,9 +179,9 @@ def full_croissant(folder: Path) -> Path:
 
 
 def test_croissant_has_what_the_format_asks_for(tmp_path: Path) -> None:
-    told = json.loads(full_croissant(tmp_path).read_text(encoding="utf-8"))
-    assert {"url", "creator", "datePublished", "license", "citeAs"} <= told.keys()
-    assert told["creator"]["name"] == "Doe" and told["license"] == "CC-BY-4.0"
+    message = json.loads(full_croissant(tmp_path).read_text(encoding="utf-8"))
+    assert {"url", "creator", "datePublished", "license", "citeAs"} <= message.keys()
+    assert message["creator"]["name"] == "Doe" and message["license"] == "CC-BY-4.0"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own libraries

@@ -47,10 +47,10 @@ def read(layout: str, place: Path, **changes: Any) -> SyntheticSet:
 @pytest.mark.parametrize("layout", PUBLISHED)
 def test_an_adopted_set_is_an_artifact(layout: str, tmp_path: Path) -> None:
     place = PUBLISHED[layout](tmp_path / layout)
-    told = adopt(layout, place, tmp_path / "set.h5", params=values())
+    message = adopt(layout, place, tmp_path / "set.h5", params=values())
     synthetic = read_artifact(tmp_path / "set.h5").synthetic
     expected = read(layout, place)
-    assert told.startswith(str(tmp_path / "set.h5"))
+    assert message.startswith(str(tmp_path / "set.h5"))
     assert all(torch.equal(rows, synthetic.rows[m]) for m, rows in expected.rows.items())
     assert (synthetic.classes, len(synthetic.classes)) == (expected.classes, CLASSES)
     files = [place] if place.is_file() else sorted(place.iterdir())
@@ -294,8 +294,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], type[PipelineError], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_values_that_do_not_fit_are_refused(name: str, tmp_path: Path) -> None:
-    layout, changes, kind, told = WRONG[name]
-    with pytest.raises(kind, match=told):
+    layout, changes, kind, message = WRONG[name]
+    with pytest.raises(kind, match=message):
         read(layout, PUBLISHED[layout](tmp_path), **changes)
 
 

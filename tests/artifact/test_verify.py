@@ -76,7 +76,7 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "told"),
+    ("attributes", "message"),
     [
         ({"classes": ["a", "a"]}, "names a class twice"),
         ({"classes": 3}, "has classes that are not a list of names"),
@@ -105,9 +105,9 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
     ],
 )
 def test_attributes_that_do_not_fit_are_critical(
-    artifact: Path, attributes: dict[str, Any], told: str
+    artifact: Path, attributes: dict[str, Any], message: str
 ) -> None:
-    assert told in critical(rewritten(artifact, **attributes))
+    assert message in critical(rewritten(artifact, **attributes))
 
 
 def test_a_deviation_of_zero_is_critical(artifact: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_deviation_of_zero_is_critical(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         (
             {"label": np.array([0, 0, 1, 5])},
@@ -146,9 +146,9 @@ def test_a_deviation_of_zero_is_critical(artifact: Path) -> None:
     ],
 )
 def test_columns_that_do_not_fit_are_critical(
-    artifact: Path, columns: dict[str, Any], told: str
+    artifact: Path, columns: dict[str, Any], message: str
 ) -> None:
-    assert told in critical(rewritten(artifact, columns))
+    assert message in critical(rewritten(artifact, columns))
 
 
 def test_soft_labels_that_are_no_probabilities_are_critical(artifact: Path) -> None:
@@ -185,18 +185,18 @@ def test_all_that_is_critical_is_one_error(artifact: Path) -> None:
 
 def test_a_folder_is_verified_file_by_file(artifact: Path) -> None:
     write_artifact(artifact.with_name("seed1.h5"), toy_synthetic(), FULL)
-    told = verify(artifact.parent, device="cpu", workers=1, report=None)
+    message = verify(artifact.parent, device="cpu", workers=1, report=None)
     assert (
-        f"{artifact}: intact, with findings\n  WARNING" in told
-        and "seed1.h5: intact, with findings\n  WARNING" in told
+        f"{artifact}: intact, with findings\n  WARNING" in message
+        and "seed1.h5: intact, with findings\n  WARNING" in message
     )
 
 
 def test_the_page_has_the_set_its_origin_and_its_method(artifact: Path) -> None:
-    told = render_page(artifact)
-    assert all(f"\n{title}\n" in told for title in ("set", "origin", "method", "scores"))
-    assert "4: 2 classes x IPC 2, 16 training instances" in told
-    assert "herding, seed 0" in told and "not stated: no source is named" in told
+    message = render_page(artifact)
+    assert all(f"\n{title}\n" in message for title in ("set", "origin", "method", "scores"))
+    assert "4: 2 classes x IPC 2, 16 training instances" in message
+    assert "herding, seed 0" in message and "not stated: no source is named" in message
 
 
 def test_a_file_does_not_differ_from_its_copy(artifact: Path) -> None:
@@ -209,8 +209,10 @@ def test_what_differs_is_named(artifact: Path, tmp_path: Path) -> None:
     other.write_bytes(artifact.read_bytes())
     rows = tables.read_table(artifact)[0]["frame"].copy()
     rows[2] += 0.5
-    told = compare_artifacts(artifact, rewritten(other, {"frame": rows}, seed=3))
-    assert "0 | 3" in told and "1 of 4 differ, by 0.25 (root mean square), 0.5 at most" in told
+    message = compare_artifacts(artifact, rewritten(other, {"frame": rows}, seed=3))
+    assert (
+        "0 | 3" in message and "1 of 4 differ, by 0.25 (root mean square), 0.5 at most" in message
+    )
 
 
 def test_more_than_sixteen_mib_beside_the_rows_is_refused_before_it_is_read(artifact: Path) -> None:
@@ -237,7 +239,7 @@ def hanging(name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "message"),
     [
         (dying, "is damaged: it crashed its process (exit code -11); fetch it again"),
         (growing, "does not fit into memory; fetch it again"),
@@ -245,10 +247,10 @@ def hanging(name: str) -> int:
     ],
 )
 def test_a_file_that_ends_its_process_is_one_error(
-    act: Callable[[str], int], told: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
+    act: Callable[[str], int], message: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_verify, "_read_structure", act)
-    with pytest.raises(ArtifactError, match=re.escape(told)):
+    with pytest.raises(ArtifactError, match=re.escape(message)):
         verify(artifact, device="cpu", workers=1, report=None)
 
 

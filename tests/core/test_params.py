@@ -34,7 +34,7 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("decode.frame.width=wide", "frame.width is 'wide' .*valid integer"),
         ("decode.frame.crop=yes", "frame.crop is 'yes' .*valid boolean"),
@@ -46,8 +46,8 @@ def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
         ("decode.backends=decord", "backends is 'decord' .*array"),
     ],
 )
-def test_a_wrong_type_is_named(change: str, told: str) -> None:
-    with pytest.raises(ParamsError, match=told):
+def test_a_wrong_type_is_named(change: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
         values(change).build("decode", DecodeSettings)
 
 
@@ -92,7 +92,7 @@ def test_a_missing_section_lists_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "told"),
+    ("run", "message"),
     [
         (
             "[{protocol: budget, network: convnet, head: ensemble, tsk: recognition}]",
@@ -102,6 +102,6 @@ def test_a_missing_section_lists_what_is_there() -> None:
         ("recognition", "run is 'recognition'"),
     ],
 )
-def test_a_list_of_measures_is_checked_item_by_item(run: str, told: str) -> None:
-    with pytest.raises(ParamsError, match=told):
+def test_a_list_of_measures_is_checked_item_by_item(run: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
         values(f"evaluate.run={run}").build("evaluate", Evaluate)

@@ -27,10 +27,10 @@ from tests.toys.plugins import (
     built,
     distilled,
     head_for,
-    materials,
     rows_of,
     toy_bench,
     toy_features,
+    toy_inputs,
 )
 from tests.toys.project import CPU, values
 from tests.toys.published import PUBLISHED
@@ -208,7 +208,7 @@ def test_datasets_make_a_manifest_of_whole_groups(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", rows_of("method"))
 def test_distillers_leave_their_inputs_alone(name: str) -> None:
-    given = materials()
+    given = toy_inputs()
     before = copy.deepcopy((given.real.rows, given.coresets, given.bank.trajectories))
     distilled(built("method", name), real=given.real, coresets=given.coresets)
     assert all(torch.equal(given.real.rows[m], before[0][m]) for m in given.real.rows)
@@ -223,7 +223,7 @@ def test_distillers_leave_their_inputs_alone(name: str) -> None:
 @pytest.mark.parametrize("name", rows_of("method"))
 def test_distillers_mix_their_variants(name: str) -> None:
     distiller = built("method", name)
-    variants = distiller.variants(materials(), 1)
+    variants = distiller.variants(toy_inputs(), 1)
     assert variants
     assert all(
         distiller.mix(dict.fromkeys(("frame", "logmel"), variant)) == variant
@@ -235,9 +235,9 @@ def test_distillers_mix_their_variants(name: str) -> None:
 def test_exporters_leave_the_artifact_alone(name: str) -> None:
     artifact = toy_artifact()
     before = artifact.read_bytes()
-    told = built("exporter", name).write(artifact, artifact.parent / "out")
+    message = built("exporter", name).write(artifact, artifact.parent / "out")
     assert artifact.read_bytes() == before
-    assert str(artifact.parent / "out") in told and not list(artifact.parent.glob("*.part"))
+    assert str(artifact.parent / "out") in message and not list(artifact.parent.glob("*.part"))
 
 
 @pytest.mark.parametrize("name", plugins.list_names("importer"))

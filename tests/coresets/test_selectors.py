@@ -307,11 +307,11 @@ def test_the_stage_writes_what_distill_reads(tmp_path: Path) -> None:
 
 
 def test_a_count_that_was_not_asked_for_says_what_to_add() -> None:
-    told = (
+    message = (
         r"coreset\.kmeans: there are choices of 1, 2, 4, 8 samples a class, and 3 are needed; "
         "add 3 to `counts` and run"
     )
-    with pytest.raises(CellError, match=told):
+    with pytest.raises(CellError, match=message):
         distilled(built("method", "kmeans"), ipc=3)
 
 

@@ -316,11 +316,11 @@ def test_folds_are_splits(tmp_path: Path) -> None:
     }
 
 
-# What is said of bad input: adapter, file, old text, new text, what is told
+# Bad input: adapter, file, old text, new text, message
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "old", "new", "told"),
+    ("name", "file", "old", "new", "message"),
     [
         ("ave", "trainSet.txt", "&good&0&3", "&good&0", "trainSet.txt, line 1: 4 cells"),
         ("ave", "*.txt", "C1&good&1&4", "C1&good&4&1", "line 2: the span is 4 to 1 s"),
@@ -433,14 +433,14 @@ def test_folds_are_splits(tmp_path: Path) -> None:
     ],
 )
 def test_bad_annotations_are_one_line(
-    name: str, file: str, old: str, new: str, told: str, tmp_path: Path
+    name: str, file: str, old: str, new: str, message: str, tmp_path: Path
 ) -> None:
     root = TOYS[name](tmp_path)
     paths = list(root.rglob(file))
     for path in paths:
         path.write_text(path.read_text().replace(old, new))
     assert any(new in path.read_text() for path in paths)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         dataset(name).clips(root)
 
 
@@ -492,7 +492,7 @@ def test_a_root_that_is_none_is_named(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "told"),
+    ("name", "changes", "message"),
     [
         ("esc50", {"test_fold": 4}, "two different folds from 1 to 5"),
         ("urbansound8k", {"val_fold": 11}, "two different folds from 1 to 10"),
@@ -500,8 +500,10 @@ def test_a_root_that_is_none_is_named(name: str, tmp_path: Path) -> None:
         ("vggsound", {"window": (4.0, 11.0)}, "two seconds from 0 to 10"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(name: str, changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ParamsError, match=told):
+def test_values_that_do_not_fit_are_refused(
+    name: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
         dataset(name, **changes)
 
 
@@ -585,16 +587,16 @@ def test_rows_become_clips_whose_ids_are_unique(drawn: list[tuple[str, str, str]
 def test_ingest_says_what_is_missing_and_how_to_list_it(tmp_path: Path) -> None:
     root, out = TOYS["ave"](tmp_path / "media"), tmp_path / "manifest.csv"
     (root / "AVE" / "train-C1.mp4").unlink()
-    told = run("ingest", "ave", "--root", root, "--out", out).stdout
-    assert "18 clips of 2 classes" in told
+    message = run("ingest", "ave", "--root", root, "--out", out).stdout
+    assert "18 clips of 2 classes" in message
     assert (
         "2 of 18 files are missing (media/AVE/test-M2.mp4, media/AVE/train-C1.mp4)"
-        in told.replace(f"{tmp_path}/", "")
+        in message.replace(f"{tmp_path}/", "")
     )
     gone = [
         line for line in out.read_text().splitlines() if line.endswith(",0,")
-    ]  # what the grep that is told finds
-    assert len(gone) == 2 and f"`grep ',0,$' {out}`" in told and "missing_file" in told
+    ]  # the output of the grep in the docs
+    assert len(gone) == 2 and f"`grep ',0,$' {out}`" in message and "missing_file" in message
 
 
 def test_sounds_become_shards(tmp_path: Path) -> None:
@@ -612,8 +614,8 @@ def test_sounds_become_shards(tmp_path: Path) -> None:
 
 
 def test_ingest_of_a_root_without_lists_is_one_line(tmp_path: Path) -> None:
-    told = refused("ingest", "ave", "--root", tmp_path, "--out", tmp_path / "manifest.csv")
-    assert told.startswith("error: no Annotations.txt in ")
+    message = refused("ingest", "ave", "--root", tmp_path, "--out", tmp_path / "manifest.csv")
+    assert message.startswith("error: no Annotations.txt in ")
 
 
 def test_sounds_alone_make_a_folder(tmp_path: Path) -> None:

@@ -157,10 +157,10 @@ def stopped(*_: object) -> float:
 
 def test_what_students_are_taught_has_no_source() -> None:
     plain = toy_synthetic()
-    told = dataclasses.replace(
+    message = dataclasses.replace(
         plain, provenance={**plain.provenance, "sources": [dataclasses.asdict(OURS)]}
     )
-    assert digest_training_data(plain) == digest_training_data(told)
+    assert digest_training_data(plain) == digest_training_data(message)
     louder = {m: rows + 1 for m, rows in plain.rows.items()}
     assert digest_training_data(plain) != digest_training_data(
         dataclasses.replace(plain, rows=louder)

@@ -68,7 +68,7 @@ def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "message"),
     [
         ("path,label\nx.mp4,a", "lacks the column split"),
         ("path,label,split\n", "has no rows"),
@@ -78,14 +78,14 @@ def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
         ("path,label,split,start\nx.mp4,a,train,soon", "line 2: start and end must be seconds"),
     ],
 )
-def test_a_bad_table_names_the_line(table: str, told: str, tmp_path: Path) -> None:
+def test_a_bad_table_names_the_line(table: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(table)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         FOLDER.clips(tmp_path / "clips.csv")
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         ((), "is empty; expected files like"),
         (("a/notes.txt",), "holds no video"),
@@ -93,9 +93,9 @@ def test_a_bad_table_names_the_line(table: str, told: str, tmp_path: Path) -> No
     ],
 )
 def test_a_folder_that_is_none_says_what_was_expected(
-    names: tuple[str, ...], told: str, tmp_path: Path
+    names: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         FOLDER.clips(touch(tmp_path, *names))
 
 
@@ -215,7 +215,7 @@ def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("a-1,", "a.1,", "may hold letters, digits"),
         ("a-1,", "a-2,", "is listed 2 times"),
@@ -223,7 +223,7 @@ def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
         (",0.0,", ",x,", "line"),
     ],
 )
-def test_a_bad_manifest_names_the_line(old: str, new: str, told: str, tmp_path: Path) -> None:
+def test_a_bad_manifest_names_the_line(old: str, new: str, message: str, tmp_path: Path) -> None:
     touch(tmp_path, "a-1.mp4", "a-2.mp4")
     splits = [
         clip_of(tmp_path / f"a-{i}.mp4", f"{x}-{s}-{i}", x, s)
@@ -238,5 +238,5 @@ def test_a_bad_manifest_names_the_line(old: str, new: str, told: str, tmp_path: 
     (tmp_path / "m.csv").write_text(
         lines.replace(old, new, 1) if old != "train" else lines.replace(",train,", f",{new},", 1)
     )
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         read_manifest(tmp_path / "m.csv")

@@ -25,14 +25,14 @@ from stages import cli
 from tests.toys.cells import cell
 from tests.toys.golden import distiller as golden
 from tests.toys.golden import rows_of_golden, rows_with_experts
-from tests.toys.plugins import materials
+from tests.toys.plugins import toy_inputs
 from tests.toys.project import ROOT, TINY
 from tests.toys.samples import toy_real, write_split
 
 TWO = {"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}
 
 
-def told(method: str, **changes: Any) -> dict[str, str]:
+def message(method: str, **changes: Any) -> dict[str, str]:
     """The estimate's lines by their first word."""
     lines = describe(estimate(cell(method, **changes), [0, 1])).splitlines()
     return dict(line.split(": ", maxsplit=1) for line in lines)
@@ -40,7 +40,7 @@ def told(method: str, **changes: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("method", rows_of_golden(moves=True))
 def test_an_estimate_is_made_of_real_steps(method: str) -> None:
-    lines = told(method, steps=50, rates=TWO)
+    lines = message(method, steps=50, rates=TWO)
     assert lines[method] == "2 classes x ipc 2 = 4 stored rows"
     assert lines["frame"] == "rows of 1 x 3 x 8 x 8, 2 x 2 pieces each: 16 training instances"
     assert lines["real set"].startswith("24 samples, 0.0 MiB, within the 64 of --memory-mb")
@@ -56,11 +56,11 @@ def test_an_estimate_is_made_of_real_steps(method: str) -> None:
 
 @pytest.mark.parametrize("method", rows_of_golden(moves=False))
 def test_an_estimate_says_that_nothing_is_optimised(method: str) -> None:
-    assert told(method)["runs"] == f"none, {method} optimises nothing; 2 sets, in seconds"
+    assert message(method)["runs"] == f"none, {method} optimises nothing; 2 sets, in seconds"
 
 
 def test_an_estimate_of_one_candidate_has_no_choice() -> None:
-    lines = told("dm", steps=1)
+    lines = message("dm", steps=1)
     assert lines["runs"] == "2 of 1 steps: seeds 0, 1"
     assert lines["step"].endswith("measured from 1 real step on this machine")
     assert "students" not in lines["time"]
@@ -73,13 +73,13 @@ def test_an_estimate_looks_past_a_candidate_that_moves_nothing() -> None:
         formation=own.formation,
         temperature=own.temperature,
     )
-    lines = told("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
+    lines = message("jcf", steps=50, rates={"frame": (0.0,), "logmel": (0.0,)}, others=(moving,))
     assert lines["runs"].startswith("3 of 50 steps: 1 candidate with seed 0, then seeds 0, 1")
 
 
 def test_slow_steps_end_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "LONGEST_S", 0.0)
-    assert "measured from 1 real step on" in told("dm", steps=50)["step"]
+    assert "measured from 1 real step on" in message("dm", steps=50)["step"]
 
 
 @pytest.mark.parametrize(("warms", "steps"), [(False, 1), (True, 2)])
@@ -97,7 +97,7 @@ def test_a_first_step_that_compiles_is_not_what_is_measured(
 def test_an_estimate_says_what_is_streamed() -> None:
     assert (
         "more than the 0 of --memory-mb: moved to the device batch by batch"
-        in told("dm", memory_mb=0.001)["real set"]
+        in message("dm", memory_mb=0.001)["real set"]
     )
 
 
@@ -112,11 +112,11 @@ def test_an_estimate_has_the_parameters_of_the_towers() -> None:
 
 def test_an_estimate_refuses_what_the_cell_would() -> None:
     with pytest.raises(CellError, match="idm works with a bank of experts and none was given"):
-        estimate(dataclasses.replace(cell("idm"), inputs=materials(bank=None)), [0])
+        estimate(dataclasses.replace(cell("idm"), inputs=toy_inputs(bank=None)), [0])
 
 
-class Told:
-    """A report that keeps what it was told, and may stop the work at its n-th call."""
+class Calls:
+    """A report that keeps its calls, and may stop the work at its n-th call."""
 
     def __init__(self, stop: int = 0) -> None:
         self.stop, self.calls = stop, []  # type: ignore[var-annotated]
@@ -130,7 +130,7 @@ class Told:
 
 
 def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
-    report = Told()
+    report = Calls()
     cells.distil(
         cell("dm", report=report, steps=1, rates=TWO), [3, 5], tmp_path / "out", tmp_path / "work"
     )
@@ -140,7 +140,7 @@ def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
 
 
 def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path: Path) -> None:
-    report, ranking = Told(), materials().coresets["herding"].ranking
+    report, ranking = Calls(), toy_inputs().coresets["herding"].ranking
     few = Ranking({label: keys[:6] for label, keys in ranking.select(12).items()})
     finer = Candidate(
         rates={"frame": 0.5, "logmel": 0.5},
@@ -160,7 +160,7 @@ def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path
 
 
 def test_a_single_candidate_is_no_candidate(tmp_path: Path) -> None:
-    report = Told()
+    report = Calls()
     cells.distil(cell("dm", report=report, steps=1), [3], tmp_path / "out", tmp_path / "work")
     assert report.calls == [(1, 1, {"seed": "3 (1 of 1)"})]
 
@@ -169,7 +169,7 @@ def test_a_single_candidate_is_no_candidate(tmp_path: Path) -> None:
     "method", ["dm", *(pytest.param(method, marks=pytest.mark.slow) for method in ("dsa", "mtt"))]
 )
 def test_losses_of_a_stopped_run_are_whole(method: str, tmp_path: Path) -> None:
-    for report in (Told(stop=3), Told(stop=4)):  # in the first seed, and in the second
+    for report in (Calls(stop=3), Calls(stop=4)):  # in the first seed, and in the second
         with pytest.raises(KeyboardInterrupt):
             cells.distil(
                 cell(method, report=report, steps=4), [0, 1], tmp_path / "out", tmp_path / "work"

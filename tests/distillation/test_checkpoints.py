@@ -17,7 +17,7 @@ from pipeline.core.errors import TensorError
 from pipeline.distillation.inputs import Runtime
 from pipeline.training.loop import ignore_progress
 from tests.toys.cells import files
-from tests.toys.plugins import built, materials
+from tests.toys.plugins import built, toy_inputs
 from tests.toys.project import CPU, ROOT
 
 KILLS = 12
@@ -96,7 +96,7 @@ def begun(
 
 def descend(machine: Runtime, steps: int = 4) -> Any:
     return dataclasses.replace(built("method", "dm"), steps=steps).distill(
-        materials(), ipc=1, seed=0, runtime=machine
+        toy_inputs(), ipc=1, seed=0, runtime=machine
     )
 
 
@@ -142,15 +142,15 @@ def test_a_checkpoint_of_other_work_is_refused(about: dict[str, Any], tmp_path: 
     with pytest.raises(StoppedError):
         descend(begun(path, **about))
     (name, value), own = *about.items(), {"method": "dm", "ipc": 1, "seed": 0, "inputs": "toy"}
-    with pytest.raises(TensorError) as told:
+    with pytest.raises(TensorError) as message:
         descend(begun(path))
     assert (
-        f"{path} is a checkpoint of " in str(told.value)
-        and f"{name} {value}" in str(told.value).split("expected")[0]
+        f"{path} is a checkpoint of " in str(message.value)
+        and f"{name} {value}" in str(message.value).split("expected")[0]
     )
     assert (
         f"expected one of {', '.join(f'{n} {v}' for n, v in own.items())}; remove it to start again"
-        in str(told.value)
+        in str(message.value)
     )
 
 
@@ -177,7 +177,7 @@ def changed(path: Path, change: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (truncated, "is not a tensor file of avdistill"),
         (flipped_header, "is not a tensor file of avdistill"),
@@ -204,14 +204,14 @@ def changed(path: Path, change: Any) -> None:
         ),
     ],
 )
-def test_a_damaged_checkpoint_is_refused_by_name(damage: Any, told: str, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused_by_name(damage: Any, message: str, tmp_path: Path) -> None:
     path = tmp_path / "step.safetensors"
     with pytest.raises(StoppedError):
         descend(begun(path))
     with pytest.raises(StoppedError):
         descend(dataclasses.replace(begun(path), report=stopping(3)))
     damage(path)
-    with pytest.raises(TensorError, match=told) as error:
+    with pytest.raises(TensorError, match=message) as error:
         descend(begun(path))
     assert str(path) in str(error.value) and "remove it" in str(error.value)
     assert "\n" not in str(error.value)

@@ -17,7 +17,7 @@ from pipeline.models.networks.convnet import Network
 from pipeline.training import instances, loop
 from pipeline.training.loop import ignore_progress
 from tests.toys.golden import rows_of_golden
-from tests.toys.plugins import built, materials
+from tests.toys.plugins import built, toy_inputs
 from tests.toys.project import CPU
 from tests.toys.samples import toy_real
 from tests.toys.training import RECIPE, assert_same, doubled, student
@@ -41,7 +41,7 @@ def distilled(method: str, device: torch.device, steps: int = 8, **machine: Any)
     if hasattr(distiller, "augment"):
         distiller = dataclasses.replace(distiller, augment=EVERY)
     there = Runtime(**{"device": device, "report": ignore_progress, **machine})
-    return distiller.distill(materials(networks=NETWORKS), ipc=1, seed=0, runtime=there)
+    return distiller.distill(toy_inputs(networks=NETWORKS), ipc=1, seed=0, runtime=there)
 
 
 @pytest.mark.parametrize("method", rows_of_golden(moves=True))

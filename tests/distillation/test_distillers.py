@@ -18,7 +18,7 @@ from pipeline.distillation.methods.jcf import Candidate
 from pipeline.training.formation import split
 from tests.toys.golden import distiller as golden
 from tests.toys.golden import rows_of_golden
-from tests.toys.plugins import built, distilled, materials, rankings
+from tests.toys.plugins import built, distilled, rankings, toy_inputs
 from tests.toys.samples import toy_real
 
 
@@ -108,7 +108,7 @@ def test_jcf_tries_its_first_candidates_that_fit(
     method = dataclasses.replace(
         built("method", "jcf"), rates=ONE, formation=grids[0], others=others, tried=tried
     )
-    given = dataclasses.replace(materials(), real=toy_real(16))
+    given = dataclasses.replace(toy_inputs(), real=toy_real(16))
     assert [variant.formation["frame"] for variant in method.variants(given, ipc)] == expected
 
 

@@ -26,7 +26,7 @@ from pipeline.models.model import AudioVisual
 from pipeline.models.towers import Towers
 from pipeline.training.instances import decode_synthetic_set
 from pipeline.training.loop import ignore_progress
-from tests.toys.plugins import NETWORKS, built, distilled, materials, rows_of
+from tests.toys.plugins import NETWORKS, built, distilled, rows_of, toy_inputs
 from tests.toys.project import CPU
 from tests.toys.samples import toy_real
 
@@ -170,7 +170,7 @@ def looped(method: str, **changes: Any) -> Any:
 
 def run(distiller: Any, *, ipc: int = 1, **changes: Any) -> Any:
     machine = Runtime(**{"device": CPU, "report": ignore_progress, **changes})
-    return distiller.distill(materials(), ipc=ipc, seed=0, runtime=machine)
+    return distiller.distill(toy_inputs(), ipc=ipc, seed=0, runtime=machine)
 
 
 # On a CPU, in float32; a change of these numbers is a change of the method.
@@ -188,7 +188,7 @@ def test_the_losses_are_what_they_were(method: str) -> None:
 
 def test_the_first_loss_is_that_of_the_formula() -> None:
     dc, real = looped("dc", steps=1, batch_real=12), toy_real()
-    start, network = dc.begin(materials(), ipc=2, seed=0), NETWORKS["convnet"]
+    start, network = dc.begin(toy_inputs(), ipc=2, seed=0), NETWORKS["convnet"]
     towers = network.build(real.shapes, torch.Generator())
     module = AudioVisual(towers, Head().build(towers.features, 2, torch.Generator()))
     init_(module, make_generator("network", 0, 0))
@@ -278,7 +278,7 @@ def alone(real: RealSet, modality: str) -> RealSet:
 def test_one_modality_is_enough(method: str, modality: str) -> None:
     distiller = looped(method)
     moved = distilled(distiller, real=alone(toy_real(), modality))
-    start = distiller.begin(materials(), ipc=1, seed=0)
+    start = distiller.begin(toy_inputs(), ipc=1, seed=0)
     assert list(moved.rows) == [modality]
     assert not torch.equal(moved.rows[modality], start.rows[modality])
 

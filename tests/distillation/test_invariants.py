@@ -26,7 +26,7 @@ from pipeline.training.loop import ignore_progress
 from stages.distill import distill
 from tests.toys.golden import bank, rows_of_golden
 from tests.toys.golden import distiller as golden
-from tests.toys.plugins import materials, rankings, toy_bench
+from tests.toys.plugins import rankings, toy_bench, toy_inputs
 from tests.toys.project import CPU, TINY, values
 from tests.toys.samples import toy_real, write_split
 
@@ -49,7 +49,7 @@ def ranked() -> dict[str, Coreset]:
 
 
 def made(method: str, **changes: Any) -> dict[str, Tensor]:
-    given = materials(**{"bank": bank(), "coresets": ranked(), **changes})
+    given = toy_inputs(**{"bank": bank(), "coresets": ranked(), **changes})
     return settled(method).distill(given, ipc=2, seed=0, runtime=MACHINE).synthetic.rows
 
 
@@ -114,13 +114,13 @@ def unweighted(method: str) -> Any:
 def test_real_and_synthetic_see_one_augmentation(method: str, seed: int) -> None:
     """A synthetic set of all real samples has distance 0 under one draw, and not under two."""
     outcome = unweighted(method).distill(
-        materials(bank=bank(), coresets=ranked()), ipc=12, seed=seed, runtime=MACHINE
+        toy_inputs(bank=bank(), coresets=ranked()), ipc=12, seed=seed, runtime=MACHINE
     )
     # jcf smooths its root, sqrt(1e-8) for each of two classes.
     # dc and dsa add 1e-6 to products of norms.
     assert outcome.losses[0] == pytest.approx(0, abs=4e-3)
     few = unweighted(method).distill(
-        materials(bank=bank(), coresets=ranked()), ipc=11, seed=seed, runtime=MACHINE
+        toy_inputs(bank=bank(), coresets=ranked()), ipc=11, seed=seed, runtime=MACHINE
     )
     assert few.losses[0] > 10 * abs(outcome.losses[0])
 
@@ -149,7 +149,7 @@ def test_sound_and_picture_of_both_sets_see_one_draw_a_step(
     distiller = settled(
         method, steps=3, loops=(dataclasses.replace(golden("dsa").loops[0], outer=1),)
     )
-    distiller.distill(materials(bank=bank(), coresets=ranked()), ipc=1, seed=0, runtime=MACHINE)
+    distiller.distill(toy_inputs(bank=bank(), coresets=ranked()), ipc=1, seed=0, runtime=MACHINE)
     each = len(draws.states) // 3
     steps = [draws.states[i * each : (i + 1) * each] for i in range(3)]
     assert each >= 4 and len(draws.states) == 3 * each
@@ -248,7 +248,7 @@ def cell(method: str, val: RealSet) -> cells.DistillCell:
         method=method,
         distiller=settled(method, rates={"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}),
         ipc=1,
-        inputs=materials(bank=bank(), coresets=ranked()),
+        inputs=toy_inputs(bank=bank(), coresets=ranked()),
         runtime=MACHINE,
         budget=values().build("evaluate", Evaluate).protocols.budget,
         trainer=toy_bench().trainer,

@@ -22,7 +22,7 @@ from pipeline.training.loop import Recipe
 from pipeline.training.students import TrainingJob
 from tests.toys.artifacts import FULL, UNEVEN, soft, toy_synthetic
 from tests.toys.golden import bank
-from tests.toys.plugins import built, distilled, materials, toy_bench
+from tests.toys.plugins import built, distilled, toy_bench, toy_inputs
 from tests.toys.project import CPU
 from tests.toys.samples import toy_real
 
@@ -46,14 +46,14 @@ def test_each_piece_has_its_own_distribution_over_classes() -> None:
 def test_students_learn_of_each_instance_what_the_experts_say_of_it(
     grids: dict[str, tuple[int, int]],
 ) -> None:
-    made = soft(form(toy_real(), materials().coresets["herding"].select, 2, grids), 2.0)
+    made = soft(form(toy_real(), toy_inputs().coresets["herding"].select, 2, grids), 2.0)
     data = instances.decode_synthetic_set(made, CPU)
     for m, said in experts_say(data.take(torch.arange(len(data.label))), 2.0).items():
         assert torch.allclose(data.soft[m], said, atol=1e-6)
 
 
 def test_a_modality_with_fewer_pieces_has_fewer_labels() -> None:
-    made = soft(form(toy_real(), materials().coresets["herding"].select, 2, UNEVEN))
+    made = soft(form(toy_real(), toy_inputs().coresets["herding"].select, 2, UNEVEN))
     assert {m: values.shape[1] for m, values in made.soft_label.items()} == {
         "frame": 1,
         "logmel": 4,
@@ -93,15 +93,15 @@ def test_labelled_is_formed_with_labels() -> None:
 def test_labelled_has_labels_of_whole_samples() -> None:
     made, formed = (distilled(built("method", name)) for name in ("labelled", "formed"))
     heats = built("method", "labelled").temperature
-    told = add_soft_labels(
+    message = add_soft_labels(
         formed,
-        materials().require_experts("labelled"),
+        toy_inputs().require_experts("labelled"),
         toy_real(),
         heats,
         CPU,
         unchanged=tuple(heats),
     ).soft_label
-    assert all(torch.equal(values, told[m]) for m, values in made.soft_label.items())
+    assert all(torch.equal(values, message[m]) for m, values in made.soft_label.items())
 
 
 @pytest.mark.parametrize("temperature", [None, 4.0])
@@ -116,12 +116,12 @@ def test_jcf_labels_in_the_end_where_it_has_a_temperature(temperature: float | N
 def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(
     grids: dict[str, tuple[int, int]],
 ) -> None:
-    best = materials().coresets["herding"].select
+    best = toy_inputs().coresets["herding"].select
     made, whole = (
         form(toy_real(), best, 2, grids),
         form(toy_real(), best, 2 * 4, dict.fromkeys(grids, (1, 1))),
     )
-    told = add_soft_labels(
+    message = add_soft_labels(
         made, bank(), toy_real(), dict.fromkeys(grids, 4.0), CPU, unchanged=grids
     ).soft_label
     said = soft(whole).soft_label
@@ -130,12 +130,12 @@ def test_samples_that_stayed_are_labelled_as_the_whole_samples_that_they_are(
             high * wide
         ):  # piece `number` of a class's two rows is of its samples 2 * number and the next
             ranks = torch.tensor([2 * number, 2 * number + 1, 8 + 2 * number, 8 + 2 * number + 1])
-            assert torch.allclose(told[m][:, number], said[m][ranks, 0], atol=1e-6)
+            assert torch.allclose(message[m][:, number], said[m][ranks, 0], atol=1e-6)
 
 
 def test_a_modality_that_stayed_is_labelled_so_alone() -> None:
     made = form(
-        toy_real(), materials().coresets["herding"].select, 2, {"frame": (2, 2), "logmel": (2, 2)}
+        toy_real(), toy_inputs().coresets["herding"].select, 2, {"frame": (2, 2), "logmel": (2, 2)}
     )
     one = add_soft_labels(
         made, bank(), toy_real(), dict.fromkeys(UNEVEN, 4.0), CPU, unchanged=["logmel"]
@@ -150,18 +150,18 @@ def test_a_step_size_of_zero_leaves_rows_as_they_start(moving: list[str]) -> Non
     method = dataclasses.replace(
         built("method", "jcf"), rates=rates, others=(), temperature=dict.fromkeys(UNEVEN, 4.0)
     )
-    made, start = distilled(method, ipc=2), method.begin(materials(), ipc=2, seed=0)
+    made, start = distilled(method, ipc=2), method.begin(toy_inputs(), ipc=2, seed=0)
     still = [m for m in UNEVEN if m not in moving]
     assert [m for m in UNEVEN if torch.equal(made.rows[m], start.rows[m])] == still
-    told = add_soft_labels(
+    message = add_soft_labels(
         start,
-        materials().require_experts("jcf"),
+        toy_inputs().require_experts("jcf"),
         toy_real(),
         dict.fromkeys(UNEVEN, 4.0),
         CPU,
         unchanged=still,
     ).soft_label
-    assert all(torch.equal(made.soft_label[m], told[m]) for m in still)
+    assert all(torch.equal(made.soft_label[m], message[m]) for m in still)
 
 
 def test_a_modality_without_a_temperature_keeps_the_class() -> None:
@@ -229,14 +229,14 @@ def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
     recipe = Recipe.build_uniform(
         0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0
     )
-    lessons = [TrainingJob(data=data, recipe=recipe, name=("s", i)) for i in range(2)]
+    jobs = [TrainingJob(data=data, recipe=recipe, name=("s", i)) for i in range(2)]
 
     def read(module: model.AudioVisual) -> Tensor:
         return loop.predict(module, toy_real(4, seed=1), data.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._train_stacked(lessons, read, (1,)),
-        crew._train_threaded(lessons, read, (1,)),
+        crew._train_stacked(jobs, read, (1,)),
+        crew._train_threaded(jobs, read, (1,)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)

@@ -14,7 +14,7 @@ from pipeline.distillation.device_cache import DeviceCache
 from pipeline.distillation.inputs import Runtime
 from pipeline.training.loop import ignore_progress
 from tests.toys.golden import rows_of_golden
-from tests.toys.plugins import NETWORKS, built, distilled, materials
+from tests.toys.plugins import NETWORKS, built, distilled, toy_inputs
 from tests.toys.project import CPU
 from tests.toys.samples import toy_real
 from tests.toys.shards import WHOLE, coreset
@@ -53,7 +53,7 @@ def told_by(
     distiller = dataclasses.replace(
         built("method", method), formation=WHOLE, batch_real=4, rates=steps
     )
-    given = materials(real=real, coresets={"herding": coreset(real)})
+    given = toy_inputs(real=real, coresets={"herding": coreset(real)})
     return distiller.distill(given, ipc=1, seed=0, runtime=machine).synthetic.rows, figures
 
 

@@ -31,9 +31,9 @@ from tests.toys.shards import coreset, toy_shards
 
 @pytest.mark.parametrize("method", rows_of_golden(separable=False))
 def test_methods_that_cannot_be_split_refuse_ranks(method: str) -> None:
-    told = f"{method} cannot be split over 2 ranks; start it without torchrun"
+    message = f"{method} cannot be split over 2 ranks; start it without torchrun"
     cell = toy_cell("dm")
-    with pytest.raises(CellError, match=told):
+    with pytest.raises(CellError, match=message):
         dataclasses.replace(
             cell,
             method=method,
@@ -174,15 +174,15 @@ def test_a_streamed_set_gives_the_bits_of_a_resident_one(
     write_json(tmp_path / "coreset" / "herding.json", coreset(real).to_json())
     shutil.copy(toys / "params.yaml", tmp_path)
     monkeypatch.chdir(ROOT)
-    told = []
+    message = []
     for name, megabytes in (("resident", 2), ("streamed", 1)):
         result = CliRunner().invoke(
             app, command(tmp_path, tmp_path / name, "--memory-mb", megabytes)[len(ONE) :]
         )
         assert result.exit_code == 0, result.output + str(result.exception)
-        told.append(result.output.split(" -> ")[0])
+        message.append(result.output.split(" -> ")[0])
     assert files(tmp_path / "resident") == files(tmp_path / "streamed")
-    assert told[1] == f"{told[0]}, 1.1 MiB of real samples streamed from their shards"
+    assert message[1] == f"{message[0]}, 1.1 MiB of real samples streamed from their shards"
 
 
 def test_an_interrupted_distill_says_how_to_go_on_and_does(
@@ -277,11 +277,11 @@ cli.main()
 """
 
 
-def ended(toys: Path, out: Path, fate: str) -> subprocess.CompletedProcess[str]:
+def ended(toys: Path, out: Path, outcome: str) -> subprocess.CompletedProcess[str]:
     """Two ranks, stopped."""
     (out.parent / "stopped.py").write_text(STOPPED)
     given = [*TWO[:-2], str(out.parent / "stopped.py"), *command(toys, out)[len(ONE) :]]
-    environment = {"PATH": "", "OMP_NUM_THREADS": "1", "FATE": fate, "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": "", "OMP_NUM_THREADS": "1", "FATE": outcome, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         given, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120
     )

@@ -33,7 +33,7 @@ from pipeline.training.augment import augment
 from pipeline.training.bank import ExpertBank
 from pipeline.training.experts import ExpertSettings, ExpertTrainer
 from pipeline.training.loop import ignore_progress
-from tests.toys.plugins import built, materials, toy_bank, toy_bench
+from tests.toys.plugins import built, toy_bank, toy_bench, toy_inputs
 from tests.toys.project import CPU, values
 from tests.toys.samples import toy_real
 
@@ -91,7 +91,7 @@ def leaves_of(start: SyntheticSet, rate: float = 0.03) -> dict[str, Tensor]:
 
 def begun(method: Distiller, ipc: int = 2, **changes: Any) -> SyntheticSet:
     """What the method starts from, in float64."""
-    start = method.begin(materials(**changes), ipc=ipc, seed=SEED)
+    start = method.begin(toy_inputs(**changes), ipc=ipc, seed=SEED)
     return dataclasses.replace(start, rows={m: rows.double() for m, rows in start.rows.items()})
 
 
@@ -242,8 +242,8 @@ def test_memory_does_not_grow_with_inner_steps() -> None:
     def ours(inner: int) -> int:
         # No augmentation: each saves what its kind needs.
         method = mtt(inner=inner, augment={"frame": (), "logmel": ()})
-        pursuit = TrajectoryMatcher(method, bank, toy_real(), start, SEED, MACHINE)
-        return peak(lambda: pursuit.gradients(leaves_of(start), STEP))
+        matcher = TrajectoryMatcher(method, bank, toy_real(), start, SEED, MACHINE)
+        return peak(lambda: matcher.gradients(leaves_of(start), STEP))
 
     def all_graphs(inner: int) -> int:
         return peak(lambda: brute(mtt(inner=inner), bank, start, toy_real(), through=True))
@@ -255,8 +255,8 @@ def test_memory_does_not_grow_with_inner_steps() -> None:
 def loss_at(rate: float, start: SyntheticSet | None = None) -> float:
     method = mtt(inner=4)
     start = start or begun(method)
-    pursuit = TrajectoryMatcher(method, bank_of("ensemble", None), toy_real(), start, SEED, MACHINE)
-    return pursuit.gradients(leaves_of(start, rate), STEP)[0].item()
+    matcher = TrajectoryMatcher(method, bank_of("ensemble", None), toy_real(), start, SEED, MACHINE)
+    return matcher.gradients(leaves_of(start, rate), STEP)[0].item()
 
 
 def test_a_student_that_stays_has_the_whole_way_to_go() -> None:
@@ -265,7 +265,7 @@ def test_a_student_that_stays_has_the_whole_way_to_go() -> None:
 
 
 def test_the_first_loss_is_what_it_was() -> None:
-    (loss,) = mtt(steps=1).distill(materials(), ipc=1, seed=0, runtime=MACHINE).losses
+    (loss,) = mtt(steps=1).distill(toy_inputs(), ipc=1, seed=0, runtime=MACHINE).losses
     assert loss == pytest.approx(GOLDEN, rel=1e-4)
 
 
@@ -292,12 +292,12 @@ def stopped_at(last: int) -> Any:
 
 def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     method = mtt(steps=5)
-    whole = method.distill(materials(), ipc=1, seed=SEED, runtime=MACHINE)
+    whole = method.distill(toy_inputs(), ipc=1, seed=SEED, runtime=MACHINE)
     kept = Checkpoint(path=tmp_path / "step.safetensors", about={"whose": "mtt"}, every_s=0)
     for last in (2, 4):
         machine = dataclasses.replace(MACHINE, checkpoint=kept, report=stopped_at(last))
         with pytest.raises(KeyboardInterrupt):
-            method.distill(materials(), ipc=1, seed=SEED, runtime=machine)
+            method.distill(toy_inputs(), ipc=1, seed=SEED, runtime=machine)
         assert len(kept.read()["losses"]) == last
     assert {
         "frame",
@@ -306,12 +306,12 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         "rate.logmel",
         "momentum.rate.frame",
     } <= kept.read().keys()
-    told: list[int] = []
+    message: list[int] = []
     machine = dataclasses.replace(
-        MACHINE, checkpoint=kept, report=lambda done, total, **figures: told.append(done)
+        MACHINE, checkpoint=kept, report=lambda done, total, **figures: message.append(done)
     )
-    resumed = method.distill(materials(), ipc=1, seed=SEED, runtime=machine)
-    assert told == [5]
+    resumed = method.distill(toy_inputs(), ipc=1, seed=SEED, runtime=machine)
+    assert message == [5]
     assert resumed.losses == whole.losses
     assert resumed.synthetic.provenance == whole.synthetic.provenance
     assert all(
@@ -323,7 +323,7 @@ def test_a_killed_descent_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 def test_learned_rates_start_at_the_experts_and_stay_positive(rate_step: float) -> None:
     synthetic = (
         mtt(steps=3, rate_step=rate_step)
-        .distill(materials(), ipc=1, seed=0, runtime=MACHINE)
+        .distill(toy_inputs(), ipc=1, seed=0, runtime=MACHINE)
         .synthetic
     )
     learned = synthetic.provenance["learned_rates"]
@@ -336,7 +336,7 @@ def test_learned_rates_start_at_the_experts_and_stay_positive(rate_step: float) 
 
 def test_descent_lowers_the_loss() -> None:
     method = mtt(steps=12, inner=4, max_start=1, augment={"frame": (), "logmel": ()})
-    losses = method.distill(materials(), ipc=1, seed=0, runtime=MACHINE).losses
+    losses = method.distill(toy_inputs(), ipc=1, seed=0, runtime=MACHINE).losses
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
 
 
@@ -346,7 +346,7 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
         method="mtt",
         distiller=mtt(steps=2),
         ipc=1,
-        inputs=materials(),
+        inputs=toy_inputs(),
         runtime=MACHINE,
         budget=values().build("evaluate", Evaluate).protocols.budget,
         trainer=bench.trainer,
@@ -362,12 +362,12 @@ def test_an_artifact_says_the_learned_rates(tmp_path: Path) -> None:
 
 
 def test_a_bank_of_too_few_epochs_is_refused() -> None:
-    told = (
+    message = (
         r"the experts have 2 epochs, and max_start 2 \+ ahead 1 are 3; "
         r"lower these in distill\.mtt, or raise experts\.epochs"
     )
-    with pytest.raises(CellError, match=told):
-        mtt(max_start=2).distill(materials(), ipc=1, seed=0, runtime=MACHINE)
+    with pytest.raises(CellError, match=message):
+        mtt(max_start=2).distill(toy_inputs(), ipc=1, seed=0, runtime=MACHINE)
 
 
 def test_a_bank_of_other_shards_is_refused() -> None:
@@ -375,7 +375,7 @@ def test_a_bank_of_other_shards_is_refused() -> None:
         CellError, match="the bank of experts was trained on shards toy0, the shards here are toy1"
     ):
         mtt().distill(
-            materials(real=dataclasses.replace(toy_real(), digest="toy1")),
+            toy_inputs(real=dataclasses.replace(toy_real(), digest="toy1")),
             ipc=1,
             seed=0,
             runtime=MACHINE,
@@ -388,7 +388,7 @@ def test_memory_that_is_not_enough_says_what_to_lower(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(TrajectoryMatcher, "gradients", full)
     with pytest.raises(CellError, match=r"a batch of 64 instances .* lower distill\.mtt\.batch"):
-        mtt().distill(materials(), ipc=1, seed=0, runtime=MACHINE)
+        mtt().distill(toy_inputs(), ipc=1, seed=0, runtime=MACHINE)
 
 
 def test_ranks_cannot_share_it() -> None:

@@ -22,7 +22,7 @@ from pipeline.models.model import AudioVisual
 from pipeline.training import instances as training
 from pipeline.training.students import TrainingJob
 from tests.toys.artifacts import toy_synthetic
-from tests.toys.plugins import built, head_for, materials, rows_of, toy_bench
+from tests.toys.plugins import built, head_for, rows_of, toy_bench, toy_inputs
 from tests.toys.project import CPU, values
 from tests.toys.samples import toy_real
 
@@ -61,7 +61,7 @@ def test_choices_take_no_test_split() -> None:
     bench = toy_bench()
     _, trials = evaluation.choose(TOY, BUDGET, 0, bench.trainer, bench.val, evaluation.accuracy)
     assert len(trials) == 3 * len(BUDGET.stops)
-    variants = built("method", "dm").variants(materials(), 1)
+    variants = built("method", "dm").variants(toy_inputs(), 1)
     picks, spent = evaluation.choose_variants(
         variants, [toy_synthetic() for _ in variants], BUDGET, bench.trainer, bench.val
     )
@@ -238,7 +238,7 @@ def test_a_head_that_joins_has_the_joint_view_and_one_choice(head: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "told"),
+    ("measure", "message"),
     [
         (
             "protocol: budget, network: convnet, head: ensemble, task: retrieval",
@@ -255,10 +255,10 @@ def test_a_head_that_joins_has_the_joint_view_and_one_choice(head: str) -> None:
     ],
 )
 def test_measures_whose_parts_do_not_fit_are_refused_before_anything_is_done(
-    measure: str, told: str
+    measure: str, message: str
 ) -> None:
     headline = "{protocol: budget, network: convnet, head: ensemble, task: recognition}"
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         EvaluationSetup.from_params(values(f"evaluate.run=[{headline}, {{{measure}}}]"))
 
 

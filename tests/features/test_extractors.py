@@ -77,11 +77,11 @@ def test_own_vectors_come_from_hdf5_as_well(tmp_path: Path) -> None:
 def test_missing_vectors_are_refused_or_left_out(tmp_path: Path) -> None:
     real = toy_real()
     path = own(tmp_path, list(real.keys[4:]), numbered(20))
-    told = (
+    message = (
         r"own\.npy has no vector for 4 of 24 samples, "
         r"clip000_0000, clip000_0001, clip001_0000, \.\.\.; add them by sample key or"
     )
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         external(path, real, exclude_missing=False)
     features = external(path, real, exclude_missing=True)
     assert features.keys == real.keys[4:]
@@ -100,7 +100,7 @@ def test_a_class_without_vectors_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             lambda ids, v: ([*ids[:-1], ids[0]], v),
@@ -135,16 +135,16 @@ def test_a_class_without_vectors_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file_of_vectors_is_one_sentence(
-    change: Callable[..., Any], told: str, tmp_path: Path
+    change: Callable[..., Any], message: str, tmp_path: Path
 ) -> None:
     real = toy_real()
     path = own(tmp_path, *change(list(real.keys), numbered(24)))
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         external(path, real)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("own.npy", None, r"does not exist; extract\.external\.vectors\.frame names it"),
         (
@@ -157,16 +157,16 @@ def test_a_bad_file_of_vectors_is_one_sentence(
     ],
 )
 def test_a_file_that_is_none_is_one_sentence(
-    name: str, content: bytes | None, told: str, tmp_path: Path
+    name: str, content: bytes | None, message: str, tmp_path: Path
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(PipelineError, match=told):
+    with pytest.raises(PipelineError, match=message):
         external(tmp_path / name, toy_real())
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"id": ["a"]}, r"own\.h5 holds id; expected `id` or `key`, and 'frame'"),
         ({"frame": np.ones((1, 2))}, r"own\.h5 holds frame; expected `id` or `key`, and 'frame'"),
@@ -178,12 +178,12 @@ def test_a_file_that_is_none_is_one_sentence(
     ],
 )
 def test_an_hdf5_of_something_else_is_one_sentence(
-    columns: dict[str, Any], told: str, tmp_path: Path
+    columns: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with h5py.File(tmp_path / "own.h5", "w") as file:
         for name, values in columns.items():
             file[name] = values
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         external(tmp_path / "own.h5", toy_real())
 
 
@@ -376,14 +376,14 @@ def test_the_library_says_nothing(
 def test_a_model_that_is_not_there_is_one_sentence(
     name: str, model: str, tmp_path: Path, toy_clip: Path
 ) -> None:
-    with pytest.raises(SourceError) as told:
+    with pytest.raises(SourceError) as message:
         embed(name, toy_waves(), tmp_path, model=model)
-    assert f"could be loaded from {model!r}" in str(told.value)
+    assert f"could be loaded from {model!r}" in str(message.value)
     assert (
         "expected a folder that save_pretrained wrote, or a model's id on a hub that can be reached"
-        in str(told.value)
+        in str(message.value)
     )
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("clip", "CLIPModel"), ("clap", "ClapModel")])

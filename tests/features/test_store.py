@@ -25,7 +25,7 @@ from pipeline.training import loop as training
 from pipeline.training.loop import ignore_progress
 from stages.extract import extract
 from tests.toys.artifacts import FULL, toy_synthetic
-from tests.toys.plugins import built, materials, rankings, toy_bench, toy_features
+from tests.toys.plugins import built, rankings, toy_bench, toy_features, toy_inputs
 from tests.toys.project import CPU, values
 from tests.toys.samples import ORIGIN, toy_real
 
@@ -62,11 +62,11 @@ def test_a_table_describes_its_vectors(tmp_path: Path) -> None:
     features = toy_features()
     write_features(tmp_path / "f.h5", features)
     _, attributes = read_table(tmp_path / "f.h5")
-    told = json.loads(attributes["statistics"])
+    message = json.loads(attributes["statistics"])
     for modality, vectors in features.vectors.items():
         norms = np.linalg.norm(vectors.astype(float), axis=1)
-        assert (told[modality]["count"], told[modality]["width"]) == vectors.shape
-        found = [told[modality][name] for name in ("least_norm", "mean_norm", "greatest_norm")]
+        assert (message[modality]["count"], message[modality]["width"]) == vectors.shape
+        found = [message[modality][name] for name in ("least_norm", "mean_norm", "greatest_norm")]
         assert np.allclose(found, [norms.min(), norms.mean(), norms.max()], rtol=1e-5)
 
 
@@ -169,7 +169,7 @@ def toy_cell(ranked: dict[str, Coreset]) -> DistillCell:
         "method": "random",
         "distiller": built("method", "random"),
         "ipc": 1,
-        "inputs": materials(coresets=ranked),
+        "inputs": toy_inputs(coresets=ranked),
     }
     budget = values().build("evaluate", Evaluate).protocols.budget
     return DistillCell(
@@ -185,10 +185,10 @@ class Interrupting:
     """A report that keeps its calls, and raises KeyboardInterrupt once so many rows are done."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.told = at, []
+        self.at, self.calls = at, []
 
     def __call__(self, done: int, total: int, **figures: float) -> None:
-        self.told.append((done, total, bool(figures)))
+        self.calls.append((done, total, bool(figures)))
         if done >= self.at and not figures:
             raise KeyboardInterrupt
 
@@ -229,8 +229,8 @@ def test_an_interrupted_extraction_goes_on_to_the_same_bytes(
         tmp_path / "whole" / "f.h5"
     ).read_bytes()
     # Two parts of four rows, and the trained weights, were whole; the third part was not.
-    assert [done for done, _, _ in resumed.told] == [0, *range(10, 25, 2)]
-    assert not any(trained for _, _, trained in resumed.told)
+    assert [done for done, _, _ in resumed.calls] == [0, *range(10, 25, 2)]
+    assert not any(trained for _, _, trained in resumed.calls)
     assert not list((tmp_path / "stopped" / ".work").iterdir())
 
 

@@ -62,7 +62,7 @@ def test_a_manifests_labels_are_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         (
             ("label_name", "a"),
@@ -88,9 +88,9 @@ def test_a_manifests_labels_are_classes(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_table_of_prompts_is_one_sentence(
-    lines: tuple[str, ...], told: str, tmp_path: Path
+    lines: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SourceError, match=told.replace("{", r"\{")):
+    with pytest.raises(SourceError, match=message.replace("{", r"\{")):
         read_prompts(table(tmp_path, *lines), TWO)
 
 

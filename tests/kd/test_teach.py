@@ -403,8 +403,10 @@ def test_vectors_of_no_numbers(place: Path, tmp_path: Path) -> None:
     tables.write_table(
         tmp_path / "nan.h5", columns, {**origin, "format": FORMAT, "classes": list(train.classes)}
     )
-    told = r"1 of 24 logmel vectors of .*nan\.h5 hold NaN or infinite numbers, first clip001_0001"
-    refused(StoreError, told, place, tmp_path, features=tmp_path / "nan.h5")
+    message = (
+        r"1 of 24 logmel vectors of .*nan\.h5 hold NaN or infinite numbers, first clip001_0001"
+    )
+    refused(StoreError, message, place, tmp_path, features=tmp_path / "nan.h5")
 
 
 def kept(features: Features, rows: np.ndarray) -> Features:
@@ -421,7 +423,7 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
     some = tabled(tmp_path / "some.h5", kept(train, np.arange(24) % 8 != 0))
     found = taught(place, tmp_path / "found.json", features=some)
     assert found["training_rows"] == 21 and found["left_out"]["training rows"] == 3
-    told = teach(
+    message = teach(
         "ccl",
         place / "shards" / "train",
         some,
@@ -430,7 +432,7 @@ def test_rows_without_a_vector_are_left_out_and_counted(place: Path, tmp_path: P
         device="cpu",
         report=ignore_progress,
     )
-    assert "left out, without a vector: 3 training rows" in told
+    assert "left out, without a vector: 3 training rows" in message
     one = tabled(tmp_path / "one.h5", kept(train, train.label == 0))
     refused(
         CellError,

@@ -32,7 +32,7 @@ with Path(__file__).with_name("hard_media.csv").open(encoding="utf-8", newline="
     PINNED = list(csv.DictReader(stream))
 
 
-def told(result: list[media.Second] | MediaError) -> str:
+def message(result: list[media.Second] | MediaError) -> str:
     """A file's outcome: its reason, or the counts of its seconds by reason."""
     if isinstance(result, MediaError):
         return result.reason
@@ -40,7 +40,7 @@ def told(result: list[media.Second] | MediaError) -> str:
         next((r.reason for r in second.readings.values() if r.array is None), "ok")
         for second in result
     ]
-    return ", ".join(f"{count} {fate}" for fate, count in Counter(faults).items())
+    return ", ".join(f"{count} {outcome}" for outcome, count in Counter(faults).items())
 
 
 def hard_clips() -> list[Clip]:
@@ -62,7 +62,7 @@ def verdicts(modalities: list[str]) -> dict[str, str]:
         recycle=params.recycle,
     )
     return {
-        Path(clip.path).relative_to(FOLDER).as_posix(): told(result) for clip, result in results
+        Path(clip.path).relative_to(FOLDER).as_posix(): message(result) for clip, result in results
     }
 
 

@@ -86,19 +86,19 @@ def test_the_table_is_as_wide_as_promised() -> None:
 
 def test_an_edit_between_two_frames_is_where_ffmpeg_alone_goes_wrong(clips: Clips) -> None:
     case = next(case for case in truth.CASES if len(case.steps) > 1 and case.video_start < 0)
-    path, told = clips[case]
+    path, message = clips[case]
     video = media.probe(str(path)).video
     assert (
         video is not None
-        and video.skew * video.tick == pytest.approx(told.pts[0])
-        and told.pts[0] > 0.05
+        and video.skew * video.tick == pytest.approx(message.pts[0])
+        and message.pts[0] > 0.05
     )
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
 @pytest.mark.parametrize("number", [1, 2, 3, 8])
 def test_another_program_reads_the_same_times(clips: Clips, number: int) -> None:
-    path, told = clips[truth.CASES[number]]
+    path, message = clips[truth.CASES[number]]
     command = [
         "ffprobe",
         "-v",
@@ -115,7 +115,7 @@ def test_another_program_reads_the_same_times(clips: Clips, number: int) -> None
     ).stdout.split()
     stamps = [float(line.strip(",")) for line in lines if line.strip(",")]
     zero = media.probe(str(path)).zero
-    assert [stamp - zero for stamp in stamps] == pytest.approx(told.pts, abs=1e-5)
+    assert [stamp - zero for stamp in stamps] == pytest.approx(message.pts, abs=1e-5)
 
 
 def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:

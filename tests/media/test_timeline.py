@@ -59,7 +59,7 @@ def film(container: Any, codec: str = "libx264", side: int = 64, **options: str)
     return stream
 
 
-def fates(
+def outcomes(
     path: Path, tracks: dict[str, media.Track], backends: list[str] = BOTH
 ) -> dict[str, list[str]]:
     seconds = media.decode(clip_of(path), tracks, backends)
@@ -78,7 +78,7 @@ def test_a_gap_in_the_sound_stays_where_it_is(tmp_path: Path, backends: list[str
                 *stream.encode(None),
             ]
         )
-    assert fates(path, {"logmel": SoundTrack(rate=RATE)}, backends) == {
+    assert outcomes(path, {"logmel": SoundTrack(rate=RATE)}, backends) == {
         "logmel": ["ok", "truncated_audio", "ok", "ok"]
     }
     third = (
@@ -125,7 +125,7 @@ def test_a_header_without_duration_is_no_short_clip(tmp_path: Path) -> None:
         container.mux([*sounds(audio, tone(2.0, 48000)[None]), *audio.encode(None)])
     with av.open(str(path)) as container:
         assert container.duration is None
-    assert fates(path, TRACKS) == {"frame": ["ok", "ok"], "logmel": ["ok", "ok"]}
+    assert outcomes(path, TRACKS) == {"frame": ["ok", "ok"], "logmel": ["ok", "ok"]}
 
 
 def test_a_clock_that_wraps_goes_on(tmp_path: Path) -> None:
@@ -145,15 +145,15 @@ def test_a_clock_that_wraps_goes_on(tmp_path: Path) -> None:
             *audio.encode(None),
         ]
         container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
-    assert fates(path, TRACKS) == {"frame": ["ok"] * 3, "logmel": ["ok"] * 3}
+    assert outcomes(path, TRACKS) == {"frame": ["ok"] * 3, "logmel": ["ok"] * 3}
     seconds = media.decode(clip_of(path), {"frame": TRACKS["frame"]}, BOTH)
     assert [second.readings["frame"].array.mean() for second in seconds] == pytest.approx(
         [20, 80, 140], abs=3
     )  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("hours", "fate"), [(3, "ok"), (300, "decode_error")])
-def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, fate: str) -> None:
+@pytest.mark.parametrize(("hours", "outcome"), [(3, "ok"), (300, "decode_error")])
+def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, outcome: str) -> None:
     path = tmp_path / "wild.mkv"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
@@ -164,7 +164,7 @@ def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, fate: str)
             ]
         )
     clip = clip_of(path, 0.0, 1.0)
-    if fate == "ok":
+    if outcome == "ok":
         assert (
             media.decode(clip, {"logmel": SoundTrack(rate=8000)}, BOTH)[0].readings["logmel"].array
             is not None
@@ -172,7 +172,7 @@ def test_time_stamps_that_nobody_believes(tmp_path: Path, hours: int, fate: str)
     else:
         with pytest.raises(MediaError, match="300 hours") as caught:
             media.decode(clip, {"logmel": SoundTrack(rate=8000)}, BOTH)
-        assert caught.value.reason == fate
+        assert caught.value.reason == outcome
 
 
 def test_one_wild_time_stamp_costs_no_memory() -> None:

@@ -370,7 +370,7 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
 
 
 @pytest.mark.parametrize(
-    ("manifest", "change", "told"),
+    ("manifest", "change", "message"),
     [
         (
             {},
@@ -427,16 +427,16 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
     ],
 )
 def test_bad_folds_and_tables_are_one_sentence(
-    manifest: dict[str, Any], change: Any, told: str
+    manifest: dict[str, Any], change: Any, message: str
 ) -> None:
     tables = toy_tables(toy_manifest())
-    with pytest.raises(PipelineError, match=told) as error:
+    with pytest.raises(PipelineError, match=message) as error:
         gather_clips(toy_manifest(**manifest), change(tables) if change else tables, "wave", 0)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"weights": "another encoder's"},
@@ -457,9 +457,9 @@ def test_bad_folds_and_tables_are_one_sentence(
     ],
 )
 def test_texts_that_do_not_belong_to_the_features_are_one_sentence(
-    changes: dict[str, Any], told: str
+    changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         refuse_other_texts(
             replace(toy_texts(TWO), **changes),
             "text.h5",
@@ -531,7 +531,7 @@ def run(files: Path, *changes: str, **options: Any) -> str:
 
 
 def test_the_command_tells_every_row(files: Path) -> None:
-    told = run(files, text=files / "text.h5").splitlines()
+    message = run(files, text=files / "text.h5").splitlines()
     result = json.loads((files / "out.json").read_text())
     assert [row["row"] for row in result["rows"] if "metrics" in row] == [
         *["zero-shot"] * 2,
@@ -540,7 +540,7 @@ def test_the_command_tells_every_row(files: Path) -> None:
         "linear",
         "mlp",
     ]
-    assert told[0].startswith(
+    assert message[0].startswith(
         "zero-shot 'template 0 {}': accuracy_pooled 100.0 ± 0.0 [100.0, 100.0]  "
         "accuracy_folds 100.0 ± 0.0"
     )
@@ -549,7 +549,7 @@ def test_the_command_tells_every_row(files: Path) -> None:
     )
     metrics = next(row for row in result["rows"] if row["row"] == "mlp")["metrics"]
     assert (metrics["accuracy_pooled"]["n"], metrics["accuracy_folds"]["n"]) == (2, 8)
-    assert told[-2:] == [
+    assert message[-2:] == [
         "24 clips in folds, 0 more have no vector; 0 of 2 classes are in no test clip",
         f"-> {files / 'out.json'}",
     ]
@@ -578,10 +578,10 @@ def test_one_command_goes_from_media_and_weights_to_the_rows(
         str(toy_clap),
         *given,
     ]
-    told = subprocess.run(
+    message = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
-    assert told.returncode == 0, told.stderr
+    assert message.returncode == 0, message.stderr
     rows = json.loads((place / "prototypes.json").read_text())["rows"]
     assert {row["row"] for row in rows if "metrics" in row} == {
         "zero-shot",
@@ -597,14 +597,15 @@ def test_one_command_goes_from_media_and_weights_to_the_rows(
 
 
 def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
-    told = run(files)
+    message = run(files)
     needs = (
         "not run: needs text vectors of this encoder: run `avdistill extract-text`, and add --text"
     )
     assert (
-        f"zero-shot: {needs}\nprototypes: {needs}\nsupervised prototypes: accuracy_pooled" in told
+        f"zero-shot: {needs}\nprototypes: {needs}\nsupervised prototypes: accuracy_pooled"
+        in message
     )
-    assert "zero-shot of AudioCLIP: not run: needs vectors of ESC-50 by AudioCLIP" in told
+    assert "zero-shot of AudioCLIP: not run: needs vectors of ESC-50 by AudioCLIP" in message
     published = [
         row for row in json.loads((files / "out.json").read_text())["rows"] if "encoder" in row
     ]
@@ -614,7 +615,7 @@ def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "options", "told"),
+    ("change", "options", "message"),
     [
         (
             lambda files: None,
@@ -635,10 +636,10 @@ def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
     ],
 )
 def test_a_bad_call_is_one_sentence(
-    change: Any, options: dict[str, Any], told: str, files: Path
+    change: Any, options: dict[str, Any], message: str, files: Path
 ) -> None:
     change(files)
-    with pytest.raises(PipelineError, match=told):
+    with pytest.raises(PipelineError, match=message):
         run(files, **options)
 
 
@@ -733,9 +734,9 @@ def test_a_prototype_selection_enters_the_grid_like_any_other(
 
 
 def test_the_command_writes_the_coreset_of_its_training_shards(files: Path) -> None:
-    told = run(files, text=files / "text.h5", coreset=files / "coreset" / "prototypes.json")
+    message = run(files, text=files / "text.h5", coreset=files / "coreset" / "prototypes.json")
     made = Coreset.from_json(json.loads((files / "coreset" / "prototypes.json").read_text()))
-    assert (made.selector, made.shards) == ("prototypes", "shards of train") and told.endswith(
+    assert (made.selector, made.shards) == ("prototypes", "shards of train") and message.endswith(
         "prototypes.json"
     )
     assert {label: len(keys) for label, keys in made.select(3).items()} == {

@@ -48,9 +48,9 @@ def test_an_address_is_for_a_cluster() -> None:
 
 
 def test_the_command_takes_its_engine_from_options(manifest: Path, tmp_path: Path) -> None:
-    told = refused("decode", manifest, tmp_path / "shards", "--engine", "dask")
-    assert told == "error: no engine named 'dask'; there are local, ray"
-    told = refused(
+    message = refused("decode", manifest, tmp_path / "shards", "--engine", "dask")
+    assert message == "error: no engine named 'dask'; there are local, ray"
+    message = refused(
         "decode",
         manifest,
         tmp_path / "shards",
@@ -61,8 +61,8 @@ def test_the_command_takes_its_engine_from_options(manifest: Path, tmp_path: Pat
         "--quiet",
     )
     assert (
-        told.startswith("error: no Ray cluster at 127.0.0.1:1 (")
-        or "pip install 'avdistill[ray]'" in told
+        message.startswith("error: no Ray cluster at 127.0.0.1:1 (")
+        or "pip install 'avdistill[ray]'" in message
     )
 
 

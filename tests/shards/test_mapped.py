@@ -20,7 +20,7 @@ from pipeline.shards.mapped import MappedRows, map_shards
 from pipeline.shards.read import read_shards
 from pipeline.training.loop import ignore_progress
 from tests.toys import shards as toys
-from tests.toys.plugins import built, materials
+from tests.toys.plugins import built, toy_inputs
 from tests.toys.project import CPU
 from tests.toys.shards import WHOLE, coreset, toy_shards
 
@@ -71,7 +71,7 @@ def test_a_mapped_set_takes_the_memory_of_what_is_asked_for(
     monkeypatch.setattr(MappedRows, "to", lambda *_: pytest.fail("the whole split is in memory"))
     distiller = dataclasses.replace(built("method", "dm"), batch_real=2, formation=WHOLE)
     machine = Runtime(device=CPU, report=ignore_progress, memory_mb=1e-4)
-    given = materials(real=mapped, coresets={"herding": coreset(mapped)})
+    given = toy_inputs(real=mapped, coresets={"herding": coreset(mapped)})
     distiller.distill(given, ipc=1, seed=0, runtime=machine)
     # 3 classes x 2 samples a step; the start takes 3.
     assert max(taken) == 6 and len(mapped) == 18
@@ -105,10 +105,10 @@ def test_values_that_are_no_numbers_name_their_sample(
         )
     with np.errstate(invalid="ignore"):
         folder = toy_shards(tmp_path, ("train",)) / "train"
-    told = (
+    message = (
         "logmel of sample trainb3_0001 holds NaN or infinite values; take its clip off the manifest"
     )
-    with pytest.raises(ShardError, match=told):
+    with pytest.raises(ShardError, match=message):
         read_shards(folder)
-    with pytest.raises(ShardError, match=told):
+    with pytest.raises(ShardError, match=message):
         map_shards(folder).rows["logmel"].to(CPU)

@@ -87,8 +87,10 @@ def test_windows_that_a_filter_takes_are_counted_and_left_out(
     black = clip(written(tmp_path / "black.mp4", 13, light=1), "black", "a", "train")
     loud = clip(written(tmp_path / "loud.mp4", 14, level=4.0), "loud", "a", "train")
     filters = {"silent": -60.0, "still": 1.0, "black": 8.0, "clipping": 0.05}
-    counts, fates = decoded([*plain, quiet, still, black, loud], tmp_path / "out", filters=filters)
-    assert {name: fates[name] for name in ("quiet", "still", "black", "loud")} == {
+    counts, outcomes = decoded(
+        [*plain, quiet, still, black, loud], tmp_path / "out", filters=filters
+    )
+    assert {name: outcomes[name] for name in ("quiet", "still", "black", "loud")} == {
         "quiet": ("filtered", "silent"),
         "still": ("filtered", "still"),
         "black": ("filtered", "black"),
@@ -155,17 +157,17 @@ def test_of_duplicates_the_most_held_out_one_stays(plain: list[Clip], tmp_path: 
         dataclasses.replace(test, clip_id=name, split=split)
         for name, split in (("twin1", "train"), ("twin2", "test"))
     ]
-    counts, fates = decoded([*plain, *twins], tmp_path / "out", drop_duplicates=True)
-    assert fates["testa"] == ("ok", "")
-    assert fates["twin1"] == fates["twin2"] == ("filtered", "duplicate")
+    counts, outcomes = decoded([*plain, *twins], tmp_path / "out", drop_duplicates=True)
+    assert outcomes["testa"] == ("ok", "")
+    assert outcomes["twin1"] == outcomes["twin2"] == ("filtered", "duplicate")
     assert counts["clips"] == {"rows": 8, "ok": 6, "failed": 0, "filtered": 2}
 
 
 def test_near_duplicates_across_splits_are_listed(plain: list[Clip], tmp_path: Path) -> None:
     test = next(clip for clip in plain if clip.clip_id == "testa")
     twin = dataclasses.replace(test, clip_id="twin", split="train", sha256="other bytes")
-    counts, fates = decoded([*plain, twin], tmp_path / "out")
-    assert fates["twin"] == ("ok", "")
+    counts, outcomes = decoded([*plain, twin], tmp_path / "out")
+    assert outcomes["twin"] == ("ok", "")
     assert counts["leaks"] == {"train-val": 0, "train-test": 1, "val-test": 0}
     with (tmp_path / "out" / "leaks.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)

@@ -52,9 +52,9 @@ def test_failed_and_refused_clips_are_told_and_counted(clips: list[Clip], tmp_pa
     params = dataclasses.replace(DECODE, drop_duplicates=True)
     plan = forecast([clips[0], clips[1], *bad, odd, twin], params, 50, 1)
     assert plan.windows.value == pytest.approx(2) and plan.remaining == 4
-    told = describe(plan)
-    assert "6 (" in told and "refused before decoding: 1 bad_span, 1 duplicate" in told
-    assert "measured: 4 clips, drawn with seed 0: 1 decode_error, 1 missing_file, 2 ok" in told
+    message = describe(plan)
+    assert "6 (" in message and "refused before decoding: 1 bad_span, 1 duplicate" in message
+    assert "measured: 4 clips, drawn with seed 0: 1 decode_error, 1 missing_file, 2 ok" in message
 
 
 def test_nothing_that_decodes_is_one_sentence(clips: list[Clip]) -> None:

@@ -59,7 +59,7 @@ def test_the_version_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "does not exist; expected a folder of videos"),
         ([], "is empty; expected files like"),
@@ -70,14 +70,14 @@ def test_the_version_is_told() -> None:
         ),
     ],
 )
-def test_a_bad_folder_is_one_line(content: list[str] | None, told: str, tmp_path: Path) -> None:
+def test_a_bad_folder_is_one_line(content: list[str] | None, message: str, tmp_path: Path) -> None:
     root = tmp_path / "clips"
     for name in content or []:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode())
     if content == []:
         root.mkdir()
-    assert told in refused("ingest", "mine", "--root", root, "--out", tmp_path / "manifest.csv")
+    assert message in refused("ingest", "mine", "--root", root, "--out", tmp_path / "manifest.csv")
     assert not (tmp_path / "manifest.csv").exists() and not list(tmp_path.glob("*.part"))
 
 
@@ -105,36 +105,36 @@ def test_a_text_file_named_mp4_is_in_the_ledger(tmp_path: Path, media: Path) -> 
     for index, split in enumerate(("train", "train", "train", "val")):
         (tmp_path / "media" / split / "sonar" / f"text{index}.mp4").write_text("no video at all")
     run("ingest", "mine", "--root", tmp_path / "media", "--out", tmp_path / "manifest.csv")
-    told = refused("decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet", code=3)
+    message = refused("decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet", code=3)
     assert (
         "4 of 44 clips were rejected (4 decode_error), more than decode.max_reject_fraction = 0.05"
-        in told
+        in message
     )
     ledger = (tmp_path / "shards" / "ledger.csv").read_text()
     assert ledger.count("decode_error") == 4
 
 
 def test_an_unknown_method_lists_the_known_ones(tmp_path: Path) -> None:
-    told = refused("distill", "dmm", 1, tmp_path, tmp_path, tmp_path / "out")
-    assert told.startswith(
+    message = refused("distill", "dmm", 1, tmp_path, tmp_path, tmp_path / "out")
+    assert message.startswith(
         "error: params.yaml has no section 'distill.dmm'; there are random, herding, kcenter"
     )
 
 
 def test_a_row_without_a_plugin_lists_the_known_ones(params_file: Path, tmp_path: Path) -> None:
     params_file.write_text(params_file.read_text().replace("  dm:", "  dmm:"))
-    told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
-    assert "params.yaml: distill.dmm: no method named 'dmm'; set method to one of avdd, " in told
+    message = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
+    assert "params.yaml: distill.dmm: no method named 'dmm'; set method to one of avdd, " in message
 
 
 def test_a_misspelt_parameter_is_named(params_file: Path, tmp_path: Path) -> None:
     params_file.write_text(params_file.read_text().replace("batch_real:", "batch_reel:", 1))
-    told = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
-    assert "params.yaml: unknown key distill.dm.batch_reel, the nearest is batch_real" in told
+    message = refused("distill", "dm", 1, tmp_path, tmp_path, tmp_path / "out", params=params_file)
+    assert "params.yaml: unknown key distill.dm.batch_reel, the nearest is batch_real" in message
 
 
 def test_a_wrong_type_is_named(params_file: Path, tmp_path: Path) -> None:
-    told = refused(
+    message = refused(
         "--set",
         "distill.dm.steps=many",
         "distill",
@@ -145,7 +145,7 @@ def test_a_wrong_type_is_named(params_file: Path, tmp_path: Path) -> None:
         tmp_path / "out",
         params=params_file,
     )
-    assert "distill.dm: steps is 'many'" in told
+    assert "distill.dm: steps is 'many'" in message
 
 
 def test_a_missing_params_file_says_where_to_get_one(tmp_path: Path) -> None:
@@ -175,10 +175,12 @@ def test_a_device_that_is_not_there_is_one_line(shards: Path, tmp_path: Path) ->
 def test_a_cell_that_cannot_be_is_refused_before_anything_is_done(
     shards: Path, tmp_path: Path
 ) -> None:
-    told = refused("distill", "random", 9, shards / "train", tmp_path, tmp_path / "out", "--quiet")
+    message = refused(
+        "distill", "random", 9, shards / "train", tmp_path, tmp_path / "out", "--quiet"
+    )
     assert (
-        "ipc 9 x 1 pieces needs 9 training windows a class" in told
-        and "the largest ipc that fits is 3" in told
+        "ipc 9 x 1 pieces needs 9 training windows a class" in message
+        and "the largest ipc that fits is 3" in message
     )
     assert not (tmp_path / "out").exists()
 
@@ -217,8 +219,8 @@ def test_an_interrupted_decode_says_how_to_go_on_and_does(
     while not list(out.rglob("shard-*.tar")):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (
+    _, message = process.communicate(timeout=60)
+    assert (process.returncode, message) == (
         130,
         f"error: {cli.INTERRUPTED}\n",
     )
@@ -245,13 +247,13 @@ def test_the_whole_line_twice_gives_the_same_files(
     } <= set(results[0])
     # The protocol that the file carries, and the same students: the same score.
     file = tmp_path / "one" / "dm" / "ipc1" / "published" / "seed0.h5"
-    told = run(
+    message = run(
         "verify", file, "--reproduce", tmp_path / "one" / "shards", "--quiet", "--device", "cpu"
     ).stdout
-    scores = re.findall(r"accuracy (\w+): ([\d.]+) \| ([\d.]+) \[", told)
+    scores = re.findall(r"accuracy (\w+): ([\d.]+) \| ([\d.]+) \[", message)
     assert sorted(view for view, _, _ in scores) == ["a", "av", "v"] and all(
         old == new for _, old, new in scores
-    ), told
+    ), message
 
 
 def line(place: Path, media: Path, params: Path) -> dict[str, bytes]:
@@ -288,8 +290,10 @@ def line(place: Path, media: Path, params: Path) -> dict[str, bytes]:
 
 def test_the_doctor_names_what_the_machine_works_with() -> None:
     result = run("doctor", "--device", "cpu")
-    told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
-    assert result.returncode == 0 and told["device"] == "cpu" and told["python"].startswith("3.")
+    message = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert (
+        result.returncode == 0 and message["device"] == "cpu" and message["python"].startswith("3.")
+    )
     assert {
         "torch",
         "torchaudio",
@@ -300,8 +304,8 @@ def test_the_doctor_names_what_the_machine_works_with() -> None:
         "dvc",
         "processors",
         "free",
-    } <= told.keys()
-    assert "libavcodec" in told["av"] and "libavcodec" in told["decord2"]
+    } <= message.keys()
+    assert "libavcodec" in message["av"] and "libavcodec" in message["decord2"]
 
 
 def test_the_doctor_tells_the_truth_about_time(monkeypatch: pytest.MonkeyPatch) -> None:

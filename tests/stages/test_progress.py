@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def told(
+def message(
     clock: Clock,
     report: ProgressReporter,
     first: int,
@@ -43,7 +43,7 @@ def told(
 def test_a_log_has_a_line_every_half_minute(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(
+    message(
         clock,
         ProgressReporter("distill", quiet=False),
         1,
@@ -62,7 +62,7 @@ def test_a_log_has_a_line_every_half_minute(
 def test_a_course_that_goes_on_counts_what_was_done_here(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(clock, ProgressReporter("distill", quiet=False), 901, 930, 1000)
+    message(clock, ProgressReporter("distill", quiet=False), 901, 930, 1000)
     assert capsys.readouterr().err == "distill: 930/1000  1/s  70 s left\n"
 
 
@@ -70,9 +70,9 @@ def test_the_next_course_has_a_rate_of_its_own(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = ProgressReporter("distill", quiet=False)
-    told(clock, report, 1, 10, 10)
+    message(clock, report, 1, 10, 10)
     clock.now += 100.0  # something else is done
-    told(clock, report, 5, 9, 10)
+    message(clock, report, 5, 9, 10)
     clock.now += 26.0
     report(10, 10)
     first, second = capsys.readouterr().err.splitlines()
@@ -83,12 +83,12 @@ def test_the_next_course_has_a_rate_of_its_own(
 def test_a_stage_that_counts_its_own_rate_is_not_told_another(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(clock, ProgressReporter("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})
+    message(clock, ProgressReporter("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})
     assert capsys.readouterr().err == "decode: 30/100  12 windows/s  70 s left\n"
 
 
 def test_quiet_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    told(clock, ProgressReporter("distill", quiet=True), 1, 65, 100)
+    message(clock, ProgressReporter("distill", quiet=True), 1, 65, 100)
     assert capsys.readouterr().err == ""
 
 

@@ -81,7 +81,7 @@ def walk(way: str, sides: Sides) -> str:
     """Run the blocks of a section, each on its side; what they printed."""
     (section,) = re.findall(rf"^## {way}\n(.*?)(?=^## |\Z)", SHARING, re.DOTALL | re.MULTILINE)
     _, yours, theirs = re.split(r"^### .+\n", section, flags=re.MULTILINE)
-    told = []
+    message = []
     for place, text in zip(sides, (yours, theirs), strict=True):
         for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             if all(able for what, able in ABLE.items() if what in block):
@@ -89,8 +89,8 @@ def walk(way: str, sides: Sides) -> str:
                     "sh": ("bash", "-euc", block),
                     "python": (sys.executable, "-c", ALONE + block),
                 }[language]
-                told.append(call(place, *run))
-    return "".join(told)
+                message.append(call(place, *run))
+    return "".join(message)
 
 
 def assert_same(sides: Sides, *received: str) -> str:
@@ -103,9 +103,9 @@ def assert_same(sides: Sides, *received: str) -> str:
 
 
 def test_the_file_is_sent(sides: Sides) -> None:
-    told = walk("Send the file", sides)
+    message = walk("Send the file", sides)
     assert (
-        told.count(assert_same(sides, "seed0.h5")) == 3
+        message.count(assert_same(sides, "seed0.h5")) == 3
     )  # your inspect, their h5py, their inspect
 
 

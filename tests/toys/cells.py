@@ -13,7 +13,7 @@ from pipeline.training.loop import ignore_progress
 from pipeline.training.students import StudentTrainer
 from tests.toys.golden import bank
 from tests.toys.golden import distiller as golden
-from tests.toys.plugins import NETWORKS, built, materials, toy_bench
+from tests.toys.plugins import NETWORKS, built, toy_bench, toy_inputs
 from tests.toys.project import CPU, values
 from tests.toys.samples import toy_real
 
@@ -26,7 +26,7 @@ def cell(
     machine = Runtime(device=CPU, report=report, memory_mb=memory_mb)
     budget = dataclasses.replace(values().build("evaluate", Evaluate).protocols.budget, steps=2)
     given: dict[str, Any] = {
-        "inputs": materials(bank=bank()),
+        "inputs": toy_inputs(bank=bank()),
         "runtime": machine,
         "budget": budget,
         "trainer": toy_bench().trainer,
@@ -60,7 +60,7 @@ def toy_cell(
         method=method,
         distiller=distiller,
         ipc=1,
-        inputs=materials(),
+        inputs=toy_inputs(),
         runtime=Runtime(**{"device": CPU, "report": ignore_progress, **machine}),
         budget=budget,
         trainer=crew,

@@ -15,7 +15,7 @@ from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.training.bank import ExpertBank
 from pipeline.training.experts import ExpertSettings, ExpertTrainer
 from pipeline.training.loop import ignore_progress
-from tests.toys.plugins import NETWORKS, built, materials
+from tests.toys.plugins import NETWORKS, built, toy_inputs
 from tests.toys.project import CPU, ROOT, values
 from tests.toys.samples import toy_real
 
@@ -126,7 +126,7 @@ def summary(method: str) -> dict[str, tuple[float, ...]]:
     of the rows and how far they moved (rms). Soft labels give their first and last value and their
     standard deviation.
     """
-    made, given = distiller(method), materials(bank=bank())
+    made, given = distiller(method), toy_inputs(bank=bank())
     outcome = made.distill(
         given, ipc=2, seed=0, runtime=Runtime(device=CPU, report=ignore_progress)
     )

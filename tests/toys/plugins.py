@@ -118,7 +118,7 @@ def toy_bank() -> ExpertBank:
     )
 
 
-def materials(**changes: Any) -> DistillInputs:
+def toy_inputs(**changes: Any) -> DistillInputs:
     """What the toy's sets are made from."""
     return DistillInputs(
         **{
@@ -134,7 +134,7 @@ def materials(**changes: Any) -> DistillInputs:
 def distilled(distiller: Any, *, ipc: int = 1, seed: int = 0, **changes: Any) -> SyntheticSet:
     """The toy's set by this distiller."""
     machine = Runtime(device=CPU, report=ignore_progress)
-    return distiller.distill(materials(**changes), ipc=ipc, seed=seed, runtime=machine).synthetic
+    return distiller.distill(toy_inputs(**changes), ipc=ipc, seed=seed, runtime=machine).synthetic
 
 
 def head_for(task: str) -> str:

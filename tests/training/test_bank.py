@@ -94,15 +94,15 @@ def test_how_certain_experts_may_be_is_measured_on_the_validation_split(
     bank: Path, shards: Path
 ) -> None:
     found, val = read(bank), read_shards(shards / "val")
-    module, told = found.build_empty_model(read_shards(shards / "train"), CPU), []
+    module, message = found.build_empty_model(read_shards(shards / "train"), CPU), []
     for expert in range(2):
         module.load_state_dict(found.interpolate(expert, 1.0))
-        told.append(
+        message.append(
             apply_in_batches(module, module, val, read_shards(shards / "train").normalisation, CPU)[
                 "logmel"
             ]
         )
-    assert found.temperature["logmel"] == fit_temperature(torch.cat(told), val.label.repeat(2))
+    assert found.temperature["logmel"] == fit_temperature(torch.cat(message), val.label.repeat(2))
 
 
 def test_another_seed_gives_another_bank(bank: Path, shards: Path, tmp_path: Path) -> None:
@@ -120,13 +120,13 @@ def test_a_bank_that_exists_is_left_alone(own: Path, shards: Path) -> None:
 
 
 class Stopped:
-    """A report that raises KeyboardInterrupt at a step, and keeps the steps that it was told."""
+    """A report that raises KeyboardInterrupt at a step, and keeps its steps."""
 
     def __init__(self, at: int) -> None:
-        self.at, self.told = at, []
+        self.at, self.steps = at, []
 
     def __call__(self, done: int, total: int, **figures: float) -> None:
-        self.told.append(done)
+        self.steps.append(done)
         if done == self.at:
             raise KeyboardInterrupt
 
@@ -139,9 +139,9 @@ def test_interrupted_training_goes_on_to_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         trained(shards, tmp_path / "experts", report=stopped)
     assert not (tmp_path / "experts").exists()
-    assert stopped.told == [1, 2, 3, 4, 5, 6]
+    assert stopped.steps == [1, 2, 3, 4, 5, 6]
     trained(shards, tmp_path / "experts", report=resumed)
-    assert resumed.told == [5, 6, 7, 8]
+    assert resumed.steps == [5, 6, 7, 8]
     assert bytes_of(tmp_path / "experts") == bytes_of(bank)
 
 
@@ -150,7 +150,7 @@ def test_parts_of_another_training_are_not_taken(shards: Path, tmp_path: Path) -
         trained(shards, tmp_path / "experts", report=Stopped(6))
     other = Stopped(-1)
     trained(shards, tmp_path / "experts", "experts.rate=0.02", report=other)
-    assert other.told == list(range(1, 9))
+    assert other.steps == list(range(1, 9))
 
 
 @pytest.mark.parametrize(
@@ -227,11 +227,11 @@ def test_a_network_without_values_lists_those_that_have_some(bank: Path) -> None
 
 def test_experts_of_other_shards_are_refused_by_both_digests(bank: Path) -> None:
     found = read(bank)
-    told = (
+    message = (
         f"the bank of experts was trained on shards {found.shards[:12]}, the shards here are toy0; "
         "run `avdistill experts` again"
     )
-    with pytest.raises(CellError, match=told):
+    with pytest.raises(CellError, match=message):
         found.build_empty_model(toy_real(), CPU)
 
 

@@ -45,14 +45,13 @@ def test_the_benchmark_of_students_runs(
 
 def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
     crew = toy_bench().trainer
-    lessons = [
+    jobs = [
         TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
         for i in range(6)
     ]
-    found = crew.train(lessons, lambda module: next(module.parameters()).sum().item())
+    found = crew.train(jobs, lambda module: next(module.parameters()).sum().item())
     each = [
-        crew.train([lesson], lambda module: next(module.parameters()).sum().item())[0]
-        for lesson in lessons
+        crew.train([job], lambda module: next(module.parameters()).sum().item())[0] for job in jobs
     ]
     assert found == each
 
@@ -61,16 +60,14 @@ def test_stacks_are_made_of_what_is_alike() -> None:
     """The GPU's way on a CPU: jobs of two recipes are two stacks, with results equal to noise."""
     crew = toy_bench().trainer
     recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
-    lessons = [
-        TrainingJob(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)
-    ]
+    jobs = [TrainingJob(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)]
 
     def read(module: AudioVisual) -> torch.Tensor:
         return loop.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._train_stacked(lessons, read, (0.5, 1)),
-        crew._train_threaded(lessons, read, (0.5, 1)),
+        crew._train_stacked(jobs, read, (0.5, 1)),
+        crew._train_threaded(jobs, read, (0.5, 1)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
@@ -78,16 +75,14 @@ def test_stacks_are_made_of_what_is_alike() -> None:
 
 def test_an_error_in_one_student_stops_the_others() -> None:
     crew = toy_bench().trainer
-    lessons = [
-        TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))
-    ]
+    jobs = [TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))]
     short = TrainingJob(data=TOY, recipe=RECIPE, name=("s", 1))
 
     def fail(module: AudioVisual) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        crew.train([short, *lessons], fail)
+        crew.train([short, *jobs], fail)
     assert threading.active_count() == 1
 
 
