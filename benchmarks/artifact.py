@@ -36,58 +36,62 @@ def main() -> None:
         "--students", type=int, default=3, help="Of each set; 0 leaves accuracy out."
     )
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    args = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     media = sum(
-        path.stat().st_size
-        for path in (given.data / "media" / "train").rglob("*")
-        if path.is_file()
+        path.stat().st_size for path in (args.data / "media" / "train").rglob("*") if path.is_file()
     )
-    shards = sum(path.stat().st_size for path in (given.data / "shards" / "train").glob("*.tar"))
+    shards = sum(path.stat().st_size for path in (args.data / "shards" / "train").glob("*.tar"))
     print(f"training media {media / 1e6:.1f} MB, shards {shards / 1e6:.1f} MB")
     print("ipc  storage   bytes  of media  of .pt  first batch ms  (.pt ms)  accuracy av / a / v")
     for folder in sorted(
-        given.method.glob("ipc*/synthetic"), key=lambda path: int(path.parent.name[3:])
+        args.method.glob("ipc*/synthetic"), key=lambda path: int(path.parent.name[3:])
     ):
-        measured(folder, media, given)
+        print_storages(folder, media, args)
 
 
-def measured(folder: Path, media: int, given: Any) -> None:
-    """A line per storage type for the sets of one IPC."""
+def print_storages(folder: Path, media: int, args: Any) -> None:
+    """Print a line per storage type for the sets of one IPC.
+
+    Args:
+        folder: the folder `synthetic` of the cell.
+        media: bytes of the training media.
+        args: of the command line.
+    """
     import torch
 
     from pipeline.artifact import ExportSettings, read_artifact, write_artifact
     from pipeline.core.tensors import load_synthetic
 
     sets = [load_synthetic(path) for path in sorted(folder.glob("seed*.safetensors"))]
-    with tempfile.TemporaryDirectory() as place:
-        pt, path = Path(place) / "set.pt", Path(place) / "set.h5"
+    with tempfile.TemporaryDirectory() as scratch:
+        pt, path = Path(scratch) / "set.pt", Path(scratch) / "set.h5"
         torch.save(sets[0].columns, pt)
-        plain = timed(lambda: torch.load(pt, weights_only=True), given.rounds)
+        plain = time_calls(lambda: torch.load(pt, weights_only=True), args.rounds)
         for storage in STORAGES:
-            kept = []
+            stored = []
             for synthetic in sets:
                 write_artifact(path, synthetic, ExportSettings(storage=storage))
-                kept.append(read_artifact(path).synthetic)
+                stored.append(read_artifact(path).synthetic)
             size = path.stat().st_size
-            first = timed(lambda: first_batch(path), given.rounds)
-            told = (
-                " / ".join(f"{100 * value:.1f}" for value in accuracy(kept, given))
-                if given.students
+            first = time_calls(lambda: load_first_batch(path), args.rounds)
+            accuracies = (
+                " / ".join(f"{100 * value:.1f}" for value in measure_accuracy(stored, args))
+                if args.students
                 else ""
             )
             print(
                 f"{folder.parent.name[3:]:>3}  {storage:<8}{size:>8}  1/{media / size:<7.0f}"
                 f"{size / pt.stat().st_size:>6.2f}"
-                f"{1000 * first:>12.1f}{1000 * plain:>12.1f}     {told}",
+                f"{1000 * first:>12.1f}{1000 * plain:>12.1f}     {accuracies}",
                 flush=True,
             )
 
 
-def first_batch(path: Path) -> Any:
-    """From the file to a batch that a network can be taught on."""
+def load_first_batch(path: Path) -> Any:
+    """Read an artifact and return a batch that a network can be trained on."""
     from torch.utils.data import DataLoader
 
     from pipeline.artifact import read_artifact
@@ -95,18 +99,21 @@ def first_batch(path: Path) -> Any:
     return next(iter(DataLoader(read_artifact(path).to_torch(), batch_size=32, shuffle=True)))
 
 
-def timed(act: Callable[[], Any], rounds: int) -> float:
-    """Median seconds; the first round, in which things are imported, does not count."""
+def time_calls(function: Callable[[], Any], rounds: int) -> float:
+    """Return the median seconds of a call; the first round, with its imports, does not count."""
     seconds = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
-        act()
+        function()
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds[1:])
 
 
-def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
-    """Mean over sets and students, on the validation split: both predictions, sound, picture."""
+def measure_accuracy(sets: list[Any], args: Any) -> tuple[float, float, float]:
+    """Return the accuracy on the validation split, the mean over sets and students.
+
+    The three are of both modalities, sound and picture.
+    """
     import math
 
     import torch
@@ -117,32 +124,28 @@ def accuracy(sets: list[Any], given: Any) -> tuple[float, float, float]:
     from pipeline.training import instances, loop
     from pipeline.training.students import TrainingJob
 
-    device, means = torch.device("cpu"), EvaluationSetup.from_params(load(given.params_file))
-    crew, budget = (
-        means.make_trainer(means.settings.run[0], torch.device("cpu"), 1, loop.ignore_progress),
-        means.settings.protocols.budget,
-    )
-    recipe, val = (
-        budget.make_recipe(math.sqrt(budget.lowest * budget.highest)),
-        read_shards(given.data / "shards" / "val"),
-    )
-    taught = [instances.decode_synthetic_set(synthetic, device) for synthetic in sets]
-    lessons = [
+    device, setup = torch.device("cpu"), EvaluationSetup.from_params(load(args.params_file))
+    trainer = setup.make_trainer(setup.settings.run[0], device, 1, loop.ignore_progress)
+    budget = setup.settings.protocols.budget
+    recipe = budget.make_recipe(math.sqrt(budget.lowest * budget.highest))
+    val = read_shards(args.data / "shards" / "val")
+    decoded = [instances.decode_synthetic_set(synthetic, device) for synthetic in sets]
+    jobs = [
         TrainingJob(data=data, recipe=recipe, name=("storage", number, student))
-        for number, data in enumerate(taught)
-        for student in range(given.students)
+        for number, data in enumerate(decoded)
+        for student in range(args.students)
     ]
 
-    def right(module: Any) -> tuple[float, float, float]:
-        seen = loop.predict(module, val, taught[0].normalisation, device)
-        both = sum(seen.values())
+    def measure(module: Any) -> tuple[float, float, float]:
+        probabilities = loop.predict(module, val, decoded[0].normalisation, device)
+        both = sum(probabilities.values())
         return tuple(
             (p.argmax(1) == val.label).float().mean().item()
-            for p in (both, seen["logmel"], seen["frame"])
+            for p in (both, probabilities["logmel"], probabilities["frame"])
         )  # type: ignore[return-value]
 
-    found = crew.train(lessons, right)
-    one, other = (sum(scores) / len(found) for scores in zip(*found, strict=True))
+    results = trainer.train(jobs, measure)
+    one, other = (sum(scores) / len(results) for scores in zip(*results, strict=True))
     return one, other
 
 

@@ -1,10 +1,10 @@
-"""The published attention row beside mistakes that are easily made, on one artifact.
+"""Measure the published attention head beside variants with easy mistakes, on one artifact.
 
     python benchmarks/attention.py work/NAME/dm/ipc1/artifacts/seed0.h5 data/NAME/shards \\
         [--protocol avdd] [--students 3]
 
-It asks why that row may stand at chance. Accuracy is on the validation split; networks and
-protocols are those of the params file.
+It looks for the reason why the published row is at chance. Accuracy is on the validation split;
+networks and protocols are those of the params file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 
 
 class OverBatch(ModalityAttention):
-    """The softmax runs over the batch instead of the modalities."""
+    """A softmax over the batch instead of the modalities."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
         projected = torch.stack(
@@ -47,7 +47,7 @@ class OverBatch(ModalityAttention):
 
 
 class WeightsAlone(ModalityAttention):
-    """What is classified are the two attention weights, not what they weigh."""
+    """A classifier of the two attention weights instead of the weighted features."""
 
     def forward(self, features: list[Tensor]) -> Tensor:
         projected = torch.stack(
@@ -75,6 +75,7 @@ class Head:
 
     Args:
         fuse: the module.
+        width: number of features that it returns.
         tiny: draw its layers from N(0, 1e-4), as published classifiers are.
     """
 
@@ -111,19 +112,17 @@ def main() -> None:
     parser.add_argument("--protocol", default="avdd")
     parser.add_argument("--students", type=int, default=3)
     parser.add_argument("--params-file", type=Path, default=Path("params.yaml"))
-    given = parser.parse_args()
+    args = parser.parse_args()
     device_of("cpu")
-    means = EvaluationSetup.from_params(params.load(given.params_file))
-    data, val = (
-        instances.decode_synthetic_set(read_artifact(given.artifact).synthetic, CPU),
-        read_shards(given.shards / "val"),
-    )
-    recipes = getattr(means.settings.protocols, given.protocol).make_recipes(len(data.label), 0)
+    setup = EvaluationSetup.from_params(params.load(args.params_file))
+    data = instances.decode_synthetic_set(read_artifact(args.artifact).synthetic, CPU)
+    val = read_shards(args.shards / "val")
+    recipes = getattr(setup.settings.protocols, args.protocol).make_recipes(len(data.label), 0)
     recipe = recipes[len(recipes) // 2]
-    network = means.networks[means.settings.run[0].network]
+    network = setup.networks[setup.settings.run[0].network]
     wide = next(iter(network.build(data.shapes, torch.Generator()).features.values()))
     variants: dict[str, Any] = {
-        name: means.heads[name] for name in ("ensemble", "concat", "sum", "attention")
+        name: setup.heads[name] for name in ("ensemble", "concat", "sum", "attention")
     }
     variants |= {
         "attention, all layers from N(0, 1e-4)": Head(ModalityAttention, 64, tiny=True),
@@ -132,23 +131,24 @@ def main() -> None:
         "the weights alone are classified": Head(WeightsAlone, len(data.shapes), tiny=False),
     }
 
-    def read(module: model.AudioVisual) -> float:
+    def measure_accuracy(module: model.AudioVisual) -> float:
         views = fuse_outputs(loop.predict(module, val, data.normalisation, CPU))
         return 100 * (views[pick_joint_view(views)].argmax(1) == val.label).double().mean().item()
 
     print(
-        f"{given.artifact}, protocol {given.protocol}, {recipe.steps} steps, "
+        f"{args.artifact}, protocol {args.protocol}, {recipe.steps} steps, "
         f"chance {100 / len(val.classes):.1f} %"
     )
     for name, head in variants.items():
-        crew = StudentTrainer(
+        trainer = StudentTrainer(
             network=network, head=head, device=CPU, threads=2, report=loop.ignore_progress
         )
-        lessons = [
+        jobs = [
             TrainingJob(data=data, recipe=recipe, name=("student", 0, student))
-            for student in range(given.students)
+            for student in range(args.students)
         ]
-        print(f"{name:<40}" + "".join(f"{x:7.1f}" for x in crew.train(lessons, read)), flush=True)
+        accuracies = "".join(f"{x:7.1f}" for x in trainer.train(jobs, measure_accuracy))
+        print(f"{name:<40}{accuracies}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Windows a second of `avdistill decode`, beside plain ffmpeg.
+"""Measure windows per second of `avdistill decode`, beside plain ffmpeg.
 
     python benchmarks/decode.py CLIPS_DIR [--clips N] [--rounds R]
 
@@ -44,7 +44,13 @@ HOME = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds: wall, CPU of this process, CPU of the processes that it started and saw end."""
+    """Seconds of a piece of work.
+
+    Args:
+        wall: wall seconds.
+        own: CPU seconds of this process.
+        children: CPU seconds of the processes that it started and that have ended.
+    """
 
     wall: float
     own: float
@@ -52,7 +58,7 @@ class Cost:
 
     @classmethod
     def now(cls) -> Cost:
-        """What was spent so far."""
+        """Return the seconds spent since the start of the process."""
         own, children = (
             resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         )
@@ -75,43 +81,45 @@ class Cost:
 
 
 def main() -> None:
-    """Measure, and print the pairs, their median and the profile."""
-    given = arguments()
+    """Measure both sides, and print the pairs, their median and the profile."""
+    args = parse_arguments()
     if shutil.which("ffmpeg") is None:
         sys.exit(
             "ffmpeg is not on the path; on Debian or Ubuntu get it with "
             "`apt-get update && apt-get install -y ffmpeg`"
         )
-    print(machine())
-    with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
+    print(describe_machine())
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         try:
-            params = load(given.params_file)
-            clips, settings = chosen(given, params, Path(scratch)), decode_settings(params)
-            windows = compare(clips, settings, given.rounds, Path(scratch))
-            profile(clips, settings, windows, Path(scratch))
+            params = load(args.params_file)
+            clips, settings = choose_clips(args, params, Path(scratch)), decode_settings(params)
+            windows = compare(clips, settings, args.rounds, Path(scratch))
+            print_profile(clips, settings, windows, Path(scratch))
         except PipelineError as error:
             sys.exit(str(error))
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips_dir", help="a folder of videos, or `generated`")
     parser.add_argument(
-        "--clips", type=int, default=40, help="so many of them, evenly spread over the folder"
+        "--clips", type=int, default=40, help="number of clips, evenly spread over the folder"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--params-file", type=Path, default=HOME / "params.yaml")
     parser.add_argument(
-        "--scratch", type=Path, help="where to write; default: the system's temporary folder"
+        "--scratch", type=Path, help="output folder; by default the system's temporary folder"
     )
     return parser.parse_args()
 
 
-def machine() -> str:
-    """One line: processor, cores, versions."""
-    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+def describe_machine() -> str:
+    """Describe processor, cores and versions on one line."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [
-        line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")
+        line.split(":", 1)[1].strip()
+        for line in cpuinfo.splitlines()
+        if line.startswith("model name")
     ]
     ffmpeg = subprocess.run(
         ["ffmpeg", "-version"], capture_output=True, text=True, check=True
@@ -134,22 +142,22 @@ def decode_settings(params: Params) -> DecodeSettings:
     return replace(params.build("decode", DecodeSettings), max_reject_fraction=1.0)
 
 
-def chosen(given: argparse.Namespace, params: Params, scratch: Path) -> list[Clip]:
-    """Manifest rows of the clips to decode, all as train."""
+def choose_clips(args: argparse.Namespace, params: Params, scratch: Path) -> list[Clip]:
+    """Return manifest rows of the clips to decode, all of the split train."""
     from pipeline.datasets.adapters._tree import clip_of, list_media
 
     root = (
-        generated(given.clips, params, scratch)
-        if given.clips_dir == "generated"
-        else Path(given.clips_dir)
+        generate_clips(args.clips, params, scratch)
+        if args.clips_dir == "generated"
+        else Path(args.clips_dir)
     )
     files = list_media(root)
-    spread = files[:: max(len(files) // given.clips, 1)][: given.clips]
-    return [clip_of(path, f"{number:05d}", "clip", "train") for number, path in enumerate(spread)]
+    selected = files[:: max(len(files) // args.clips, 1)][: args.clips]
+    return [clip_of(path, f"{number:05d}", "clip", "train") for number, path in enumerate(selected)]
 
 
-def generated(count: int, params: Params, scratch: Path) -> Path:
-    """About `count` clips of the generated dataset, drawn as the params file says."""
+def generate_clips(count: int, params: Params, scratch: Path) -> Path:
+    """Write about `count` clips of the generated dataset, and return their folder."""
     from pipeline.datasets.adapters.generated import EVENTS, Dataset
 
     dataset = params.build("ingest.generated", Dataset, without=["adapter"])
@@ -159,11 +167,10 @@ def generated(count: int, params: Params, scratch: Path) -> Path:
 
 
 def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: Path) -> int:
-    """Both lines in turn on the same clips; print each pair, return the number of windows."""
-    windows, _ = ours(
-        clips, settings, scratch
-    )  # also: fills the file cache and imports what is imported late
-    plain(clips, settings, scratch)
+    """Run both sides in turn, print each pair, and return the number of windows."""
+    # The first run fills the file cache and does the late imports.
+    windows, _ = time_ours(clips, settings, scratch)
+    time_ffmpeg(clips, settings, scratch)
     print(f"{len(clips)} clips, {windows} windows, one worker\n")
     columns = (
         "pair",
@@ -177,7 +184,7 @@ def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: P
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     ratios = []
     for pair in range(1, rounds + 1):
-        (_, a), b = ours(clips, settings, scratch), plain(clips, settings, scratch)
+        (_, a), b = time_ours(clips, settings, scratch), time_ffmpeg(clips, settings, scratch)
         cpu, wall = b.cpu / a.cpu, b.wall / a.wall
         ratios.append((cpu, wall))
         rates = f"{windows / a.cpu:.1f} | {windows / a.wall:.1f} | {a.own / a.cpu:.0%}"
@@ -194,8 +201,8 @@ def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: P
     return windows
 
 
-def ours(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> tuple[int, Cost]:
-    """(windows written, cost) of the whole line, its worker's start included."""
+def time_ours(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> tuple[int, Cost]:
+    """Return (windows written, cost) of `avdistill decode`, including its worker's start."""
     import torch
 
     from pipeline.shards.decode import decode_all
@@ -210,16 +217,16 @@ def ours(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> tuple[in
         cost = Cost.now() - before
     if counts["clips"]["failed"] or counts["windows"]["failed"]:
         print(
-            f"rejected: {counts['reasons']}; ffmpeg is credited with the windows of our line only",
+            f"rejected: {counts['reasons']}; ffmpeg is credited with our windows only",
             file=sys.stderr,
         )
     return counts["windows"]["ok"], cost
 
 
-def plain(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
-    """Cost of ffmpeg on the same clips."""
+def time_ffmpeg(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
+    """Return the cost of ffmpeg on the same clips."""
     picture, rate = settings.frame, settings.logmel.rate
-    shown = [
+    picture_options = [
         "-map",
         "0:v:0",
         "-vf",
@@ -229,7 +236,7 @@ def plain(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
         "-threads",
         "1",
     ]
-    heard = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-threads", "1"]
+    sound_options = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-threads", "1"]
     before = Cost.now()
     for clip in clips:
         command = [
@@ -246,18 +253,17 @@ def plain(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
             clip.path,
         ]
         command += [
-            *shown,
+            *picture_options,
             "-f",
             "rawvideo",
             str(scratch / "frames.rgb"),
-            *heard,
+            *sound_options,
             "-f",
             "s16le",
             str(scratch / "sound.pcm"),
         ]
-        subprocess.run(
-            command, check=False, stderr=subprocess.DEVNULL
-        )  # a clip that it refuses still cost its time
+        # A clip that it refuses has its cost too.
+        subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
     return Cost.now() - before
 
 
@@ -275,15 +281,20 @@ class Clock:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timed:
-    """`media.decode` in a worker, with the CPU seconds of each step there."""
+class TimedDecoder:
+    """`media.decode` in a worker, with the CPU seconds of each step.
+
+    Args:
+        tracks: modality -> its track.
+        backends: decoders, in order.
+    """
 
     tracks: dict[str, media.Track]
     backends: tuple[str, ...]
 
     def __call__(self, clip: Clip) -> tuple[list[media.Second], Counter[str]]:
         clock = Clock()
-        importlib.import_module("decord")  # the worker's first clip pays for it
+        importlib.import_module("decord")  # a cost of the worker's first clip
         clock.lap("worker: import decord")
         media.probe(clip.path)
         clock.lap("worker: probe")
@@ -297,27 +308,26 @@ class Timed:
         return seconds, clock.laps
 
 
-def profile(clips: list[Clip], settings: DecodeSettings, windows: int, scratch: Path) -> None:
-    """Take the line apart, step by step on the same clips, and print where its CPU time goes."""
+def print_profile(clips: list[Clip], settings: DecodeSettings, windows: int, scratch: Path) -> None:
+    """Run the steps of `avdistill decode` one by one, and print the CPU time of each."""
     before = Cost.now()
     list(pool.work(abs, [-1], workers=1, deadline_s=60.0, memory_mb=4096, recycle=1))
     rows = Counter({"worker: start": (Cost.now() - before).children})
-    timed = Timed(tracks=settings.tracks, backends=settings.backends)
+    decoder = TimedDecoder(tracks=settings.tracks, backends=settings.backends)
     limits = {
         "deadline_s": 10 * settings.deadline_s,
         "memory_mb": settings.memory_mb,
         "recycle": settings.recycle,
     }
-    answers = pool.work(timed, clips, workers=1, **limits)
-    good = [(clip, *result) for clip, result in answers if isinstance(result, tuple)]
+    results = pool.work(decoder, clips, workers=1, **limits)
+    good = [(clip, *result) for clip, result in results if isinstance(result, tuple)]
     for _, _, laps in good:
         rows.update(laps)
     del rows["twice"]
     for modality in settings.tracks:
-        rows[f"worker: {modality}"] -= rows[
-            "worker: probe"
-        ]  # each was decoded alone, and so probed once more
-    rows.update(parent([(clip, seconds) for clip, seconds, _ in good], settings, scratch))
+        # Each modality was decoded alone, and so probed once more.
+        rows[f"worker: {modality}"] -= rows["worker: probe"]
+    rows.update(time_parent([(clip, seconds) for clip, seconds, _ in good], settings, scratch))
     total = sum(rows.values())
     print("| step | CPU ms per window | share |\n|---|---|---|")
     for name, spent in sorted(rows.items(), key=lambda row: (row[0].startswith("parent"), -row[1])):
@@ -325,23 +335,23 @@ def profile(clips: list[Clip], settings: DecodeSettings, windows: int, scratch: 
     print(f"| sum | {1000 * total / windows:.3f} | |")
 
 
-def parent(
-    answers: list[tuple[Clip, list[media.Second]]], settings: DecodeSettings, scratch: Path
+def time_parent(
+    results: list[tuple[Clip, list[media.Second]]], settings: DecodeSettings, scratch: Path
 ) -> Counter[str]:
-    """CPU seconds of what this process does with the workers' answers."""
+    """Return the CPU seconds of this process's work on the workers' results."""
     from pipeline.shards.outcomes import make_outcome
     from pipeline.shards.write import write_shard
 
     folder = scratch / "profile"
     folder.mkdir()
-    sent = [pickle.dumps(seconds) for _, seconds in answers]
+    pickled = [pickle.dumps(seconds) for _, seconds in results]
     clock = Clock()
-    for seconds in sent:
+    for seconds in pickled:
         pickle.loads(seconds)
     clock.lap("parent: unpickle")
     samples = [
         sample
-        for clip, seconds in answers
+        for clip, seconds in results
         for sample in make_outcome(clip, "", seconds, settings).samples
     ]
     clock.lap("parent: log-mel, ledger")

@@ -1,4 +1,4 @@
-"""CPU seconds per ten-second clip, for decoding at the published size.
+"""Measure CPU seconds per ten-second clip, for decoding at the published size.
 
     python benchmarks/decode_cost.py CLIPS_DIR [--clips N] [--rounds R] [--height 360]
 
@@ -8,8 +8,8 @@ thread:
 
 - ours: `avdistill decode` with one worker and the preset vggsound for every second, shards and
   ledger included;
-- full: one ffmpeg process per clip that decodes all of it, at the same size and rate, and throws it
-  away;
+- full: one ffmpeg process per clip that decodes all of it, at the same size and rate, and discards
+  it;
 - published: as AVDD's preprocessing: an ffmpeg process per second for frames, one per clip for
   sound, then torchaudio;
 - two: ours with two workers, for the speed-up.
@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decode import HOME, Cost, machine
+from decode import HOME, Cost, describe_machine
 
 from pipeline.core.params import load
 
@@ -41,21 +41,21 @@ QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-fi
 
 
 def main() -> None:
-    """Measure, and print seconds per clip of each round and the ratios' medians."""
+    """Measure all sides, and print seconds per clip of each round and the medians of ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips_dir", type=Path)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--sides", nargs="+", default=["ours", "full", "published", "two"])
-    given = parser.parse_args()
-    print(machine())
+    args = parser.parse_args()
+    print(describe_machine())
     with tempfile.TemporaryDirectory() as scratch:
-        clips = made(given.clips_dir, given.clips, given.height, Path(scratch) / "media")
-        compare(clips, settings(), given, Path(scratch))
+        clips = make_clips(args.clips_dir, args.clips, args.height, Path(scratch) / "media")
+        compare(clips, read_settings(), args, Path(scratch))
 
 
-def settings() -> DecodeSettings:
+def read_settings() -> DecodeSettings:
     from pipeline.shards.settings import DecodeSettings
 
     return replace(
@@ -65,8 +65,8 @@ def settings() -> DecodeSettings:
     )
 
 
-def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
-    """Manifest rows of clips of ten seconds."""
+def make_clips(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
+    """Write clips of ten seconds, and return their manifest rows."""
     from pipeline.datasets.adapters._tree import clip_of, list_media
 
     folder.mkdir(parents=True)
@@ -106,15 +106,15 @@ def made(source: Path, count: int, height: int, folder: Path) -> list[Clip]:
 
 
 def compare(
-    clips: list[Clip], params: DecodeSettings, given: argparse.Namespace, scratch: Path
+    clips: list[Clip], params: DecodeSettings, args: argparse.Namespace, scratch: Path
 ) -> None:
-    known = {
-        "ours": lambda: ours(clips, params, scratch, 1),
-        "full": lambda: full(clips),
-        "published": lambda: published(clips, scratch),
-        "two": lambda: ours(clips, params, scratch, 2),
+    functions = {
+        "ours": lambda: time_ours(clips, params, scratch, 1),
+        "full": lambda: time_full_decode(clips),
+        "published": lambda: time_published(clips, scratch),
+        "two": lambda: time_ours(clips, params, scratch, 2),
     }
-    sides = {name: known[name] for name in given.sides}
+    sides = {name: functions[name] for name in args.sides}
     print(
         f"{len(clips)} clips of {SECONDS} s, "
         f"{sum(c.bytes for c in clips) / len(clips) / 1e3:.0f} kB each, {SIDE} x {SIDE}\n"
@@ -124,14 +124,14 @@ def compare(
         "|---|---|---|---|---|"
     )
     rows = []
-    for number in range(given.rounds + 1):  # the first fills caches and is not counted
+    for number in range(args.rounds + 1):  # the first fills caches and is not counted
         costs = {name: side() for name, side in sides.items()}
         for name, cost in costs.items() if number else ():
             share = f"{cost.own / cost.cpu:.0%}" if name in ("ours", "two") else ""
             each = f"{cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f}"
             print(f"| {number} | {name} | {each} | {share} |", flush=True)
         rows.append(costs)
-    told = {
+    summaries = {
         ("ours", "full"): ("ours / full, CPU", lambda c: c["ours"].cpu / c["full"].cpu),
         ("ours", "published"): (
             "published / ours, CPU",
@@ -144,15 +144,15 @@ def compare(
         ),
     }
     print()
-    for needed, (name, ratio) in told.items():
-        if set(needed) <= set(sides):
+    for names, (name, ratio) in summaries.items():
+        if set(names) <= set(sides):
             print(
-                f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {given.rounds})"
+                f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {args.rounds})"
             )
 
 
-def ours(clips: list[Clip], params: DecodeSettings, scratch: Path, workers: int) -> Cost:
-    """The whole line; its workers' start is part of it."""
+def time_ours(clips: list[Clip], params: DecodeSettings, scratch: Path, workers: int) -> Cost:
+    """Return the cost of `avdistill decode`, including its workers' start."""
     import torch
 
     from pipeline.shards.decode import decode_all
@@ -170,11 +170,11 @@ def ours(clips: list[Clip], params: DecodeSettings, scratch: Path, workers: int)
     return cost
 
 
-def full(clips: list[Clip]) -> Cost:
-    """Decode everything once, at the same size and rate."""
+def time_full_decode(clips: list[Clip]) -> Cost:
+    """Return the cost of one full decode, at the same size and rate."""
     before = Cost.now()
     for clip in clips:
-        shown = [
+        picture_options = [
             "-map",
             "0:v:0",
             "-vf",
@@ -185,13 +185,17 @@ def full(clips: list[Clip]) -> Cost:
             "rawvideo",
             "/dev/null",
         ]
-        heard = ["-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "/dev/null"]
-        subprocess.run([*QUIET, "-i", clip.path, *shown, *heard], check=True)
+        sound_options = ["-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "/dev/null"]
+        subprocess.run([*QUIET, "-i", clip.path, *picture_options, *sound_options], check=True)
     return Cost.now() - before
 
 
-def published(clips: list[Clip], scratch: Path) -> Cost:
-    """A process per second for eight frames, one kept; one per clip for sound; torchaudio."""
+def time_published(clips: list[Clip], scratch: Path) -> Cost:
+    """Return the cost of the published preprocessing.
+
+    It has a process per second for eight frames, of which it keeps one, a process per clip for
+    sound, and log-mels by torchaudio.
+    """
     import torch
     from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 

@@ -1,22 +1,22 @@
-"""Seconds per distillation step of dm and avdd, beside a plain loop.
+"""Measure seconds per distillation step of dm and avdd, beside a plain loop.
 
     python benchmarks/distill_step.py [--pixels 32 56 112] [--ipc 1 10] [--methods dm avdd] \\
         [--steps N] [--rounds R] [--threads T] [--profile]
     python benchmarks/distill_step.py --device cuda --pixels 224 --batch-real 128 --samples 880 \\
         --steps 50
 
-On a GPU it also prints the limits that the device itself sets. `--profile` shows where the time of
-our step goes.
+On a GPU it also measures the device's own limits and prints the times that they allow. `--profile`
+shows the kernels of our step.
 
-The plain loop is the published one of AVDD (TMLR 2024), written down here: float32 rows, normalised
+The plain loop is the published one of AVDD (TMLR 2024), written out here: float32 rows, normalised
 beforehand; class by class draw, decode by bilinear upsampling, augment, embed, loss, backward; one
-SGD step on the tensor that holds all classes; the default allocator; on a GPU the rows lie there.
-Its networks are AvgPool2d blocks; the layer that the authors sample and never use is left out. Our
-side runs as `avdistill distill` does. Both take the same data, draws, augmentations and threads,
-each in its own process, and alternate.
+SGD step on the tensor that holds all classes; the default allocator; on a GPU the rows are in its
+memory. Its networks are AvgPool2d blocks; the layer that the authors sample and never use is left
+out. Our side runs as `avdistill distill` does. Both take the same data, draws, augmentations and
+threads, each in its own process, and alternate.
 """
 
-# No import of torch at the top: the measuring process stays small, and each side has its own.
+# No import of torch at the top: this process stays small, and each side imports it in its own.
 from __future__ import annotations
 
 import argparse
@@ -48,9 +48,10 @@ if TYPE_CHECKING:
 CLASSES, MOMENTUM = 10, 0.5
 PUBLISHED = ("color", "crop", "cutout", "flip", "scale", "rotate")
 GRIDS = {"frame": (2, 2), "logmel": (2, 2)}
-# The published one; a step takes as long with any other.
+# The published learning rate; others take the same time.
 RATE = 0.2
-# Relative, of one step's loss: float32 beside float32, bfloat16 beside tensor cores' float32.
+# Relative difference of one step's loss between the two sides: on a CPU both are float32; on a GPU
+# ours is bfloat16, the plain one float32 on tensor cores.
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}
 COLUMNS = (
     "pixels",
@@ -63,12 +64,26 @@ COLUMNS = (
     "ours MiB",
     "plain MiB",
 )
-CEILED = ("arithmetic s", "bytes s", "ours / the larger")
+CEILING_COLUMNS = ("arithmetic s", "bytes s", "ours / the larger")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of the table: the published ConvNet and shapes; at 32 pixels those of params.yaml."""
+    """A row of the table.
+
+    Networks and shapes are the published ones, at 32 pixels those of params.yaml.
+
+    Args:
+        pixels: height and width of frames.
+        ipc: stored instances per class.
+        method: dm or avdd.
+        steps: steps that are timed.
+        threads: threads of torch.
+        device: cpu or cuda.
+        batch_real: real samples per class and step.
+        samples: real samples per class.
+        augment: whether batches are augmented.
+    """
 
     pixels: int
     ipc: int
@@ -81,22 +96,22 @@ class Setting:
     augment: bool = True
 
     @property
-    def small(self) -> bool:
+    def is_small(self) -> bool:
         return self.pixels <= 32
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {
             "frame": (1, 3, self.pixels, self.pixels),
-            "logmel": (1, 32, 32) if self.small else (1, 128, 56),
+            "logmel": (1, 32, 32) if self.is_small else (1, 128, 56),
         }
 
     @property
     def network(self) -> dict[str, Any]:
         depth = {"frame": 5 if self.pixels >= 224 else 4 if self.pixels >= 112 else 3, "logmel": 3}
         return {
-            "width": 32 if self.small else 128,
-            "grid": 4 if self.small else 7,
+            "width": 32 if self.is_small else 128,
+            "grid": 4 if self.is_small else 7,
             "depth": depth,
             "padding": {"frame": 1, "logmel": 3},
         }
@@ -107,57 +122,58 @@ class Setting:
 
     @property
     def weights(self) -> tuple[float, float]:
-        """Of joint and of gap matching."""
+        """The weights of joint and of gap matching."""
         return (10.0, 10.0) if self.method == "avdd" else (0.0, 0.0)
 
 
 def main() -> None:
-    """Check, then measure each row in pairs and print the table."""
-    given = arguments()
-    if given.side:
-        print(json.dumps(SIDES[given.side](Setting(**json.loads(given.setting)))))
+    """Check both sides, measure each row in pairs, and print the table."""
+    args = parse_arguments()
+    if args.side:
+        print(json.dumps(SIDES[args.side](Setting(**json.loads(args.setting)))))
         return
     common = {
-        name: getattr(given, name)
+        name: getattr(args, name)
         for name in ("steps", "threads", "device", "batch_real", "samples")
     }
     rows = [
         Setting(pixels=pixels, ipc=ipc, method=method, **common)
-        for pixels in given.pixels
-        for ipc in given.ipc
-        for method in given.methods
+        for pixels in args.pixels
+        for ipc in args.ipc
+        for method in args.methods
     ]
-    print(headline(given))
-    for method in given.methods:
-        print(checked(method, given.threads, given.device))
-    most = run("ceilings", rows[0]) if given.device == "cuda" else {}
-    if most:
+    print(format_headline(args))
+    for method in args.methods:
+        print(check_losses(method, args.threads, args.device))
+    limits = run_side("ceilings", rows[0]) if args.device == "cuda" else {}
+    if limits:
         print(
-            f"ceilings, measured: {most['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), "
-            f"{most['bytes'] / 1e12:.2f} TB/s (copy)"
+            f"ceilings, measured: {limits['flops'] / 1e12:.0f} TFLOP/s (bf16, 8192 cubed), "
+            f"{limits['bytes'] / 1e12:.2f} TB/s (copy)"
         )
-    columns = (*COLUMNS, *(CEILED if most else ()))
+    columns = (*COLUMNS, *(CEILING_COLUMNS if limits else ()))
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for row in rows:
-        pairs = [pair(row) for _ in range(given.rounds)]
-        print(line(row, pairs) + (ceiled(row, pairs, most) if most else ""), flush=True)
-    if given.profile:
-        print(run("profile", rows[0])["table"])
+        pairs = [time_pair(row) for _ in range(args.rounds)]
+        ceilings = format_ceilings(row, pairs, limits) if limits else ""
+        print(format_row(row, pairs) + ceilings, flush=True)
+    if args.profile:
+        print(run_side("profile", rows[0])["table"])
 
 
-def headline(given: argparse.Namespace) -> str:
-    return f"""{machine(given.device)}, {given.threads} threads
-seconds per step, mean of {given.steps} steps, medians of {given.rounds} pairs
-{CLASSES} classes x {given.samples} samples, batch_real {given.batch_real}, 4 pieces
+def format_headline(args: argparse.Namespace) -> str:
+    return f"""{describe_machine(args.device)}, {args.threads} threads
+seconds per step, mean of {args.steps} steps, medians of {args.rounds} pairs
+{CLASSES} classes x {args.samples} samples, batch_real {args.batch_real}, 4 pieces
 log-mel 128 x 56, ConvNet of width 128, grid 7, depth 3 for log-mels and 5, 4, 3 for frames of 224,
 112, fewer pixels
 at 32: log-mel 32 x 32, width 32, grid 4, depth 3
 MiB is the peak of the whole process, its libraries included; on a GPU, of the device's memory"""
 
 
-def pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both sides once, told as soon as they are known."""
-    ours, plain = run("ours", row), run("plain", row)
+def time_pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run both sides once, and print their times at once."""
+    ours, plain = run_side("ours", row), run_side("plain", row)
     print(
         f"{row.pixels} pixels, IPC {row.ipc}, {row.method}: "
         f"ours {ours['wall']:.3g} s, plain {plain['wall']:.3g} s",
@@ -166,46 +182,48 @@ def pair(row: Setting) -> tuple[dict[str, Any], dict[str, Any]]:
     return ours, plain
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pixels", type=int, nargs="+", default=[32, 56, 112])
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--methods", nargs="+", choices=["dm", "avdd"], default=["dm", "avdd"])
     parser.add_argument(
-        "--steps", type=int, default=3, help="timed steps per run, after one that is not"
+        "--steps", type=int, default=3, help="timed steps per run, after the steps that warm up"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch-real", type=int, default=16)
-    parser.add_argument("--samples", type=int, default=60, help="of a class")
+    parser.add_argument("--samples", type=int, default=60, help="real samples per class")
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="where the time of our step goes, first row, at the end",
+        help="print the kernels of our step for the first row",
     )
     parser.add_argument("--side", choices=[*SIDES], help=argparse.SUPPRESS)
     parser.add_argument("--setting", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def machine(device: str) -> str:
+def describe_machine(device: str) -> str:
     if device == "cuda":
         import torch
 
         return f"{torch.cuda.get_device_name()}, torch {version('torch')}"
-    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [
-        line.split(":", 1)[1].strip() for line in told.splitlines() if line.startswith("model name")
+        line.split(":", 1)[1].strip()
+        for line in cpuinfo.splitlines()
+        if line.startswith("model name")
     ]
     name = models[0] if models else platform.machine()
     return f"{name}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
-def run(side: str, setting: Setting) -> dict[str, Any]:
-    """What one side prints, from a process of its own."""
+def run_side(side: str, setting: Setting) -> dict[str, Any]:
+    """Run one side in its own process, and return its result."""
     command = [sys.executable, __file__, "--side", side, "--setting", json.dumps(asdict(setting))]
-    # Waiting threads sleep, as in the Makefile: spinning would be counted as work.
+    # Waiting threads sleep, as in the Makefile: CPU seconds would include spinning.
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(setting.threads),
@@ -218,8 +236,8 @@ def run(side: str, setting: Setting) -> dict[str, Any]:
     return answer
 
 
-def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
-    """One row of the table: medians over the pairs."""
+def format_row(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """Format a row of the table: medians over the pairs."""
     ours, plain = (
         {key: statistics.median(run[key] for run in runs) for key in runs[0]}
         for runs in zip(*pairs, strict=True)
@@ -230,22 +248,21 @@ def line(row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]]) -
     return f"| {row.pixels} | {row.ipc} | {row.method} | {times} | {memory} |"
 
 
-def ceiled(
-    row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], most: dict[str, float]
+def format_ceilings(
+    row: Setting, pairs: list[tuple[dict[str, float], dict[str, float]]], limits: dict[str, float]
 ) -> str:
     """Return the times of a row's arithmetic and fewest bytes at the ceilings, beside ours."""
-    flops, moved = needed(row)
-    needs = flops / most["flops"], moved / most["bytes"]
-    ours = statistics.median(pair[0]["wall"] for pair in pairs)
-    return f" {needs[0]:.3g} | {needs[1]:.3g} | {ours / max(needs):.2f} |"
+    flops, moved = count_work(row)
+    arithmetic, copying = flops / limits["flops"], moved / limits["bytes"]
+    wall = statistics.median(ours["wall"] for ours, _ in pairs)
+    return f" {arithmetic:.3g} | {copying:.3g} | {wall / max(arithmetic, copying):.2f} |"
 
 
-def needed(row: Setting) -> tuple[float, float]:
+def count_work(row: Setting) -> tuple[float, float]:
     """Return the floating-point operations and the fewest bytes of a step.
 
-    Each stored row is read once, each synthetic one read and written.
-
-    A synthetic row's gradient costs another forward pass: no network moves, so no weight needs one.
+    Each real row is read once, each synthetic one is read and written. The gradient of a synthetic
+    row costs as much as another forward pass; weights have no gradient, since networks are fixed.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -253,7 +270,7 @@ def needed(row: Setting) -> tuple[float, float]:
     flops = 0
     for m, shape in row.shapes.items():
         with FlopCounterMode(display=False) as counter, torch.device("meta"):
-            network(row, m)(torch.empty(1, *shape[-3:]))
+            build_tower(row, m)(torch.empty(1, *shape[-3:]))
         flops += counter.get_total_flops()
     real, pieces = CLASSES * row.batch_real, CLASSES * row.ipc * 4
     pixels = {m: math.prod(shape) for m, shape in row.shapes.items()}
@@ -263,36 +280,40 @@ def needed(row: Setting) -> tuple[float, float]:
     return flops * (real + 2 * pieces), stored
 
 
-def checked(method: str, threads: int, device: str) -> str:
-    """A sentence that both sides compute one loss; ends the program if they do not."""
-    both = run(
-        "check",
-        Setting(
-            pixels=56, ipc=2, method=method, steps=1, threads=threads, device=device, augment=False
-        ),
+def check_losses(method: str, threads: int, device: str) -> str:
+    """Return a sentence on the equal losses of both sides; end the program if they differ."""
+    setting = Setting(
+        pixels=56, ipc=2, method=method, steps=1, threads=threads, device=device, augment=False
     )
-    apart = abs(both["ours"] / both["plain"] - 1)
-    if not apart <= TOLERANCE[device]:
+    losses = run_side("check", setting)
+    difference = abs(losses["ours"] / losses["plain"] - 1)
+    if not difference <= TOLERANCE[device]:
         sys.exit(
-            f"{method}: the two sides differ, loss {both['ours']} and {both['plain']}; "
+            f"{method}: the two sides differ, loss {losses['ours']} and {losses['plain']}; "
             "nothing was measured"
         )
     return (
         f"checked, {method}: same network, same draws, no augmentation: "
-        f"loss {both['ours']:.6g} on both sides, {apart:.0e} apart"
+        f"loss {losses['ours']:.6g} on both sides, {difference:.0e} apart"
     )
 
 
-# In a process of its own: one side
+# The functions below run in the process of one side.
 
 
 class Stopwatch:
-    """Called after each step with its loss, so that a GPU is done; early steps do not count."""
+    """Times steps; it is called after each one, and the first steps do not count.
+
+    The loss is an argument, so a GPU has finished the step.
+
+    Args:
+        setting: the row.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.losses: list[float] = []
         self.device = setting.device
-        # A device's kernels are compiled or loaded at their first use; augmentations are drawn.
+        # Kernels are compiled or loaded at their first use, and each augmentation has its own.
         self.warm = 1 if setting.device == "cpu" else 15
 
     def __call__(self, done: int, total: int, *, loss: float, **figures: float) -> None:
@@ -302,7 +323,7 @@ class Stopwatch:
             self.first = self.last
 
     def result(self) -> dict[str, float]:
-        """Mean seconds per step, and the process's peak of memory."""
+        """Return the mean seconds per step, and the process's peak of memory."""
         wall, cpu = (
             (b - a) / (len(self.losses) - self.warm)
             for a, b in zip(self.first, self.last, strict=True)
@@ -317,52 +338,52 @@ class Stopwatch:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def ours(setting: Setting) -> dict[str, float]:
-    """Our engine, with the memory policy of the command line."""
+def time_ours(setting: Setting) -> dict[str, float]:
+    """Time our engine, with the memory policy of the command line."""
     import torch
 
     from stages._runtime import device_of
 
     torch.set_num_threads(setting.threads)
     device, watch = device_of(setting.device), Stopwatch(setting)
-    distil(setting, random_real(setting), setting.steps + watch.warm, device, watch)
+    distil(setting, make_real_set(setting), setting.steps + watch.warm, device, watch)
     return watch.result()
 
 
-def profile(setting: Setting) -> dict[str, str]:
-    """The kernels of ten of our steps, the longest first."""
+def profile_step(setting: Setting) -> dict[str, str]:
+    """Return a table of the kernels of ten of our steps, the longest first."""
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiler
 
     from stages._runtime import device_of
 
-    real, device, watch = random_real(setting), device_of(setting.device), Stopwatch(setting)
+    real, device, watch = make_real_set(setting), device_of(setting.device), Stopwatch(setting)
     distil(setting, real, watch.warm, device, watch)
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if setting.device == "cuda" else [])]
-    with profiler(activities=kinds) as seen:
+    with profiler(activities=kinds) as profiled:
         distil(setting, real, 10, device, Stopwatch(setting))
     return {
-        "table": seen.key_averages().table(
+        "table": profiled.key_averages().table(
             sort_by=f"self_{setting.device}_time_total", row_limit=30, max_name_column_width=70
         )
     }
 
 
-def ceilings(setting: Setting) -> dict[str, float]:
-    """Measure a device: operations a second of a large bf16 product, bytes a second of a copy."""
+def measure_ceilings(setting: Setting) -> dict[str, float]:
+    """Measure a device: operations per second of a large bf16 product, and bytes of a copy."""
     import torch
 
     a, b = (torch.randn(8192, 8192, device=setting.device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.randn(2**30, device=setting.device)
     target = torch.empty_like(source)
     return {
-        "flops": 2 * 8192**3 / seconds(lambda: a @ b),
-        "bytes": 2 * source.nbytes / seconds(lambda: target.copy_(source)),
+        "flops": 2 * 8192**3 / time_on_gpu(lambda: a @ b),
+        "bytes": 2 * source.nbytes / time_on_gpu(lambda: target.copy_(source)),
     }
 
 
-def seconds(work: Callable[[], object], times: int = 20) -> float:
-    """The median of some runs on a GPU, after three that warm up."""
+def time_on_gpu(work: Callable[[], object], times: int = 20) -> float:
+    """Return the median seconds of several runs on a GPU, after three that warm up."""
     import torch
 
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(times)]
@@ -376,44 +397,44 @@ def seconds(work: Callable[[], object], times: int = 20) -> float:
     return statistics.median(first.elapsed_time(last) for first, last in events) / 1000
 
 
-def plain(setting: Setting) -> dict[str, float]:
-    """The published loop, with the default allocator."""
+def time_plain(setting: Setting) -> dict[str, float]:
+    """Time the published loop, with the default allocator."""
     import torch
 
     torch.set_num_threads(setting.threads)
     watch = Stopwatch(setting)
-    real = random_real(setting)
-    published(setting, real, start_of(setting, real), setting.steps + watch.warm, watch)
+    real = make_real_set(setting)
+    run_published_loop(setting, real, make_start(setting, real), setting.steps + watch.warm, watch)
     return watch.result()
 
 
-def check(setting: Setting) -> dict[str, float]:
-    """The first loss on each side; the plain one's network takes the weights of ours."""
+def compute_first_losses(setting: Setting) -> dict[str, float]:
+    """Return the first loss of each side; the plain side takes the weights of our network."""
     import torch
 
     from pipeline.core.rng import make_generator
     from pipeline.models.networks.convnet import Network
 
     torch.set_num_threads(setting.threads)
-    real, watches = random_real(setting), (Stopwatch(setting), Stopwatch(setting))
+    real, watches = make_real_set(setting), (Stopwatch(setting), Stopwatch(setting))
     distil(setting, real, 1, torch.device(setting.device), watches[0])
     module = Network(**setting.network).build(setting.shapes, make_generator("network", 0, 0))
     weights = {m: tower.state_dict() for m, tower in module.towers.items()}
-    published(setting, real, start_of(setting, real), 1, watches[1], weights)
+    run_published_loop(setting, real, make_start(setting, real), 1, watches[1], weights)
     return {"ours": watches[0].losses[0], "plain": watches[1].losses[0]}
 
 
 SIDES: dict[str, Callable[[Setting], dict[str, Any]]] = {
-    "ours": ours,
-    "plain": plain,
-    "check": check,
-    "ceilings": ceilings,
-    "profile": profile,
+    "ours": time_ours,
+    "plain": time_plain,
+    "check": compute_first_losses,
+    "ceilings": measure_ceilings,
+    "profile": profile_step,
 }
 
 
-def random_real(setting: Setting) -> RealSet:
-    """Noise in the stored types, normalised to about unit scale."""
+def make_real_set(setting: Setting) -> RealSet:
+    """Make noise in the stored types, which the normalisation brings to about unit scale."""
     import torch
 
     from pipeline.core.records import Normalisation, RealSet
@@ -447,26 +468,26 @@ def random_real(setting: Setting) -> RealSet:
     )
 
 
-def coreset(real: RealSet) -> Coreset:
+def make_coreset(real: RealSet) -> Coreset:
     from pipeline.coresets.rankings import Coreset, Ranking
 
-    each = len(real.keys) // len(real.classes)
+    count = len(real.keys) // len(real.classes)
     ranking = Ranking(
-        {name: real.keys[i * each : (i + 1) * each] for i, name in enumerate(real.classes)}
+        {name: real.keys[i * count : (i + 1) * count] for i, name in enumerate(real.classes)}
     )
     return Coreset(selector="given", seed=0, table="", shards=real.digest, ranking=ranking)
 
 
-def start_of(setting: Setting, real: RealSet) -> SyntheticSet:
+def make_start(setting: Setting, real: RealSet) -> SyntheticSet:
     from pipeline.distillation.methods._selection import form
 
-    return form(real, coreset(real).select, setting.ipc, GRIDS)
+    return form(real, make_coreset(real).select, setting.ipc, GRIDS)
 
 
 def distil(
     setting: Setting, real: RealSet, steps: int, device: torch.device, watch: Stopwatch
 ) -> None:
-    """The method's plugin on the engine."""
+    """Run the method's plugin on the engine."""
     from pipeline.core import plugins
     from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.models.networks.convnet import Network
@@ -487,20 +508,18 @@ def distil(
         augment=setting.operations,
         **weights,
     )
-    materials = DistillInputs(
+    inputs = DistillInputs(
         real=real,
-        coresets={"given": coreset(real)},
+        coresets={"given": make_coreset(real)},
         networks={"convnet": Network(**setting.network)},
     )
-    distiller.distill(
-        materials, ipc=setting.ipc, seed=0, runtime=Runtime(device=device, report=watch)
-    )
+    distiller.distill(inputs, ipc=setting.ipc, seed=0, runtime=Runtime(device=device, report=watch))
 
 
-# The published loop
+# The published loop.
 
 
-def published(
+def run_published_loop(
     setting: Setting,
     real: RealSet,
     start: SyntheticSet,
@@ -508,7 +527,16 @@ def published(
     watch: Stopwatch,
     weights: dict[str, Any] | None = None,
 ) -> None:
-    """Class by class, as published; `weights` are taken instead of fresh ones."""
+    """Distil class by class, as published.
+
+    Args:
+        setting: the row.
+        real: the real set.
+        start: the synthetic set to start from.
+        steps: number of steps.
+        watch: called after each step.
+        weights: modality -> weights of the networks; by default each step draws new ones.
+    """
     import torch
 
     from pipeline.core.rng import make_generator
@@ -522,23 +550,24 @@ def published(
         [{"params": [values], "lr": RATE} for values in rows.values()], momentum=MOMENTUM
     )
     for step in range(steps):
-        networks = {m: network(setting, m).requires_grad_(False).to(setting.device) for m in rows}
-        for m, fresh in (weights or {}).items():
-            networks[m].load_state_dict(fresh)
+        networks = {
+            m: build_tower(setting, m).requires_grad_(False).to(setting.device) for m in rows
+        }
+        for m, state in (weights or {}).items():
+            networks[m].load_state_dict(state)
         generator, total = make_generator("batch", 0, step), 0.0
         for label in range(CLASSES):
             batch = members[label][
                 torch.randperm(setting.samples, generator=generator)[: setting.batch_real]
             ]
-            mine = slice(label * setting.ipc, (label + 1) * setting.ipc)
+            own_rows = slice(label * setting.ipc, (label + 1) * setting.ipc)
             gaps = {}
             for m in rows:
-                seen = augmented(whole[m][batch].flatten(0, -4), setting, step)
-                formed = augmented(decoded(rows[m][mine].flatten(0, -4)), setting, step)
-                gaps[m] = networks[m](seen).flatten(1).mean(0) - networks[m](formed).flatten(
-                    1
-                ).mean(0)
-            loss = loss_of(gaps["logmel"], gaps["frame"], *setting.weights)
+                sampled = augment_rows(whole[m][batch].flatten(0, -4), setting, step)
+                formed = augment_rows(decode(rows[m][own_rows].flatten(0, -4)), setting, step)
+                target, mean = (networks[m](x).flatten(1).mean(0) for x in (sampled, formed))
+                gaps[m] = target - mean
+            loss = compute_loss(gaps["logmel"], gaps["frame"], *setting.weights)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -546,15 +575,15 @@ def published(
         watch(step + 1, steps, loss=total)
 
 
-def loss_of(a: Tensor, v: Tensor, joint: float, gap: float) -> Tensor:
-    """The published loss of one class; a term of no weight is not computed."""
+def compute_loss(a: Tensor, v: Tensor, joint: float, gap: float) -> Tensor:
+    """Compute the published loss of one class; a term of weight 0 is left out."""
     loss = (a**2).sum() + (v**2).sum()
     loss = loss + joint * ((a + v) ** 2).sum() if joint else loss
     return loss + gap * ((a - v) ** 2).sum() if gap else loss
 
 
-def network(setting: Setting, modality: str) -> nn.Sequential:
-    """One tower with PyTorch's weights: convolution, instance norm, ReLU, average pool."""
+def build_tower(setting: Setting, modality: str) -> nn.Sequential:
+    """Build a tower with PyTorch's weights: convolution, instance norm, ReLU, average pool."""
     from torch import nn
 
     width, grid, depth = (setting.network[key] for key in ("width", "grid", "depth"))
@@ -573,8 +602,8 @@ def network(setting: Setting, modality: str) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def decoded(rows: Tensor) -> Tensor:
-    """The quadrants top left, bottom left, top right, bottom right, enlarged, one after another."""
+def decode(rows: Tensor) -> Tensor:
+    """Return the quadrants, enlarged: top left, bottom left, top right, bottom right."""
     import torch
     import torch.nn.functional as F
 
@@ -587,8 +616,8 @@ def decoded(rows: Tensor) -> Tensor:
     )
 
 
-def augmented(x: Tensor, setting: Setting, step: int) -> Tensor:
-    """One of DSA's operations, the same for all rows of this step, filled with zero."""
+def augment_rows(x: Tensor, setting: Setting, step: int) -> Tensor:
+    """Apply one of DSA's operations, the same to all rows of a step; gaps are filled with 0."""
     import torch
     import torch.nn.functional as F
 

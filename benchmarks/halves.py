@@ -1,10 +1,10 @@
-"""Clips for a teacher and others for its students.
+"""Divide clips between a teacher and its students.
 
     python benchmarks/halves.py CLIPS TEACHER STUDENTS
 
-CLIPS is a tree split/label/clip. TEACHER and STUDENTS become trees of links: each training clip is
-in one of them, half of every class in each; the other splits are in both. So a teacher from TEACHER
-(benchmarks/teacher.py) has seen no clip that a set of STUDENTS is made from.
+CLIPS is a tree split/label/clip. TEACHER and STUDENTS become trees of links. Each training clip is
+in one of them, half of every class in each; the other splits are in both. So a teacher that was
+trained on TEACHER (benchmarks/teacher.py) has seen no clip behind a set of STUDENTS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 TRAIN = "train"
 
 
-def halves(clips: Path) -> tuple[list[Path], list[Path]]:
+def split_clips(clips: Path) -> tuple[list[Path], list[Path]]:
     """Return the teacher's and the students' clips: training clips of a label alternate by name."""
     labels = [
         label
@@ -27,9 +27,9 @@ def halves(clips: Path) -> tuple[list[Path], list[Path]]:
     teacher, students = [], []
     for label in labels:
         for number, clip in enumerate(sorted(label.iterdir())):
-            own = clip.relative_to(clips)
-            teacher += [own] if label.parent.name != TRAIN or number % 2 == 0 else []
-            students += [own] if label.parent.name != TRAIN or number % 2 == 1 else []
+            path, is_train = clip.relative_to(clips), label.parent.name == TRAIN
+            teacher += [path] if not is_train or number % 2 == 0 else []
+            students += [path] if not is_train or number % 2 == 1 else []
     return teacher, students
 
 
@@ -40,15 +40,13 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("teacher", type=Path)
     parser.add_argument("students", type=Path)
-    given = parser.parse_args()
-    for place, own in zip((given.teacher, given.students), halves(given.clips), strict=True):
-        for clip in own:
-            (place / clip).parent.mkdir(parents=True, exist_ok=True)
-            (place / clip).symlink_to((given.clips / clip).resolve())
-        print(
-            f"{len(own)} clips, {sum(clip.parts[0] == TRAIN for clip in own)} of them for training "
-            f"-> {place}"
-        )
+    args = parser.parse_args()
+    for folder, paths in zip((args.teacher, args.students), split_clips(args.clips), strict=True):
+        for clip in paths:
+            (folder / clip).parent.mkdir(parents=True, exist_ok=True)
+            (folder / clip).symlink_to((args.clips / clip).resolve())
+        training = sum(clip.parts[0] == TRAIN for clip in paths)
+        print(f"{len(paths)} clips, {training} of them for training -> {folder}")
 
 
 if __name__ == "__main__":

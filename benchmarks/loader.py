@@ -1,4 +1,4 @@
-"""Samples a second from shards, beside plain webdataset.
+"""Measure samples per second from shards, beside plain webdataset.
 
     python benchmarks/loader.py [--samples 4000] [--side 224] [--rounds 3]
 
@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,34 +27,39 @@ from pipeline.shards.index import Index, write_index
 from pipeline.shards.read import read_shards
 from pipeline.shards.write import write_shard
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MELS, COLUMNS, PER_SHARD = 128, 56, 500
 
 
 def main() -> None:
-    """Write, read in turn, print samples a second and the median ratio."""
+    """Write shards, read them by both sides in turn, and print rates and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=4000)
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        written(folder, given.samples, given.side)
+        write_shards(folder, args.samples, args.side)
         print(
             "| round | ours, samples/s | plain webdataset, samples/s | ours / plain |\n"
             "|---|---|---|---|"
         )
         ratios = []
-        for number in range(given.rounds + 1):  # the first fills the file cache and is not counted
-            ours, plain = (timed(read, folder, given.samples) for read in (checked, unchecked))
+        for number in range(args.rounds + 1):  # the first fills the file cache and is not counted
+            ours = measure_rate(read_checked, folder, args.samples)
+            plain = measure_rate(read_unchecked, folder, args.samples)
             ratios.append(ours / plain)
             if number:
                 print(f"| {number} | {ours:.0f} | {plain:.0f} | {ratios[-1]:.2f} |", flush=True)
-        print(f"\nours / plain, median of {given.rounds}: {statistics.median(ratios[1:]):.2f}")
+        print(f"\nours / plain, median of {args.rounds}: {statistics.median(ratios[1:]):.2f}")
 
 
-def written(folder: Path, count: int, side: int) -> None:
-    numbers = np.random.default_rng(0)
+def write_shards(folder: Path, count: int, side: int) -> None:
+    """Write shards of random samples."""
+    generator = np.random.default_rng(0)
     shards = []
     for first in range(0, count, PER_SHARD):
         samples = [
@@ -62,8 +68,8 @@ def written(folder: Path, count: int, side: int) -> None:
                 second=0,
                 label="ab"[i % 2],
                 arrays={
-                    "frame": numbers.integers(0, 256, (1, side, side, 3), dtype=np.uint8),
-                    "logmel": numbers.normal(size=(MELS, COLUMNS)).astype(np.float16),
+                    "frame": generator.integers(0, 256, (1, side, side, 3), dtype=np.uint8),
+                    "logmel": generator.normal(size=(MELS, COLUMNS)).astype(np.float16),
                 },
                 pts=(0.5,),
             )
@@ -82,19 +88,21 @@ def written(folder: Path, count: int, side: int) -> None:
     )
 
 
-def timed(read: object, folder: Path, count: int) -> float:
-    """Samples a second."""
+def measure_rate(
+    read: Callable[[Path], dict[str, torch.Tensor]], folder: Path, count: int
+) -> float:
+    """Return the samples that are read per second."""
     before = time.perf_counter()
-    rows = read(folder)  # type: ignore[operator]
+    rows = read(folder)
     assert {len(values) for values in rows.values()} == {count}
     return count / (time.perf_counter() - before)
 
 
-def checked(folder: Path) -> dict[str, torch.Tensor]:
+def read_checked(folder: Path) -> dict[str, torch.Tensor]:
     return read_shards(folder).rows
 
 
-def unchecked(folder: Path) -> dict[str, torch.Tensor]:
+def read_unchecked(folder: Path) -> dict[str, torch.Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # webdataset leaves files open
         tars = sorted(map(str, folder.glob("*.tar")))

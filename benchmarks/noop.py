@@ -1,9 +1,9 @@
-"""Seconds of a `dvc repro` that has nothing to do.
+"""Measure the seconds of a `dvc repro` that has nothing to do.
 
     python benchmarks/noop.py [--rows 100000] [--rounds 3]
 
 In a copy of the project the graph runs once at toy size. Then a manifest of many rows replaces its
-manifest, `dvc commit` accepts it as it is, and `dvc repro` is timed.
+manifest, `dvc commit` records it, and `dvc repro` is timed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pathlib import Path
 from decode import HOME
 from ruamel.yaml import YAML
 
-# The values of tests/toys/commands.py, at which the line takes seconds.
+# As in tests/toys/commands.py, so that the whole graph takes seconds.
 TOY = {"train": 6, "val": 1, "test": 1}
 
 
 def main() -> None:
-    """Prepare, check that nothing is run, and print the wall seconds of each round."""
+    """Prepare the project and print the wall seconds of each round, in which nothing may run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / "project"
-        left_out = (
+        project = Path(scratch) / "project"
+        excluded = (
             ".git",
             ".venv",
             "data",
@@ -44,30 +44,30 @@ def main() -> None:
             "__pycache__",
             ".work",
         )
-        shutil.copytree(HOME, place, ignore=shutil.ignore_patterns(*left_out))
-        shrink(place / "params.yaml")
+        shutil.copytree(HOME, project, ignore=shutil.ignore_patterns(*excluded))
+        shrink(project / "params.yaml")
         for command in (
             "git init -q",
             "git add -A",
             "git -c user.name=b -c user.email=b@b commit -qm b",
             "dvc repro -q",
         ):
-            call(place, command)
-        lengthen(place / "data" / "generated" / "manifest.csv", given.rows)
-        call(place, "dvc commit -q -f ingest@generated decode@generated")
-        for number in range(1, given.rounds + 1):
+            call(project, command)
+        lengthen(project / "data" / "generated" / "manifest.csv", args.rows)
+        call(project, "dvc commit -q -f ingest@generated decode@generated")
+        for number in range(1, args.rounds + 1):
             before = time.perf_counter()
-            told = call(place, "dvc repro")
+            output = call(project, "dvc repro")
             print(
-                f"round {number}: {time.perf_counter() - before:.2f} s, {given.rows} rows",
+                f"round {number}: {time.perf_counter() - before:.2f} s, {args.rows} rows",
                 flush=True,
             )
-            if "Running stage" in told:
-                sys.exit(f"something was run:\n{told}")
+            if "Running stage" in output:
+                sys.exit(f"dvc repro ran a stage, expected none:\n{output}")
 
 
 def shrink(path: Path) -> None:
-    """The toy values into a params file."""
+    """Write the toy values into a params file."""
     yaml = YAML(typ="rt")
     values = yaml.load(path)
     values["grid"].update(methods=["herding"], ipcs=[1], seeds=[0])
@@ -81,7 +81,7 @@ def shrink(path: Path) -> None:
 
 
 def lengthen(path: Path, rows: int) -> None:
-    """A manifest of so many rows, the first one's over and over under new ids."""
+    """Replace a manifest by one of so many rows: its first row under ever new ids."""
     header, *lines = path.read_text().splitlines()
     rest = lines[0].partition(",")[2]
     path.chmod(0o644)
@@ -89,14 +89,15 @@ def lengthen(path: Path, rows: int) -> None:
     path.write_text("\n".join([header, *(f"clip{i:07d},{rest}" for i in range(rows))]) + "\n")
 
 
-def call(place: Path, command: str) -> str:
+def call(project: Path, command: str) -> str:
+    """Run a command in the project and return its output; end the program if it fails."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
     }
     result = subprocess.run(
-        command.split(), cwd=place, env=environment, capture_output=True, text=True, check=False
+        command.split(), cwd=project, env=environment, capture_output=True, text=True, check=False
     )
     if result.returncode:
         sys.exit(f"{command}: {result.stdout}{result.stderr}")

@@ -1,4 +1,4 @@
-"""The rows of the prototypical approach, from media and weights to the table, by one command.
+"""Measure zero-shot, prototypes and their bounds, from media and weights to the table.
 
     python benchmarks/prototypes.py ADAPTER MEDIA OUT [--model laion/clap-htsat-fused] \\
         [--revision main] [--set KEY=VALUE ...]
@@ -26,8 +26,8 @@ OFFICIAL = {
 }
 
 
-def commands(adapter: str, media: Path, out: Path) -> list[tuple[Path, list[str]]]:
-    """(output, the command that writes it), in their order."""
+def list_commands(adapter: str, media: Path, out: Path) -> list[tuple[Path, list[str]]]:
+    """Return (output, arguments of the command that writes it), in order."""
     manifest, shards, clap, text = (
         out / "manifest.csv",
         out / "shards",
@@ -71,18 +71,18 @@ def main() -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a change of params.yaml"
     )
-    given = parser.parse_args()
-    own = [
-        f"extract.clap.model={given.model}",
-        f"extract.clap.revision={given.revision}",
+    args = parser.parse_args()
+    base_changes = [
+        f"extract.clap.model={args.model}",
+        f"extract.clap.revision={args.revision}",
         "decode.modalities=[wave]",
     ]
     changes = [
         word
-        for change in (*own, *OFFICIAL[given.adapter], *given.set)
+        for change in (*base_changes, *OFFICIAL[args.adapter], *args.set)
         for word in ("--set", change)
     ]
-    for output, command in commands(given.adapter, given.media, given.out):
+    for output, command in list_commands(args.adapter, args.media, args.out):
         if not output.exists():
             print("$ avdistill", *command, flush=True)
             if code := subprocess.run(

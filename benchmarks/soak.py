@@ -1,4 +1,4 @@
-"""Resident memory of decoding over many clips.
+"""Measure the resident memory of decoding over many clips.
 
     python benchmarks/soak.py CLIPS_DIR [--clips 2000] [--workers 2]
 
@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
-from decode import HOME, decode_settings, machine
+from decode import HOME, decode_settings, describe_machine
 
 from pipeline.core.params import load
 from pipeline.core.workers import _resident_mb
@@ -26,7 +26,7 @@ EVERY = 100
 
 
 def main() -> None:
-    """Decode, and print a row every 100 clips and the growth over the last three quarters."""
+    """Decode, and print memory every 100 clips and its growth over the last three quarters."""
     import os
 
     import torch
@@ -39,28 +39,27 @@ def main() -> None:
     parser.add_argument("clips_dir", type=Path)
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    first = [clip_of(path, "x", "clip", "train") for path in list_media(given.clips_dir)]
+    first = [clip_of(path, "x", "clip", "train") for path in list_media(args.clips_dir)]
     clips = [
-        replace(clip, clip_id=f"{i:06d}")
-        for i, clip in enumerate(islice(cycle(first), given.clips))
+        replace(clip, clip_id=f"{i:06d}") for i, clip in enumerate(islice(cycle(first), args.clips))
     ]
     # Many shards, so that samples do not pile up in the parent, which would look like a leak.
     params = replace(
-        decode_settings(load(HOME / "params.yaml")), recycle=10**9, shards=max(given.clips // 20, 1)
+        decode_settings(load(HOME / "params.yaml")), recycle=10**9, shards=max(args.clips // 20, 1)
     )
     rows: list[tuple[float, float]] = []
 
-    def watch(done: int, total: int, **figures: float) -> None:
+    def record_memory(done: int, total: int, **figures: float) -> None:
         workers = [_resident_mb(process.pid or 0) for process in multiprocessing.active_children()]
-        if done % EVERY == 0 and any(workers):  # behind the last clip there are none any more
+        if done % EVERY == 0 and any(workers):  # after the last clip there are none
             rows.append((_resident_mb(os.getpid()), sum(workers) / max(len(workers), 1)))
             print(f"| {done} | {rows[-1][0]:.0f} | {rows[-1][1]:.0f} |", flush=True)
 
-    print(f"{machine()}\n\n| clips | parent, MB | worker, MB (mean) |\n|---|---|---|")
+    print(f"{describe_machine()}\n\n| clips | parent, MB | worker, MB (mean) |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as out:
-        decode_all(clips, Path(out) / "shards", params, Engine(workers=given.workers), watch)
+        decode_all(clips, Path(out) / "shards", params, Engine(workers=args.workers), record_memory)
     early, late = rows[len(rows) // 4], rows[-1]
     print(
         f"\nfrom a quarter to the end: parent {late[0] - early[0]:+.0f} MB, "

@@ -1,4 +1,4 @@
-"""The students of a cell, trained at once beside one after another: speed and accuracy.
+"""Measure time and accuracy of a cell's students, trained at once and one after another.
 
     python benchmarks/students.py                      # 5 students on a CPU: a thread each
     python benchmarks/students.py --device cuda        # stacked under torch.func.vmap
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
+    args = parser.parse_args()
 
     import torch
 
@@ -50,24 +50,24 @@ def main() -> None:
     from pipeline.training.students import StudentTrainer, TrainingJob
     from stages._runtime import device_of
 
-    device = device_of(given.device)
+    device = device_of(args.device)
     per_modality = {"frame": 3, "logmel": 3}
     network = Network(
-        width=given.width, depth=per_modality, grid=4, padding={"frame": 1, "logmel": 1}
+        width=args.width, depth=per_modality, grid=4, padding={"frame": 1, "logmel": 1}
     )
-    crew = StudentTrainer(
+    trainer = StudentTrainer(
         network=network,
         head=Head(),
         device=device,
         threads=len(os.sched_getaffinity(0)),
         report=loop.ignore_progress,
     )
-    data, test = instances(4 * given.ipc * CLASSES, 0, device), instances(500, 1, device)
+    data, test = make_instances(4 * args.ipc * CLASSES, 0, device), make_instances(500, 1, device)
     rates = {"frame": 1e-3, "logmel": 1e-3}
     operations = {"frame": ("color", "crop", "cutout", "scale", "rotate"), "logmel": ("shift",)}
     recipe = loop.Recipe(
-        steps=given.steps,
-        batch=given.batch,
+        steps=args.steps,
+        batch=args.batch,
         rates=rates,
         head_rates=rates,
         weight_decay=1e-4,
@@ -75,11 +75,11 @@ def main() -> None:
         stops=dict.fromkeys(rates, 1.0),
         operations=operations,
     )
-    lessons = [
-        TrainingJob(data=data, recipe=recipe, name=("student", i)) for i in range(given.students)
+    jobs = [
+        TrainingJob(data=data, recipe=recipe, name=("student", i)) for i in range(args.students)
     ]
 
-    def read(module: AudioVisual) -> float:
+    def measure_accuracy(module: AudioVisual) -> float:
         module.eval()
         with torch.no_grad():
             logits = module(test.take(torch.arange(len(test.label))))
@@ -90,45 +90,45 @@ def main() -> None:
             .item()
         )
 
-    def one_after_another() -> list[float]:
-        found = []
-        for lesson in lessons:
+    def train_one_by_one() -> list[float]:
+        results = []
+        for job in jobs:
             module = model.build(
-                network, Head(), data.shapes, data.classes, make_generator(*lesson.name, "weights")
+                network, Head(), data.shapes, data.classes, make_generator(*job.name, "weights")
             ).to(device)
-            loop.fit(module, data, recipe, make_generator(*lesson.name, "batches"), device)
-            found.append(read(module))
-        return found
+            loop.fit(module, data, recipe, make_generator(*job.name, "batches"), device)
+            results.append(measure_accuracy(module))
+        return results
 
     sides = {
-        "one after another": one_after_another,
-        "taught at once": lambda: crew.train(lessons, read),
+        "one after another": train_one_by_one,
+        "trained at once": lambda: trainer.train(jobs, measure_accuracy),
     }
     times: dict[str, list[float]] = {name: [] for name in sides}
     accuracies: dict[str, list[float]] = {}
-    for _ in range(given.rounds):
+    for _ in range(args.rounds):
         for name, side in sides.items():
             began = time.perf_counter()
             accuracies[name] = side()
             times[name].append(time.perf_counter() - began)
     print(
-        f"{given.students} students, IPC {given.ipc} x 4 pieces x {CLASSES} classes, "
-        f"{SIDE} x {SIDE}, width {given.width}, ",
+        f"{args.students} students, IPC {args.ipc} x 4 pieces x {CLASSES} classes, "
+        f"{SIDE} x {SIDE}, width {args.width}, ",
         end="",
     )
     print(
-        f"{given.steps} steps of {given.batch}, {device}, {torch.get_num_threads()} threads, "
+        f"{args.steps} steps of {args.batch}, {device}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}"
     )
     for name, seconds in times.items():
-        shown = " ".join(f"{100 * x:.1f}" for x in accuracies[name])
-        print(f"{name:<18} {min(seconds):7.2f} to {max(seconds):7.2f} s   accuracy {shown}")
+        percents = " ".join(f"{100 * x:.1f}" for x in accuracies[name])
+        print(f"{name:<18} {min(seconds):7.2f} to {max(seconds):7.2f} s   accuracy {percents}")
     pairs = [one / other for one, other in zip(*times.values(), strict=True)]
     print(f"ratio, median of {len(pairs)} pairs: {statistics.median(pairs):.2f}")
 
 
-def instances(count: int, seed: int, device: object) -> Instances:
-    """Noise with the class in brightness and loudness, too hard for any student to be perfect."""
+def make_instances(count: int, seed: int, device: object) -> Instances:
+    """Make noise whose brightness and loudness depend on the class, too hard to learn perfectly."""
     import torch
 
     from pipeline.core.records import Normalisation

@@ -1,4 +1,4 @@
-"""An honest local teacher, for `extract --extractor external` and `teach`.
+"""Train a teacher on other clips than its students', for `extract --extractor external`.
 
     python benchmarks/teacher.py TEACHER STUDENTS OUT
 
@@ -34,17 +34,16 @@ def main() -> None:
     parser.add_argument("teacher", type=Path)
     parser.add_argument("students", type=Path)
     parser.add_argument("out", type=Path)
-    given = parser.parse_args()
+    args = parser.parse_args()
     file = params.load(Path("params.yaml"))
     recipe = file.build("extract.convnet", Extractor)
     network = file.build(f"networks.{recipe.network}", plugins.find("network", recipe.network))
-    train, cpu = read_shards(given.teacher / "train"), torch.device("cpu")
-    students = [read_shards(given.students / split) for split in SPLITS]
-    if shared := {key for own in students for key in own.keys} & set(train.keys):
-        told = f"{len(shared)} windows are in both training sets, first {min(shared)}"
+    train, cpu = read_shards(args.teacher / "train"), torch.device("cpu")
+    students = [read_shards(args.students / split) for split in SPLITS]
+    if shared := {key for split in students for key in split.keys} & set(train.keys):
         sys.exit(
-            f"error: {told}; a teacher must not have seen its students' clips, "
-            "see benchmarks/halves.py"
+            f"error: {len(shared)} windows are in both sets of clips, first {min(shared)}; "
+            "a teacher must not be trained on its students' clips, see benchmarks/halves.py"
         )
     data = instances.wrap_real_set(train, cpu)
     module = model.build(
@@ -62,17 +61,17 @@ def main() -> None:
         loop.apply_in_batches(module, module.towers.embed, real, train.normalisation, cpu)
         for real in students
     ]
-    given.out.mkdir(parents=True, exist_ok=True)
+    args.out.mkdir(parents=True, exist_ok=True)
     for modality in train.rows:
         np.save(
-            given.out / f"{modality}.npy", torch.cat([one[modality] for one in vectors]).numpy()
+            args.out / f"{modality}.npy", torch.cat([each[modality] for each in vectors]).numpy()
         )
-        (given.out / f"{modality}.ids.txt").write_text(
+        (args.out / f"{modality}.ids.txt").write_text(
             "\n".join(key for real in students for key in real.keys)
         )
     print(
-        f"learned from {len(train)} training windows, "
-        f"vectors of {sum(map(len, students))} windows of others -> {given.out}"
+        f"trained on {len(train)} windows, "
+        f"vectors of {sum(map(len, students))} other windows -> {args.out}"
     )
 
 
