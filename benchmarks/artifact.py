@@ -145,8 +145,8 @@ def measure_accuracy(sets: list[Any], args: Any) -> tuple[float, float, float]:
         )  # type: ignore[return-value]
 
     results = trainer.train(jobs, measure)
-    one, other = (sum(scores) / len(results) for scores in zip(*results, strict=True))
-    return one, other
+    both, sound, picture = (sum(scores) / len(results) for scores in zip(*results, strict=True))
+    return both, sound, picture
 
 
 if __name__ == "__main__":

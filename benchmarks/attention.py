@@ -103,6 +103,16 @@ class Head:
         )
 
 
+def make_variants(features: int, modalities: int) -> dict[str, Any]:
+    """Return name -> head of each variant; `features` is their number per modality."""
+    return {
+        "attention, all layers from N(0, 1e-4)": Head(ModalityAttention, 64, tiny=True),
+        "softmax over the batch": Head(OverBatch, 64, tiny=False),
+        "softmax over the features": Head(OverFeatures, features, tiny=False),
+        "the weights alone are classified": Head(WeightsAlone, modalities, tiny=False),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -121,15 +131,8 @@ def main() -> None:
     recipe = recipes[len(recipes) // 2]
     network = setup.networks[setup.settings.run[0].network]
     wide = next(iter(network.build(data.shapes, torch.Generator()).features.values()))
-    variants: dict[str, Any] = {
-        name: setup.heads[name] for name in ("ensemble", "concat", "sum", "attention")
-    }
-    variants |= {
-        "attention, all layers from N(0, 1e-4)": Head(ModalityAttention, 64, tiny=True),
-        "softmax over the batch": Head(OverBatch, 64, tiny=False),
-        "softmax over the features": Head(OverFeatures, wide, tiny=False),
-        "the weights alone are classified": Head(WeightsAlone, len(data.shapes), tiny=False),
-    }
+    variants = {name: setup.heads[name] for name in ("ensemble", "concat", "sum", "attention")}
+    variants |= make_variants(wide, len(data.shapes))
 
     def measure_accuracy(module: model.AudioVisual) -> float:
         views = fuse_outputs(loop.predict(module, val, data.normalisation, CPU))

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pipeline.shards.settings import DecodeSettings
 
 HOME = Path(__file__).resolve().parents[1]
+FFMPEG = ("ffmpeg", "-nostdin", "-y", "-loglevel", "error")
+FFMPEG += ("-threads", "1", "-filter_threads", "1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,16 +174,10 @@ def compare(clips: list[Clip], settings: DecodeSettings, rounds: int, scratch: P
     windows, _ = time_ours(clips, settings, scratch)
     time_ffmpeg(clips, settings, scratch)
     print(f"{len(clips)} clips, {windows} windows, one worker\n")
-    columns = (
-        "pair",
-        "line",
-        "windows per CPU s",
-        "windows per wall s",
-        "parent's share",
-        "ratio CPU",
-        "ratio wall",
+    print(
+        "| pair | line | windows per CPU s | windows per wall s | parent's share | ratio CPU "
+        "| ratio wall |\n|---|---|---|---|---|---|---|"
     )
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     ratios = []
     for pair in range(1, rounds + 1):
         (_, a), b = time_ours(clips, settings, scratch), time_ffmpeg(clips, settings, scratch)
@@ -226,49 +222,20 @@ def time_ours(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> tup
 def time_ffmpeg(clips: list[Clip], settings: DecodeSettings, scratch: Path) -> Cost:
     """Return the cost of ffmpeg on the same clips."""
     picture, rate = settings.frame, settings.logmel.rate
-    picture_options = [
-        "-map",
-        "0:v:0",
-        "-vf",
-        f"fps=1,scale={picture.width}:{picture.height}",
-        "-pix_fmt",
-        "rgb24",
-        "-threads",
-        "1",
-    ]
-    sound_options = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-threads", "1"]
+    scale = f"fps=1,scale={picture.width}:{picture.height}"
+    picture_options = f"-map 0:v:0 -vf {scale} -pix_fmt rgb24 -threads 1 -f rawvideo".split()
+    sound_options = f"-map 0:a:0 -ac 1 -ar {rate} -threads 1 -f s16le".split()
     before = Cost.now()
     for clip in clips:
-        command = [
-            "ffmpeg",
-            "-nostdin",
-            "-y",
-            "-loglevel",
-            "error",
-            "-filter_threads",
-            "1",
-            "-threads",
-            "1",
-            "-i",
-            clip.path,
-        ]
-        command += [
-            *picture_options,
-            "-f",
-            "rawvideo",
-            str(scratch / "frames.rgb"),
-            *sound_options,
-            "-f",
-            "s16le",
-            str(scratch / "sound.pcm"),
-        ]
+        command = [*FFMPEG, "-i", clip.path, *picture_options, str(scratch / "frames.rgb")]
+        command += [*sound_options, str(scratch / "sound.pcm")]
         # A clip that it refuses has its cost too.
         subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
     return Cost.now() - before
 
 
 class Clock:
-    """CPU seconds of this process by step."""
+    """Adds up the CPU seconds of this process by step."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = Counter()

@@ -28,16 +28,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decode import HOME, Cost, describe_machine
+from decode import FFMPEG, HOME, Cost, describe_machine
 
 from pipeline.core.params import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.core.records import Clip
     from pipeline.shards.settings import DecodeSettings
 
 SECONDS, SIDE, RATE = 10, 224, 11000
-QUIET = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-threads", "1", "-filter_threads", "1"]
+
+
+# Name -> the sides that it needs, and the ratio of their costs
+RATIOS: dict[str, tuple[set[str], Callable[[dict[str, Cost]], float]]] = {
+    "ours / full, CPU": ({"ours", "full"}, lambda c: c["ours"].cpu / c["full"].cpu),
+    "published / ours, CPU": ({"ours", "published"}, lambda c: c["published"].cpu / c["ours"].cpu),
+    "parent's share of ours": ({"ours"}, lambda c: c["ours"].own / c["ours"].cpu),
+    "speed-up from one worker to two, wall": (
+        {"ours", "two"},
+        lambda c: c["ours"].wall / c["two"].wall,
+    ),
+}
 
 
 def main() -> None:
@@ -56,6 +69,7 @@ def main() -> None:
 
 
 def read_settings() -> DecodeSettings:
+    """Return the settings of the preset vggsound for every second, without a limit on rejects."""
     from pipeline.shards.settings import DecodeSettings
 
     return replace(
@@ -75,32 +89,10 @@ def make_clips(source: Path, count: int, height: int, folder: Path) -> list[Clip
     for number, path in enumerate(files[:: max(len(files) // count, 1)][:count]):
         target = folder / f"{number:04d}.mp4"
         shape = f"scale={height * 16 // 9 // 2 * 2}:{height},fps=25"
-        encoder = [
-            "-c:v",
-            "libx264",
-            "-preset",
-            "medium",
-            "-crf",
-            "23",
-            "-c:a",
-            "aac",
-            "-ar",
-            "44100",
-        ]
-        command = [
-            *QUIET,
-            "-stream_loop",
-            "-1",
-            "-i",
-            str(path),
-            "-t",
-            str(SECONDS),
-            "-vf",
-            shape,
-            *encoder,
-            str(target),
-        ]
-        subprocess.run(command, check=True)
+        encoder = ["-c:v", "libx264", "-preset", "medium", "-crf", "23"]
+        encoder += ["-c:a", "aac", "-ar", "44100"]
+        options = ["-t", str(SECONDS), "-vf", shape, *encoder, str(target)]
+        subprocess.run([*FFMPEG, "-stream_loop", "-1", "-i", str(path), *options], check=True)
         rows.append(clip_of(target, target.stem, "clip", "train"))
     return rows
 
@@ -108,6 +100,7 @@ def make_clips(source: Path, count: int, height: int, folder: Path) -> list[Clip
 def compare(
     clips: list[Clip], params: DecodeSettings, args: argparse.Namespace, scratch: Path
 ) -> None:
+    """Run the sides in turn, and print each round and the medians of ratios."""
     functions = {
         "ours": lambda: time_ours(clips, params, scratch, 1),
         "full": lambda: time_full_decode(clips),
@@ -131,24 +124,11 @@ def compare(
             each = f"{cost.cpu / len(clips):.3f} | {cost.wall / len(clips):.3f}"
             print(f"| {number} | {name} | {each} | {share} |", flush=True)
         rows.append(costs)
-    summaries = {
-        ("ours", "full"): ("ours / full, CPU", lambda c: c["ours"].cpu / c["full"].cpu),
-        ("ours", "published"): (
-            "published / ours, CPU",
-            lambda c: c["published"].cpu / c["ours"].cpu,
-        ),
-        ("ours",): ("parent's share of ours", lambda c: c["ours"].own / c["ours"].cpu),
-        ("ours", "two"): (
-            "speed-up from one worker to two, wall",
-            lambda c: c["ours"].wall / c["two"].wall,
-        ),
-    }
     print()
-    for names, (name, ratio) in summaries.items():
-        if set(names) <= set(sides):
-            print(
-                f"{name}: {statistics.median(map(ratio, rows[1:])):.2f} (median of {args.rounds})"
-            )
+    for name, (needed, ratio) in RATIOS.items():
+        if needed <= sides.keys():
+            median = statistics.median(map(ratio, rows[1:]))
+            print(f"{name}: {median:.2f} (median of {args.rounds})")
 
 
 def time_ours(clips: list[Clip], params: DecodeSettings, scratch: Path, workers: int) -> Cost:
@@ -174,19 +154,9 @@ def time_full_decode(clips: list[Clip]) -> Cost:
     """Return the cost of one full decode, at the same size and rate."""
     before = Cost.now()
     for clip in clips:
-        picture_options = [
-            "-map",
-            "0:v:0",
-            "-vf",
-            f"scale={SIDE}:{SIDE}",
-            "-pix_fmt",
-            "rgb24",
-            "-f",
-            "rawvideo",
-            "/dev/null",
-        ]
-        sound_options = ["-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "/dev/null"]
-        subprocess.run([*QUIET, "-i", clip.path, *picture_options, *sound_options], check=True)
+        picture = f"-map 0:v:0 -vf scale={SIDE}:{SIDE} -pix_fmt rgb24 -f rawvideo /dev/null"
+        sound = f"-map 0:a:0 -ac 1 -ar {RATE} -f s16le /dev/null"
+        subprocess.run([*FFMPEG, "-i", clip.path, *picture.split(), *sound.split()], check=True)
     return Cost.now() - before
 
 
@@ -203,31 +173,16 @@ def time_published(clips: list[Clip], scratch: Path) -> Cost:
     torch.set_num_threads(1)
     before = Cost.now()
     for clip in clips:
-        sound = scratch / "sound.wav"
-        subprocess.run(
-            [*QUIET, "-i", clip.path, "-vn", "-ac", "1", "-ar", str(RATE), str(sound)], check=True
-        )
+        sound, target = scratch / "sound.wav", scratch / "second_%02d.jpg"
+        options = ["-vn", "-ac", "1", "-ar", str(RATE), str(sound)]
+        subprocess.run([*FFMPEG, "-i", clip.path, *options], check=True)
         with wave.open(str(sound)) as stream:
-            samples = (
-                torch.frombuffer(
-                    bytearray(stream.readframes(stream.getnframes())), dtype=torch.int16
-                ).float()
-                / 32768
-            )
+            content = bytearray(stream.readframes(stream.getnframes()))
+        samples = torch.frombuffer(content, dtype=torch.int16).float() / 32768
         for second in range(SECONDS):
-            target = scratch / "second_%02d.jpg"
-            cut = [
-                "-ss",
-                str(second),
-                "-t",
-                "1",
-                "-i",
-                clip.path,
-                "-vf",
-                f"fps=8,scale={SIDE}:{SIDE}",
-                str(target),
-            ]
-            subprocess.run([*QUIET, *cut], check=True)
+            cut = ["-ss", str(second), "-t", "1", "-i", clip.path]
+            scale = ["-vf", f"fps=8,scale={SIDE}:{SIDE}", str(target)]
+            subprocess.run([*FFMPEG, *cut, *scale], check=True)
             piece = samples[second * RATE : (second + 1) * RATE]
             decibels(mel(torch.nn.functional.pad(piece, (0, RATE - len(piece)))))
     return Cost.now() - before

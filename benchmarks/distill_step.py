@@ -162,6 +162,7 @@ def main() -> None:
 
 
 def format_headline(args: argparse.Namespace) -> str:
+    """Describe the machine and the settings that all rows share."""
     return f"""{describe_machine(args.device)}, {args.threads} threads
 seconds per step, mean of {args.steps} steps, medians of {args.rounds} pairs
 {CLASSES} classes x {args.samples} samples, batch_real {args.batch_real}, 4 pieces
@@ -206,6 +207,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def describe_machine(device: str) -> str:
+    """Describe the processor or the GPU, and the version of torch."""
     if device == "cuda":
         import torch
 
@@ -469,6 +471,7 @@ def make_real_set(setting: Setting) -> RealSet:
 
 
 def make_coreset(real: RealSet) -> Coreset:
+    """Return a ranking of the samples in their order."""
     from pipeline.coresets.rankings import Coreset, Ranking
 
     count = len(real.keys) // len(real.classes)
@@ -479,6 +482,7 @@ def make_coreset(real: RealSet) -> Coreset:
 
 
 def make_start(setting: Setting, real: RealSet) -> SyntheticSet:
+    """Form the synthetic set that both sides start from."""
     from pipeline.distillation.methods._selection import form
 
     return form(real, make_coreset(real).select, setting.ipc, GRIDS)
@@ -557,15 +561,14 @@ def run_published_loop(
             networks[m].load_state_dict(state)
         generator, total = make_generator("batch", 0, step), 0.0
         for label in range(CLASSES):
-            batch = members[label][
-                torch.randperm(setting.samples, generator=generator)[: setting.batch_real]
-            ]
+            order = torch.randperm(setting.samples, generator=generator)
+            real_rows = members[label][order[: setting.batch_real]]
             own_rows = slice(label * setting.ipc, (label + 1) * setting.ipc)
             gaps = {}
             for m in rows:
-                sampled = augment_rows(whole[m][batch].flatten(0, -4), setting, step)
-                formed = augment_rows(decode(rows[m][own_rows].flatten(0, -4)), setting, step)
-                target, mean = (networks[m](x).flatten(1).mean(0) for x in (sampled, formed))
+                batch = augment_rows(whole[m][real_rows].flatten(0, -4), setting, step)
+                pieces = augment_rows(decode(rows[m][own_rows].flatten(0, -4)), setting, step)
+                target, mean = (networks[m](x).flatten(1).mean(0) for x in (batch, pieces))
                 gaps[m] = target - mean
             loss = compute_loss(gaps["logmel"], gaps["frame"], *setting.weights)
             optimiser.zero_grad()
@@ -634,20 +637,7 @@ def augment_rows(x: Tensor, setting: Setting, step: int) -> Tensor:
         x = (x - x.mean(1, keepdim=True)) * (2 * w) + x.mean(1, keepdim=True)
         return (x - x.mean((1, 2, 3), keepdim=True)) * (z + 0.5) + x.mean((1, 2, 3), keepdim=True)
     if operation in ("scale", "rotate"):
-        wide, high = (1 / 1.2 + (1.2 - 1 / 1.2) * share for share in (u, w))
-        sine, cosine = (
-            math.sin((2 * u - 1) * math.radians(15)),
-            math.cos((2 * u - 1) * math.radians(15)),
-        )
-        turn = (
-            [[wide, 0.0, 0.0], [0.0, high, 0.0]]
-            if operation == "scale"
-            else [[cosine, -sine, 0.0], [sine, cosine, 0.0]]
-        )
-        grid = F.affine_grid(
-            x.new_tensor(turn).expand(len(x), 2, 3), list(x.shape), align_corners=False
-        )
-        return F.grid_sample(x, grid, align_corners=False)
+        return warp(x, operation, u, w)
     high, wide = x.shape[-2:]
     if operation == "cutout":
         top, left = int(u * high), int(w * wide)
@@ -659,6 +649,24 @@ def augment_rows(x: Tensor, setting: Setting, step: int) -> Tensor:
     edge, side = high // 8, wide // 8
     down, right = int(u * (2 * edge + 1)), int(w * (2 * side + 1))
     return F.pad(x, (side, side, edge, edge))[..., down : down + high, right : right + wide]
+
+
+def warp(x: Tensor, operation: str, u: float, w: float) -> Tensor:
+    """Scale or rotate rows by the draws u and w, at most by a factor of 1.2 or 15 degrees."""
+    import torch.nn.functional as F
+
+    wide, high = (1 / 1.2 + (1.2 - 1 / 1.2) * share for share in (u, w))
+    angle = (2 * u - 1) * math.radians(15)
+    matrices = {
+        "scale": [[wide, 0.0, 0.0], [0.0, high, 0.0]],
+        "rotate": [
+            [math.cos(angle), -math.sin(angle), 0.0],
+            [math.sin(angle), math.cos(angle), 0.0],
+        ],
+    }
+    matrix = x.new_tensor(matrices[operation]).expand(len(x), 2, 3)
+    grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
 
 
 if __name__ == "__main__":

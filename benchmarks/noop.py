@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,29 +23,24 @@ from ruamel.yaml import YAML
 
 # As in tests/toys/commands.py, so that the whole graph takes seconds.
 TOY = {"train": 6, "val": 1, "test": 1}
+# The stage that runs every time; it writes the digests of the code.
+ALWAYS = "code"
+# Files that are not copied.
+EXCLUDED = (
+    *(".git", ".venv", ".work", "data", "work", "report", "tmp", "cache"),
+    *("*.egg-info", "__pycache__"),
+)
 
 
 def main() -> None:
-    """Prepare the project and print the wall seconds of each round, in which nothing may run."""
+    """Prepare the project and print the wall seconds of each round."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(scratch) / "project"
-        excluded = (
-            ".git",
-            ".venv",
-            "data",
-            "work",
-            "report",
-            "tmp",
-            "cache",
-            "*.egg-info",
-            "__pycache__",
-            ".work",
-        )
-        shutil.copytree(HOME, project, ignore=shutil.ignore_patterns(*excluded))
+        shutil.copytree(HOME, project, ignore=shutil.ignore_patterns(*EXCLUDED))
         shrink(project / "params.yaml")
         for command in (
             "git init -q",
@@ -62,8 +58,8 @@ def main() -> None:
                 f"round {number}: {time.perf_counter() - before:.2f} s, {args.rows} rows",
                 flush=True,
             )
-            if "Running stage" in output:
-                sys.exit(f"dvc repro ran a stage, expected none:\n{output}")
+            if set(re.findall(r"Running stage '(.+)'", output)) - {ALWAYS}:
+                sys.exit(f"dvc repro ran stages, expected {ALWAYS} alone:\n{output}")
 
 
 def shrink(path: Path) -> None:

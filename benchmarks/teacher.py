@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,6 +27,12 @@ from pipeline.models.heads.ensemble import Head
 from pipeline.shards.read import read_shards
 from pipeline.training import instances, loop
 
+if TYPE_CHECKING:
+    from pipeline.core.records import RealSet
+    from pipeline.models.model import AudioVisual
+
+CPU = torch.device("cpu")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -35,17 +42,36 @@ def main() -> None:
     parser.add_argument("students", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    file = params.load(Path("params.yaml"))
-    recipe = file.build("extract.convnet", Extractor)
-    network = file.build(f"networks.{recipe.network}", plugins.find("network", recipe.network))
-    train, cpu = read_shards(args.teacher / "train"), torch.device("cpu")
+    train = read_shards(args.teacher / "train")
     students = [read_shards(args.students / split) for split in SPLITS]
-    if shared := {key for split in students for key in split.keys} & set(train.keys):
+    if shared := {key for real in students for key in real.keys} & set(train.keys):
         sys.exit(
             f"error: {len(shared)} windows are in both sets of clips, first {min(shared)}; "
             "a teacher must not be trained on its students' clips, see benchmarks/halves.py"
         )
-    data = instances.wrap_real_set(train, cpu)
+    module = train_teacher(train)
+    vectors = [
+        loop.apply_in_batches(module, module.towers.embed, real, train.normalisation, CPU)
+        for real in students
+    ]
+    keys = "\n".join(key for real in students for key in real.keys)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for modality in train.rows:
+        joined = torch.cat([each[modality] for each in vectors])
+        np.save(args.out / f"{modality}.npy", joined.numpy())
+        (args.out / f"{modality}.ids.txt").write_text(keys)
+    print(
+        f"trained on {len(train)} windows, "
+        f"vectors of {sum(map(len, students))} other windows -> {args.out}"
+    )
+
+
+def train_teacher(train: RealSet) -> AudioVisual:
+    """Train a network as extract.convnet does, on the training split."""
+    file = params.load(Path("params.yaml"))
+    recipe = file.build("extract.convnet", Extractor)
+    network = file.build(f"networks.{recipe.network}", plugins.find("network", recipe.network))
+    data = instances.wrap_real_set(train, CPU)
     module = model.build(
         network, Head(), data.shapes, data.classes, make_generator("teacher", recipe.seed)
     )
@@ -56,23 +82,8 @@ def main() -> None:
         batch=recipe.batch,
         weight_decay=recipe.weight_decay,
     )
-    loop.fit(module, data, steps, make_generator("teacher", recipe.seed, "fit"), cpu)
-    vectors = [
-        loop.apply_in_batches(module, module.towers.embed, real, train.normalisation, cpu)
-        for real in students
-    ]
-    args.out.mkdir(parents=True, exist_ok=True)
-    for modality in train.rows:
-        np.save(
-            args.out / f"{modality}.npy", torch.cat([each[modality] for each in vectors]).numpy()
-        )
-        (args.out / f"{modality}.ids.txt").write_text(
-            "\n".join(key for real in students for key in real.keys)
-        )
-    print(
-        f"trained on {len(train)} windows, "
-        f"vectors of {sum(map(len, students))} other windows -> {args.out}"
-    )
+    loop.fit(module, data, steps, make_generator("teacher", recipe.seed, "fit"), CPU)
+    return module
 
 
 if __name__ == "__main__":
