@@ -51,7 +51,7 @@ def test_a_wrong_type_is_named(change: str, message: str) -> None:
         values(change).build("decode", DecodeSettings)
 
 
-def test_a_wrong_item_of_a_list_is_told_once() -> None:
+def test_a_wrong_item_of_a_list_is_named_once() -> None:
     with pytest.raises(
         ParamsError, match=r"rates\.frame\.0 is -1\.0 \(input should be greater than 0\)$"
     ):

@@ -129,7 +129,7 @@ class Calls:
             raise KeyboardInterrupt
 
 
-def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
+def test_each_run_is_named_by_its_number(tmp_path: Path) -> None:
     report = Calls()
     cells.distil(
         cell("dm", report=report, steps=1, rates=TWO), [3, 5], tmp_path / "out", tmp_path / "work"
@@ -139,7 +139,7 @@ def test_each_descent_is_told_by_its_place(tmp_path: Path) -> None:
     assert figures[-1] == {"seed": "5 (2 of 2)"}
 
 
-def test_a_candidate_that_cannot_begin_is_told_before_another_has_begun(tmp_path: Path) -> None:
+def test_a_candidate_that_cannot_begin_is_refused_before_another_has_begun(tmp_path: Path) -> None:
     report, ranking = Calls(), toy_inputs().coresets["herding"].ranking
     few = Ranking({label: keys[:6] for label, keys in ranking.select(12).items()})
     finer = Candidate(

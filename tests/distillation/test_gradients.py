@@ -298,7 +298,7 @@ def test_loops_are_those_of_the_largest_ipc_below() -> None:
         )
 
 
-def test_an_ipc_below_all_loops_is_told() -> None:
+def test_an_ipc_below_all_loops_is_refused() -> None:
     dc = dataclasses.replace(
         looped("dc"), loops=(Loop(ipc=10, outer=10, inner=50), Loop(ipc=20, outer=20, inner=25))
     )

@@ -225,7 +225,7 @@ def test_the_first_classes_share_what_their_labels_say() -> None:
 
 
 def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
-    crew, data = toy_bench().trainer, instances.decode_synthetic_set(soft(), CPU)
+    trainer, data = toy_bench().trainer, instances.decode_synthetic_set(soft(), CPU)
     recipe = Recipe.build_uniform(
         0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0
     )
@@ -235,20 +235,20 @@ def test_stacked_students_learn_soft_labels_as_single_ones_do() -> None:
         return loop.predict(module, toy_real(4, seed=1), data.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._train_stacked(jobs, read, (1,)),
-        crew._train_threaded(jobs, read, (1,)),
+        trainer._train_stacked(jobs, read, (1,)),
+        trainer._train_threaded(jobs, read, (1,)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
 
 def test_students_of_soft_labels_are_others() -> None:
-    crew, recipe = (
+    trainer, recipe = (
         toy_bench().trainer,
         Recipe.build_uniform(0.01, {"frame": (), "logmel": ()}, steps=4, batch=8, weight_decay=0.0),
     )
     sets = [instances.decode_synthetic_set(made, CPU) for made in (toy_synthetic(), soft())]
-    hard, other = crew.train(
+    hard, other = trainer.train(
         [TrainingJob(data=data, recipe=recipe, name=("s", 0)) for data in sets],
         lambda module: module,
     )

@@ -159,7 +159,7 @@ def test_two_ranks_give_the_set_of_one(toys: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "two" / ".work").iterdir())
 
 
-def test_a_refusal_of_two_ranks_is_said_once(toys: Path, tmp_path: Path) -> None:
+def test_a_refusal_of_two_ranks_is_printed_once(toys: Path, tmp_path: Path) -> None:
     done = run(toys, tmp_path / "random", method="random", ranks=TWO)
     assert done.returncode == 1 and done.stdout == ""
     assert errors(done) == ["error: random cannot be split over 2 ranks; start it without torchrun"]

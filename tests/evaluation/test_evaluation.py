@@ -85,7 +85,7 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
     """The stopped tower and classifier are those of the snapshot; the others went on learning."""
     recipe = BUDGET.make_recipe(0.003)
     early = dataclasses.replace(recipe, stops={"frame": 0.5, "logmel": 1.0})
-    crew = toy_bench().trainer
+    trainer = toy_bench().trainer
 
     def weights(module: AudioVisual) -> dict[str, torch.Tensor]:
         return {name: values.clone() for name, values in module.state_dict().items()}
@@ -97,11 +97,11 @@ def test_a_modality_that_stops_early_learns_no_further() -> None:
             if f".{modality}." in name
         )
 
-    half, end = crew.train_with_snapshots(
+    half, end = trainer.train_with_snapshots(
         [TrainingJob(data=TOY, recipe=early, name=("s",))], weights, (0.5, 1.0)
     )[0]
     assert same(half, end, "frame") and not same(half, end, "logmel")
-    (whole,) = crew.train([TrainingJob(data=TOY, recipe=recipe, name=("s",))], weights)
+    (whole,) = trainer.train([TrainingJob(data=TOY, recipe=recipe, name=("s",))], weights)
     assert same(end, whole, "logmel") and not same(end, whole, "frame")
 
 

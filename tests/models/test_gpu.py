@@ -110,7 +110,7 @@ def test_widths_that_no_kernel_takes_are_computed_layer_by_layer() -> None:
 
 
 @given(side=st.integers(1, 60), cells=st.integers(1, 20))
-def test_no_window_is_larger_and_no_pixel_in_more_than_is_said(side: int, cells: int) -> None:
+def test_windows_and_cells_of_a_pixel_stay_within_their_bounds(side: int, cells: int) -> None:
     """From PyTorch's pool of an identity: row c is 1 / window at the pixels of cell c."""
     pool = blocks.PoolPlan.from_layer((side, side), nn.AdaptiveAvgPool2d(min(cells, side)))
     shares = F.adaptive_avg_pool1d(torch.eye(side), min(cells, side)) > 0

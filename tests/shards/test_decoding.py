@@ -151,7 +151,7 @@ def test_every_clip_is_in_the_ledger(clips: list[Clip], tmp_path: Path) -> None:
     assert read_json(counts_of(tmp_path / "shards"), "decode") == counts
 
 
-def test_too_many_rejects_are_said_after_everything_is_written(
+def test_too_many_rejects_are_an_error_after_everything_is_written(
     clips: list[Clip], tmp_path: Path
 ) -> None:
     bad = [

@@ -210,7 +210,7 @@ def test_an_unknown_reason_lists_the_known_ones(plain: list[Clip], tmp_path: Pat
         decoded(plain, tmp_path / "out", ("timout",))
 
 
-def test_a_label_that_a_split_lacks_is_said(plain: list[Clip]) -> None:
+def test_a_label_that_a_split_lacks_is_named(plain: list[Clip]) -> None:
     assert find_missing(plain) == {}
     assert find_missing([clip for clip in plain if clip.clip_id != "valb"]) == {"val": ["b"]}
 

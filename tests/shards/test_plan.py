@@ -40,7 +40,7 @@ def test_the_same_clips_are_drawn_again(planned: Forecast, clips: list[Clip]) ->
     assert len(planned.trials) == 12
 
 
-def test_failed_and_refused_clips_are_told_and_counted(clips: list[Clip], tmp_path: Path) -> None:
+def test_failed_and_refused_clips_are_named_and_counted(clips: list[Clip], tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     bad = [

@@ -54,7 +54,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert run("frobnicate").returncode == 2
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert run("--version").stdout.startswith("avdistill 0.")
 
 
@@ -308,7 +308,7 @@ def test_the_doctor_names_what_the_machine_works_with() -> None:
     assert "libavcodec" in message["av"] and "libavcodec" in message["decord2"]
 
 
-def test_the_doctor_tells_the_truth_about_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_measures_the_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.media import selftest as truth
 
     monkeypatch.setattr(truth, "CASES", truth.CASES[:2])

@@ -80,7 +80,7 @@ def test_the_next_course_has_a_rate_of_its_own(
     assert second == "distill: 10/10  0.167/s  0 s left"
 
 
-def test_a_stage_that_counts_its_own_rate_is_not_told_another(
+def test_a_stage_that_counts_its_rate_gets_no_other(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message(clock, ProgressReporter("decode", quiet=False), 1, 30, 100, **{"windows/s": 12.0})

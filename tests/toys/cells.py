@@ -49,7 +49,7 @@ def toy_cell(
     budget = dataclasses.replace(
         values().build("evaluate", Evaluate).protocols.budget, steps=2, trials=2
     )
-    crew = StudentTrainer(
+    trainer = StudentTrainer(
         network=NETWORKS["convnet"],
         head=built("head", "ensemble"),
         device=CPU,
@@ -63,7 +63,7 @@ def toy_cell(
         inputs=toy_inputs(),
         runtime=Runtime(**{"device": CPU, "report": ignore_progress, **machine}),
         budget=budget,
-        trainer=crew,
+        trainer=trainer,
         val=toy_real(4, seed=1),
     )
 

@@ -144,14 +144,14 @@ def head_for(task: str) -> str:
 
 
 def toy_bench(**changes: Any) -> Bench:
-    """A bench of toys; `network` and `head` name the crew's."""
+    """A bench of toys; `network` and `head` name the trainer's."""
     head = built("head", changes.pop("head", "ensemble"))
-    crew = StudentTrainer(
+    trainer = StudentTrainer(
         network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=ignore_progress
     )
     metrics = {name: built("metric", name) for name in plugins.list_names("metric")}
     given = {
-        "trainer": crew,
+        "trainer": trainer,
         "val": toy_real(4, seed=1),
         "test": toy_real(6, seed=2),
         "metrics": metrics,

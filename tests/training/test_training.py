@@ -1,4 +1,4 @@
-"""Training: students of a crew, alone, side by side and stacked, learn the same."""
+"""Training: students alone, side by side and stacked, learn the same."""
 
 from __future__ import annotations
 
@@ -43,22 +43,23 @@ def test_the_benchmark_of_students_runs(
     assert re.search(r"^ratio, median of 1 pairs: [\d.]+$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_a_crew_gives_results_in_the_order_of_its_lessons() -> None:
-    crew = toy_bench().trainer
+def test_results_are_in_the_order_of_the_jobs() -> None:
+    trainer = toy_bench().trainer
     jobs = [
         TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=6 - i), name=("s", i))
         for i in range(6)
     ]
-    found = crew.train(jobs, lambda module: next(module.parameters()).sum().item())
+    found = trainer.train(jobs, lambda module: next(module.parameters()).sum().item())
     each = [
-        crew.train([job], lambda module: next(module.parameters()).sum().item())[0] for job in jobs
+        trainer.train([job], lambda module: next(module.parameters()).sum().item())[0]
+        for job in jobs
     ]
     assert found == each
 
 
 def test_stacks_are_made_of_what_is_alike() -> None:
     """The GPU's way on a CPU: jobs of two recipes are two stacks, with results equal to noise."""
-    crew = toy_bench().trainer
+    trainer = toy_bench().trainer
     recipes = [RECIPE, RECIPE, dataclasses.replace(RECIPE, steps=3)]
     jobs = [TrainingJob(data=TOY, recipe=recipe, name=("s", i)) for i, recipe in enumerate(recipes)]
 
@@ -66,15 +67,15 @@ def test_stacks_are_made_of_what_is_alike() -> None:
         return loop.predict(module, toy_real(4, seed=1), TOY.normalisation, CPU)["frame"]
 
     for one, other in zip(
-        crew._train_stacked(jobs, read, (0.5, 1)),
-        crew._train_threaded(jobs, read, (0.5, 1)),
+        trainer._train_stacked(jobs, read, (0.5, 1)),
+        trainer._train_threaded(jobs, read, (0.5, 1)),
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3)
 
 
 def test_an_error_in_one_student_stops_the_others() -> None:
-    crew = toy_bench().trainer
+    trainer = toy_bench().trainer
     jobs = [TrainingJob(data=TOY, recipe=dataclasses.replace(RECIPE, steps=10**6), name=("s", 0))]
     short = TrainingJob(data=TOY, recipe=RECIPE, name=("s", 1))
 
@@ -82,7 +83,7 @@ def test_an_error_in_one_student_stops_the_others() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        crew.train([short, *jobs], fail)
+        trainer.train([short, *jobs], fail)
     assert threading.active_count() == 1
 
 
