@@ -1,7 +1,8 @@
-"""What scores are worth, by several averages that are not each other; each takes weights of clips, so that it can be resampled.
+"""Accuracy and three averages of average precision, with weights of clips for resampling.
 
-Average precision is the sum over distinct scores, best first, of precision times the gain in recall: equal scores are taken
-together. A class that no clip has counts in no average, but in `paper_code_map_b32`.
+Average precision is the sum over distinct scores, best first, of precision times the gain in
+recall: equal scores are one step. A class without clips counts in no average, except in
+`paper_code_map_b32`.
 """
 
 from __future__ import annotations
@@ -13,66 +14,108 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    # Scores [N, C], what is true [N, C], weights of clips [B, N] -> values [B]
+    # Scores [N, C], targets [N, C], weights of clips [B, N] -> values [B]
     Average = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 BATCH = 32
 
 
 def average_precision(score: np.ndarray, relevant: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float64 [B]: of N scores, bool [N] and weights [B, N]; NaN where nothing relevant has a weight."""
+    """Return average precision, float64 [B]; NaN where nothing relevant has a weight.
+
+    Args:
+        score: [N].
+        relevant: bool [N].
+        weights: of the items, one row per resample, [B, N].
+    """
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(score[order][1:] != score[order][:-1], True))
-    own = weights[:, order]
-    hit, seen = (np.cumsum(part, axis=1)[:, ends] for part in (own * relevant[order], own))
+    sorted_weights = weights[:, order]
+    hits, items = (
+        np.cumsum(values, axis=1)[:, ends]
+        for values in (sorted_weights * relevant[order], sorted_weights)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(seen > 0, hit / seen, 0.0)
-        return np.asarray((precision * np.diff(hit, axis=1, prepend=0)).sum(1) / hit[:, -1])
+        precision = np.where(items > 0, hits / items, 0.0)
+        return np.asarray((precision * np.diff(hits, axis=1, prepend=0)).sum(1) / hits[:, -1])
 
 
-def accuracy(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The share of clips whose best class is theirs."""
-    right = has[np.arange(len(has)), scores.argmax(1)]
-    return _weighted_mean(right, weights)
+def accuracy(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted share of clips whose best class is a target, float64 [B].
+
+    Args:
+        scores: [N, C].
+        targets: bool [N, C].
+        weights: of the clips, [B, N].
+    """
+    is_correct = targets[np.arange(len(targets)), scores.argmax(1)]
+    return _weighted_mean(is_correct, weights)
 
 
-def macro_average_precision(scores: np.ndarray, has: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over classes of the average precision over all clips: the mAP that is meant where nothing else is said."""
-    each = np.stack(
-        [average_precision(scores[:, c], has[:, c], weights) for c in np.flatnonzero(has.any(0))]
+def macro_average_precision(
+    scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the mean over classes of average precision over clips: mAP in general, float64 [B].
+
+    Args:
+        scores: [N, C].
+        targets: bool [N, C].
+        weights: of the clips, [B, N].
+    """
+    by_class = np.stack(
+        [
+            average_precision(scores[:, c], targets[:, c], weights)
+            for c in np.flatnonzero(targets.any(0))
+        ]
     )
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(each, axis=0) / (~np.isnan(each)).sum(0))
+        return np.asarray(np.nansum(by_class, axis=0) / (~np.isnan(by_class)).sum(0))
 
 
 def label_ranking_average_precision(
-    scores: np.ndarray, has: np.ndarray, weights: np.ndarray
+    scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Mean over clips that have a label of the average precision over classes: label-ranking AP, where no scores are equal."""
-    one = np.ones((1, has.shape[1]))
-    told = has.any(1)
-    own = [
-        average_precision(score, true, one)[0]
-        for score, true in zip(scores[told], has[told], strict=True)
+    """Return the mean over labelled clips of average precision over classes, float64 [B].
+
+    It is label-ranking average precision where no scores are equal.
+
+    Args:
+        scores: [N, C].
+        targets: bool [N, C].
+        weights: of the clips, [B, N].
+    """
+    ones = np.ones((1, targets.shape[1]))
+    is_labelled = targets.any(1)
+    by_clip = [
+        average_precision(score, relevant, ones)[0]
+        for score, relevant in zip(scores[is_labelled], targets[is_labelled], strict=True)
     ]
-    return _weighted_mean(np.array(own), weights[:, told])
+    return _weighted_mean(np.array(by_clip), weights[:, is_labelled])
 
 
-def batch_average_precision(scores: np.ndarray, has: np.ndarray) -> float:
-    """What the paper's code averages for zero-shot: class-wise AP inside batches of 32 clips, absent classes counted as 0."""
-    batches = []
-    for first in range(0, len(has), BATCH):
-        part, true = scores[first : first + BATCH], has[first : first + BATCH]
-        one = np.ones((1, len(true)))
-        each = [
-            average_precision(part[:, c], true[:, c], one)[0] if true[:, c].any() else 0.0
-            for c in range(has.shape[1])
+def batch_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Return the zero-shot mAP of the paper's code.
+
+    It is the mean over batches of 32 clips of average precision by class; classes that are absent
+    from a batch count as 0.
+
+    Args:
+        scores: [N, C].
+        targets: bool [N, C].
+    """
+    means = []
+    for start in range(0, len(targets), BATCH):
+        batch, relevant = scores[start : start + BATCH], targets[start : start + BATCH]
+        ones = np.ones((1, len(relevant)))
+        by_class = [
+            average_precision(batch[:, c], relevant[:, c], ones)[0] if relevant[:, c].any() else 0.0
+            for c in range(targets.shape[1])
         ]
-        batches.append(np.mean(each))
-    return float(np.mean(batches))
+        means.append(np.mean(by_class))
+    return float(np.mean(means))
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float64 [B]; NaN where a resample holds none of them."""
+    """Return weighted means, float64 [B]; NaN where a resample has none of the values."""
     with np.errstate(invalid="ignore"):
         return np.asarray((weights @ values) / weights.sum(1))

@@ -1,50 +1,86 @@
-"""TODO from stages/prototypes.py."""
+"""Read the manifest, the feature tables and the texts of an evaluation."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import StoreError
+from pipeline.core.records import SPLITS, space_of
+from pipeline.datasets.manifest import read_manifest, read_source
+from pipeline.features.store import read_features, read_texts
+from pipeline.prototypes.clips import gather_clips, refuse_other_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from pipeline.core.records import Features
-    from pipeline.prototypes import Clips
+    from pipeline.core.records import Features, Texts
+    from pipeline.prototypes.clips import Clips
+    from pipeline.prototypes.rows import PrototypeSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrototypeInputs:
+    """The inputs of an evaluation.
+
+    Args:
+        dataset: name of the manifest's dataset.
+        clips: of the manifest, with their vectors.
+        tables: split -> its features.
+        texts: vectors of the classes' prompts, if there are any.
+        encoder: public name of the encoder, or the digest of its space.
+        digests: split or "text" -> digest of its table.
+    """
+
+    dataset: str
+    clips: Clips
+    tables: Mapping[str, Features]
+    texts: Texts | None
+    encoder: str
+    digests: Mapping[str, str]
+
+
+def read_inputs(
+    manifest: Path, features: Path, text: Path | None, settings: PrototypeSettings
+) -> PrototypeInputs:
+    """Read the inputs, and check that they belong together.
+
+    Args:
+        manifest: of the dataset, with labels and splits or folds.
+        features: the folder of train.h5, val.h5 and test.h5.
+        text: the table of texts, if there is one.
+        settings: section `prototypes`.
+
+    Raises:
+        SourceError: some clips have no fold, or too many recordings are in several folds.
+        StoreError: tables are missing, or of several encoders.
+    """
+    tables, digests = _read_tables(features)
+    clips = gather_clips(read_manifest(manifest), tables, settings.modality, settings.shared_groups)
+    texts = None
+    if text:
+        texts, digests["text"] = read_texts(text)
+        refuse_other_texts(texts, str(text), tables, settings.modality, clips.classes)
+    origin = tables["train"].origin
+    return PrototypeInputs(
+        dataset=read_source(manifest).name,
+        clips=clips,
+        tables=tables,
+        texts=texts,
+        encoder=str(origin.params.get("model", space_of(origin, settings.modality))),
+        digests=digests,
+    )
 
 
 def _read_tables(folder: Path) -> tuple[dict[str, Features], dict[str, str]]:
-    """Split -> its features, and their digests; StoreError if the folder has none."""
-    from pipeline.core.errors import StoreError
-    from pipeline.core.records import SPLITS
-    from pipeline.features.store import read_features
-
+    """Return split -> its features, and split -> digest of its table."""
     paths = {split: folder / f"{split}.h5" for split in SPLITS if (folder / f"{split}.h5").exists()}
     if "train" not in paths:
         raise StoreError(
             f"{folder} holds no train.h5; `avdistill extract` writes it, and val.h5 and test.h5"
         )
-    read = {split: read_features(path) for split, path in paths.items()}
-    return {split: table for split, (table, _) in read.items()}, {
-        split: digest for split, (_, digest) in read.items()
-    }
-
-
-def _encoder_of(tables: Mapping[str, Features], modality: str) -> str:
-    """The encoder's public name, if it has one."""
-    from pipeline.core.records import space_of
-
-    origin = tables["train"].origin
-    return str(origin.params.get("model", space_of(origin, modality)))
-
-
-def _count_clips(clips: Clips) -> dict[str, Any]:
-    return {
-        "clips": len(clips.ids),
-        "clips_without_vector": clips.without,
-        "parts": "folds" if clips.folded else "splits",
-        "shared_groups": clips.parted,
-        "classes_without_positives": [
-            name for name, some in zip(clips.classes, clips.tested_classes, strict=True) if not some
-        ],
-        "clips_without_label": int((~clips.has.any(1)).sum()),
-    }
+    tables, digests = {}, {}
+    for split, path in paths.items():
+        tables[split], digests[split] = read_features(path)
+    return tables, digests

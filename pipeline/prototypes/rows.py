@@ -1,4 +1,7 @@
-"""The rows of the table: zero-shot, prototypes, and what labels give; whatever is chosen is chosen on validation clips."""
+"""Rows of the table: zero-shot, prototypes, and classifiers with labels.
+
+Every choice is made on validation clips.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,10 @@ if TYPE_CHECKING:
     from pipeline.core.records import Texts
     from pipeline.prototypes.clips import Clips, Round
 
-# The mean of all templates' vectors, as a template of its own; and what was chosen on validation clips.
+# Names in place of a template: the mean of all templates, and the choice on validation clips.
 ENSEMBLE, CHOSEN = "(ensemble)", "(chosen)"
-BY_TEXT = ("zero-shot", "prototypes")
+# Rows that need texts.
+TEXT_ROWS = ("zero-shot", "prototypes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,13 @@ class PrototypeSettings:
 
     Args:
         modality: the column of the features that is read.
-        k: neighbours to choose among; `published_k`: that of the paper, as a row of its own.
+        k: numbers of neighbours to choose among.
+        published_k: the paper's number of neighbours, a row of its own.
         most: samples per class of a coreset.
-        shared_groups: recordings that may stand in several folds or splits, as official lists have it.
-        penalties: of the linear row, to choose among; `mlp`: as the paper's; `repeats` of it.
+        shared_groups: number of recordings that official lists have in several folds or splits.
+        penalties: of the linear row, to choose among.
+        mlp: the network of the row `mlp`; as in the paper.
+        repeats: trainings of the MLP.
         bootstrap: resamples of the recordings.
     """
 
@@ -61,11 +68,14 @@ class PrototypeRow:
     """One method in one setting.
 
     Args:
+        name: of the method.
+        template: of the prompts, ENSEMBLE or CHOSEN.
+        k: number of neighbours, or CHOSEN.
         runs: repeat -> scores of each round's test clips, float64 [n, C].
-        chosen: of each round, what was chosen on its validation clips.
+        chosen: the choice of each round.
     """
 
-    row: str
+    name: str
     template: str | None = None
     k: int | str | None = None
     runs: Sequence[Sequence[np.ndarray]]
@@ -74,171 +84,235 @@ class PrototypeRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Chooser:
-    """Validation scores of candidates; every one of them is kept in `trials`."""
+    """Chooses among candidates by their validation scores.
+
+    Args:
+        clips: all clips.
+        trials: gets every validation score.
+    """
 
     clips: Clips
     trials: list[dict[str, Any]]
 
     def choose_best(
         self,
-        at: Round,
+        round_: Round,
         row: str,
         candidates: Sequence[dict[str, Any]],
         scores: Sequence[np.ndarray],
-    ) -> int:
-        """The number of the best candidate in a round, the first of equals; `scores`: of each, of the round's val clips."""
-        has = self.clips.has[at.val]
-        headline = averages.macro_average_precision if self.clips.multi_label else averages.accuracy
-        found = [round(headline(own, has, np.ones((1, len(has)))).item(), 12) for own in scores]
-        for candidate, value in zip(candidates, found, strict=True):
-            self.trials.append({"round": at.name, "row": row, **candidate, "score": value})
-        return int(np.argmax(found))
+    ) -> tuple[int, float]:
+        """Return the number and the value of the best candidate, the first of equals.
+
+        Args:
+            round_: the round of the choice.
+            row: name of the row.
+            candidates: JSON values of each candidate.
+            scores: of the round's validation clips, by each candidate, [n, C].
+        """
+        targets = self.clips.targets[round_.val]
+        average = averages.macro_average_precision if self.clips.multi_label else averages.accuracy
+        ones = np.ones((1, len(targets)))
+        values = [round(average(each, targets, ones).item(), 12) for each in scores]
+        for candidate, value in zip(candidates, values, strict=True):
+            self.trials.append({"round": round_.name, "row": row, **candidate, "score": value})
+        best = int(np.argmax(values))
+        return best, values[best]
 
 
 def build_anchors(texts: Texts, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Template -> unit vectors of the classes, float64 [C, D]; of several templates their mean direction too."""
-    place = [texts.classes.index(name) for name in classes]
-    each = normalise_rows(texts.vectors[:, place])
-    together = {ENSEMBLE: normalise_rows(each.mean(0))} if len(each) > 1 else {}
-    return {**dict(zip(texts.templates, each, strict=True)), **together}
+    """Return template -> unit vectors of the classes, float64 [C, D].
+
+    With several templates, their mean direction is one more.
+
+    Args:
+        texts: vectors of the prompts.
+        classes: order of the rows.
+    """
+    positions = [texts.classes.index(name) for name in classes]
+    by_template = normalise_rows(texts.vectors[:, positions])
+    anchors = dict(zip(texts.templates, by_template, strict=True))
+    if len(by_template) > 1:
+        anchors[ENSEMBLE] = normalise_rows(by_template.mean(0))
+    return anchors
 
 
 def score_text_rows(
     clips: Clips, texts: Texts, settings: PrototypeSettings, chooser: Chooser
 ) -> Iterator[PrototypeRow]:
-    """Zero-shot and prototypes: each template, their ensemble, and what is chosen of them in each round."""
-    refuse_large(clips, settings)
-    known = build_anchors(texts, clips.classes)
-    yield from _score_zero_shot(clips, known, chooser)
-    yield from _score_prototypes(clips, known, settings, chooser)
+    """Yield zero-shot and prototypes: by each template, their ensemble, and the choice of a round.
+
+    Args:
+        clips: all clips.
+        texts: vectors of the classes' prompts.
+        settings: section `prototypes`.
+        chooser: makes the choices.
+
+    Raises:
+        CellError: k is larger than a pool.
+    """
+    refuse_large_k(clips, settings)
+    anchors = build_anchors(texts, clips.classes)
+    yield from _score_zero_shot(clips, anchors, chooser)
+    yield from _score_prototypes(clips, anchors, settings, chooser)
 
 
 def score_labelled_rows(
     clips: Clips, settings: PrototypeSettings, chooser: Chooser
 ) -> Iterator[PrototypeRow]:
-    """Supervised prototypes, ridge regression and the MLP: the same vectors with the labels of the known clips."""
-    x, has, several = clips.vectors, clips.has, clips.multi_label
-    own = [
-        score_by_points(x[at.test], compute_class_means(x[at.known], has[at.known]), several)
-        for at in clips.rounds
+    """Yield supervised prototypes, ridge regression and the MLP: the same vectors, with labels.
+
+    Args:
+        clips: all clips.
+        settings: section `prototypes`.
+        chooser: makes the choices.
+    """
+    x, y = clips.vectors, clips.targets
+    means = [compute_class_means(x[each.reference], y[each.reference]) for each in clips.rounds]
+    scores = [
+        score_by_points(x[each.test], points, clips.multi_label)
+        for each, points in zip(clips.rounds, means, strict=True)
     ]
-    yield PrototypeRow(row="supervised prototypes", runs=[own])
-    found, chosen = [], []
-    for at in clips.rounds:
-        tried = fit_predict_ridge(x[at.train], has[at.train], settings.penalties, x[at.val])
-        candidates = [{"penalty": penalty} for penalty in settings.penalties]
-        best = chooser.choose_best(at, "linear", candidates, tried)
-        found += fit_predict_ridge(
-            x[at.known], has[at.known], settings.penalties[best : best + 1], x[at.test]
+    yield PrototypeRow(name="supervised prototypes", runs=[scores])
+    yield _score_ridge(clips, settings, chooser)
+    yield _score_mlp(clips, settings)
+
+
+def _score_ridge(clips: Clips, settings: PrototypeSettings, chooser: Chooser) -> PrototypeRow:
+    x, y, penalties = clips.vectors, clips.targets, settings.penalties
+    candidates = [{"penalty": penalty} for penalty in penalties]
+    scores, chosen = [], []
+    for each in clips.rounds:
+        val_scores = fit_predict_ridge(x[each.train], y[each.train], penalties, x[each.val])
+        best, _ = chooser.choose_best(each, "linear", candidates, val_scores)
+        scores += fit_predict_ridge(
+            x[each.reference], y[each.reference], penalties[best : best + 1], x[each.test]
         )
         chosen.append(candidates[best])
-    yield PrototypeRow(row="linear", runs=[found], chosen=chosen)
+    return PrototypeRow(name="linear", runs=[scores], chosen=chosen)
+
+
+def _score_mlp(clips: Clips, settings: PrototypeSettings) -> PrototypeRow:
+    x, y = clips.vectors, clips.targets
     runs = [
         [
             settings.mlp.fit_predict(
-                x[at.known],
-                has[at.known],
-                x[at.test],
-                several,
-                make_generator("mlp", repeat, at.name),
+                x[each.reference],
+                y[each.reference],
+                x[each.test],
+                clips.multi_label,
+                make_generator("mlp", repeat, each.name),
             )
-            for at in clips.rounds
+            for each in clips.rounds
         ]
         for repeat in range(settings.repeats)
     ]
-    yield PrototypeRow(row="mlp", runs=runs)
+    return PrototypeRow(name="mlp", runs=runs)
 
 
 def _score_zero_shot(
-    clips: Clips, known: Mapping[str, np.ndarray], chooser: Chooser
+    clips: Clips, anchors: Mapping[str, np.ndarray], chooser: Chooser
 ) -> Iterator[PrototypeRow]:
-    names, candidates = list(known), [{"template": name} for name in known]
-    scores = {
-        name: [score_by_text(clips.vectors[at.test], own) for at in clips.rounds]
-        for name, own in known.items()
-    }
-    for name, own in scores.items():
-        yield PrototypeRow(row="zero-shot", template=name, runs=[own])
-    best = [
-        names[
-            chooser.choose_best(
-                at,
-                "zero-shot",
-                candidates,
-                [score_by_text(clips.vectors[at.val], own) for own in known.values()],
-            )
-        ]
-        for at in clips.rounds
+    templates, x = list(anchors), clips.vectors
+    candidates = [{"template": template} for template in templates]
+    scores = [
+        [score_by_text(x[each.test], texts) for each in clips.rounds] for texts in anchors.values()
     ]
-    picked = [scores[name][place] for place, name in enumerate(best)]
+    for template, run in zip(templates, scores, strict=True):
+        yield PrototypeRow(name="zero-shot", template=template, runs=[run])
+    chosen = []
+    for each in clips.rounds:
+        val_scores = [score_by_text(x[each.val], texts) for texts in anchors.values()]
+        chosen.append(chooser.choose_best(each, "zero-shot", candidates, val_scores)[0])
     yield PrototypeRow(
-        row="zero-shot",
+        name="zero-shot",
         template=CHOSEN,
-        runs=[picked],
-        chosen=[{"template": name} for name in best],
+        runs=[[scores[best][number] for number, best in enumerate(chosen)]],
+        chosen=[candidates[best] for best in chosen],
     )
 
 
 def _score_prototypes(
-    clips: Clips, known: Mapping[str, np.ndarray], settings: PrototypeSettings, chooser: Chooser
+    clips: Clips, anchors: Mapping[str, np.ndarray], settings: PrototypeSettings, chooser: Chooser
 ) -> Iterator[PrototypeRow]:
-    """Rows of the k that is best for a template, of the best template and k, and of the published k."""
+    """Yield each template's best k, then the best template and k, then the published k."""
     nearest = {
-        name: [rank_neighbours(clips.vectors[at.known], own) for at in clips.rounds]
-        for name, own in known.items()
+        template: [rank_neighbours(clips.vectors[each.reference], texts) for each in clips.rounds]
+        for template, texts in anchors.items()
     }
 
-    def build_row(
-        template: str, k: int | str, names: Sequence[str], ks: Sequence[int]
-    ) -> PrototypeRow:
-        runs = []
-        for place, (at, name, own) in enumerate(zip(clips.rounds, names, ks, strict=True)):
-            points = build_prototypes(clips.vectors[at.known], nearest[name][place], own)
-            runs.append(score_by_points(clips.vectors[at.test], points, clips.multi_label))
-        chosen = [{"template": name, "k": own} for name, own in zip(names, ks, strict=True)]
-        return PrototypeRow(row="prototypes", template=template, k=k, runs=[runs], chosen=chosen)
+    def build_row(template: str, k: int | str, choices: Sequence[tuple[str, int]]) -> PrototypeRow:
+        run = []
+        for number, (each, (name, count)) in enumerate(zip(clips.rounds, choices, strict=True)):
+            pool = clips.vectors[each.reference]
+            points = build_prototypes(pool, nearest[name][number], count)
+            run.append(score_by_points(clips.vectors[each.test], points, clips.multi_label))
+        chosen = [{"template": name, "k": count} for name, count in choices]
+        return PrototypeRow(name="prototypes", template=template, k=k, runs=[run], chosen=chosen)
 
     best = {
-        name: [_choose_k(clips, at, name, own, settings.k, chooser) for at in clips.rounds]
-        for name, own in known.items()
+        template: [
+            _choose_k(clips, each, template, texts, settings.k, chooser) for each in clips.rounds
+        ]
+        for template, texts in anchors.items()
     }
-    count = len(clips.rounds)
-    for name in known:
-        yield build_row(name, CHOSEN, [name] * count, [k for k, _ in best[name]])
-    names = [
-        max(known, key={name: own[place][1] for name, own in best.items()}.__getitem__)
-        for place in range(count)
-    ]
-    yield build_row(
-        CHOSEN, CHOSEN, names, [best[name][place][0] for place, name in enumerate(names)]
-    )
-    for name in known:
-        yield build_row(name, settings.published_k, [name] * count, [settings.published_k] * count)
+    for template in anchors:
+        yield build_row(template, CHOSEN, [(template, k) for k, _ in best[template]])
+    yield build_row(CHOSEN, CHOSEN, _choose_templates(best))
+    k = settings.published_k
+    for template in anchors:
+        yield build_row(template, k, [(template, k)] * len(clips.rounds))
 
 
 def _choose_k(
-    clips: Clips, at: Round, template: str, texts: np.ndarray, ks: Sequence[int], chooser: Chooser
+    clips: Clips,
+    round_: Round,
+    template: str,
+    texts: np.ndarray,
+    ks: Sequence[int],
+    chooser: Chooser,
 ) -> tuple[int, float]:
-    """The k that is best on a round's validation clips, and its score there."""
-    pool = clips.vectors[at.train]
+    """Return the k that is best on a round's validation clips, and its value there."""
+    pool = clips.vectors[round_.train]
     nearest = rank_neighbours(pool, texts)
     scores = [
         score_by_points(
-            clips.vectors[at.val], build_prototypes(pool, nearest, k), clips.multi_label
+            clips.vectors[round_.val], build_prototypes(pool, nearest, k), clips.multi_label
         )
         for k in ks
     ]
-    best = chooser.choose_best(
-        at, "prototypes", [{"template": template, "k": k} for k in ks], scores
-    )
-    return ks[best], chooser.trials[best - len(ks)]["score"]
+    candidates = [{"template": template, "k": k} for k in ks]
+    best, value = chooser.choose_best(round_, "prototypes", candidates, scores)
+    return ks[best], value
 
 
-def refuse_large(clips: Clips, settings: PrototypeSettings) -> None:
-    """CellError if a pool has fewer clips than neighbours are asked for."""
-    least = min(len(at.train) for at in clips.rounds)
-    if max(*settings.k, settings.published_k) > least:
-        asked = max(*settings.k, settings.published_k)
+def _choose_templates(best: Mapping[str, Sequence[tuple[int, float]]]) -> list[tuple[str, int]]:
+    """Return each round's best template and its k, the first of equals.
+
+    Args:
+        best: template -> (k, value) of each round.
+    """
+    choices = []
+    for by_template in zip(*best.values(), strict=True):
+        values = [value for _, value in by_template]
+        number = max(range(len(values)), key=values.__getitem__)
+        choices.append((list(best)[number], by_template[number][0]))
+    return choices
+
+
+def refuse_large_k(clips: Clips, settings: PrototypeSettings) -> None:
+    """Refuse more neighbours than a pool has clips.
+
+    Args:
+        clips: all clips.
+        settings: section `prototypes`.
+
+    Raises:
+        CellError: k is larger than a pool.
+    """
+    smallest = min(len(each.train) for each in clips.rounds)
+    k = max(*settings.k, settings.published_k)
+    if k > smallest:
         raise CellError(
-            f"k is {asked} and the smallest pool has {least} clips; lower prototypes.k and prototypes.published_k"
+            f"k is {k} and the smallest pool has {smallest} clips; "
+            "lower prototypes.k and prototypes.published_k"
         )

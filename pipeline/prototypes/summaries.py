@@ -1,4 +1,4 @@
-"""Scores of a row: mean, spread, number of runs, and an interval from resampling recordings."""
+"""Summaries of a row's scores: mean, deviation, and an interval from resampled recordings."""
 
 from __future__ import annotations
 
@@ -20,73 +20,82 @@ if TYPE_CHECKING:
 
 
 def summarise_row(row: PrototypeRow, clips: Clips, times: int) -> dict[str, Summary]:
-    """Metric -> its summary. Where there are folds, each metric is told of all clips together and as the mean over folds.
+    """Return metric -> its summary; with folds, over all clips together and as mean over folds.
 
     Args:
+        row: the row's scores.
+        clips: all clips.
         times: resamples of the recordings, and of repeats.
     """
-    kinds: dict[str, Average] = (
-        {
+    metrics: dict[str, Average] = {"accuracy": averages.accuracy}
+    if clips.multi_label:
+        metrics = {
             "map": averages.macro_average_precision,
             "map_samples": averages.label_ranking_average_precision,
         }
-        if clips.multi_label
-        else {"accuracy": averages.accuracy}
-    )
-    tests = [at.test for at in clips.rounds]
+    tests = [each.test for each in clips.rounds]
     weights = _draw_weights(clips.group, tests, times)
-    told: dict[str, Summary] = {}
-    for name, average in kinds.items():
-        each = [
-            np.stack(
-                [
-                    average(s, clips.has[rows], weights[:, rows])
-                    for rows, s in zip(tests, run, strict=True)
-                ]
-            )
-            for run in row.runs
-        ]
-        if clips.folded:
-            rows = np.concatenate(tests)
+    summaries: dict[str, Summary] = {}
+    for name, average in metrics.items():
+        by_round = [_average_rounds(run, tests, clips, weights, average) for run in row.runs]
+        if clips.has_folds:
+            rows = [np.concatenate(tests)]
             pooled = [
-                average(np.concatenate(run), clips.has[rows], weights[:, rows])[None]
+                _average_rounds([np.concatenate(run)], rows, clips, weights, average)
                 for run in row.runs
             ]
-            told |= {
-                f"{name}_pooled": _summarise_runs(pooled),
-                f"{name}_folds": _summarise_runs(each),
-            }
+            summaries[f"{name}_pooled"] = _summarise_repeats(pooled)
+            summaries[f"{name}_folds"] = _summarise_repeats(by_round)
         else:
-            told[name] = _summarise_runs(each)
+            summaries[name] = _summarise_repeats(by_round)
     if clips.multi_label:
-        batched = [
-            averages.batch_average_precision(s, clips.has[rows])
+        values = [
+            averages.batch_average_precision(scores, clips.targets[rows])
             for run in row.runs
-            for rows, s in zip(tests, run, strict=True)
+            for rows, scores in zip(tests, run, strict=True)
         ]
-        told["paper_code_map_b32"] = summarise_values(batched)
-    return told
+        summaries["paper_code_map_b32"] = summarise_values(values)
+    return summaries
+
+
+def _average_rounds(
+    run: Sequence[np.ndarray],
+    tests: Sequence[np.ndarray],
+    clips: Clips,
+    weights: np.ndarray,
+    average: Average,
+) -> np.ndarray:
+    """Return the average of each round and resample, [rounds, 1 + times]."""
+    return np.stack(
+        [
+            average(scores, clips.targets[rows], weights[:, rows])
+            for rows, scores in zip(tests, run, strict=True)
+        ]
+    )
 
 
 def _draw_weights(group: np.ndarray, tests: Sequence[np.ndarray], times: int) -> np.ndarray:
-    """float64 [1 + times, N]: ones, then how often the recording of each clip is drawn; recordings of no test are not."""
+    """Return ones, then how often each clip's recording is drawn, float64 [1 + times, N].
+
+    Only recordings with a test clip are drawn.
+    """
     rows = np.concatenate(tests)
-    names, own = np.unique(group[rows], return_inverse=True)
-    drawn = resample(times, len(names), make_generator("bootstrap", times, len(names))).numpy()
+    recordings, number = np.unique(group[rows], return_inverse=True)
+    count = len(recordings)
+    drawn = resample(times, count, make_generator("bootstrap", times, count)).numpy()
     weights = np.zeros((1 + times, len(group)))
     weights[0] = 1
-    weights[1:, rows] = drawn[:, own]
+    weights[1:, rows] = drawn[:, number]
     return weights
 
 
-def _summarise_runs(values: Sequence[np.ndarray]) -> Summary:
-    """Of each repeat [rounds, 1 + times], the measured value first."""
-    all_ = np.stack(values)
-    measured = summarise_values(all_[:, :, 0].flatten().tolist())
-    times = all_.shape[2] - 1
-    repeats = resample_nested(
-        times, 1, len(all_), make_generator("bootstrap repeats", times, len(all_))
-    ).numpy()
-    means = (repeats * all_[:, :, 1:].mean(1).T).sum(1) / len(all_)
+def _summarise_repeats(values: Sequence[np.ndarray]) -> Summary:
+    """Summarise the values of each repeat, [rounds, 1 + times], the measured value first."""
+    stacked = np.stack(values)
+    measured = summarise_values(stacked[:, :, 0].flatten().tolist())
+    times = stacked.shape[2] - 1
+    generator = make_generator("bootstrap repeats", times, len(stacked))
+    repeats = resample_nested(times, 1, len(stacked), generator).numpy()
+    means = (repeats * stacked[:, :, 1:].mean(1).T).sum(1) / len(stacked)
     low, high = np.quantile(means[np.isfinite(means)], [0.025, 0.975]).tolist()
     return {**measured, "low": low, "high": high}

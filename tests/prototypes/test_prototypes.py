@@ -99,11 +99,13 @@ def test_nothing_is_read_from_the_labels_of_the_pool() -> None:
     """In splits: other labels of the training clips change what is supervised, and no prototype."""
     clips, texts = toy_space()
     clips = replace(
-        clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4]
+        clips,
+        has_folds=False,
+        partition=np.array(["train", "val", "test", "train"])[np.arange(400) % 4],
     )
-    has = clips.has.copy()
-    has[clips.part == "train"] = np.roll(has[clips.part == "train"], 1, axis=1)
-    one, other = found(clips, texts), found(replace(clips, has=has), texts)
+    has = clips.targets.copy()
+    has[clips.partition == "train"] = np.roll(has[clips.partition == "train"], 1, axis=1)
+    one, other = found(clips, texts), found(replace(clips, targets=has), texts)
     unlabelled = [row for row in one["rows"] if row["row"] in ("zero-shot", "prototypes")]
     assert unlabelled == other["rows"][: len(unlabelled)]
     assert (
@@ -117,11 +119,13 @@ def test_nothing_is_chosen_on_test_clips() -> None:
     clips, _ = toy_space()
     texts = toy_texts(np.random.default_rng(0).normal(size=(3, 10, 64)))
     clips = replace(
-        clips, folded=False, part=np.array(["train", "val", "test", "train"])[np.arange(400) % 4]
+        clips,
+        has_folds=False,
+        partition=np.array(["train", "val", "test", "train"])[np.arange(400) % 4],
     )
-    has = clips.has.copy()
-    has[clips.part == "test"] = np.roll(has[clips.part == "test"], 1, axis=1)
-    one, other = found(clips, texts), found(replace(clips, has=has), texts)
+    has = clips.targets.copy()
+    has[clips.partition == "test"] = np.roll(has[clips.partition == "test"], 1, axis=1)
+    one, other = found(clips, texts), found(replace(clips, targets=has), texts)
     assert one["trials"] == other["trials"]
     assert [row["chosen"] for row in one["rows"]] == [row["chosen"] for row in other["rows"]]
 
@@ -142,14 +146,14 @@ def test_every_template_has_a_row_and_the_best_is_chosen() -> None:
 def test_folds_of_other_sizes_tell_pooled_and_mean_apart() -> None:
     clips, texts = toy_space()
     clips = replace(
-        clips, part=np.array([str(1 + 2 * (i % 40 > 2) - (i % 40 == 0)) for i in range(400)])
+        clips, partition=np.array([str(1 + 2 * (i % 40 > 2) - (i % 40 == 0)) for i in range(400)])
     )
-    assert Counter(clips.part.tolist()) == {"0": 10, "1": 20, "3": 370}
+    assert Counter(clips.partition.tolist()) == {"0": 10, "1": 20, "3": 370}
     result = found(clips, texts, k=(1, 5), published_k=5)
     row = next(row for row in result["rows"] if row["row"] == "zero-shot")["metrics"]
     lengths = np.linalg.norm(texts.vectors[0], axis=1)
     hits = [
-        clips.has[at.test][
+        clips.targets[at.test][
             np.arange(len(at.test)),
             (clips.vectors[at.test] @ texts.vectors[0].T / lengths).argmax(1),
         ]
@@ -270,9 +274,9 @@ def test_averages_of_the_same_scores_are_not_each_other() -> None:
 def test_clips_of_several_labels_have_three_averages_and_absent_classes_count_in_none() -> None:
     _, has = several(300, 10)
     clips, texts = toy_space(per_class=30)
-    has[clips.part == "3", 9] = False
-    split = np.array(["train", "val", "test"])[np.clip(clips.part.astype(int) - 1, 0, 2)]
-    clips = replace(clips, has=has, folded=False, part=split)
+    has[clips.partition == "3", 9] = False
+    split = np.array(["train", "val", "test"])[np.clip(clips.partition.astype(int) - 1, 0, 2)]
+    clips = replace(clips, targets=has, has_folds=False, partition=split)
     has[split == "test", 9] = False
     result = found(clips, texts, k=(1, 5), published_k=5, bootstrap=20)
     rows = [row["metrics"] for row in result["rows"]]
@@ -336,7 +340,7 @@ def test_a_clip_is_the_mean_direction_of_its_seconds() -> None:
     assert np.allclose(clips.vectors[8], mean / np.linalg.norm(mean))
     assert [len(at.test) for at in clips.rounds] == [8, 8, 4, 4]
     assert all(
-        len({*at.train, *at.val, *at.test}) == 24 and len(at.known) + len(at.test) == 24
+        len({*at.train, *at.val, *at.test}) == 24 and len(at.reference) + len(at.test) == 24
         for at in clips.rounds
     )
 
@@ -357,7 +361,7 @@ def test_without_folds_the_splits_are_the_protocol() -> None:
     manifest = toy_manifest(fold=lambda i: None)
     (only,) = gather_clips(manifest, toy_tables(manifest), "wave", 0).rounds
     assert (only.name, len(only.train), len(only.val), len(only.test)) == ("test", 16, 4, 4)
-    assert only.known is only.train
+    assert only.reference is only.train
 
 
 def with_nan(tables: dict[str, Features]) -> dict[str, Features]:
@@ -375,7 +379,7 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
         (
             {},
             with_nan,
-            r"val\.h5 has NaN or infinite numbers in wave of clip009_0000; look at the encoder",
+            r"val\.h5 has NaN or infinite numbers in wave of clip009_0000; check the encoder",
         ),
         (
             {},
@@ -396,23 +400,23 @@ def other(**changes: Any) -> Callable[[dict[str, Features]], dict[str, Features]
         (
             {"clip_id": lambda i: f"other{i}"},
             None,
-            r"hold 24 clips that the manifest does not list, clip000, .*; name the manifest",
+            r"hold 24 clips that the manifest does not list, clip000, .*; give the manifest",
         ),
         (
             {"group": lambda i: f"r{i % 4}"},
             None,
-            r"4 groups stand in more than one fold, r0, r1, r2, \.\.\., and 0 may; "
+            r"4 groups are in more than one fold, r0, r1, r2, \.\.\.; expected at most 0: "
             "repair the folds",
         ),
         (
             {"group": lambda i: "r", "fold": lambda i: None},
             None,
-            r"1 groups stand in more than one split, r, and 0 may",
+            r"1 groups are in more than one split, r; expected at most 0",
         ),
         (
             {"fold": lambda i: i // 4 % 4 + 1 if i else None},
             None,
-            r"1 of 24 clips have no fold, clip000; give each one, or none",
+            r"1 of 24 clips have no fold, clip000; give every clip a fold, or none",
         ),
         (
             {"fold": lambda i: i // 4 % 2},
@@ -777,10 +781,11 @@ def test_official_folds_are_rounds(
     )
     clips = gather_clips(manifest, {"train": table}, "wave", shared)
     assert [len(at.test) for at in clips.rounds] == sizes
-    assert len(clips.parted) == shared
+    assert len(clips.shared_groups) == shared
     if shared:
         with pytest.raises(
-            SourceError, match=rf"{shared} groups stand in more than one fold, .* and 0 may; repair"
+            SourceError,
+            match=rf"{shared} groups are in more than one fold, .*; expected at most 0: repair",
         ):
             gather_clips(manifest, {"train": table}, "wave", 0)
 
@@ -828,12 +833,12 @@ def test_supervised_prototypes_of_real_vectors_reach_the_known_figure() -> None:
         origin=ORIGIN,
     )
     clips = gather_clips(manifest, {"train": table}, "logmel", 0)
-    known, test = clips.part != "test", clips.part == "test"
+    known, test = clips.partition != "test", clips.partition == "test"
     assert (known.sum(), test.sum(), len(clips.classes)) == (4892, 1944, 51)
     scores = score_by_points(
         clips.vectors[test],
-        compute_class_means(clips.vectors[known], clips.has[known]),
-        several=False,
+        compute_class_means(clips.vectors[known], clips.targets[known]),
+        multi_label=False,
     )
-    reached = averages.accuracy(scores, clips.has[test], np.ones((1, 1944))).item()
+    reached = averages.accuracy(scores, clips.targets[test], np.ones((1, 1944))).item()
     assert reached == pytest.approx(0.411, abs=0.0005)

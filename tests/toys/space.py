@@ -36,12 +36,12 @@ def toy_space(
         ids=tuple(f"clip{number:04d}" for number in range(len(label))),
         classes=CLASSES,
         vectors=normalise_rows(sounds),
-        has=np.eye(10, dtype=bool)[label],
-        part=np.array([str(number % 5 + 1) for number in range(len(label))]),
-        folded=True,
+        targets=np.eye(10, dtype=bool)[label],
+        partition=np.array([str(number % 5 + 1) for number in range(len(label))]),
+        has_folds=True,
         group=np.arange(len(label)),
-        parted=(),
-        without=0,
+        shared_groups=(),
+        without_vector=0,
     )
     return clips, toy_texts(texts[None])
 
