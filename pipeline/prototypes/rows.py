@@ -45,7 +45,7 @@ class PrototypeSettings:
         k: numbers of neighbours to choose among.
         published_k: the paper's number of neighbours, a row of its own.
         most: samples per class of a coreset.
-        shared_groups: number of recordings that official lists have in several folds or splits.
+        shared_groups: recordings that may be in several folds or splits, as in official lists.
         penalties: of the linear row, to choose among.
         mlp: the network of the row `mlp`; as in the paper.
         repeats: trainings of the MLP.
