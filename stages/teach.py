@@ -42,12 +42,9 @@ def teach(
     from pipeline.kd.setup import KDInputs, digest_run, read_run
 
     refuse_existing(out)
-    runtime, seeds = (
-        Runtime(device=device_of(device), report=report),
-        params.build("grid", Grid).seeds,
-    )
+    runtime = Runtime(device=device_of(device), report=report)
     inputs = KDInputs(train_set=train_set, features=features, shards=shards, ipc=ipc)
-    run = read_run(method, inputs, params, runtime.device)
+    run, seeds = read_run(method, inputs, params, runtime.device), params.build("grid", Grid).seeds
     began, digest = time.monotonic(), digest_run(method, run, seeds, runtime.device)
     cache = PartialResults(folder=checkpoint_folder_of(out) / digest[:16])
     result = train_and_evaluate(run, seeds, runtime, cache)
