@@ -74,11 +74,11 @@ def build_data(
 
     Raises:
         CellError: a class has no instance left, or there is one class only.
+        StoreError: there are no vectors of a teacher.
     """
     selected = {m: tables.select_vectors("train", m, train.keys) for m in teachers}
     complete = torch.stack([present for _, present in selected.values()]).all(0)
     index, classes = complete.nonzero().flatten(), train.instances.classes
-    missing = len(complete) - len(index)
     _refuse_empty_classes(train, views["train"].classes, index, teachers)
     instances = train.instances.select(index, classes)
     vectors = {m: rows[index] for m, (rows, _) in selected.items()}
@@ -93,7 +93,7 @@ def build_data(
         test=views["test"],
         gallery=views["train"],
         tables=tables,
-        left_out={**left_out, "training rows": missing},
+        left_out={**left_out, "training rows": len(complete) - len(index)},
         digest=digest_of([train.digest, tables.digests, list(teachers), *view_digests]),
     )
 

@@ -46,7 +46,7 @@ class KDBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """The sizes that a method's own modules are built for.
+    """The sizes that a method's modules are built for.
 
     Args:
         student: features of the student.
@@ -70,13 +70,13 @@ class Term:
     """The term that a method adds to a step's loss.
 
     Args:
-        student: weighted; its gradient reaches the student.
-        own: not weighted; its gradient reaches the method's own modules alone.
+        student_loss: weighted; its gradient reaches the student.
+        module_loss: not weighted; its gradient reaches the method's modules alone.
         updates: of memory banks.
     """
 
-    student: Tensor
-    own: Tensor | None = None
+    student_loss: Tensor
+    module_loss: Tensor | None = None
     updates: BufferUpdates = field(default_factory=dict)
 
 
@@ -121,7 +121,7 @@ def average_over_teachers(batch: KDBatch, loss: Callable[[str, Tensor], Tensor])
         loss: modality and vectors [n, D_t] -> loss of that teacher.
     """
     losses = [loss(m, vectors) for m, vectors in batch.teachers.items()]
-    return Term(student=torch.stack(losses).mean())
+    return Term(student_loss=torch.stack(losses).mean())
 
 
 def normalise_rows(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.artifact import read_artifact
 from pipeline.core import plugins
+from pipeline.core.checkpoints import PartialResults
 from pipeline.core.code import digest_code
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.files import digest_of, read_json
@@ -79,10 +80,15 @@ def read_run(method: str, inputs: KDInputs, params: Params, device: torch.device
     )
 
 
-def digest_run(method: str, run: KDRun, seeds: Sequence[int], device: torch.device) -> str:
-    """Digest everything that decides the students: code, values, data, seeds, kind of device.
+def make_cache(
+    folder: Path, method: str, run: KDRun, seeds: Sequence[int], device: torch.device
+) -> PartialResults:
+    """Return the cache of a run, named after everything that decides the students.
+
+    That is the code, values, data, seeds and the kind of device.
 
     Args:
+        folder: of unfinished work.
         method: a section of `kd`.
         run: of that method.
         seeds: one student each.
@@ -91,7 +97,8 @@ def digest_run(method: str, run: KDRun, seeds: Sequence[int], device: torch.devi
     parts: tuple[Any, ...] = (run.method, run.settings, run.student, run.network)
     values = [asdict(part) for part in parts]
     code = digest_code([__name__], parts)
-    return digest_of([code, method, values, run.data.digest, seeds, device.type])
+    digest = digest_of([code, method, values, run.data.digest, seeds, device.type])
+    return PartialResults(folder=folder / digest[:16])
 
 
 def _read_data(

@@ -1,4 +1,7 @@
-"""Train one student by one method, on class-balanced batches that are the same for all methods."""
+"""Train one student by one method, on class-balanced batches that are the same for all methods.
+
+A killed run goes on from its last saved step.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class KDStep(nn.Module):
 
     Args:
         student: the student.
-        parts: the method's own modules and memory banks.
+        parts: the method's modules and memory banks.
         method: the method.
         weight: of the method's term beside the cross-entropy.
     """
@@ -79,8 +82,8 @@ class KDStep(nn.Module):
         """
         outputs = self.student(rows)
         term = self.method.term(self.parts, batch(**outputs, target=target))
-        loss = F.cross_entropy(outputs["logits"], target) + self.weight * term.student
-        return loss if term.own is None else loss + term.own, term.updates
+        loss = F.cross_entropy(outputs["logits"], target) + self.weight * term.student_loss
+        return loss if term.module_loss is None else loss + term.module_loss, term.updates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,17 +64,19 @@ def test_golden_values(name: str) -> None:
 
 def test_golden_values_of_whole_terms() -> None:
     one = toy_batch(teachers={"frame": T})
-    assert toy_term(method("rkd"), one).student.item() == pytest.approx(
+    assert toy_term(method("rkd"), one).student_loss.item() == pytest.approx(
         11.087679264604574, abs=1e-9
     )
-    assert toy_term(method("cor"), one).student.item() == pytest.approx(
+    assert toy_term(method("cor"), one).student_loss.item() == pytest.approx(
         0.10872464277817502, abs=1e-9
     )
     fitnet = method("fitnet")
     parts = toy_parts(fitnet)
     with torch.no_grad():
         parts["frame"].weight.copy_(torch.eye(4))
-    assert fitnet.term(parts, one).student.item() == pytest.approx(0.9196360332321142, abs=1e-9)
+    assert fitnet.term(parts, one).student_loss.item() == pytest.approx(
+        0.9196360332321142, abs=1e-9
+    )
 
 
 def test_kd_is_the_divergence_of_softened_predictions() -> None:
@@ -152,7 +154,7 @@ def test_ccl_routes_gradients_as_two_backward_passes_do() -> None:
     wanted = [a if b is None else a + b for a, b in zip(first, second, strict=True)]
     wanted_student = torch.autograd.grad(student, [batch.features, batch.logits])
     term = made.term(parts, batch)
-    total = term.student + term.own
+    total = term.student_loss + term.module_loss
     for found, known in zip(
         torch.autograd.grad(total, composers, retain_graph=True), wanted, strict=True
     ):
@@ -181,8 +183,8 @@ def test_order_in_the_batch_does_not_matter(order: list[int]) -> None:
             },
         )
         parts = toy_parts(made)
-        assert made.term(parts, moved).student.item() == pytest.approx(
-            made.term(parts, batch).student.item(), abs=1e-9
+        assert made.term(parts, moved).student_loss.item() == pytest.approx(
+            made.term(parts, batch).student_loss.item(), abs=1e-9
         ), name
 
 
@@ -198,7 +200,7 @@ def test_a_term_reaches_the_student_with_finite_gradients_where_rows_are_equal(n
     twice = wave(4, 0.7, 0.1)[[0, 0, 2, 2, 4, 4]].requires_grad_()
     logits = wave(3, 0.9, 0.2)[[0, 0, 2, 2, 4, 4]].requires_grad_()
     batch = toy_batch(features=twice, logits=logits, teachers={"frame": T[[0, 0, 2, 2, 4, 4]]})
-    term = toy_term(method(name), batch).student
+    term = toy_term(method(name), batch).student_loss
     found = torch.autograd.grad(term, [twice, logits], allow_unused=True)
     assert all(x.isfinite().all() for x in found if x is not None)
     assert any(x is not None and x.abs().max() > 0 for x in found)
@@ -208,16 +210,16 @@ def test_a_term_reaches_the_student_with_finite_gradients_where_rows_are_equal(n
 def test_a_student_that_is_its_teacher_has_nothing_to_learn(name: str) -> None:
     assert toy_term(
         method(name), toy_batch(features=T, teachers={"frame": T})
-    ).student.item() == pytest.approx(0.0, abs=1e-12)
+    ).student_loss.item() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_several_teachers_are_a_mean() -> None:
     made, batch = method("pkt"), toy_batch()
     single = [
-        toy_term(made, replace(batch, teachers={m: x})).student.item()
+        toy_term(made, replace(batch, teachers={m: x})).student_loss.item()
         for m, x in batch.teachers.items()
     ]
-    assert toy_term(made, batch).student.item() == pytest.approx(sum(single) / 2)
+    assert toy_term(made, batch).student_loss.item() == pytest.approx(sum(single) / 2)
 
 
 def test_a_batch_of_one_class_is_refused() -> None:

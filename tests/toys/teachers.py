@@ -49,4 +49,4 @@ def toy_term(method: KDMethod, batch: KDBatch | None = None) -> Term:
 def toy_terms(method: KDMethod) -> tuple[float, float]:
     """The term's two parts."""
     term = toy_term(method)
-    return term.student.item(), 0.0 if term.own is None else term.own.item()
+    return term.student_loss.item(), 0.0 if term.module_loss is None else term.module_loss.item()

@@ -78,12 +78,12 @@ class MemoryContrast(KDMethod):
     negatives: NonNegativeInt
 
     @abstractmethod
-    def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
+    def weigh_negatives(self, label: Tensor, bank_label: Tensor) -> Tensor:
         """Return the weight of each training row as a negative of each batch row, float [n, N].
 
         Args:
             label: of the batch, int64 [n].
-            of_row: of the training set, int64 [N].
+            bank_label: of the training set, int64 [N].
         """
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
@@ -118,7 +118,7 @@ class MemoryContrast(KDMethod):
                 new = normalise_rows(self.momentum * old + (1 - self.momentum) * anchor.detach())
                 updates[f"{modality}.of_{side}"] = (batch.rows, new)
                 updates[f"{modality}.z_{side}"] = (torch.zeros_like(batch.rows[:1]), fixed)
-        return Term(student=torch.stack(losses).sum() / len(batch.teachers), updates=updates)
+        return Term(student_loss=torch.stack(losses).sum() / len(batch.teachers), updates=updates)
 
     def _draw_candidates(self, memory: MemoryBank, batch: KDBatch) -> Tensor:
         """Return int64 [n, 1 + K]: each row's number, then those of its negatives."""

@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def cosine(x: Tensor, least: float) -> Tensor:
+def cosine(x: Tensor, epsilon: float) -> Tensor:
     """Return cosines of rows, moved to 0..1, [n, n].
 
     Args:
         x: [n, D].
-        least: added to lengths, as in both papers' code; a row of zeros is then similar to none.
+        epsilon: added to lengths, as in both papers' code; a row of zeros is then similar to none.
     """
     lengths: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    directions = x / (lengths + least)
+    directions = x / (lengths + epsilon)
     return (directions @ directions.T + 1) / 2
 
 
-def distance_kernel(x: Tensor, least: float) -> Tensor:
+def distance_kernel(x: Tensor, epsilon: float) -> Tensor:
     """Return 1 / (1 + distance) of rows, [n, n].
 
     Args:
         x: [n, D].
-        least: added to squared distances, whose root has no gradient at 0.
+        epsilon: added to squared distances, whose root has no gradient at 0.
     """
-    return (1 + (squared_distances(x) + least).sqrt()).reciprocal()
+    return (1 + (squared_distances(x) + epsilon).sqrt()).reciprocal()
 
 
 def to_probabilities(kernel: Tensor) -> Tensor:

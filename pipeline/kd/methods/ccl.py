@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.kd.method import KDBatch, Widths
 
 # Keeps logarithms finite.
-LEAST = 1e-10
+EPSILON = 1e-10
 
 
 class Composer(nn.Module):
@@ -89,24 +89,27 @@ class Method(KDMethod):
 
         That is the published lambda, 1 for one teacher and 0.5 for two.
         """
-        student, own = [], []
+        student_losses, module_losses = [], []
         for modality, vectors in batch.teachers.items():
             temperature = pick(self.temperature, modality, "temperature")
             teacher, composed, logits = parts[modality](batch.features, vectors)
-            student.append(
+            student_losses.append(
                 symmetric_contrastive_loss(batch.features, composed, batch.label, temperature)
                 + symmetric_contrastive_loss(batch.features, teacher, batch.label, temperature)
                 + jeffreys_divergence(batch.logits, logits) / 2
             )
             features, detached = batch.features.detach(), batch.logits.detach()
             teacher, composed, logits = parts[modality](features, vectors)
-            own.append(
+            module_losses.append(
                 F.cross_entropy(logits, batch.target)
                 + symmetric_contrastive_loss(features, composed, batch.label, temperature)
                 + symmetric_contrastive_loss(composed, teacher, batch.label, temperature)
                 + jeffreys_divergence(detached, logits) / 2
             )
-        return Term(student=torch.stack(student).mean(), own=torch.stack(own).sum())
+        return Term(
+            student_loss=torch.stack(student_losses).mean(),
+            module_loss=torch.stack(module_losses).sum(),
+        )
 
 
 def symmetric_contrastive_loss(
@@ -146,8 +149,8 @@ def contrastive_loss(
             "expected two or more, see teach.batch.classes"
         )
     p = (normalise_rows(anchor) @ normalise_rows(candidates).T / temperature).softmax(1)
-    towards = ((p + LEAST).log() * same).sum(1) / same.sum(1)
-    away = ((1 - p + LEAST).log() * ~same).sum(1) / (~same).sum(1)
+    towards = ((p + EPSILON).log() * same).sum(1) / same.sum(1)
+    away = ((1 - p + EPSILON).log() * ~same).sum(1) / (~same).sum(1)
     return -(towards + away).mean()
 
 

@@ -35,11 +35,11 @@ class Method(MemoryContrast):
 
     same_class: bool
 
-    def weigh_negatives(self, label: Tensor, of_row: Tensor) -> Tensor:
+    def weigh_negatives(self, label: Tensor, bank_label: Tensor) -> Tensor:
         """Weigh rows of other classes, or all rows, by 1."""
         if self.same_class:
-            return torch.ones(len(label), len(of_row))
-        return (label[:, None] != of_row).float()
+            return torch.ones(len(label), len(bank_label))
+        return (label[:, None] != bank_label).float()
 
     def build(self, widths: Widths, generator: torch.Generator) -> nn.ModuleDict:
         """Build a memory per teacher, or a pair of projections if there is no memory."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.kd.method import KDBatch, Term
 
 # Keeps lengths and distances above 0.
-LEAST = 1e-6
+EPSILON = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
         teacher: [n, D_t].
     """
     kernels = [
-        (to_probabilities(kernel(student, LEAST)), to_probabilities(kernel(teacher, LEAST)))
+        (to_probabilities(kernel(student, EPSILON)), to_probabilities(kernel(teacher, EPSILON)))
         for kernel in (cosine, distance_kernel)
     ]
     return torch.stack(

@@ -19,4 +19,4 @@ class Method(KDMethod):
 
     def term(self, parts: nn.ModuleDict, batch: KDBatch) -> Term:
         """Return zero."""
-        return Term(student=batch.logits.new_zeros(()))
+        return Term(student_loss=batch.logits.new_zeros(()))

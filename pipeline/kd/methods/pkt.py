@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.kd.method import KDBatch, Term
 
 # Keeps lengths above 0 and logarithms finite.
-LEAST = 1e-7
+EPSILON = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +36,5 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
         student: [n, D].
         teacher: [n, D_t].
     """
-    k_s, k_t = (to_probabilities(cosine(x, LEAST)) for x in (student, teacher))
-    return (k_t * ((k_t + LEAST) / (k_s + LEAST)).log()).mean()
+    k_s, k_t = (to_probabilities(cosine(x, EPSILON)) for x in (student, teacher))
+    return (k_t * ((k_t + EPSILON) / (k_s + EPSILON)).log()).mean()
