@@ -44,15 +44,6 @@ DOORS = {
     "webdataset": {"pipeline.shards.read", "pipeline.shards.write"},
 }
 
-# Rules that some place still breaks: `python -m tests.house.rules` lists these places.
-NOT_YET = {
-    "lines_fit",
-}
-
-
-def not_yet(rule: Callable[[], Iterator[str]]) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(strict=False)] if rule.__name__ in NOT_YET else []
-
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"pipeline", "stages"}))
 def test_imports_run_down(module: str) -> None:
@@ -84,9 +75,7 @@ def test_library_prints_nothing_and_owns_no_path() -> None:
             ], module
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(rule, id=rule.__name__, marks=not_yet(rule)) for rule in RULES]
-)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_every_rule_is_kept(rule: Callable[[], Iterator[str]]) -> None:
     broken = list(rule())
     assert not broken, f"{rule.__doc__} Broken by:\n" + "\n".join(broken)
