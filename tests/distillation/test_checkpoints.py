@@ -25,6 +25,8 @@ KILLS = 12
 KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
+import torch
+torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
 from pipeline.distillation import run as cells
 from pipeline.core.checkpoints import Checkpoint
 from tests.toys.cells import SEEDS, toy_cell
