@@ -2,7 +2,7 @@
 
     python benchmarks/decode_cost.py CLIPS_DIR [--clips N] [--rounds R] [--height 360]
 
-Clips of the folder are looped to ten seconds, scaled to 16:9 of that height and encoded anew
+Clips of the folder are looped to ten seconds, scaled to 16:9 of that height and encoded again
 (H.264 + AAC), so that they resemble downloads. Four sides alternate on the same clips, each on one
 thread:
 

@@ -409,7 +409,7 @@ def join(blocks: Sequence[str]) -> str:
 
 
 def fill(text: str) -> str:
-    """Return a page with its generated blocks made anew."""
+    """Return a page with its generated blocks replaced."""
     for name in set(re.findall(r"^<!-- ([\w-]+) -->$", text, re.MULTILINE)) & BLOCKS.keys():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         body = f"{start}\n\n{BLOCKS[name]()}\n\n{end}"

@@ -1,1 +1,1 @@
-"""TODO core."""
+"""The ground: records, errors, params, plugins and files, which every room may import."""

@@ -55,7 +55,7 @@ class Towers(nn.Module):
         return features
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights anew, in place.
+        """Draw new weights in place.
 
         Args:
             generator: draws the weights.

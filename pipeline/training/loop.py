@@ -319,7 +319,7 @@ def _build_optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.
         groups.setdefault((rate, recipe.count_steps(stop)), []).append(values)
     recorded = _can_record(recipe, next(iter(parameters.values())).device)
     options = [
-        # A recorded step reads its rate anew each time only from a tensor on the device.
+        # A recorded step reads a changed rate only from a tensor on the device.
         {
             "params": values,
             "lr": torch.tensor(rate, device=values[0].device) if recorded else rate,

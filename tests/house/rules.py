@@ -125,11 +125,11 @@ def class_names_are_unique() -> Iterator[str]:
 
 
 def docstrings_say_what_is_done() -> Iterator[str]:
-    """No docstring begins with "What" or "Of"."""
+    """No docstring begins with "What", "Of" or "TODO"."""
     yield from (
         f"{each.place}: {each.docstring.splitlines()[0]}"
         for each in definitions()
-        if re.match(r"(What|Of)\b", each.docstring)
+        if re.match(r"(What|Of|TODO)\b", each.docstring)
     )
 
 

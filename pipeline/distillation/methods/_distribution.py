@@ -93,7 +93,7 @@ class RandomNetworkMatching(DistributionMatching):
     """A method that embeds with random weights.
 
     Args:
-        network: the architecture; its weights are drawn anew at each step.
+        network: the architecture; new weights are drawn at each step.
     """
 
     network: str

@@ -4,7 +4,7 @@ Each iteration draws a network with fresh weights W and lowers, by one SGD step 
 
     L = sum over classes c of G(grad CE(T(real_c); W), grad CE(T(D(S_c)); W)).
 
-D decodes the formation. T is one augmentation, drawn anew at each step and the same for both sides;
+D decodes the formation. T is one augmentation, drawn at each step and the same for both sides;
 DC is the row without. G sums 1 - cos over layers and output units; a convolution's gradient is read
 as (out, in x k x k), biases and norms are left out. Then W is trained for `inner` epochs on the
 rows, until `outer` steps are done.
@@ -16,7 +16,7 @@ per network.
 
 Unlike the papers: rows start from a formed coreset (Kim et al., ICML 2022), where DC starts from
 noise; an IPC between two that are listed takes the loops of the lower one; T is one draw for all
-classes and modalities, where DSA draws anew for each class.
+classes and modalities, where DSA draws one for each class.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Distiller(AugmentedOptimized):
     """Parameters of gradient matching; without augmentations it is DC, with them DSA.
 
     Args:
-        network: the architecture; its weights are drawn anew at each of `steps`, and its
+        network: the architecture; new weights are drawn at each of `steps`, and its
             classifiers are those of the head `ensemble`.
         batch_real: real samples per class and step of the rows.
         loops: published (IPC, outer, inner): (1, 1, 1), (10, 10, 50), (20, 20, 25), (50, 50, 10).
