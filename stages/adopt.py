@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def adopt(layout: str, path: Path, out: Path, *, params: Params) -> str:
-    """Make an artifact of .pt files that another project published, in layout avdd, dc or mtt.
+    """Make an artifact of .pt files that another project published, by layout: {importers}.
 
     PATH is the file, or the folder of the files. Values that they lack are in the section `import`,
     see docs/guide/convert.md. Nothing in the files is run; content other than tensors, numbers,

@@ -181,7 +181,7 @@ def add_command(name: str) -> None:
     run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
     run.__doc__ = _format_docstring(stage)
-    app.command(name, short_help=str(stage.__doc__).splitlines()[0])(run)
+    app.command(name, short_help=_fill_lists(str(stage.__doc__).splitlines()[0]))(run)
 
 
 @contextmanager
@@ -286,10 +286,22 @@ def _load_params(given: dict[str, Any]) -> Any:
 def _format_docstring(stage: Any) -> str:
     """Join each paragraph into one line, which the terminal wraps; keep the example's lines."""
     text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
-    if "{presets}" in text:
-        text = text.replace("{presets}", _list_presets())
+    text = _fill_lists(text)
     lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
     return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
+
+
+def _fill_lists(text: str) -> str:
+    """Replace {presets} and {<kind>s}, such as {exporters}, by the names of what is installed."""
+    from pipeline.core.plugins import KINDS, list_names
+
+    if "{presets}" in text:
+        text = text.replace("{presets}", _list_presets())
+    for kind in KINDS:
+        place = f"{{{kind.replace(' ', '_')}s}}"
+        if place in text:
+            text = text.replace(place, ", ".join(list_names(kind)))
+    return text
 
 
 def _list_presets() -> str:

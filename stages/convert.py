@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def convert(format: str, artifact: Path, out: Path, *, params: Params) -> str:  # noqa: A002
-    """Write an artifact in another format: card, croissant, webdataset, previews or ddranking.
+    """Write an artifact in another format: {exporters}.
 
     FORMAT is a file in pipeline/artifact/exporters/; its values are in the section `convert`. OUT
     is a file or a folder, depending on FORMAT. docs/guide/convert.md shows each format and the

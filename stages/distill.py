@@ -31,10 +31,10 @@ def distill(
 ) -> str:
     """Distil the training split SHARDS into IPC instances per class, a set for each of grid.seeds.
 
-    The validation split beside SHARDS decides between METHOD's step sizes. EXPERTS, the output of
-    `avdistill experts`, is for methods that need it. An interrupted run goes on from its last step.
-    A split larger than --memory-mb stays in its shards. GPUs share the classes if METHOD can be
-    split: `torchrun --nproc-per-node 4 -m stages distill ...`. --dry-run only prints an estimate.
+    METHOD is a row of `distill`, made by one of {methods}. The validation split beside SHARDS
+    decides between its step sizes. EXPERTS, from `avdistill experts`, is for methods that need it.
+    An interrupted run resumes. A split larger than --memory-mb stays in its shards. GPUs share the
+    classes if METHOD can be split: `torchrun -m stages distill ...`. --dry-run only estimates.
 
     Example: avdistill distill dm 1 data/generated/shards/train work/generated/coreset work/dm
     """
