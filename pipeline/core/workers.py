@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.core.errors import MediaError
@@ -152,9 +155,27 @@ def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
 def _start_worker(function: Callable[[T], R]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
-    process.start()
+    with _import_ours_alone():
+        process.start()
     theirs.close()
     return _Worker(process=process, pipe=ours)
+
+
+@contextmanager
+def _import_ours_alone() -> Iterator[None]:
+    """Have processes that start meanwhile import this installation, and no main module.
+
+    Python would run the user's script again in each of them, also one without a
+    `if __name__ == "__main__"`, and a `pipeline` in the working folder would hide ours.
+    """
+    main, root = sys.modules["__main__"], str(Path(__file__).parents[2])
+    sys.modules["__main__"] = ModuleType("__main__")
+    sys.path.insert(0, root)
+    try:
+        yield
+    finally:
+        sys.path.remove(root)
+        sys.modules["__main__"] = main
 
 
 def _serve(pipe: Connection, function: Callable[[T], R]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Top to bottom; rooms of one floor do not import each other.
 FLOORS = [
+    {"avdistill"},
     {"stages.__main__"},
     {"stages.cli"},
     {"stages"},
@@ -26,7 +27,7 @@ FLOORS = [
     {"coresets", "media", "models"},
     {"core"},
 ]
-PACKAGES = ("pipeline", "stages")
+PACKAGES = ("avdistill", "pipeline", "stages")
 
 
 def module_of(path: Path) -> str:

@@ -38,7 +38,7 @@ ceiling: {repeats: 1}
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files under version control, with links as links."""
     place = tmp_path_factory.mktemp("source")
-    for name in ("pipeline", "stages", "presets", ".dvc"):
+    for name in ("avdistill", "pipeline", "stages", "presets", ".dvc"):
         made = shutil.ignore_patterns("__pycache__", "tmp", "cache")
         shutil.copytree(ROOT / name, place / name, symlinks=True, ignore=made)
     for path in ROOT.iterdir():
@@ -50,7 +50,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(source: Path, kind: str, out: Path) -> Path:
     """Build a wheel or an sdist by the project's build backend, in this environment."""
     out.mkdir(exist_ok=True)
-    code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(out)!r}))"
+    code = f"from hatchling import build; print(build.build_{kind}({str(out)!r}))"
     subprocess.run(
         [sys.executable, "-c", code], cwd=source, check=True, capture_output=True, text=True
     )
@@ -77,6 +77,15 @@ def test_a_wheel_has_the_files_of_a_project(wheel: Path) -> None:
     packaged = packaged_in(wheel)
     assert sorted(packaged) == sorted([*FILES.values(), *presets])
     assert all((PACKAGED / name).read_bytes() == data for name, data in packaged.items())
+
+
+def test_its_metadata_say_who_made_it_and_for_whom(wheel: Path) -> None:
+    with ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith("/METADATA"))
+        about = file.read(name).decode()
+    for line in ("Author: ", "Keywords: ", "Classifier: Intended Audience", "License-Expression"):
+        assert f"\n{line}" in about
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_a_wheel_of_the_sdist_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> None:
@@ -120,6 +129,9 @@ def test_the_installed_program_writes_a_project(fresh: Path, tmp_path: Path) -> 
     assert call(fresh, tmp_path, "avdistill", "--version") == f"avdistill {__version__}\n"
     where = "import pipeline; print(pipeline.__file__)"
     assert str(fresh) in call(fresh, tmp_path, "python", "-c", where)
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    assert "ingest" in call(fresh, tmp_path, "python", "-m", "avdistill", "--help")
     for preset in list_presets():
         assert preset in call(fresh, tmp_path, "avdistill", "init", "--help")
     assert "-> mine" in call(fresh, tmp_path, "avdistill", "init", "mine", "--preset", "small")
