@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipeline.core.errors import PluginError
 
@@ -145,6 +145,34 @@ def find(kind: str, name: str) -> Any:
         PluginError: there is no such plugin; the message lists the known.
     """
     return getattr(importlib.import_module(module_name(kind, name)), KINDS[kind].defines)
+
+
+class PluginTitle(NamedTuple):
+    """A plugin spelt out, and the address of its paper, empty where none is known."""
+
+    title: str
+    paper: str = ""
+
+
+def describe(kind: str, name: str, row: str = "") -> PluginTitle:
+    """Return how a plugin is spelt out: TITLE and PAPER of its module, else its own name.
+
+    Some rows of params.yaml go by a name of their own, e.g. one that a paper gives. The module's
+    ROWS, name of the row -> (title, paper), spells these out.
+
+    Args:
+        kind: a key of KINDS.
+        name: the plugin's name.
+        row: of params.yaml, by default that of the same name.
+
+    Raises:
+        PluginError: there is no such plugin; the message lists the known.
+    """
+    module = importlib.import_module(module_name(kind, name))
+    rows = getattr(module, "ROWS", {})
+    if row in rows:
+        return PluginTitle(*rows[row])
+    return PluginTitle(getattr(module, "TITLE", row or name), getattr(module, "PAPER", ""))
 
 
 def plugin_of(kind: str, row: str, params: Params) -> str:

@@ -314,3 +314,22 @@ def test_an_unknown_name_lists_the_known_ones(kind: str) -> None:
 def test_params_names_each_method_of_its_grid() -> None:
     given = values()
     assert set(given.get_section("grid")["methods"]) <= set(given.get_section("distill"))
+
+
+@pytest.mark.parametrize("kind", ["method", "selector", "kd method"])
+def test_methods_are_spelt_out(kind: str) -> None:
+    names = plugins.list_names(kind)
+    titles = {name: plugins.describe(kind, name) for name in names}
+    assert not [name for name, about in titles.items() if about.title == name]
+    assert all(about.paper.startswith("https://") for about in titles.values() if about.paper)
+    assert len({about.title for about in titles.values()}) == len(names)
+
+
+def test_a_row_may_go_by_the_name_of_its_own_paper() -> None:
+    dc, dsa, mine = (plugins.describe("method", "gradient", row) for row in ("dc", "dsa", "mine"))
+    assert "(DC)" in dc.title and "(DSA)" in dsa.title and dc.paper != dsa.paper
+    assert mine == plugins.describe("method", "gradient")
+
+
+def test_a_plugin_that_is_not_spelt_out_goes_by_its_name() -> None:
+    assert plugins.describe("task", "recognition") == ("recognition", "")

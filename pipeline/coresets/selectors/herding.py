@@ -14,6 +14,9 @@ import numpy as np
 
 from pipeline.coresets.selectors._joint import GreedySelector
 
+TITLE = "Herding"
+PAPER = "https://doi.org/10.1145/1553374.1553517"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selector(GreedySelector):

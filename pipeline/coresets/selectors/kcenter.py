@@ -13,6 +13,9 @@ import numpy as np
 
 from pipeline.coresets.selectors._joint import GreedySelector, euclidean_distances
 
+TITLE = "k-center greedy"
+PAPER = "https://arxiv.org/abs/1708.00489"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selector(GreedySelector):

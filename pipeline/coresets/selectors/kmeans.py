@@ -24,6 +24,9 @@ from pipeline.coresets.selectors._joint import euclidean_distances, iterate_clas
 if TYPE_CHECKING:
     from pipeline.core.records import Features
 
+TITLE = "Medoids of k-means"
+PAPER = "https://arxiv.org/abs/2207.09639"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:

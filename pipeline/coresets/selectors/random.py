@@ -14,6 +14,8 @@ from pipeline.coresets.rankings import Ranking
 if TYPE_CHECKING:
     from pipeline.core.records import Features
 
+TITLE = "Random selection"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:

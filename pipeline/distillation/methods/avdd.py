@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from pipeline.distillation.distribution_matching import FeatureBatch
 
+TITLE = "Audio-visual dataset distillation (AVDD)"
+PAPER = "https://openreview.net/forum?id=IJlbuSrXmk"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):

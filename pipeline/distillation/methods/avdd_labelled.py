@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.distillation.optimise import DistillResult
 
+TITLE = "AVDD with soft labels of experts"
+PAPER = "https://openreview.net/forum?id=IJlbuSrXmk"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(avdd.Distiller):

@@ -11,6 +11,17 @@ from dataclasses import dataclass
 
 from pipeline.distillation.methods._selection import CoresetSelection
 
+TITLE = "Coreset selection"
+ROWS = {
+    "herding": ("Herding", "https://doi.org/10.1145/1553374.1553517"),
+    "formed": (
+        "Herding, several samples to an instance",
+        "https://doi.org/10.1145/1553374.1553517",
+    ),
+    "kcenter": ("k-center greedy", "https://arxiv.org/abs/1708.00489"),
+    "kmeans": ("Medoids of k-means", "https://arxiv.org/abs/2207.09639"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(CoresetSelection):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from pipeline.distillation.distribution_matching import FeatureBatch
 
+TITLE = "Direct cross matching"
+PAPER = "https://openreview.net/forum?id=IJlbuSrXmk"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from pipeline.distillation.distribution_matching import FeatureBatch
 
+TITLE = "Distribution matching (DM)"
+PAPER = "https://arxiv.org/abs/2110.04181"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(RandomNetworkMatching):

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from pipeline.distillation.optimise import DistillResult
     from pipeline.models.model import NetworkPlugin
 
+TITLE = "Gradient matching"
+PAPER = "https://arxiv.org/abs/2006.05929"
+ROWS = {
+    "dc": ("Dataset condensation by gradient matching (DC)", "https://arxiv.org/abs/2006.05929"),
+    "dsa": ("Differentiable siamese augmentation (DSA)", "https://arxiv.org/abs/2102.08259"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:

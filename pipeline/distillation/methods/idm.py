@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pipeline.distillation.network_sampler import NetworkSampler
     from pipeline.models.model import NetworkPlugin
 
+TITLE = "Improved distribution matching (IDM)"
+PAPER = "https://arxiv.org/abs/2307.09742"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(DistributionMatching):

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from pipeline.distillation.network_sampler import NetworkSampler
     from pipeline.models.model import NetworkPlugin
 
+TITLE = "Joint characteristic-function matching (JCF)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:

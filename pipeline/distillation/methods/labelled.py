@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.distillation.optimise import DistillResult
 
+TITLE = "Labelled pieces of a coreset"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(CoresetSelection):

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pipeline.distillation.network_sampler import NetworkSampler
     from pipeline.models.model import NetworkPlugin
 
+TITLE = "Minimising the maximum mean discrepancy (M3D)"
+PAPER = "https://arxiv.org/abs/2312.15927"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(DistributionMatching):

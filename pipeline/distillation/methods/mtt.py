@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from pipeline.distillation.optimise import DistillResult
     from pipeline.models.model import NetworkPlugin
 
+TITLE = "Matching training trajectories (MTT)"
+PAPER = "https://arxiv.org/abs/2203.11932"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(AugmentedOptimized):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pipeline.coresets.rankings import Keys
     from pipeline.distillation.inputs import DistillInputs
 
+TITLE = "Random selection"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distiller(Selection):

@@ -24,6 +24,8 @@ from pipeline.models.initialisation import init_
 if TYPE_CHECKING:
     from pipeline.kd.method import KDBatch, Widths
 
+TITLE = "Compositional contrastive learning (CCL)"
+PAPER = "https://arxiv.org/abs/2104.10955"
 # Keeps logarithms finite.
 EPSILON = 1e-10
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term
 
+TITLE = "Correlation congruence"
+PAPER = "https://arxiv.org/abs/1904.01802"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term, Widths
 
+TITLE = "Correlation congruence of RepDistiller"
+PAPER = "https://arxiv.org/abs/1910.10699"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):

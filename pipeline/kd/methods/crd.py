@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term, Widths
 
+TITLE = "Contrastive representation distillation (CRD)"
+PAPER = "https://arxiv.org/abs/1910.10699"
+ROWS = {
+    "crd_inbatch": ("CRD with the negatives of a batch", "https://arxiv.org/abs/1910.10699"),
+    "cmc": ("Contrastive multiview coding (CMC)", "https://arxiv.org/abs/1906.05849"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(MemoryContrast):

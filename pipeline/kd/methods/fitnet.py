@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term, Widths
 
+TITLE = "FitNets"
+PAPER = "https://arxiv.org/abs/1412.6550"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):

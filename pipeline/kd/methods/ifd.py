@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term
 
+TITLE = "Information-flow divergence (IFD)"
+PAPER = "https://arxiv.org/abs/2005.00727"
 # Keeps lengths and distances above 0.
 EPSILON = 1e-6
 

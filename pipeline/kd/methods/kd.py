@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term
 
+TITLE = "Knowledge distillation (KD)"
+PAPER = "https://arxiv.org/abs/1503.02531"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):

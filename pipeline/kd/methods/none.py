@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch
 
+TITLE = "No teacher"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term
 
+TITLE = "Probabilistic knowledge transfer (PKT)"
+PAPER = "https://arxiv.org/abs/1803.10837"
 # Keeps lengths above 0 and logarithms finite.
 EPSILON = 1e-7
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from pipeline.kd.method import KDBatch, Term
 
+TITLE = "Relational knowledge distillation (RKD)"
+PAPER = "https://arxiv.org/abs/1904.05068"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(KDMethod):
