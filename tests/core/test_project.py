@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from pipeline.core.errors import OutputError, ParamsError, PluginError
@@ -18,21 +19,20 @@ from tests.toys.project import ROOT
 
 TEXT = """# Top.
 grid: # axes
-  datasets: [a, b] # names
-  seeds:
-    - 0
-    - 1 # last
+  datasets: # names
+  - a
+  - b
+  size: 2
 
-sound: &sound {rate: 1, hop: 2}
 rows:
   # The first one.
   one: {x: 1}
   two:
     x: 2 # of two
     y: {z: [1, 2]}
-  alias: *sound
+    w: {z: [1, 2]} # and more
 
-end: null
+end:
 """
 VALUES = parse_yaml(TEXT, "text")
 
@@ -52,40 +52,24 @@ def test_a_patch_without_changes_is_the_text() -> None:
 @pytest.mark.parametrize(
     ("change", "old", "new"),
     [
-        (lambda v: v["grid"].update(datasets=["c"]), "[a, b] # names", "[c] # names"),
+        (lambda v: v["grid"].update(datasets=["c"]), "  - a\n  - b\n", "  - c\n"),
         (lambda v: v["rows"]["two"].update(x=3), "    x: 2 # of two", "    x: 3 # of two"),
         (lambda v: v["rows"]["one"].update(w=0), "one: {x: 1}", "one: {x: 1, w: 0}"),
-        (lambda v: v["rows"]["two"].update(w=0), "[1, 2]}\n", "[1, 2]}\n    w: 0\n"),
-        (lambda v: v["rows"].update(new={"x": "no"}), "*sound\n", "*sound\n  new: {x: no}\n"),
-        (lambda v: v.update(more=1.5), "end: null\n", "end: null\nmore: 1.5\n"),
-        (lambda v: v["rows"].update(alias={"rate": 5}), "*sound", "{rate: 5}"),
-        (lambda v: v.update(end="a: b"), "end: null", "end: 'a: b'"),
+        (lambda v: v["rows"]["two"].update(w=[]), "w: {z: [1, 2]} # and", "w: []          # and"),
+        (lambda v: v.update(new={"x": "no"}), "end:\n", "end:\nnew: {x: no}\n"),
+        (lambda v: v.update(more=1.5), "end:\n", "end:\nmore: 1.5\n"),
+        (lambda v: v.update(end="a: b"), "end:\n", "end: 'a: b'\n"),
+        (lambda v: v.update(end="2025-11-01"), "end:\n", "end: '2025-11-01'\n"),
     ],
 )
 def test_a_patch_changes_its_lines_only(change: Any, old: str, new: str) -> None:
     assert patched(change) == TEXT.replace(old, new)
 
 
-def test_an_alias_follows_its_anchor_only_where_both_change() -> None:
-    def both(values: Any) -> None:
-        values["sound"] = values["rows"]["alias"] = {"rate": 9, "hop": 2}
-
-    def one(values: Any) -> None:
-        values["sound"] = {"rate": 9, "hop": 2}
-
-    assert "sound: &sound {rate: 9, hop: 2}" in patched(both) and "*sound" in patched(both)
-    assert "alias: {rate: 1, hop: 2}" in patched(one)
-
-
 def test_long_values_are_broken_into_lines() -> None:
-    items = [{"name": "x" * 60, "values": list(range(30))}, {"name": "y"}]
-    text = patched(lambda values: values["rows"].update(long=items))
-    assert max(map(len, text.splitlines())) <= 100
-
-
-def test_a_list_in_place_of_lines_takes_their_place() -> None:
-    text = patched(lambda values: values["grid"].update(seeds=[7]))
-    assert "  seeds: [7] # last\n" in text or "  seeds: [7]\n" in text
+    items = {"name": "x" * 60, "values": {"all": list(range(30)), "rates": [1]}}
+    lines = patched(lambda values: values["rows"].update(long=items)).splitlines()
+    assert max(map(len, lines)) <= 80 and not any(line.endswith(" ") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +85,16 @@ def test_params_of_a_project_are_those_of_its_presets(presets: list[str], tmp_pa
     comments = [line for line in (ROOT / "params.yaml").read_text().splitlines() if "#" in line]
     kept = [line for line in comments if line in (tmp_path / "params.yaml").read_text()]
     assert len(kept) > 0.6 * len(comments)
+
+
+@pytest.mark.parametrize("presets", [[], *([name] for name in list_presets())])
+def test_dvc_changes_the_edited_lines_only(presets: list[str], tmp_path: Path) -> None:
+    """As `dvc exp run -S` edits the file."""
+    path, text = tmp_path / "params.yaml", render_params(presets)
+    path.write_text(text)
+    apply_overrides(path, ["decode.logmel.n_mels=40", "ingest.mine.licence=MIT"])
+    pairs = zip(text.splitlines(), path.read_text().splitlines(), strict=True)
+    assert sum(old != new for old, new in pairs) == 2
 
 
 def test_a_new_folder_has_the_files_and_a_repository(tmp_path: Path) -> None:
