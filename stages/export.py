@@ -17,10 +17,11 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     from pipeline.artifact import ExportSettings, write_artifact
     from pipeline.core.errors import SourceError
     from pipeline.core.files import create_folder
+    from pipeline.core.paths import list_folder
     from pipeline.core.tensors import NUMPY, load_synthetic
 
     settings = params.build("export", ExportSettings)
-    files = sorted(synthetic.glob("seed*.safetensors"))
+    files = list_folder(synthetic, "seed*.safetensors")
     if not files:
         raise SourceError(
             f"{synthetic} holds no seed<k>.safetensors; expected a folder that "

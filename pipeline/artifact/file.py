@@ -13,6 +13,7 @@ from pipeline.artifact.packing import PACKING, pack, unpack
 from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, find_faults, list_modalities
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError, TableError
+from pipeline.core.paths import list_folder
 from pipeline.core.records import SOFT, Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def list_artifacts(path: Path) -> list[Path]:
     Example:
         list_artifacts(Path("artifacts"))  # [artifacts/seed0.h5, artifacts/seed1.h5]
     """
-    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+    files = list_folder(path, "*.h5") if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise ArtifactError(
             f"{path} holds no artifact; expected an .h5 file, or a folder of them "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import digest_of, file_digest
+from pipeline.core.paths import walk
 from pipeline.core.plugins import KINDS, find_used, list_installed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def digest_code(modules: Iterable[str], plugins: Iterable[Any] = ()) -> str:
     code = [[name, _read(path)[0]] for name, path in sorted(closure.items())]
     ours = [path for path in closure.values() if path.is_relative_to(ROOT)]
     folders = {path.parent / "templates" for path in ours}
-    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = sorted(p / name for folder in folders for p, names in walk(folder) for name in names)
     templates = [[file.relative_to(ROOT).as_posix(), file_digest(file)] for file in files]
     return digest_of([code, templates])
 

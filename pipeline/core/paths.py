@@ -11,13 +11,32 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import MediaError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+# Names, in lower case, that systems and file servers write; so are all that start with a dot.
+JUNK = {
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+    "lost+found",
+    "system volume information",
+    "$recycle.bin",
+    "#recycle",
+    "#snapshot",
+    "@eadir",
+    "@recycle",
+    "__macosx",
+}
+# Why `walk` leaves a path out.
+JUNK_NAME, ENTERED_BEFORE = "hidden or system file", "same folder as another one"
 
 # In the signature of a stage: a path, or a URL of fsspec.
 PathOrURL = Path
@@ -79,33 +98,101 @@ def make_absolute(path: Path) -> str:
     return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100
 
 
-def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield (folder, names of its files) for a folder and all below it, hidden ones left out.
+def is_junk(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or was written by an operating system for itself.
+
+    Args:
+        name: without its folder.
+    """
+    return name[:1] in ("", ".") or name[:2] == "~$" or name.casefold() in JUNK
+
+
+def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files and folders in a folder, sorted; junk is left out, see `is_junk`.
+
+    Args:
+        folder: local or in an object store; it is empty if it does not exist.
+        pattern: of the names, e.g. `*.json`.
+
+    Raises:
+        SourceError: the folder cannot be read.
+    """
+    with convert_unreadable(folder):
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if not is_junk(path.name) and fnmatchcase(path.name, pattern)]
+
+
+def walk(
+    root: Path, pass_over: Callable[[Path, str], None] = lambda path, reason: None
+) -> Iterator[tuple[Path, list[str]]]:
+    """Yield (folder, names of its files) for a folder and all below it; junk is left out.
 
     Links are followed, and each folder is entered once, always by the same one of several links.
 
     Args:
-        root: local or in an object store.
+        root: local or in an object store; it is empty if it does not exist.
+        pass_over: called with each path that is left out, and JUNK_NAME or ENTERED_BEFORE.
+
+    Raises:
+        SourceError: a folder cannot be read.
     """
-    if not is_local(root):
-        store: Any = root
-        for folder, _, files in store.fs.walk(store.path):
-            below = folder.removeprefix(store.path.rstrip("/")).strip("/")
-            if not any(part[:1] == "." for part in below.split("/")):
-                yield (
-                    root / below if below else root,
-                    sorted(name for name in files if name[0] != "."),
-                )
-        return
     entered = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        here = os.path.realpath(folder)
-        folders[:] = (
-            sorted(name for name in folders if name[0] != ".") if here not in entered else []
-        )
-        if here not in entered:
-            yield Path(folder), sorted(name for name in names if name[0] != ".")
+    for place, folders, names in _walk_local(root) if is_local(root) else _walk_store(root):
+        here = os.path.realpath(place) if is_local(root) else str(place)
+        if here in entered:
+            folders[:] = []
+            pass_over(place, ENTERED_BEFORE)
+            continue
         entered.add(here)
+        for name in filter(is_junk, (*folders, *names)):
+            pass_over(place / name, JUNK_NAME)
+        folders[:] = sorted(name for name in folders if not is_junk(name))
+        yield place, sorted(name for name in names if not is_junk(name))
+
+
+def _walk_local(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield (folder, folders, files) from the top; folders taken from the list are not entered."""
+
+    def refuse(error: OSError) -> None:
+        with convert_unreadable(Path(error.filename)):
+            raise error
+
+    with convert_unreadable(root):
+        is_folder = root.is_dir()
+    if is_folder:
+        for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+            yield Path(folder), folders, names
+
+
+def _walk_store(folder: Any) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `_walk_local`, in an object store; fsspec's own walk is silent about errors."""
+    with convert_unreadable(folder):
+        entries = folder.fs.ls(folder.path, detail=True) if folder.is_dir() else []
+    kinds = {entry["name"].rstrip("/"): entry["type"] for entry in entries}
+    kinds.pop(folder.path.rstrip("/"), None)  # the folder's own marker
+    folders = [name.rpartition("/")[2] for name, kind in kinds.items() if kind == "directory"]
+    yield (
+        folder,
+        folders,
+        [n.rpartition("/")[2] for n, kind in kinds.items() if kind != "directory"],
+    )
+    for name in folders:
+        yield from _walk_store(folder / name)
+
+
+@contextmanager
+def convert_unreadable(path: Path) -> Iterator[None]:
+    """Raise a SourceError, as a sentence, in place of an error of the file system.
+
+    Args:
+        path: the file or folder that is read in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read ({error.strerror or error}); make it readable, or move it away"
+        ) from error
 
 
 def rename(part: Path, path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipeline.core.errors import PluginError
+from pipeline.core.paths import list_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ def list_names(kind: str) -> list[str]:
     Args:
         kind: a key of KINDS.
     """
-    files = {path.stem for path in (PACKAGE / KINDS[kind].folder).glob("[!_]*.py")}
+    files = {path.stem for path in list_folder(PACKAGE / KINDS[kind].folder, "[!_]*.py")}
     return sorted(files | list_installed(kind).keys())
 
 

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import ParamsError
+from pipeline.core.paths import list_folder
 from pipeline.core.plugins import KINDS, plugin_of_row
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 def list_presets() -> list[str]:
     """List the names of the packaged presets, sorted."""
-    return sorted(path.stem for path in (PACKAGED / "presets").glob("*.yaml"))
+    return sorted(path.stem for path in list_folder(PACKAGED / "presets", "*.yaml"))
 
 
 def find_preset(name: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ParamsError
+from pipeline.core.paths import list_folder
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
 from pipeline.core.yaml_patch import patch_yaml
 
@@ -27,7 +28,7 @@ FILES = {
     ".gitignore": "gitignore",
     **{
         f".dvc/plots/{path.name}": f"dvc/plots/{path.name}"
-        for path in sorted((PACKAGED / "dvc/plots").glob("*.json"))
+        for path in list_folder(PACKAGED / "dvc/plots", "*.json")
     },
 }
 # Section of rows -> the axis of the grid that names its rows.
@@ -96,7 +97,7 @@ def render_params(presets: Sequence[str]) -> str:
 
 def describe_presets() -> list[str]:
     """Return a line for each packaged preset: its name, and the first sentence of its file."""
-    paths = sorted((PACKAGED / "presets").glob("*.yaml"))
+    paths = list_folder(PACKAGED / "presets", "*.yaml")
     return [f"{path.stem}: {_read_head(path).splitlines()[0].lstrip('# ')}" for path in paths]
 
 

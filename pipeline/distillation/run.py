@@ -25,6 +25,7 @@ from pipeline.core.files import (
     shorten_digest,
     write_json,
 )
+from pipeline.core.paths import list_folder
 from pipeline.core.plugins import plugin_name
 from pipeline.training import formation
 
@@ -206,7 +207,7 @@ def _write_cell(
         _write_start(cell, distiller, seeds[0], part)
         losses = [(seed, folder / f"{_name_run(distiller, seed)}.json") for seed in seeds]
         _write_losses(losses, part / LOSSES)
-    runs = [read_json(path, "distill") for path in sorted(folder.glob("*-*.json"))]
+    runs = [read_json(path, "distill") for path in list_folder(folder, "*-*.json")]
     shutil.rmtree(folder, ignore_errors=True)
     return float(sum(run["seconds"] for run in runs))
 

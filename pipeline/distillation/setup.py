@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import plugins
 from pipeline.core.files import read_json
+from pipeline.core.paths import list_folder
 from pipeline.coresets.rankings import Coreset
 from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.distillation.run import DistillCell
@@ -74,7 +75,7 @@ def _read_inputs(
         real=map_shards(shards),
         coresets={
             path.stem: Coreset.from_json(read_json(path, "coreset"))
-            for path in sorted(coresets.glob("*.json"))
+            for path in list_folder(coresets, "*.json")
         },
         networks=setup.networks,
         bank=read_bank(experts, setup.networks, setup.heads) if experts else None,

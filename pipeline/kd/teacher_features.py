@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.core.errors import StoreError
 from pipeline.core.files import digest_of, shorten_digest
+from pipeline.core.paths import list_folder
 from pipeline.features.store import read_features
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read_tables(path: Path, splits: Mapping[str, str]) -> TeacherFeatures:
 def _list_tables(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    tables = sorted(path.glob("*.h5"))
+    tables = list_folder(path, "*.h5")
     if not tables:
         raise StoreError(
             f"{path} holds no .h5; expected feature tables as `avdistill extract` writes them"

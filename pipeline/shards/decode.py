@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import media
 from pipeline.core.errors import REASONS, OutputError, ParamsError
 from pipeline.core.files import digest_of, lock_output
+from pipeline.core.paths import list_folder
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Normalisation, Source
 from pipeline.shards.index import Index, find_intact_shards, shard_of, write_index
 from pipeline.shards.leaks import LEAKS, write_leaks
@@ -139,7 +140,7 @@ def _refuse_foreign(out: Path) -> None:
         raise OutputError(f"{out} is a file; name a folder for the shards")
     foreign = [
         path
-        for path in out.glob("*")
+        for path in list_folder(out)
         if path.name not in (*SPLITS, LEDGER, LEAKS) and path.suffix != ".part"
     ]
     if foreign:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ShardError
 from pipeline.core.files import digest_of, file_digest, read_json, write_json
+from pipeline.core.paths import list_folder
 from pipeline.core.records import UNKNOWN, Normalisation, Source
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def find_intact_shards(
         return {}
     foreign = [
         p
-        for p in folder.iterdir()
+        for p in list_folder(folder)
         if p.name != INDEX and not p.name.startswith("shard-") and p.suffix != ".part"
     ]
     if foreign:
@@ -107,7 +108,7 @@ def find_intact_shards(
             f"{folder} holds {foreign[0].name}, which is no shard; name another output folder"
         )
     indexed = read_index(folder).shards if (folder / INDEX).is_file() else ()
-    records = [read_json(path, "decode") for path in sorted(folder.glob("shard-*.json"))]
+    records = [read_json(path, "decode") for path in list_folder(folder, "shard-*.json")]
     shards = [
         *((shard, ledger.get(shard.name, [])) for shard in indexed),
         *((Shard(**record["shard"]), record["rows"]) for record in records),
@@ -128,7 +129,7 @@ def write_index(folder: Path, index: Index) -> None:
     """
     write_json(folder / INDEX, asdict(index))
     listed = {INDEX, *(f"{shard.name}.tar" for shard in index.shards)}
-    for path in folder.iterdir():
+    for path in list_folder(folder):
         if path.name not in listed:
             path.unlink()
 

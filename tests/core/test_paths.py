@@ -21,6 +21,8 @@ from pipeline.shards.read import read_shards
 from pipeline.training.loop import ignore_progress
 from tests.toys.commands import run
 from tests.toys.decoding import DECODE, digests
+from tests.toys.junk import add_junk
+from tests.toys.rights import open_folder, without_rights
 
 FOLDER = Folder(test_fraction=0.2, val_fraction=0.2, seed=0, licence=None, citation=None)
 
@@ -132,3 +134,74 @@ def test_file_urls_work_from_the_command_line(media: Path, shards: Path, tmp_pat
     result = run("decode", f"{url}/manifest.csv", f"{url}/shards", "--quiet")
     assert result.returncode == 0, result.stderr
     assert digests(tmp_path / "shards").keys() == digests(shards).keys()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("._x.mp4", ".DS_Store", ".nfs000123", "Thumbs.db", "THUMBS.DB", "desktop.ini", "@eaDir"),
+        *(".Spotlight-V100", "lost+found", "$RECYCLE.BIN", "System Volume Information", ""),
+        *("~$notes.docx", "__MACOSX", "Icon\r"),
+    ],
+)
+def test_junk_is_known_by_its_name(name: str) -> None:
+    assert places.is_junk(name)
+
+
+@pytest.mark.parametrize("name", ["icon", "thumbs", "x.mp4", "_x", "~x.mp4", "lost", "x.DS_Store"])
+def test_other_names_are_no_junk(name: str) -> None:
+    assert not places.is_junk(name)
+
+
+def test_a_folder_is_listed_without_junk(tmp_path: Path, memory: Any) -> None:
+    for folder in (tmp_path, memory):
+        for name in ("b.json", "a.json", "a.csv"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"1")
+        add_junk(folder)
+        names = [path.name for path in places.list_folder(folder, "*.json")]
+        assert names == ["a.json", "b.json"]
+        assert [names for _, names in places.walk(folder)] == [["a.csv", "a.json", "b.json"]]
+    assert places.list_folder(tmp_path / "none") == []
+
+
+def test_a_walk_names_all_that_it_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "a" / "loop").symlink_to("..")
+    (tmp_path / "a" / ".DS_Store").write_bytes(b"")
+    left: dict[str, str] = {}
+    list(places.walk(tmp_path, lambda path, why: left.update({path.name: why})))
+    twice = places.ENTERED_BEFORE
+    assert left == {".DS_Store": places.JUNK_NAME, "loop": twice, "b": twice}
+
+
+def test_a_folder_that_cannot_be_read_is_refused() -> None:
+    with open_folder() as root:
+        (root / "shut").mkdir(mode=0o000)
+        (root / "lost+found").mkdir(mode=0o000)
+        message = f"{root}/shut cannot be read \\(Permission denied\\); make it readable"
+        with without_rights():
+            with pytest.raises(SourceError, match=message):
+                list(places.walk(root))
+            with pytest.raises(SourceError, match=message):
+                places.list_folder(root / "shut")
+            with pytest.raises(SourceError, match="shut/deep cannot be read"):
+                places.list_folder(root / "shut" / "deep")
+
+
+def test_a_store_that_cannot_be_read_is_refused(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (memory / "a").mkdir(parents=True)
+    (memory / "a" / "x").write_bytes(b"1")
+    listed = memory.fs.ls
+
+    def refuse(path: str, **options: Any) -> Any:
+        if path.rstrip("/").endswith("/a"):
+            raise PermissionError(13, "Forbidden")
+        return listed(path, **options)
+
+    monkeypatch.setattr(memory.fs, "ls", refuse)
+    with pytest.raises(SourceError, match=r"/a cannot be read \(Forbidden\)"):
+        list(places.walk(memory))

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core.errors import SourceError
 from pipeline.report import write_report
+from tests.toys.junk import add_junk
 from tests.toys.results import GRID, SETTINGS, TEXTS, markdown_of, rows_of, save, taught, text_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def test_rows_are_grouped_by_training_set_and_begin_without_a_teacher(
     assert "<h3>Does a teacher help?</h3>" in text_of(
         page
     ) and "random ipc 5: 40 training rows" in text_of(page)
+
+
+def test_junk_among_the_results_is_passed_over(results: Path, out: Path) -> None:
+    page = write_page(results, out, ipc5__kd=taught("kd", "random ipc 5", 0.2))
+    clean = page.read_bytes()
+    again = out.with_name("again") / out.name
+    write_report(add_junk(results), again, GRID, SETTINGS, TEXTS, None)
+    assert again.read_bytes() == clean
 
 
 def test_each_kind_of_student_has_a_table(results: Path, out: Path) -> None:

@@ -11,6 +11,7 @@ from pipeline.artifact.exporters._instances import make_keys
 from pipeline.artifact.pictures import PICTURES
 from pipeline.artifact.sounds import MODALITY, encode_wav, reconstruct_waveforms
 from pipeline.core.files import create_folder
+from pipeline.core.paths import list_folder
 from pipeline.media.logmel import LogMel
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Exporter:
             sounds = self._reconstruct_sounds(synthetic, str(artifact))
             for name, sound in zip(names, sounds, strict=False):
                 (part / f"{name}.wav").write_bytes(encode_wav(sound.numpy(), self.logmel.rate))
-            return f"{out}  {len(names)} stored rows, {len(list(part.iterdir()))} files"
+            return f"{out}  {len(names)} stored rows, {len(list_folder(part))} files"
 
     def _reconstruct_sounds(self, synthetic: SyntheticSet, where: str) -> Iterator[Tensor]:
         """Yield the sound of each row, or nothing if the set has none."""

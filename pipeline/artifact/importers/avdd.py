@@ -18,6 +18,7 @@ from pipeline.artifact.importers._files import check_tensor, find_file, load_fil
 from pipeline.artifact.importers._sets import PublishedSet
 from pipeline.core.errors import SourceError
 from pipeline.core.params import NonNegativeInt, PositiveInt
+from pipeline.core.paths import list_folder
 from pipeline.core.plugins import pick
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Importer(PublishedSet):
             ParamsError: the given values do not fit the tensors.
             SourceError: files are missing, damaged, or of other rows.
         """
-        is_classwise = any(path.glob("class:*.pt*")) and not any(path.glob("exp_*Syn_*.pt*"))
+        whole = list_folder(path, "exp_*Syn_*.pt*")
+        is_classwise = not whole and bool(list_folder(path, "class:*.pt*"))
         rows, files = self._read_classwise(path) if is_classwise else self._read_whole(path)
         classes = len(self.read_names(path))
         for modality, values in rows.items():

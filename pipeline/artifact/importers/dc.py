@@ -15,6 +15,7 @@ from pipeline.artifact.importers._files import check_tensor, load_file
 from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import SourceError
 from pipeline.core.params import NonNegativeInt
+from pipeline.core.paths import list_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ class Importer(PublishedSet):
 def _find_file(path: Path) -> Path:
     if not path.is_dir():
         return path
-    files = sorted(path.glob("res_*.pt"))
+    files = list_folder(path, "res_*.pt")
     if len(files) != 1:
         raise SourceError(f"{path} holds {len(files)} files res_*.pt; name the one to read")
     return files[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import read_json
+from pipeline.core.paths import walk
 from pipeline.report.read.scores import explain_damage, parse_summary
 
 if TYPE_CHECKING:
@@ -59,11 +60,12 @@ def read_kd_results(
     Raises:
         SourceError: a file is no result of `avdistill teach`, or has other classes.
     """
-    files = [
-        path
-        for path in sorted((folder / FOLDER).rglob("*.json"))
-        if not path.name.endswith(".seconds.json")
-    ]
+    files = sorted(
+        place / name
+        for place, names in walk(folder / FOLDER)
+        for name in names
+        if name.endswith(".json") and not name.endswith(".seconds.json")
+    )
     scores = [_read(path) for path in files]
     for path, one in zip(files, scores, strict=True):
         if one.classes != classes:
