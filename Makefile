@@ -22,6 +22,8 @@ test: $(READY)
 	pytest -n auto --dist worksteal
 
 check: $(READY)
+	cmp params.yaml pipeline/core/packaged/params.yaml
+	cmp dvc.yaml pipeline/core/packaged/graph.yaml
 	ruff check
 	ruff format --check
 	mypy

@@ -23,6 +23,7 @@ import typer.main
 from ruamel.yaml import YAML
 
 from pipeline.core import plugins
+from pipeline.core.presets import PACKAGED
 from pipeline.core.project import describe_presets
 from stages import cli
 
@@ -366,7 +367,7 @@ def wrap(text: str) -> str:
 
 def params_page() -> str:
     """Return docs/reference/params.md."""
-    values = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values = YAML(typ="safe").load((PACKAGED / "params.yaml").read_text(encoding="utf-8"))
     sections, kinds = (
         built_sections(),
         {about.section: kind for kind, about in plugins.KINDS.items()},

@@ -22,7 +22,8 @@ from pipeline.core.plugins import KINDS, plugin_of_row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# The files of a new project; in a clone they are links to the files of the top folder.
+# The files of a new project, and the values of the tests. In a clone params.yaml and graph.yaml are
+# copied to the top folder, where users edit them; the others are links to files there.
 PACKAGED = Path(__file__).parent / "packaged"
 MODALITIES = {"frame", "logmel", "wave"}
 # Section of rows -> the key of a row that names its plugin.

@@ -115,12 +115,6 @@ def _refuse_occupied(folder: Path, force: bool) -> None:
             f"{folder} cannot be written, {nearest} is not a folder that you may write to; "
             "name another folder"
         )
-    params = folder / PARAMS
-    if params.exists() and params.samefile(PACKAGED / PARAMS):
-        raise OutputError(
-            f"{folder} is the clone of avdistill itself, whose params.yaml presets build on; "
-            "name another folder"
-        )
     existing = [name for name in FILES if os.path.lexists(folder / name)]
     if existing and not force:
         raise OutputError(

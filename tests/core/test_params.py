@@ -12,11 +12,11 @@ from pipeline.core.params import Grid
 from pipeline.core.plugins import find
 from pipeline.evaluation import Evaluate
 from pipeline.shards.settings import DecodeSettings
-from tests.toys.project import ROOT, values
+from tests.toys.project import PARAMS, values
 
 
 def test_a_misspelt_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text().replace("ipcs:", "ipc:")
+    text = PARAMS.read_text().replace("ipcs:", "ipc:")
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(
         ParamsError,
@@ -26,7 +26,7 @@ def test_a_misspelt_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_key_deep_inside_is_named(tmp_path: Path) -> None:
-    (tmp_path / "p.yaml").write_text((ROOT / "params.yaml").read_text().replace("n_mels", "mels"))
+    (tmp_path / "p.yaml").write_text(PARAMS.read_text().replace("n_mels", "mels"))
     with pytest.raises(
         ParamsError, match=r"p\.yaml: unknown key decode\.logmel\.mels, the nearest is n_mels"
     ):

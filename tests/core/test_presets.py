@@ -18,7 +18,7 @@ from pipeline.core.presets import (
     read_packaged,
     read_values,
 )
-from tests.toys.project import ROOT
+from tests.toys.project import PARAMS
 
 BASE = parse_yaml(
     """
@@ -120,25 +120,25 @@ def test_a_row_of_an_unknown_plugin_lists_the_known(method: str) -> None:
 
 
 def test_two_places_of_an_alias_are_apart(tmp_path: Path) -> None:
-    given = params.load(ROOT / "params.yaml", ["decode.logmel.hop=7"])
+    given = params.load(PARAMS, ["decode.logmel.hop=7"])
     assert given.get_section("convert.previews.logmel")["hop"] != 7
-    assert params.load(ROOT / "params.yaml").get_section("decode.logmel")["hop"] != 7
+    assert params.load(PARAMS).get_section("decode.logmel")["hop"] != 7
 
 
 def test_a_whole_params_file_is_itself() -> None:
-    path = ROOT / "params.yaml"
+    path = PARAMS
     assert params.load(path).values == read_values(path)
 
 
 def test_a_file_that_lacks_a_key_has_the_packaged_value(tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = PARAMS.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("    tried: 3", "    #"))
     assert params.load(tmp_path / "params.yaml").get_section("distill.jcf")["tried"] == 3
 
 
 def test_a_plugin_s_rows_state_every_parameter() -> None:
     """So that keys of a row can be checked against those of the packaged rows."""
-    given = params.load(ROOT / "params.yaml")
+    given = params.load(PARAMS)
     for kind, about in plugins.KINDS.items():
         for row in given.get_section(about.section) if about.section else ():
             built = plugins.build(kind, row, given)

@@ -26,7 +26,7 @@ from tests.toys.cells import cell
 from tests.toys.golden import distiller as golden
 from tests.toys.golden import rows_of_golden, rows_with_experts
 from tests.toys.plugins import toy_inputs
-from tests.toys.project import ROOT, TINY
+from tests.toys.project import PARAMS, ROOT, TINY
 from tests.toys.samples import toy_real, write_split
 
 TWO = {"frame": (0.1, 0.2), "logmel": (0.1, 0.2)}
@@ -200,7 +200,7 @@ def command(method: str, data: Path, out: Path, *more: str, ipc: int = 1) -> lis
     given = [str(data / "shards" / "train"), str(data / "coreset"), str(out)]
     return [
         "--params-file",
-        str(ROOT / "params.yaml"),
+        str(PARAMS),
         *before,
         "distill",
         method,

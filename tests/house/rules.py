@@ -144,18 +144,21 @@ def first_sentences_are_short() -> Iterator[str]:
 
 def lines_fit() -> Iterator[str]:
     """Lines of Python and Markdown have at most 100 characters."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--", "*.py", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    for name in listed:
+    for name in list_texts():
         text = (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).exists() else ""
         for number, line in enumerate(text.splitlines(), 1):
             if len(line) > MOST_CHARACTERS and not (name.endswith(".md") and unbreakable(line)):
                 yield f"{name}:{number}: {len(line)} characters"
+
+
+def list_texts() -> list[str]:
+    """List files of Python and Markdown: those of git, or in a download without it, all."""
+    if not (ROOT / ".git").exists():
+        return [str(path.relative_to(ROOT)) for path in ROOT.glob("[a-z]*/**/*.[pm][yd]")]
+    command = ["git", "ls-files", "--", "*.py", "*.md"]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def unbreakable(line: str) -> bool:
@@ -182,6 +185,14 @@ def parameters_are_documented() -> Iterator[str]:
         missing = [name for name in arguments_of(each) if name not in documented]
         if missing:
             yield f"{each.place}: {', '.join(missing)}"
+
+
+def tests_know_no_project() -> Iterator[str]:
+    """No test reads params.yaml or dvc.yaml of the top folder, which are the user's."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for name in ("params", "dvc"):
+            if f'ROOT / "{name}.yaml"' in path.read_text(encoding="utf-8"):
+                yield f"{path.relative_to(ROOT)}: {name}.yaml"
 
 
 def faces_show_examples() -> Iterator[str]:
@@ -212,6 +223,7 @@ RULES: tuple[Callable[[], Iterator[str]], ...] = (
     lines_fit,
     parameters_are_documented,
     faces_show_examples,
+    tests_know_no_project,
 )
 
 if __name__ == "__main__":

@@ -31,10 +31,10 @@ def test_a_method_is_added_as_the_page_says(
     monkeypatch.setenv("PYTHONPATH", str(project))
     (path,) = re.findall(r"`(pipeline/distillation/methods/\w+\.py)`", PAGE)
     (project / path).write_text(block("python", path), encoding="utf-8")
-    params = project / "params.yaml"
-    text = params.read_text(encoding="utf-8")
     row = block("yaml", "Add its values")
-    params.write_text(text.replace("\ndistill:\n", f"\ndistill:\n{row}"), encoding="utf-8")
+    for params in (project / "pipeline/core/packaged/params.yaml", project / "params.yaml"):
+        text = params.read_text(encoding="utf-8")
+        params.write_text(text.replace("\ndistill:\n", f"\ndistill:\n{row}"), encoding="utf-8")
     *_, tested = (
         call(project, *shlex.split(line, comments=True))
         for line in block("sh", "Write its golden values").splitlines()

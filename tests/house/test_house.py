@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core.presets import PACKAGED
 from tests.house.rules import RULES
 from tests.house.source import MODULES, first_party, floor, imports, room
-from tests.toys.project import ROOT
+from tests.toys.project import GRAPH, PARAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 DOORS = {
     "av": {
@@ -81,12 +83,12 @@ def test_every_rule_is_kept(rule: Callable[[], Iterator[str]]) -> None:
     assert not broken, f"{rule.__doc__} Broken by:\n" + "\n".join(broken)
 
 
-def read_yaml(name: str) -> dict:
-    return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+def read_yaml(path: Path) -> dict:
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-STAGES = read_yaml("dvc.yaml")["stages"]
-SHARED = read_yaml("dvc.yaml")["artifacts"]
+STAGES = read_yaml(GRAPH)["stages"]
+SHARED = read_yaml(GRAPH)["artifacts"]
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
@@ -95,13 +97,13 @@ def test_a_stage_is_one_word_in_three_places(stage: str) -> None:
 
     assert f"stages.{stage}" in MODULES
     assert stage in cli.STAGES
-    assert stage in {*read_yaml("params.yaml"), "code"}
+    assert stage in {*read_yaml(PARAMS), "code"}
     assert STAGES[stage]["cmd"].split()[:2] == ["avdistill", stage]
 
 
 @pytest.mark.parametrize("name", sorted(SHARED))
 def test_a_shared_artifact_is_a_set_that_the_graph_publishes(name: str) -> None:
-    entry, grid = SHARED[name], read_yaml("params.yaml")["grid"]
+    entry, grid = SHARED[name], read_yaml(PARAMS)["grid"]
     cell = entry["meta"]
     assert name == f"{cell['dataset']}-{cell['method']}-ipc{cell['ipc']}"
     assert all(cell[axis] in grid[f"{axis}s"] for axis in ("dataset", "method", "ipc", "seed"))
@@ -121,10 +123,8 @@ def keys_of(value: object) -> set[str]:
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "params.yaml",
-        *(f"presets/{path.name}" for path in sorted((ROOT / "presets").glob("*.yaml"))),
-    ],
+    [PARAMS, *sorted((PACKAGED / "presets").glob("*.yaml"))],
+    ids=lambda path: path.name,
 )
-def test_no_key_that_dvc_ignores(path: str) -> None:
+def test_no_key_that_dvc_ignores(path: Path) -> None:
     assert not keys_of(read_yaml(path)) & {"size", "nfiles"}

@@ -22,7 +22,7 @@ from pipeline import media
 from pipeline.core import params
 from pipeline.shards.settings import DecodeSettings
 from tests.toys.decoding import clip_of
-from tests.toys.project import REAL_DATA, ROOT
+from tests.toys.project import PARAMS, REAL_DATA, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,7 +174,7 @@ def test_one_channel_is_three_decibels_louder_than_published(
 
 
 def test_the_clean_preset_has_no_empty_mel_bin_and_keeps_the_aspect() -> None:
-    clean = params.load(ROOT / "params.yaml").build("decode", DecodeSettings)
+    clean = params.load(PARAMS).build("decode", DecodeSettings)
     assert clean.frame.crop
     assert (clean.logmel._mel.mel_scale.fb.sum(0) > 0).all()
 

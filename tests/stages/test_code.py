@@ -14,13 +14,13 @@ from pipeline.core import code as digests
 from pipeline.core.params import load
 from stages.code import code
 from tests.house.source import MODULES, first_party, room
-from tests.toys.project import ROOT, values
+from tests.toys.project import GRAPH, ROOT, values
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GRAPH = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-STAGES = YAML(typ="safe").load(GRAPH)["stages"]
+TEXT = GRAPH.read_text(encoding="utf-8")
+STAGES = YAML(typ="safe").load(TEXT)["stages"]
 LATER = sorted(STAGES.keys() - {"code"})
 STUDENTS = {"experts", "distill", "evaluate", "ceiling", "report"}
 
@@ -85,7 +85,7 @@ def test_a_digest_covers_all_that_a_stage_imports(stage: str) -> None:
 @pytest.mark.parametrize("stage", LATER)
 def test_a_comment_names_the_rooms_of_a_digest(stage: str) -> None:
     rooms = {room(name) for name in digests.find_closure([f"stages.{stage}"])}
-    comment = re.search(rf"\n  # ([a-z, ]+)(;.*)?\n  {stage}:\n", GRAPH)
+    comment = re.search(rf"\n  # ([a-z, ]+)(;.*)?\n  {stage}:\n", TEXT)
     assert comment
     assert set(comment[1].split(", ")) == rooms - {"pipeline", "stages"}
 

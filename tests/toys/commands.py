@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.toys.project import ROOT
+from tests.toys.project import GRAPH, PARAMS, ROOT
 
 SMALL = (
     "grid.ipcs=[1]",
@@ -29,9 +29,7 @@ SMALL = (
 )
 
 
-def run(
-    *arguments: object, params: Path = ROOT / "params.yaml"
-) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, params: Path = PARAMS) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stages", "--params-file", str(params), *map(str, arguments)]
     return subprocess.run(
         command,
@@ -43,7 +41,7 @@ def run(
     )
 
 
-def refused(*arguments: object, params: Path = ROOT / "params.yaml", code: int = 1) -> str:
+def refused(*arguments: object, params: Path = PARAMS, code: int = 1) -> str:
     """The one line that a refused command prints."""
     result = run(*arguments, params=params)
     assert (result.returncode, result.stdout) == (code, ""), result.stdout + result.stderr
@@ -70,12 +68,17 @@ def call(place: Path, *command: str) -> str:
 
 
 def copied(place: Path, symlinks: bool = False) -> Path:
-    """Copy the project's files, without its results; links as files, or as links."""
-    made = shutil.ignore_patterns("data", "work", "report", "tmp", "cache", "site", "code.json")
+    """Copy the project's files, without its results and edits; links as files, or as links."""
+    made = shutil.ignore_patterns(
+        "data", "work", "report", "tmp", "cache", "site", "code.json", "dvc.lock"
+    )
     hidden = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "__pycache__", ".*_cache")
 
     def ignore(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) in (ROOT, ROOT / ".dvc")
         return hidden(folder, names) | (made(folder, names) if top else set())
 
-    return Path(shutil.copytree(ROOT, place, ignore=ignore, symlinks=symlinks))
+    shutil.copytree(ROOT, place, ignore=ignore, symlinks=symlinks)
+    shutil.copy(PARAMS, place / "params.yaml")
+    shutil.copy(GRAPH, place / "dvc.yaml")
+    return place

@@ -19,10 +19,10 @@ from pipeline.training.bank import ExpertBank
 from pipeline.training.experts import ExpertSettings, ExpertTrainer
 from pipeline.training.loop import ignore_progress
 from pipeline.training.students import StudentTrainer
-from tests.toys.project import CPU, ROOT, values
+from tests.toys.project import CPU, PARAMS, ROOT, values
 from tests.toys.samples import ORIGIN, toy_real
 
-FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
+FILES = [PARAMS, *sorted((ROOT / "presets").glob("*.yaml"))]
 # What the toy's log-mels, 8 x 8, could have been made with.
 TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
 NETWORKS = {

@@ -7,15 +7,18 @@ from pathlib import Path
 import torch
 
 from pipeline.core import params
+from pipeline.core.presets import PACKAGED
 
 ROOT = Path(__file__).parent.parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"
 CPU = torch.device("cpu")
+# Not those of the top folder, which a user may edit.
+PARAMS, GRAPH = PACKAGED / "params.yaml", PACKAGED / "graph.yaml"
 
 
 def values(*changes: str) -> params.Params:
-    """The project's params.yaml with changes."""
-    return params.load(ROOT / "params.yaml", changes)
+    """The packaged params.yaml with changes."""
+    return params.load(PARAMS, changes)
 
 
 # Networks, experts, seeds and students that suit the toy on disk.
