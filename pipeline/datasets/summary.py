@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from pipeline.core.errors import SourceError
+from pipeline.datasets.leftovers import join_first
 from pipeline.datasets.manifest import find_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pipeline.core.records import Clip, Source
@@ -28,6 +33,7 @@ def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
         f"licence: {source.licence}",
         _describe_shared_groups(clips),
         _describe_missing_files(clips, path),
+        _describe_empty_files(clips),
     ]
     return "; ".join(part for part in parts if part)
 
@@ -44,6 +50,19 @@ def describe_missing_classes(clips: list[Clip]) -> list[str]:
     ]
 
 
+@contextmanager
+def explain_refusal(notes: Sequence[str]) -> Iterator[None]:
+    """Add notes about the files to a SourceError of the block.
+
+    Args:
+        notes: sentences.
+    """
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError("; ".join([str(error), *notes])) from error
+
+
 def _describe_shared_groups(clips: list[Clip]) -> str:
     """Count the groups in several splits, as some official lists have them; empty if none is."""
     splits = defaultdict(set)
@@ -54,7 +73,7 @@ def _describe_shared_groups(clips: list[Clip]) -> str:
         return ""
     return (
         f"{len(shared)} groups (clips of one video or recording) lie in more than one split, as "
-        f"listed ({_join_first(shared)}): decode's leaks.csv shows which of their windows are alike"
+        f"listed ({join_first(shared)}): decode's leaks.csv shows which of their windows are alike"
     )
 
 
@@ -65,10 +84,35 @@ def _describe_missing_files(clips: list[Clip], path: Path) -> str:
         return ""
     return (
         f"{len(missing)} of {len({clip.path for clip in clips})} files are missing "
-        f"({_join_first(missing)}): their rows have 0 bytes, `grep ',0,$' {quote(str(path))}` "
+        f"({join_first(missing)}): their rows have 0 bytes, `grep ',0,$' {quote(str(path))}` "
         "lists them, and decode puts them into the ledger as missing_file"
     )
 
 
-def _join_first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+def _describe_empty_files(clips: list[Clip]) -> str:
+    """Count the files of zero bytes; empty if none is."""
+    empty = sorted({clip.path for clip in clips if clip.sha256 and not clip.bytes})
+    if not empty:
+        return ""
+    return (
+        f"{len(empty)} of {len({clip.path for clip in clips})} files are empty "
+        f"({join_first(empty)}): decode puts them into the ledger as decode_error"
+    )
+
+
+def describe_close_labels(clips: list[Clip]) -> list[str]:
+    """Return a sentence for labels that differ by case, spaces or punctuation alone.
+
+    Args:
+        clips: rows of the manifest.
+    """
+    close = defaultdict(list)
+    for label in sorted({clip.label for clip in clips}):
+        text = unicodedata.normalize("NFKD", label).casefold()
+        close["".join(filter(str.isalnum, text)) or text].append(repr(label))
+    return [
+        f"the labels {' and '.join(names)} differ by case, spaces or punctuation alone; "
+        "give them one name if they are one class"
+        for names in close.values()
+        if len(names) > 1
+    ]

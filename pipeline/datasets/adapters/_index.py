@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
-from pipeline.core.paths import walk
-from pipeline.datasets.adapters._tree import SOUND, VIDEO, Contents, clip_of, make_ids_unique
+from pipeline.datasets.adapters._tree import Contents, clip_of, make_ids_unique
+from pipeline.datasets.listing import (
+    LISTS,
+    USUAL,
+    is_media,
+    is_sound,
+    list_files,
+    refuse_no_folder,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.core.records import Clip
-
-LISTS = {".csv", ".json", ".txt"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,37 +70,25 @@ class MediaIndex:
 
     @classmethod
     def scan(cls, root: Path) -> MediaIndex:
-        """Walk a folder once; links are followed, names with a leading dot are skipped.
+        """Walk a folder once; links are followed, and `find_leftovers` names what no row uses.
 
         Args:
             root: the folder.
 
         Raises:
-            SourceError: there is no such folder.
+            SourceError: there is no such folder, or one cannot be read.
         """
-        if not root.is_dir():
-            state = "is a file" if root.exists() else "does not exist"
-            raise SourceError(
-                f"{root} {state}; expected a folder with the dataset's annotation files and media"
-            )
+        refuse_no_folder(root, "a folder with the dataset's annotation files and media")
         # The preferred file first; the dictionaries are filled in reverse, so that it wins.
         files = sorted(
-            _walk_files(root),
-            key=lambda file: (
-                file[1].lower() in SOUND,
-                len(file[2].parts),
-                file[2],
-                file[0],
-                file[1],
-            ),
+            list_files(root),
+            key=lambda path: (is_sound(path.name), len(path.parts), str(path)),
+            reverse=True,
         )
-        named = [
-            (stem, suffix, folder / (stem + suffix)) for stem, suffix, folder in reversed(files)
-        ]
         return cls(
             root=root,
-            media={stem: path for stem, suffix, path in named if suffix.lower() in VIDEO | SOUND},
-            lists={stem + suffix: path for stem, suffix, path in named if suffix.lower() in LISTS},
+            media={path.stem: path for path in files if is_media(path.name)},
+            lists={path.name: path for path in files if path.suffix.lower() in LISTS},
         )
 
     def find_list(self, *names: str) -> Path:
@@ -162,19 +154,10 @@ class MediaIndex:
             raise SourceError(
                 f"the annotation files in {self.root} list no clip; download them again"
             )
-        if not any(paths):
+        if not any(path and path.exists() for path in paths):
             example = " or ".join(dict.fromkeys(rows[0].stems))
             raise SourceError(
                 f"{self.root} holds no media file of the {len(rows)} clips that are listed; "
-                f"tried {layouts}, in any folder and with any of "
-                f"{', '.join(sorted(VIDEO | SOUND))}, for instance {example}; "
-                "put the files, or a link to them, there"
+                f"tried {layouts}, in any folder and with any suffix of media, for instance "
+                f"{example} ({USUAL}); put the files, or a link to them, there"
             )
-
-
-def _walk_files(root: Path) -> Iterator[tuple[str, str, Path]]:
-    """Yield (stem, suffix, folder) of every file."""
-    for folder, names in walk(root):
-        for name in names:
-            stem, dot, suffix = name.rpartition(".")
-            yield stem, dot + suffix, folder

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import file_digest
-from pipeline.core.paths import make_absolute, walk
+from pipeline.core.paths import make_absolute
 from pipeline.core.records import SPLITS, Clip
+from pipeline.datasets.listing import list_media
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Folder names that look like a split.
 LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}
-VIDEO = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".flv"}
-SOUND = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac"}
 
 
 class Contents(dict[Path, tuple[int, str]]):
@@ -34,36 +33,6 @@ class Contents(dict[Path, tuple[int, str]]):
                 f"{path} cannot be read ({error.strerror}); make it readable or remove it"
             ) from error
         return self[path]
-
-
-def list_media(root: Path) -> list[Path]:
-    """List the videos below a folder, or the sounds if there is no video, by suffix, sorted.
-
-    Links are followed; names with a leading dot are skipped.
-
-    Args:
-        root: the folder.
-
-    Raises:
-        SourceError: there is no such folder, or no media file in it.
-    """
-    if not root.is_dir():
-        state = "is a file" if root.exists() else "does not exist"
-        raise SourceError(
-            f"{root} {state}; expected a folder of videos, or a CSV with path,label,split"
-        )
-    files = [folder / name for folder, names in walk(root) for name in names]
-    videos, sounds = (
-        sorted(path for path in files if path.suffix.lower() in suffixes)
-        for suffixes in (VIDEO, SOUND)
-    )
-    if not videos and not sounds:
-        state = "is empty" if not any(root.iterdir()) else "holds no video and no sound"
-        raise SourceError(
-            f"{root} {state}; expected files like label/clip.mp4 or train/label/clip.mp4 "
-            f"({', '.join(sorted(VIDEO | SOUND))})"
-        )
-    return videos or sounds
 
 
 def list_clips(root: Path) -> list[Clip]:

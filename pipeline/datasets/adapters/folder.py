@@ -21,8 +21,8 @@ from pipeline.datasets.adapters._tree import (
     list_clips,
     make_ids_unique,
 )
+from pipeline.datasets.listing import TABLE
 
-TABLE = "clips.csv"
 COLUMNS = "path,label,split[,start,end][,group]"
 
 
