@@ -29,6 +29,8 @@ MOST_ARROWS, MOST_CORE_LINES, MOST_STAGE_LINES = 70, 1700, 60
 MOST_WORDS, MOST_CHARACTERS, MOST_FUNCTION_LINES = 25, 100, 40
 # Files of stages/ that are no command.
 NO_COMMANDS = {"__init__", "__main__", "cli", "_runtime", "_progress"}
+# Functions that list a folder, with all that lies in it.
+LISTING = {"glob", "rglob", "iterdir", "listdir", "scandir"}
 # Rooms whose public functions show an example.
 WITH_EXAMPLES = {"artifact", "features", "distillation"}
 
@@ -187,6 +189,15 @@ def parameters_are_documented() -> Iterator[str]:
             yield f"{each.place}: {', '.join(missing)}"
 
 
+def folders_are_listed_in_one_place() -> Iterator[str]:
+    """Only core/paths.py lists folders: its `list_folder` and `walk` pass junk over."""
+    for module in MODULES.keys() - {"pipeline.core.paths"}:
+        for node in ast.walk(tree_of(module)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "os.walk" or called.rpartition(".")[2] in LISTING:
+                yield f"{MODULES[module].relative_to(ROOT)}:{node.lineno} calls {called}"
+
+
 def tests_know_no_project() -> Iterator[str]:
     """No test reads params.yaml or dvc.yaml of the top folder, which are the user's."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
@@ -224,6 +235,7 @@ RULES: tuple[Callable[[], Iterator[str]], ...] = (
     parameters_are_documented,
     faces_show_examples,
     tests_know_no_project,
+    folders_are_listed_in_one_place,
 )
 
 if __name__ == "__main__":
