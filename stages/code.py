@@ -11,33 +11,44 @@ if TYPE_CHECKING:
     from pipeline.core.params import Params
 
 
-def code(out: Path, *, params: Params) -> str:
+def code(out: Path, *, data: Path = Path("data"), params: Params) -> str:
     """Write a digest of the code that each stage of dvc.yaml runs, and of the plugins that it uses.
 
     A stage's code is its module and all that it imports; plugins count, with their values, where
     its params name them. Comments, docstrings and unused plugins change nothing. DVC runs this
-    stage every time, and other stages where their digest changed.
+    stage every time, and other stages where their digest changed. OUT also has a digest per dataset
+    of the names, sizes and times of its media, DATA/<dataset>/media, for ingest.
 
     Example: avdistill code code.json
     """
+    from pipeline.core.files import refuse_existing, write_json
+    from pipeline.core.params import Grid
+    from pipeline.datasets.fingerprint import find_change
+
+    refuse_existing(out)
+    digests, names = _digest_stages(params), params.build("grid", Grid).datasets
+    write_json(out, {"code": digests, "media": {name: find_change(data / name) for name in names}})
+    return f"digests of {len(digests)} stages -> {out}"
+
+
+def _digest_stages(params: Params) -> dict[str, Any]:
     from pipeline.core.code import digest_with_plugins
-    from pipeline.core.files import refuse_existing, shorten_digest, write_json
+    from pipeline.core.files import shorten_digest
     from pipeline.core.params import Grid
 
     def digest(stage: str, *rows: str, values: Any = ()) -> str:
-        module = f"{__package__}.{stage}"
-        return shorten_digest(digest_with_plugins(module, params, rows, values))
+        return shorten_digest(digest_with_plugins(f"stages.{stage}", params, rows, values))
 
     def digest_rows(stage: str, names: Iterable[str], values: Any = ()) -> dict[str, str]:
         return {name: digest(stage, f"{stage}.{name}", values=values) for name in names}
 
-    refuse_existing(out)
     grid, section = params.build("grid", Grid), params.get_section
     evaluate, bank = section("evaluate"), section("experts")
     # Distillers choose among candidates by the students of the first measure.
     students = [{**one, "task": None} for one in evaluate["run"][:1] if isinstance(one, dict)]
     tuning = [students, section("evaluate.protocols").get("budget"), bank]
-    digests: dict[str, Any] = {
+    plain = ("decode", "experts", "export", "publish")
+    return {
         "ingest": digest_rows("ingest", grid.datasets),
         "extract": digest_rows("extract", section("extract")),
         "coreset": digest("coreset", *(f"coreset.{name}" for name in grid.selectors)),
@@ -45,8 +56,5 @@ def code(out: Path, *, params: Params) -> str:
         "evaluate": digest("evaluate", values=evaluate),
         "ceiling": digest("ceiling", values=[section("ceiling"), evaluate]),
         "report": digest("report", values=[section("report"), evaluate]),
+        **{stage: digest(stage, values=section(stage)) for stage in plain},
     }
-    for stage in ("decode", "experts", "export", "publish"):
-        digests[stage] = digest(stage, values=section(stage))
-    write_json(out, {"code": digests})
-    return f"digests of {len(digests)} stages -> {out}"

@@ -92,7 +92,8 @@ def test_a_comment_names_the_rooms_of_a_digest(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", LATER)
 def test_a_stage_depends_on_its_own_entry(stage: str, entries: dict[str, str]) -> None:
-    (entry,) = STAGES[stage]["params"][0]["${code}"]
+    entry, *media = STAGES[stage]["params"][0]["${code}"]
+    assert media == ["media.${item.dataset}"] * (stage == "ingest")
     axis = {"ingest": "generated", "extract": "convnet", "distill": "dm"}.get(stage)
     assert re.sub(r"\$\{.*\}", str(axis), entry).removeprefix("code.") in entries
     assert entry.startswith(f"code.{stage}") and ("$" in entry) == bool(axis)

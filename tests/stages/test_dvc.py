@@ -118,6 +118,19 @@ def test_an_edit_of_code_runs_the_stages_that_run_it(
     assert ran(call(project, *command)) == {"code", "ingest@generated"}
 
 
+def test_changed_media_are_noticed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where ingest writes media itself."""
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("train: 40", "train: 3"))
+    command, both = ("dvc", "repro", "ingest@generated"), {"code", "ingest@generated"}
+    assert ran(call(project, *command)) == both
+    assert ran(call(project, *command)) == {"code"}
+    (project / "data/generated/media/train/sonar/0000.mp4").unlink()
+    assert ran(call(project, *command)) == both
+    assert ran(call(project, *command)) == {"code"}
+
+
 def edit_unused_code(code: Path) -> None:
     """Add a KD method and a head, and reword docstrings of every room."""
     (code / "pipeline" / "kd" / "methods" / "new.py").write_text("X = 1\n")
