@@ -8,14 +8,13 @@ from __future__ import annotations
 from pipeline.artifact.file import (
     Artifact,
     ExportSettings,
-    PublishSettings,
     list_artifacts,
-    publish_artifact,
     read_about,
     read_artifact,
     read_unchecked,
     write_artifact,
 )
+from pipeline.artifact.publish import PublishSettings, publish_artifact
 from pipeline.artifact.schema import FORMAT, VERSION, find_faults
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Write, read and publish artifacts; a damaged or inconsistent file is an ArtifactError."""
+"""Write and read artifacts; a damaged or inconsistent file is an ArtifactError."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ import numpy as np
 
 import pipeline
 from pipeline.artifact.packing import PACKING, pack, unpack
-from pipeline.artifact.schema import DECODING, FORMAT, KEYS, VERSION, find_faults, list_modalities
+from pipeline.artifact.schema import (
+    DECODING,
+    FORMAT,
+    KEYS,
+    PREPROCESSING_PARAMS,
+    SAMPLING,
+    STEPS,
+    VERSION,
+    find_faults,
+    list_modalities,
+)
 from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError, TableError
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.records import SOFT, Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
@@ -22,8 +32,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
-# Parts of a score that describe single students or clips.
-_SINGLE = ("runs", "trials", "right", "windows", "confusion")
+    from pipeline.artifact.clips import ClipSamples
+    from pipeline.core.paths import AnyPath
+
 # The attribute `units`; to undo it: raw = (stored * std + mean) / scale.
 UNITS = "(raw * scale - mean) / std per channel; raw is 0..255 for frame, decibels for logmel"
 # Attributes that the format or the fields of a synthetic set define; all others are provenance.
@@ -40,6 +51,7 @@ _DEFINED = (
     PACKING,
     "scores",
     "evaluation",
+    STEPS,
 )
 
 
@@ -52,17 +64,6 @@ class ExportSettings:
     """
 
     storage: Literal["float32", "float16", "uint8"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishSettings:
-    """Section `publish`.
-
-    Args:
-        runs: write the scores of single students and clips too, not the summaries alone.
-    """
-
-    runs: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ class Artifact:
             [classes] if there are soft labels.
 
         Example:
-            dataset = read_artifact(Path("seed0.h5")).to_torch()
+            dataset = read_artifact("seed0.h5").to_torch()
             loader = DataLoader(dataset, batch_size=32, shuffle=True)
         """
         from torch.utils.data import StackDataset
@@ -120,8 +121,31 @@ class Artifact:
         soft = {f"{SOFT}{modality}": values for modality, values in soft.items()}
         return StackDataset(**rows, label=label, **soft)  # type: ignore[arg-type]
 
+    def preprocess(self, path: AnyPath) -> ClipSamples:
+        """Make samples of a clip of your own, as those behind the artifact were made.
 
-def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings) -> str:
+        PyAV reads the clip and torchaudio makes the log-mels; the values are normalised.
+
+        Args:
+            path: of the media file, or a URL of fsspec.
+
+        Returns:
+            A sample of every whole second: `rows` by modality, and `seconds`.
+
+        Raises:
+            ArtifactError: the artifact does not hold its preprocessing; files of format 1.0 do not.
+            MediaError: the clip cannot be decoded, lacks a stream, or has no whole second.
+
+        Example:
+            samples = read_artifact("seed0.h5").preprocess("dog.mp4")
+            samples.rows["frame"]  # float32 [seconds, T, 3, H, W]
+        """
+        from pipeline.artifact.clips import preprocess_clip  # here: it imports torch
+
+        return preprocess_clip(str(to_path(path)), self.about)
+
+
+def write_artifact(path: AnyPath, synthetic: SyntheticSet, settings: ExportSettings) -> str:
     """Write a synthetic set as an artifact without scores, and return its content digest.
 
     Args:
@@ -133,9 +157,10 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings
         ArtifactError: the set does not follow the format; nothing is written.
 
     Example:
-        synthetic = load_synthetic(Path("work/dm/seed0.safetensors"))
-        digest = write_artifact(Path("seed0.h5"), synthetic, ExportSettings(storage="float16"))
+        synthetic = load_synthetic("work/dm/seed0.safetensors")
+        digest = write_artifact("seed0.h5", synthetic, ExportSettings(storage="float16"))
     """
+    path = to_path(path)
     columns = {name: np.asarray(values) for name, values in synthetic.columns.items()}
     columns[KEYS] = np.array(synthetic.source_key)
     stored = {m: pack(columns[m], settings.storage) for m in synthetic.rows}
@@ -151,6 +176,7 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings
         "normalisation": {m: asdict(n) for m, n in synthetic.normalisation.items()},
         "units": UNITS,
         **({PACKING: packing} if packing else {}),
+        **_describe_steps(synthetic),
         **synthetic.provenance,
     }
     _refuse_faulty(path, columns, attributes, "nothing is written; distil the set again")
@@ -159,7 +185,14 @@ def write_artifact(path: Path, synthetic: SyntheticSet, settings: ExportSettings
     )
 
 
-def read_artifact(path: Path) -> Artifact:
+def _describe_steps(synthetic: SyntheticSet) -> dict[str, Any]:
+    """Return the attribute that says how the parameters of the preprocessing are used."""
+    if PREPROCESSING_PARAMS not in synthetic.provenance:
+        return {}
+    return {STEPS: {m: SAMPLING[m] for m in synthetic.rows if m in SAMPLING}}
+
+
+def read_artifact(path: AnyPath) -> Artifact:
     """Read an artifact and check it against the format.
 
     Args:
@@ -170,16 +203,17 @@ def read_artifact(path: Path) -> Artifact:
             version, or its parts do not fit together.
 
     Example:
-        artifact = read_artifact(Path("seed0.h5"))
+        artifact = read_artifact("seed0.h5")
         artifact.columns["frame"]  # float32 [N, T, 3, H, W]
         artifact.about["classes"]  # names in the order of the labels
     """
+    path = to_path(path)
     artifact = read_unchecked(path)
     _refuse_faulty(path, artifact.columns, artifact.about, "export it again")
     return artifact
 
 
-def read_unchecked(path: Path) -> Artifact:
+def read_unchecked(path: AnyPath) -> Artifact:
     """Read an artifact without checking that its parts fit together; `find_faults` checks them.
 
     Args:
@@ -193,7 +227,8 @@ def read_unchecked(path: Path) -> Artifact:
         artifact = read_unchecked(Path("seed0.h5"))
         faults = list(find_faults(artifact.columns, artifact.about))
     """
-    columns, about = _read_stored(path)
+    path = to_path(path)
+    columns, about = read_stored(path)
     try:
         return Artifact(columns=unpack(columns, about, list_modalities(columns)), about=about)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -203,7 +238,7 @@ def read_unchecked(path: Path) -> Artifact:
         ) from error
 
 
-def read_about(path: Path) -> tuple[dict[str, tables.ColumnType], dict[str, Any]]:
+def read_about(path: AnyPath) -> tuple[dict[str, tables.ColumnType], dict[str, Any]]:
     """Read the types of the columns and the attributes; rows are neither read nor checked.
 
     Args:
@@ -216,9 +251,10 @@ def read_about(path: Path) -> tuple[dict[str, tables.ColumnType], dict[str, Any]
         ArtifactError: the file is missing, damaged or of a newer major version.
 
     Example:
-        types, about = read_about(Path("seed0.h5"))
+        types, about = read_about("seed0.h5")
         types["frame"].shape, about["method"]
     """
+    path = to_path(path)
     try:
         types, attributes = tables.read_attributes(path)
     except TableError as error:
@@ -226,7 +262,7 @@ def read_about(path: Path) -> tuple[dict[str, tables.ColumnType], dict[str, Any]
     return types, _parse_attributes(path, attributes)
 
 
-def list_artifacts(path: Path) -> list[Path]:
+def list_artifacts(path: AnyPath) -> list[Path]:
     """Return the artifacts of a folder, sorted by name, or a single file.
 
     Args:
@@ -236,8 +272,9 @@ def list_artifacts(path: Path) -> list[Path]:
         ArtifactError: there is no artifact.
 
     Example:
-        list_artifacts(Path("artifacts"))  # [artifacts/seed0.h5, artifacts/seed1.h5]
+        list_artifacts("artifacts")  # [artifacts/seed0.h5, artifacts/seed1.h5]
     """
+    path = to_path(path)
     files = list_folder(path, "*.h5") if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise ArtifactError(
@@ -247,63 +284,18 @@ def list_artifacts(path: Path) -> list[Path]:
     return files
 
 
-def publish_artifact(
-    path: Path, evaluated: dict[str, Any], settings: PublishSettings, out: Path
-) -> str:
-    """Copy an artifact, add its scores, and return its content digest, which stays the same.
+def read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the columns as they are stored, and the attributes with their JSON parsed.
 
     Args:
-        path: the artifact.
-        evaluated: the content of the JSON file that `avdistill evaluate` wrote for this artifact.
-        settings: which parts of the scores are written.
-        out: the new file.
+        path: the .h5 file.
 
     Raises:
-        ArtifactError: the scores are of another set, or `evaluated` is no such content.
+        ArtifactError: the file is missing, damaged, changed or of a newer major version.
 
     Example:
-        scores = read_json(Path("scores.json"), "evaluate")
-        settings = PublishSettings(runs=False)
-        publish_artifact(Path("seed0.h5"), scores, settings, Path("published/seed0.h5"))
+        columns, about = read_stored(Path("seed0.h5"))
     """
-    columns, about = _read_stored(path)
-    digest: str = about[tables.DIGEST]
-    if not isinstance(evaluated, dict) or not {"artifacts", "scores"} <= evaluated.keys():
-        raise ArtifactError(
-            f"the file of scores for {path} holds no artifacts and scores; "
-            "expected the JSON that `avdistill evaluate` writes"
-        )
-    if evaluated["artifacts"].get(path.name) != digest:
-        raise ArtifactError(
-            f"the scores are not of {path} (digest {digest[:12]}); "
-            "evaluate it, then publish with those scores"
-        )
-    number = sorted(evaluated["artifacts"]).index(path.name)
-    omitted = () if settings.runs else _SINGLE
-    scores = [_prepare_score(entry, number, omitted) for entry in evaluated["scores"]]
-    evaluation = {"evaluation": evaluated["evaluation"]} if "evaluation" in evaluated else {}
-    written = tables.write_table(out, columns, {**about, **evaluation, "scores": scores})
-    assert written == digest, "scores are outside of the digest"
-    return written
-
-
-def _prepare_score(entry: dict[str, Any], number: int, omitted: tuple[str, ...]) -> dict[str, Any]:
-    """Return a score as artifacts hold it.
-
-    The added `own` is metric -> view -> the mean over the students of this set alone, which is the
-    set with this number; the summaries are over the students of all sets.
-    """
-    runs = [run for run in entry["runs"] if run["set"] == number]
-    own = {
-        metric: {view: sum(run[metric][view] for run in runs) / len(runs) for view in views}
-        for metric, views in entry["metrics"].items()
-        if runs and all(metric in run for run in runs)
-    }
-    return {**{name: value for name, value in entry.items() if name not in omitted}, "own": own}
-
-
-def _read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the columns as they are stored, and the attributes with their JSON parsed."""
     try:
         columns, attributes = tables.read_table(path)
     except TableError as error:

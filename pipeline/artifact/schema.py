@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.core.files import digest_of
 from pipeline.core.records import SOFT
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     Check = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], Iterator[str]]
 
 FORMAT = "avdistill"
-VERSION = "1.0"
+VERSION = "1.1"
 LABEL, KEYS = "label", "source_key"
 REQUIRED = ("classes", "ipc", "formation", "normalisation", "units")
 # The steps of `formation.split` as data, for readers in other languages: cut the last two
@@ -28,10 +29,43 @@ DECODING = {
     "antialias": False,
     "pair": "training instance j takes piece j modulo the modality's pieces",
 }
+# The attributes of how samples were made of media: the parameters by modality, and the steps.
+PREPROCESSING, PREPROCESSING_PARAMS, STEPS = (
+    "preprocessing",
+    "preprocessing_params",
+    "preprocessing_steps",
+)
+# The steps that take those parameters, as data, for readers in other languages.
+SAMPLING: dict[str, dict[str, Any]] = {
+    "frame": {
+        "moment": "the frame on display at each of `offsets`, in seconds from the second's start",
+        "turn": "as the container says",
+        "resize": "bicubic",
+        "crop": "true: scaled to cover, the middle is cut out; false: squashed",
+        "colours": "RGB, 0..255",
+    },
+    "logmel": {
+        "channels": "mixed to mono by the weights of ffmpeg's stereo mix, which sum to 1",
+        "range": [-1.0, 1.0],
+        "window": "hann",
+        "center": True,
+        "pad": "reflect",
+        "power": 2.0,
+        "mel_scale": "htk",
+        "mel_norm": None,
+        "value": "10 * log10(max(power, 10 ** (floor_db / 10)))",
+        "rounded_to": "float16",
+    },
+}
+# modality -> its parameters -> the shape of a row that they make
+SHAPES: dict[str, Callable[[Mapping[str, Any]], tuple[int, ...]]] = {
+    "frame": lambda p: (len(p["offsets"]), 3, p["height"], p["width"]),
+    "logmel": lambda p: (1, p["n_mels"], 1 + p["rate"] // p["hop"]),
+}
 # A soft label may sum to 1 up to this.
 ROUNDING = 1e-3
 # Errors that attributes of a wrong type or structure cause.
-MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, OverflowError)
+MALFORMED = (TypeError, KeyError, ValueError, AttributeError, IndexError, ArithmeticError)
 MAX_DETAIL = 120
 
 
@@ -173,6 +207,24 @@ def _check_soft_labels(
             yield f"has soft labels of {name} that are not probabilities"
 
 
+def _check_preprocessing(
+    columns: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> Iterator[str]:
+    """Compare the parameters with their digest and with the rows; files of 1.0 have none."""
+    if PREPROCESSING_PARAMS not in about:
+        return
+    params = about[PREPROCESSING_PARAMS]
+    if digest_of(params) != about.get(PREPROCESSING):
+        yield f"has {PREPROCESSING_PARAMS} that do not have the digest {PREPROCESSING}"
+    for name in SHAPES.keys() & set(list_modalities(columns)):
+        expected, shape = SHAPES[name](params[name]), columns[name].shape[1:]
+        if shape != expected:
+            yield (
+                f"holds {name} rows {list(shape)}, and {PREPROCESSING_PARAMS} that make "
+                f"{list(expected)}"
+            )
+
+
 # Subject -> its check
 CHECKS: dict[str, Check] = {
     "classes": _check_classes,
@@ -181,4 +233,5 @@ CHECKS: dict[str, Check] = {
     "formation": _check_formation,
     "normalisation": _check_normalisation,
     "soft labels": _check_soft_labels,
+    "preprocessing": _check_preprocessing,
 }

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, SourceError
-from pipeline.core.paths import is_local, rename
+from pipeline.core.paths import is_local, rename, to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from filelock import FileLock
 
+    from pipeline.core.paths import AnyPath
+
 LOG = logging.getLogger(__name__)
 # Errors of a file system that has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
-def refuse_existing(path: Path) -> None:
+def refuse_existing(path: AnyPath) -> None:
     """Refuse an output before any work is done.
 
     Args:
@@ -35,6 +37,7 @@ def refuse_existing(path: Path) -> None:
     Raises:
         OutputError: it exists, or cannot be written.
     """
+    path = to_path(path)
     if path.exists():
         raise OutputError(f"{path} exists already; remove it or name another output")
     if not is_local(path):
@@ -48,7 +51,7 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def create_file(path: Path) -> Iterator[Path]:
+def create_file(path: AnyPath) -> Iterator[Path]:
     """Yield a `.part` file to write; it becomes `path` at the end, or is removed on an error.
 
     Args:
@@ -57,6 +60,7 @@ def create_file(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
+    path = to_path(path)
     with _convert_errors(path):
         part = _prepare_part(path)
         try:
@@ -67,7 +71,7 @@ def create_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def create_folder(path: Path) -> Iterator[Path]:
+def create_folder(path: AnyPath) -> Iterator[Path]:
     """Yield an empty `.part` folder; it becomes `path` at the end, or is removed on an error.
 
     Args:
@@ -76,6 +80,7 @@ def create_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it exists, or cannot be written.
     """
+    path = to_path(path)
     refuse_existing(path)
     part = _prepare_part(path)
     shutil.rmtree(part, ignore_errors=True)
@@ -87,7 +92,7 @@ def create_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: AnyPath, value: Any) -> None:
     """Write indented JSON, atomically; keys keep their order.
 
     Args:
@@ -107,7 +112,7 @@ def write_json(path: Path, value: Any) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, made_by: str) -> Any:
+def read_json(path: AnyPath, made_by: str) -> Any:
     """Read a JSON file.
 
     Args:
@@ -117,6 +122,7 @@ def read_json(path: Path, made_by: str) -> Any:
     Raises:
         SourceError: it is missing, or is not JSON.
     """
+    path = to_path(path)
     if not path.is_file():
         raise SourceError(f"{path} does not exist; it is written by `avdistill {made_by}`")
     try:
@@ -147,13 +153,13 @@ def shorten_digest(digest: str) -> str:
     return digest[:12]
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: AnyPath) -> str:
     """Return the SHA-256 of a file's bytes.
 
     Args:
         path: the file.
     """
-    with path.open("rb") as stream:
+    with to_path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

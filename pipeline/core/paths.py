@@ -40,6 +40,21 @@ JUNK_NAME, ENTERED_BEFORE = "hidden or system file", "same folder as another one
 
 # In the signature of a stage: a path, or a URL of fsspec.
 PathOrURL = Path
+# In the signature of a function: a path of any type, or a URL of fsspec.
+AnyPath = str | os.PathLike[str]
+
+
+def to_path(path: AnyPath) -> Path:
+    """Return the path that a caller gave.
+
+    Args:
+        path: text, a pathlib.Path or any other os.PathLike; a URL of fsspec.
+
+    Raises:
+        SourceError: as `parse_path`.
+    """
+    # A UPath is no os.PathLike.
+    return Path(path) if isinstance(path, os.PathLike) else parse_path(str(path))
 
 
 def parse_path(text: str) -> Path:

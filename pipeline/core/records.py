@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sized
+    from collections.abc import Mapping, Sequence, Sized
 
     import numpy as np
     import torch
@@ -19,6 +20,16 @@ SPLITS = ("train", "val", "test")
 # In files, soft labels have this prefix and the modality as a name.
 SOFT = "soft_label_"
 NOT_STATED = "not stated"
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Join names of classes by semicolons, since many hold a comma.
+
+    Args:
+        names: of classes; one that holds a semicolon or a quote is put in quotes.
+    """
+    quoted = (json.dumps(x, ensure_ascii=False) if {*';"'} & {*x} else x for x in names)
+    return "; ".join(quoted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +204,7 @@ class RealSet:
         preprocessing: digest of the parameters that made the samples from the media.
         digest: of the shards, without their source.
         source: the dataset.
+        preprocessing_params: those parameters by modality; empty if the index lacks them.
     """
 
     rows: Mapping[str, Rows]
@@ -204,6 +216,7 @@ class RealSet:
     preprocessing: str
     digest: str
     source: Source = UNKNOWN
+    preprocessing_params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_lengths({**self.rows, "label": self.label, "keys": self.keys, "clips": self.clips})

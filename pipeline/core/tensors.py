@@ -15,16 +15,17 @@ from pipeline.core.records import Normalisation, SyntheticSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from torch import Tensor
+
+    from pipeline.core.paths import AnyPath
 
 # Libraries whose tensors a file is read as. numpy spares a command the two seconds that importing
 # torch takes.
 TORCH, NUMPY = "pt", "numpy"
 
 
-def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+def save(path: AnyPath, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write tensors and a header, atomically; the same input gives the same bytes.
 
     Args:
@@ -41,7 +42,7 @@ def save(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None
         save_file(whole, part, metadata={"header": json.dumps(header, sort_keys=True)})
 
 
-def load(path: Path, kind: str = TORCH) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: AnyPath, kind: str = TORCH) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors by name, on the CPU, and the header.
 
     Args:
@@ -80,7 +81,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
+def save_synthetic(path: AnyPath, synthetic: SyntheticSet) -> None:
     """Write a synthetic set for the next stage.
 
     Args:
@@ -98,7 +99,7 @@ def save_synthetic(path: Path, synthetic: SyntheticSet) -> None:
     save(path, synthetic.columns, header)
 
 
-def load_synthetic(path: Path, kind: str = TORCH) -> SyntheticSet:
+def load_synthetic(path: AnyPath, kind: str = TORCH) -> SyntheticSet:
     """Read a synthetic set.
 
     Args:

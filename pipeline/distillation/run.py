@@ -296,6 +296,7 @@ def _provenance(
     cell: DistillCell, distiller: Any, seed: int, synthetic: SyntheticSet
 ) -> dict[str, Any]:
     real, plugin = cell.inputs.real, plugin_name(distiller)
+    params = real.preprocessing_params
     return {
         **synthetic.provenance,
         "method": cell.method,
@@ -303,6 +304,7 @@ def _provenance(
         "params": json.loads(json.dumps(asdict(distiller))),
         "seed": seed,
         "preprocessing": real.preprocessing,
+        **({"preprocessing_params": dict(params)} if params else {}),
         "source_shards": real.digest,
         "pieces": formation.count_pieces(synthetic.formation),
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ArtifactError, ParamsError, ShardError
+from pipeline.core.records import join_names
 
 if TYPE_CHECKING:
     from pipeline.core.records import RealSet, SyntheticSet
@@ -145,4 +146,4 @@ def refuse_single(measurement: Measurement, task: TaskPlugin, real: RealSet) -> 
 
 
 def _list_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return join_names(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -71,9 +71,8 @@ def score_artifacts(
         "artifacts": {name: one.provenance["content_digest"] for name, one in sets.items()},
         "bytes": next(iter(artifacts)).stat().st_size,
         "classes": bench.test.classes,
-        "test_windows": len(bench.test),
         "projection": points,
-        "evaluation": {"params": setup.params, "val": bench.val.digest, "test": bench.test.digest},
+        **_describe_evaluation(setup, bench),
     }
     return ScoreTable(about=about, entries=entries, seconds=seconds)
 
@@ -94,11 +93,19 @@ def score_real_set(train: RealSet, setup: EvaluationSetup, bench: Bench, cache: 
     about = {
         "classes": train.classes,
         "train_windows": len(train),
-        "test_windows": len(bench.test),
-        "test_clips": len(set(bench.test.clips)),
         "projection": points,
+        **_describe_evaluation(setup, bench),
     }
     return ScoreTable(about=about, entries=entries, seconds=seconds)
+
+
+def _describe_evaluation(setup: EvaluationSetup, bench: Bench) -> dict[str, Any]:
+    """Return the size of the test split, and the params and the splits behind the scores."""
+    return {
+        "test_windows": len(bench.test),
+        "test_clips": len(set(bench.test.clips)),
+        "evaluation": {"params": setup.params, "val": bench.val.digest, "test": bench.test.digest},
+    }
 
 
 def score_sets(

@@ -80,7 +80,7 @@ class DecodePlan:
         return digest_of(
             [
                 rows,
-                self.params.preprocessing,
+                self.params.preprocessing.digest,
                 self.params.backends,
                 self.params.filters,
                 DECODER,
@@ -292,7 +292,8 @@ def _write_indices(
         index = Index(
             source=source,
             classes=tuple(sorted({clip.label for clip in clips})),
-            preprocessing=params.preprocessing,
+            preprocessing=params.preprocessing.digest,
+            preprocessing_params=params.preprocessing.params,
             normalisation=normalisation,
             shards=tuple(shards[key] for key in sorted(shards) if key[0] == split),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ShardError
@@ -49,6 +49,7 @@ class Index:
         source: where the clips come from.
         classes: names of all classes, sorted.
         preprocessing: digest of the parameters that made the samples from the media.
+        preprocessing_params: those parameters by modality; empty in indices of before 0.3.
         normalisation: by modality.
         shards: the tars of the split.
     """
@@ -56,6 +57,7 @@ class Index:
     source: Source = UNKNOWN
     classes: tuple[str, ...]
     preprocessing: str
+    preprocessing_params: Mapping[str, Any] = field(default_factory=dict)
     normalisation: dict[str, Normalisation]
     shards: tuple[Shard, ...]
 
@@ -154,6 +156,7 @@ def read_index(folder: Path) -> Index:
             source=Source(**value.get("source", {})),
             classes=tuple(value["classes"]),
             preprocessing=value["preprocessing"],
+            preprocessing_params=value.get("preprocessing_params", {}),
             normalisation={
                 m: Normalisation.from_json(n) for m, n in value["normalisation"].items()
             },

@@ -89,6 +89,7 @@ def build_real_set(
         classes=index.classes,
         normalisation=index.normalisation,
         preprocessing=index.preprocessing,
+        preprocessing_params=index.preprocessing_params,
         digest=index.digest,
         source=index.source,
     )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from pipeline import media
 from pipeline.core.errors import ParamsError
-from pipeline.core.files import digest_of
 from pipeline.core.params import PositiveFloat, PositiveInt, UnitInterval
 from pipeline.media import FrameTrack, SoundTrack
 from pipeline.media.logmel import LogMel
+from pipeline.shards.preprocessing import Preprocessing, refuse_misfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+
+    from pipeline import media
 
 # modality -> factor from stored values (8-bit levels, decibels, 16-bit samples) to the unit of mean
 # and std.
@@ -81,40 +82,25 @@ class DecodeSettings:
     max_reject_fraction: UnitInterval
 
     def __post_init__(self) -> None:
-        mel, offsets, frame = self.logmel, self.frame.offsets, self.frame
-        offsets_fit = bool(offsets) and all(0 <= offset < 1 for offset in offsets)
-        requirements = {
-            "modalities and backends name one or more each": self.modalities and self.backends,
-            "frame.offsets are one or more seconds from 0 to below 1": offsets_fit,
-            "frame.width and frame.height are 1 or more": min(frame.width, frame.height) >= 1,
-            "logmel.n_fft is at most logmel.rate": mel.n_fft <= mel.rate,
-            "logmel.f_min is below f_max, and f_max at most half of the rate": (
-                mel.f_min < mel.f_max <= mel.rate / 2
-            ),
-        }
-        for expected, fulfilled in requirements.items():
-            if not fulfilled:
-                raise ParamsError(f"decode does not fit: expected that {expected}")
+        if not (self.modalities and self.backends):
+            expected = "modalities and backends name one or more each"
+            raise ParamsError(f"decode does not fit: expected that {expected}")
+        refuse_misfit({"frame": self.frame, "logmel": self.logmel}, "decode")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How samples are made of media."""
+        return Preprocessing(sections={name: getattr(self, name) for name in self.modalities})
 
     @property
     def tracks(self) -> dict[str, media.Track]:
         """How each required modality is read from a clip."""
-        known: dict[str, media.Track] = {
-            "frame": self.frame,
-            "logmel": SoundTrack(rate=self.logmel.rate),
-            "wave": self.wave,
-        }
-        return {modality: known[modality] for modality in self.modalities}
+        return self.preprocessing.tracks
 
     @property
     def encoders(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         """Modality -> function from a reading's array to the array on disk."""
-        known: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-            "frame": lambda frames: frames,
-            "logmel": self.logmel,
-            "wave": lambda wave: np.rint(np.clip(wave, -1, 1) * 32767).astype(np.int16),
-        }
-        return {modality: known[modality] for modality in self.modalities}
+        return self.preprocessing.encoders
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -124,12 +110,6 @@ class DecodeSettings:
             "memory_mb": self.memory_mb,
             "recycle": self.recycle,
         }
-
-    @property
-    def preprocessing(self) -> str:
-        """Digest of the parameters that decide a sample's values, given the media."""
-        sections: dict[str, Any] = {"frame": self.frame, "logmel": self.logmel, "wave": self.wave}
-        return digest_of({modality: asdict(sections[modality]) for modality in self.modalities})
 
     @property
     def fill_values(self) -> dict[str, float | None]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
+
 # Fields of a sample that go into its JSON file.
 DESCRIPTION = ("clip", "label", "pts", "quality", "second")
 
@@ -58,7 +60,7 @@ def write_shard(
 
 
 def write_tar(
-    path: Path, samples: Iterable[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]
+    path: AnyPath, samples: Iterable[tuple[str, Mapping[str, np.ndarray], Mapping[str, Any]]]
 ) -> int:
     """Write samples as one tar without a clock, and return their number.
 

@@ -86,7 +86,7 @@ def test_rows_only_as_datasets_and_the_rest_as_root_attributes(artifact: Path) -
             isinstance(dataset, h5py.Dataset) and not dataset.attrs for dataset in file.values()
         )
         assert all(isinstance(value, str | np.generic) for value in file.attrs.values())
-        assert file.attrs["format"] == "avdistill" and file.attrs["format_version"] == "1.0"
+        assert file.attrs["format"] == "avdistill" and file.attrs["format_version"] == "1.1"
 
 
 def test_a_changed_number_is_noticed(artifact: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_newer_major_version_says_what_to_do(
     write_artifact(tmp_path / "new.h5", toy_synthetic(), FULL)
     monkeypatch.undo()
     with pytest.raises(
-        ArtifactError, match=r"format version 2\.0, this program reads 1\.0; install the avdistill"
+        ArtifactError, match=r"format version 2\.0, this program reads 1\.1; install the avdistill"
     ):
         read_artifact(tmp_path / "new.h5")
 

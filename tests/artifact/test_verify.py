@@ -99,7 +99,7 @@ def test_a_set_without_scores_is_hinted_at(artifact: Path) -> None:
             {"normalisation": {"frame": {}, "logmel": {}}},
             "does not follow the format in its normalisation (KeyError: 'mean')",
         ),
-        ({"format_version": "2.0"}, "format version 2.0, this program reads 1.0"),
+        ({"format_version": "2.0"}, "format version 2.0, this program reads 1.1"),
         ({"format": "other"}, "is not an artifact of avdistill"),
         ({"packing": {"frame": {"scale": "x", "offset": 0}}}, "holds rows that cannot be unpacked"),
     ],

@@ -324,7 +324,7 @@ def test_clips_that_count_nothing_leave_the_interval_finite() -> None:
 
 def test_other_classes_other_preprocessing_and_no_numbers_are_refused() -> None:
     real, synthetic = toy_real(), toy_synthetic()
-    with pytest.raises(ArtifactError, match="holds the classes class0, class1, the shards x, y"):
+    with pytest.raises(ArtifactError, match="holds the classes class0; class1, the shards x; y"):
         evaluation.refuse_other_data(
             synthetic, dataclasses.replace(real, classes=("x", "y")), "seed0.h5"
         )

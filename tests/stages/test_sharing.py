@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.artifact import read_artifact, write_artifact
 from pipeline.core.files import write_json
-from tests.toys.artifacts import FULL, SCORES, toy_synthetic
+from tests.toys.artifacts import CEILING, EVALUATED, FULL, toy_synthetic
 from tests.toys.commands import call, copied
 from tests.toys.project import ROOT
 
@@ -55,7 +55,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         digests[f"seed{seed}.h5"] = write_artifact(
             place / CELL / "artifacts" / f"seed{seed}.h5", one, FULL
         )
-    write_json(place / CELL / "scores.json", {"artifacts": digests, "scores": SCORES})
+    write_json(place / CELL / "scores.json", {"artifacts": digests, **EVALUATED})
+    write_json(place / CELL.parent.parent / "ceiling.json", CEILING)
     call(place, "dvc", "repro", "code")
     call(place, "dvc", "repro", "--single-item", "publish@generated-jcf-5")
     return place

@@ -15,13 +15,22 @@ from pipeline.artifact.exporters._about import (
     join_statements,
     make_name,
 )
+from pipeline.artifact.schema import PREPROCESSING_PARAMS
+from pipeline.artifact.yardstick import (
+    describe_students,
+    describe_test_split,
+    format_whole,
+    name_measurement,
+)
 from pipeline.core.files import create_file
+from pipeline.core.paths import to_path
+from pipeline.core.records import NOT_STATED, join_names
 from pipeline.core.scores import find_plain_metrics, format_score
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
+
+    from pipeline.core.paths import AnyPath
 
 # modality -> the task, as the hub names it
 TASKS = {"frame": "image-classification", "logmel": "audio-classification"}
@@ -48,36 +57,43 @@ METHOD = (
     *("content_digest", "learned_rates", "adopted"),
 )
 READING = """\
-With h5py and numpy, raw values:
+With h5py and numpy, raw values and the training instances, the formation undone:
 
 ```python
 import json, h5py, numpy as np
 
+def grow(n, size):  # bilinear weights [n, size]
+    at = (np.arange(size) + 0.5) * n / size - 0.5
+    return np.array([np.interp(at, np.arange(n), one) for one in np.eye(n)])
+
 with h5py.File("{file}") as file:
     about = {{k: json.loads(x) if str(x)[:1] in ("[", "{{") else x for k, x in file.attrs.items()}}
     stored = {{name: file[name][()] for name in file}}
-raw = {{}}
+raw, instances, count = {{}}, {{}}, max(r * c for r, c in about["formation"].values())
 for m, norm in about["normalisation"].items():
-    rows, packing = stored[m].astype("float32"), about.get("packing", {{}}).get(m)
-    if packing:  # uint8
-        rows = rows * packing["scale"] + packing["offset"]
+    packing = about.get("packing", {{}}).get(m, {{"scale": 1, "offset": 0}})  # of uint8
+    rows = stored[m].astype("float32") * packing["scale"] + packing["offset"]
     mean, std = (np.array(norm[key])[:, None, None] for key in ("mean", "std"))
-    # rows = (raw * scale - mean) / std; raw: frame 0..255 [N, T, 3, H, W], logmel dB [N, 1, M, F]
-    raw[m] = (rows * std + mean) / norm["scale"]
-classes, label = about["classes"], stored["label"]
+    raw[m] = (rows * std + mean) / norm["scale"]  # frame 0..255 [N, T, 3, H, W], logmel dB
+    (r, c), (high, wide) = about["formation"][m], rows.shape[-2:]  # a row is a grid of pieces
+    cells = [x for y in np.split(raw[m], c, -1) for x in np.split(y, r, -2)]
+    pieces = grow(high // r, high).T @ np.concatenate(cells) @ grow(wide // c, wide)
+    instances[m] = np.concatenate([pieces] * (count // (r * c)))
+classes, label = about["classes"], np.tile(stored["label"], count)
 ```
 
 With avdistill and PyTorch, normalised training instances, the formation undone:
 
 ```python
-from pathlib import Path
-
 from torch.utils.data import DataLoader
 
 from pipeline.artifact import read_artifact
 
-batches = DataLoader(read_artifact(Path("{file}")).to_torch(), batch_size=32, shuffle=True)
+batches = DataLoader(read_artifact("{file}").to_torch(), batch_size=32, shuffle=True)
 ```
+
+`read_artifact("{file}").preprocess("clip.mp4")` makes samples of a clip of your own as those behind
+the set were made: `rows` by modality, normalised, one a second.
 
 With datasets, stored rows:
 
@@ -93,13 +109,14 @@ stored = load_dataset("hdf5", data_files="{file}", split="train").with_format("n
 class Exporter:
     """The card of an artifact; it has no parameters."""
 
-    def write(self, artifact: Path, out: Path) -> str:
+    def write(self, artifact: AnyPath, out: AnyPath) -> str:
         """Write the card: content, origin, method, ways to load it, scores, licence and citation.
 
         Args:
             artifact: the .h5 file.
             out: the README.md, to be published in the artifact's folder.
         """
+        artifact, out = to_path(artifact), to_path(out)
         content = read_artifact(artifact)
         columns, about = content.columns, content.about
         header = _make_header(artifact.name, columns, about)
@@ -152,14 +169,15 @@ def _make_sections(file: str, columns: dict[str, np.ndarray], about: Attributes)
     )
     method = drop_empty({name: about.get(name) for name in METHOD})
     params = json.dumps(about.get("params", {}), indent=1, sort_keys=True)
-    classes = f"Classes, in the order of the labels: {', '.join(about['classes'])}."
+    classes = f"Classes, in the order of the labels: {join_names(about['classes'])}"
     origin = [*map(format_markdown, about.get("sources", [])), format_markdown(digests)]
     return {
         "Content": f"{_tabulate_columns(columns)}\n\n{classes}",
         "Origin": "\n\n".join(origin),
         "Method": f"{format_markdown(method)}\n\n```json\n{params}\n```",
+        "Preprocessing": _describe_preprocessing(about),
         "How to read it": READING.format(file=file),
-        "Scores": _tabulate_scores(about.get("scores", [])),
+        "Scores": _describe_scores(about),
         "Licence": join_statements(about, "licence"),
         "Citation": join_statements(about, "citation"),
     }
@@ -176,19 +194,30 @@ def _tabulate_columns(columns: dict[str, np.ndarray]) -> str:
     return "\n".join(["| dataset | type | shape |", "| --- | --- | --- |", *rows])
 
 
-def _tabulate_scores(scores: list[Attributes]) -> str:
-    """Return a table of scores on the test split: mean ± deviation [95 % interval]."""
-    rows = []
-    for entry in scores:
-        measurement = " ".join(entry[key] for key in ("protocol", "network", "head", "task"))
+def _describe_preprocessing(about: Attributes) -> str:
+    """Return the parameters that made the samples, "" for files without them."""
+    if PREPROCESSING_PARAMS not in about:
+        return ""
+    params = json.dumps(about[PREPROCESSING_PARAMS], indent=1, sort_keys=True)
+    return f"Each second of a clip became a sample by:\n\n```json\n{params}\n```"
+
+
+def _describe_scores(about: Attributes) -> str:
+    """Return a table of scores on the test split, and the yardstick: mean ± deviation [95 %]."""
+    rows, students = [], {}
+    for entry in about.get("scores", []):
+        name = name_measurement(entry)
+        students[name] = describe_students(about, entry)
         for metric, views in entry["metrics"].items():
             plain = metric in find_plain_metrics(entry)
-            rows += [
-                f"| {measurement} | {metric} | {view} | {format_score(summary, plain=plain)} |"
-                for view, summary in views.items()
-            ]
+            for view, summary in views.items():
+                own = f"{format_score(summary, plain=plain)} | {summary['n']}"
+                whole = format_whole(entry, metric, view, plain=plain) or NOT_STATED
+                rows.append(f"| {name} | {metric} | {view} | {own} | {whole} |")
     if not rows:
         return ""
-    return "\n".join(
-        ["| measurement | metric | view | score |", "| --- | --- | --- | --- |", *rows]
-    )
+    head = "| measurement | metric | view | score | students | whole data |"
+    trained = [f"- Students of {name}: {text}" for name, text in students.items() if text]
+    test = [f"- Test split: {text}" for text in [describe_test_split(about)] if text]
+    table = [head, "| --- | --- | --- | --- | --- | --- |", *rows]
+    return "\n".join([*table, "", *test, *trained])

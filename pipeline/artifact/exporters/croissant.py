@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from pipeline.artifact import read_about
 from pipeline.artifact.exporters._about import describe_set, drop_empty, join_statements, make_name
 from pipeline.core.files import file_digest, write_json
+from pipeline.core.paths import to_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pipeline.core.paths import AnyPath
 
 # The terms that Croissant adds to schema.org.
 TERMS = (
@@ -75,13 +76,14 @@ class Exporter:
     published: str | None
     version: str | None
 
-    def write(self, artifact: Path, out: Path) -> str:
+    def write(self, artifact: AnyPath, out: AnyPath) -> str:
         """Write the description.
 
         Args:
             artifact: the .h5 file.
             out: the JSON file, to be published in the artifact's folder.
         """
+        artifact, out = to_path(artifact), to_path(out)
         _, about = read_about(artifact)
         file = {
             "@type": "cr:FileObject",

@@ -16,20 +16,22 @@ from pipeline.artifact import read_artifact
 from pipeline.artifact.exporters._instances import decode_instances
 from pipeline.core.errors import ArtifactError
 from pipeline.core.files import create_folder
+from pipeline.core.paths import to_path
 from pipeline.core.plugins import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torch import Tensor
+
+    from pipeline.core.paths import AnyPath
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
     """Tensors for DD-Ranking; they have no parameters."""
 
-    def write(self, artifact: Path, out: Path) -> str:
+    def write(self, artifact: AnyPath, out: AnyPath) -> str:
         """Write a folder `<modality>/` with images.pt, hard_labels.pt, labels.pt and lr.pt.
 
         labels.pt is written if there are soft labels, lr.pt if a learning rate was learned. All
@@ -43,6 +45,7 @@ class Exporter:
         Raises:
             ArtifactError: frames have several moments.
         """
+        out = to_path(out)
         synthetic = read_artifact(artifact).synthetic
         instances, order = decode_instances(synthetic)
         rates = synthetic.provenance.get("learned_rates", {})

@@ -16,10 +16,10 @@ from pipeline.media.logmel import LogMel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torch import Tensor
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import SyntheticSet
 
 # Rows whose sound is estimated at once; bounds memory.
@@ -36,7 +36,7 @@ class Exporter:
 
     logmel: LogMel
 
-    def write(self, artifact: Path, out: Path) -> str:
+    def write(self, artifact: AnyPath, out: AnyPath) -> str:
         """Write `<label>_<n>.<modality>.png` and `<label>_<n>.wav` for every stored row.
 
         A picture shows a row's whole grid; the sound plays its pieces one after another. There is

@@ -12,10 +12,10 @@ from pipeline.shards.write import write_tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy as np
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import SyntheticSet
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Exporter:
     """A tar of training instances; it has no parameters."""
 
-    def write(self, artifact: Path, out: Path) -> str:
+    def write(self, artifact: AnyPath, out: AnyPath) -> str:
         """Write `<label>_<n>.frame.npy`, `.logmel.npy` and `.json` per training instance.
 
         Frames are float32 [T, H, W, 3] in 0..255, log-mels float32 [M, F] in dB. The formation is

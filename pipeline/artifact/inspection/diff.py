@@ -13,9 +13,9 @@ from pipeline.core.files import shorten_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from pipeline.artifact import Artifact
+    from pipeline.core.paths import AnyPath
 
 # Characters shown of a value that differs.
 MAX_CHARACTERS = 60
@@ -25,7 +25,7 @@ WIDTH = 34
 SHOWN_ELSEWHERE = ("content_digest", "scores", "evaluation", "tuning")
 
 
-def compare_artifacts(first: Path, second: Path) -> str:
+def compare_artifacts(first: AnyPath, second: AnyPath) -> str:
     """Describe the differences between two artifacts; a single line if there are none.
 
     Args:

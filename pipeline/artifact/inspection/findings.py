@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.artifact import VERSION
+from pipeline.artifact.schema import PREPROCESSING_PARAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,8 @@ class Finding:
     text: str
 
 
+# A version's number has fewer digits.
+MAX_DIGITS = 9
 # Lowest and highest raw value of each modality. Optimised rows may leave this range, by its width
 # at most.
 RANGES = {"frame": (0.0, 255.0), "logmel": (-120.0, 60.0)}
@@ -108,20 +111,42 @@ def _check_origin(artifact: Artifact) -> Iterator[Finding]:
         yield _make_hint("no source keys, so it is unknown which samples the rows were made from")
 
 
+def _check_params(artifact: Artifact) -> Iterator[Finding]:
+    if "preprocessing" in artifact.about and PREPROCESSING_PARAMS not in artifact.about:
+        yield _make_hint(
+            f"no {PREPROCESSING_PARAMS}, so a clip of your own cannot be made like the samples; "
+            "distil and export again from shards whose index holds them"
+        )
+
+
 def _check_scores(artifact: Artifact) -> Iterator[Finding]:
     if not artifact.about.get("scores"):
         yield _make_hint("no scores; `avdistill evaluate`, then `avdistill publish`")
 
 
 def _check_version(artifact: Artifact) -> Iterator[Finding]:
-    if (version := str(artifact.about["format_version"])) != VERSION:
+    version = str(artifact.about["format_version"])
+    if _parse_minor(version) > _parse_minor(VERSION):
         yield _make_hint(
             f"format version {version[:20]}, this program knows {VERSION}; "
             "newer content is not shown"
         )
 
 
-CHECKS = (_check_ranges, _check_duplicates, _check_origin, _check_scores, _check_version)
+def _parse_minor(version: str) -> int:
+    """Return the number behind the first dot, 0 if there is none."""
+    minor = version.split(".")[1:2]
+    return int(minor[0]) if minor and minor[0].isdecimal() and len(minor[0]) < MAX_DIGITS else 0
+
+
+CHECKS = (
+    _check_ranges,
+    _check_duplicates,
+    _check_origin,
+    _check_params,
+    _check_scores,
+    _check_version,
+)
 
 
 def _make_warning(text: str) -> Finding:

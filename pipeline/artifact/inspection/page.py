@@ -6,15 +6,22 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifact import read_artifact
+from pipeline.artifact.yardstick import (
+    describe_students,
+    describe_test_split,
+    format_whole,
+    name_measurement,
+)
 from pipeline.core.files import shorten_digest
-from pipeline.core.records import SOFT
+from pipeline.core.paths import to_path
+from pipeline.core.records import SOFT, join_names
 from pipeline.core.scores import find_plain_metrics, format_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from pipeline.artifact import Artifact
+    from pipeline.core.paths import AnyPath
 
 WIDTH = 18
 # Characters shown of an attribute that no section shows.
@@ -35,6 +42,8 @@ COVERED = {
     "source_ids",
     "source_shards",
     "preprocessing",
+    "preprocessing_params",
+    "preprocessing_steps",
     "method",
     "plugin",
     "seed",
@@ -48,7 +57,7 @@ COVERED = {
 }
 
 
-def render_page(path: Path) -> str:
+def render_page(path: AnyPath) -> str:
     """Describe an artifact on a page of text.
 
     Args:
@@ -57,6 +66,7 @@ def render_page(path: Path) -> str:
     Raises:
         ArtifactError: the file is no artifact, or does not follow the format.
     """
+    path = to_path(path)
     artifact = read_artifact(path)
     about = artifact.about
     head = f"{path}: {_format_bytes(path.stat().st_size)}, format {about['format_version']}"
@@ -80,13 +90,18 @@ def list_scores(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     Args:
         about: the attributes of an artifact.
     """
+    yield from ((name, own) for name, own, _ in _list_scores(about))
+
+
+def _list_scores(about: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, score, the same on the whole data or "") of each score."""
     for entry in about.get("scores", []):
-        name = " ".join(str(entry[key]) for key in ("protocol", "network", "head", "task"))
         for metric, views in entry["metrics"].items():
             plain = metric in find_plain_metrics(entry)
             for view, summary in views.items():
-                text = f"{format_score(summary, plain=plain)} (n = {summary['n']})"
-                yield f"{name} {metric} {view}", text
+                name = f"{name_measurement(entry)} {metric} {view}"
+                own = f"{format_score(summary, plain=plain)} (n = {summary['n']})"
+                yield name, own, format_whole(entry, metric, view, plain=plain)
 
 
 def format_value(value: Any) -> str:
@@ -122,7 +137,7 @@ def _describe_set(artifact: Artifact) -> Iterator[tuple[str, str]]:
         soft = ", soft labels" if f"{SOFT}{name}" in columns else ""
         packing = ", stored as integers" if name in about.get("packing", {}) else ""
         yield name, f"{_format_shape(columns[name].shape)}, {whole}{soft}{packing}"
-    yield "classes", ", ".join(about["classes"])
+    yield "classes", join_names(about["classes"])
     yield "digest", about["content_digest"]
 
 
@@ -140,6 +155,8 @@ def _describe_origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield "source ids", f"{len(ids)}, the attribute source_ids lists them"
     for name in ("source_shards", "preprocessing"):
         yield name.replace("_", " "), shorten_digest(str(about.get(name, "not stated")))
+    for name, values in about.get("preprocessing_params", {}).items():
+        yield f"  {name}", format_value(values)
 
 
 def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
@@ -169,8 +186,17 @@ def _describe_method(artifact: Artifact) -> Iterator[tuple[str, str]]:
 
 
 def _describe_scores(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    scores = list(list_scores(artifact.about))
-    yield from scores or [("none", "`avdistill evaluate`, then `avdistill publish`")]
+    about = artifact.about
+    if not about.get("scores"):
+        yield "none", "`avdistill evaluate`, then `avdistill publish`"
+        return
+    if test := describe_test_split(about):
+        yield "test split", test
+    for entry in about["scores"]:
+        if students := describe_students(about, entry):
+            yield f"{name_measurement(entry)} students", students
+    for name, own, whole in _list_scores(about):
+        yield name, f"{own}; whole data {whole}" if whole else own
 
 
 def _describe_others(artifact: Artifact) -> Iterator[tuple[str, str]]:

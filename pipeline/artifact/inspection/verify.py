@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifact import find_faults, read_about, read_unchecked
 from pipeline.artifact.inspection.findings import Finding, Severity, find_remarks
 from pipeline.core.errors import ArtifactError, MediaError
+from pipeline.core.paths import to_path
 from pipeline.core.workers import work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from pipeline.core.paths import AnyPath
 
 # Limits for structure and attributes: seconds, and MiB above the process's memory at its start.
 STRUCTURE_S, STRUCTURE_MIB = 1.0, 200
@@ -25,7 +28,7 @@ RESIDENT_MB = 2**20
 RECYCLE = 500
 
 
-def verify_files(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
+def verify_files(files: Sequence[AnyPath]) -> Iterator[tuple[Path, list[Finding]]]:
     """Yield each file, in order, with its findings; a file without faults has none.
 
     One process reads structure and attributes, within a second and 200 MiB. If they follow the
@@ -35,11 +38,12 @@ def verify_files(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
     Args:
         files: the .h5 files.
     """
-    structures = _run_workers(_read_structure, [str(file) for file in files], STRUCTURE_S)
+    paths = [to_path(file) for file in files]
+    structures = _run_workers(_read_structure, [str(path) for path in paths], STRUCTURE_S)
     sizes = {name: size for name, size in structures.items() if isinstance(size, int)}
     deadline_s = STRUCTURE_S + ROWS_S * max(sizes.values(), default=0) / 2**30
     examined = _run_workers(_examine_rows, list(sizes.items()), deadline_s)
-    for file in files:
+    for file in paths:
         name = str(file)
         result = examined[name, sizes[name]] if name in sizes else structures[name]
         if not isinstance(result, list):
@@ -48,7 +52,7 @@ def verify_files(files: Sequence[Path]) -> Iterator[tuple[Path, list[Finding]]]:
         yield file, result
 
 
-def refuse_damaged(*files: Path) -> None:
+def refuse_damaged(*files: AnyPath) -> None:
     """Check files in other processes, before this one opens them.
 
     Args:

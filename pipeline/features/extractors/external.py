@@ -18,7 +18,7 @@ from pipeline.core import hdf5
 from pipeline.core.errors import SourceError
 from pipeline.core.files import digest_of, file_digest
 from pipeline.core.params import Files
-from pipeline.core.records import Features
+from pipeline.core.records import Features, join_names
 from pipeline.features import store
 from pipeline.features.extractors._batches import build_origin
 
@@ -265,4 +265,4 @@ def _refuse_empty_classes(kept: np.ndarray, real: RealSet) -> None:
 
 
 def _format_names(names: Sequence[str] | np.ndarray) -> str:
-    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
+    return join_names([str(name) for name in names[:3]]) + ("; ..." if len(names) > 3 else "")
