@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import os
 
     from pipeline.artifact import Artifact
+    from pipeline.artifact.clips import ClipSamples
     from pipeline.artifact.inspection import Finding
 
 __all__ = ["__version__", "inspect", "preprocess", "read_artifact", "verify"]
@@ -104,3 +105,25 @@ def inspect(path: str | os.PathLike[str]) -> str:
 
     refuse_damaged(Path(path))
     return render_page(Path(path))
+
+
+def preprocess(
+    artifact: Artifact | str | os.PathLike[str], clip: str | os.PathLike[str]
+) -> ClipSamples:
+    """Make samples of a clip of your own, as those behind an artifact were made.
+
+    Args:
+        artifact: an .h5 file, or what `read_artifact` returned.
+        clip: a media file.
+
+    Returns:
+        `rows`, modality -> float32 [seconds, ...] as a network takes them, and `seconds`.
+
+    Raises:
+        ArtifactError: the artifact does not hold its preprocessing.
+        MediaError: the clip cannot be decoded, lacks a stream, or has no whole second.
+    """
+    from pipeline.artifact import Artifact as Read
+
+    held = artifact if isinstance(artifact, Read) else read_artifact(artifact)
+    return held.preprocess(clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -140,9 +141,10 @@ class Artifact:
             samples = read_artifact("seed0.h5").preprocess("dog.mp4")
             samples.rows["frame"]  # float32 [seconds, T, 3, H, W]
         """
-        from pipeline.artifact.clips import preprocess_clip  # here: it imports torch
-
-        return preprocess_clip(str(to_path(path)), self.about)
+        # By name: a stage's digest covers all that it imports, and no stage runs this.
+        clips = import_module("pipeline.artifact.clips")
+        samples: ClipSamples = clips.preprocess_clip(str(to_path(path)), self.about)
+        return samples
 
 
 def write_artifact(path: AnyPath, synthetic: SyntheticSet, settings: ExportSettings) -> str:

@@ -50,12 +50,10 @@ def publish_artifact(
         evaluated: the content of the JSON file that `avdistill evaluate` wrote for this artifact.
         settings: which parts of the scores are written.
         out: the new file.
-        ceiling: the content of the JSON file that `avdistill ceiling` wrote: the scores on the
-            whole data, which are written beside; None leaves them out.
+        ceiling: that of `avdistill ceiling`, the scores on the whole data; None leaves them out.
 
     Raises:
-        ArtifactError: the scores are of another set, the ceiling is of other data or of another
-            protocol, or one of them is no such content.
+        ArtifactError: the scores are of another set, or the ceiling is of another measurement.
 
     Example:
         scores = read_json(Path("scores.json"), "evaluate")
@@ -69,15 +67,14 @@ def publish_artifact(
     if ceiling is not None:
         _refuse_other_ceiling(path, evaluated, ceiling)
     number = sorted(evaluated["artifacts"]).index(path.name)
-    omitted = () if settings.runs else _SINGLE
     scores = [
-        {**_prepare_score(entry, number, omitted), **_find_whole(entry, ceiling)}
+        {**_prepare_score(entry, number, settings), **_find_whole(entry, ceiling)}
         for entry in evaluated["scores"]
     ]
     counts = {name: evaluated[name] for name in COUNTS if name in evaluated}
     evaluation = {**evaluated.get("evaluation", {}), **counts}
-    held = {"evaluation": evaluation} if evaluation else {}
-    written = tables.write_table(to_path(out), columns, {**about, **held, "scores": scores})
+    added = {**({"evaluation": evaluation} if evaluation else {}), "scores": scores}
+    written = tables.write_table(to_path(out), columns, about | added)
     assert written == digest, "scores are outside of the digest"
     return written
 
@@ -135,12 +132,13 @@ def _list_values(evaluation: Mapping[str, Any], entry: Mapping[str, Any]) -> lis
     return [rows.get(entry[part]) for part, rows in zip(MEASURE, sections, strict=True)]
 
 
-def _prepare_score(entry: dict[str, Any], number: int, omitted: tuple[str, ...]) -> dict[str, Any]:
+def _prepare_score(entry: dict[str, Any], number: int, settings: PublishSettings) -> dict[str, Any]:
     """Return a score as artifacts hold it.
 
     The added `own` is metric -> view -> the mean over the students of this set alone, which is the
     set with this number; the summaries are over the students of all sets.
     """
+    omitted = () if settings.runs else _SINGLE
     runs = [run for run in entry["runs"] if run["set"] == number]
     own = {
         metric: {view: sum(run[metric][view] for run in runs) / len(runs) for view in views}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import avdistill
 from pipeline import media
 from pipeline.artifact import find_faults, read_artifact, read_unchecked, write_artifact
 from pipeline.artifact.inspection import render_page
@@ -85,6 +86,13 @@ def test_it_reads_any_kind_of_path(artifact: Path, clips: list[Clip]) -> None:
     read = read_artifact(str(artifact))
     by_text, by_path = (read.preprocess(kind(clips[0].path)) for kind in (str, Path))
     assert np.array_equal(by_text.rows["frame"], by_path.rows["frame"])
+
+
+def test_the_package_that_people_import_makes_the_same(artifact: Path, clips: list[Clip]) -> None:
+    expected = read_artifact(artifact).preprocess(clips[0].path).rows
+    for held in (artifact, str(artifact), avdistill.read_artifact(artifact)):
+        made = avdistill.preprocess(held, clips[0].path).rows
+        assert all(np.array_equal(made[modality], expected[modality]) for modality in expected)
 
 
 def test_a_second_without_sound_is_named(artifact: Path, tmp_path: Path) -> None:
