@@ -56,9 +56,8 @@ def publish_artifact(
         ArtifactError: the scores are of another set, or the ceiling is of another measurement.
 
     Example:
-        scores = read_json(Path("scores.json"), "evaluate")
-        settings = PublishSettings(runs=False)
-        publish_artifact("seed0.h5", scores, settings, "published/seed0.h5")
+        scores = read_json("scores.json", "evaluate")
+        publish_artifact("seed0.h5", scores, PublishSettings(runs=False), "published/seed0.h5")
     """
     path = to_path(path)
     columns, about = read_stored(path)
@@ -73,7 +72,7 @@ def publish_artifact(
     ]
     counts = {name: evaluated[name] for name in COUNTS if name in evaluated}
     evaluation = {**evaluated.get("evaluation", {}), **counts}
-    added = {**({"evaluation": evaluation} if evaluation else {}), "scores": scores}
+    added = {"scores": scores} | ({"evaluation": evaluation} if evaluation else {})
     written = tables.write_table(to_path(out), columns, about | added)
     assert written == digest, "scores are outside of the digest"
     return written
