@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,9 @@ class Decord:
         refuse_encrypted_file(path, probe.video)
         with _import_decord() as decord:
             # Not one frame may be replaced by its neighbour.
-            reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
+            reader = decord.VideoReader(
+                str(Path(path).absolute()), ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9
+            )
             spans = reader.get_frame_timestamp(range(len(reader)))
             if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
                 raise MediaError("decode_error", "decord has no ascending time stamps")
@@ -64,7 +67,9 @@ class Decord:
         assert probe.audio is not None
         self._refuse_unsuitable(probe.audio)
         with _import_decord() as decord:
-            reader = decord.AudioReader(path, ctx=decord.cpu(0), sample_rate=rate, mono=False)
+            reader = decord.AudioReader(
+                str(Path(path).absolute()), ctx=decord.cpu(0), sample_rate=rate, mono=False
+            )
             waveform = mix_to_mono(reader[:].asnumpy(), probe.audio.channels)
         # decord joins all that it could decode: behind a gap, all sound would come too early.
         seconds = len(waveform) / rate

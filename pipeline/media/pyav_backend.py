@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from pipeline.core.errors import MediaError
+from pipeline.media.container import open_container
 from pipeline.media.placement import PlacedSound
 from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line, refuse_encrypted
 
@@ -34,7 +35,7 @@ class PyAV:
         if not times:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
-        seek = times[order[0]] > SEEK_BEYOND_S
+        seek = times[order[0]] > SEEK_BEYOND_S and probe.video.stamped
         displayed = _find_frames(path, probe, times, order, seek=seek)
         if displayed[order[0]] is None and seek:
             # The index may lead to a key frame behind the time: decode from the start instead.
@@ -44,7 +45,7 @@ class PyAV:
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
         assert probe.audio is not None
         track = PlacedSound(rate=rate, channels=probe.audio.channels)
-        with av.open(path) as container:
+        with open_container(path) as container:
             stream = container.streams[probe.audio.index]
             for frame, _ in _decode_frames(container, stream, probe.audio):
                 if frame is not None:
@@ -59,7 +60,7 @@ def _find_frames(
 ) -> list[DisplayedFrame | None]:
     assert probe.video is not None
     displayed: list[DisplayedFrame | None] = [None] * len(times)
-    with av.open(path) as container:
+    with open_container(path) as container:
         stream = container.streams[probe.video.index]
         if seek:
             container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
@@ -91,11 +92,12 @@ def _decode_frames(
     # The decoder shall report damage, not paint over it.
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
     decode_times: deque[int] = deque()
-    intact, refusal, count = True, "", 0
+    intact, refusal, count, counted = True, "", 0, 0
     for packet in _read_packets(container, stream):
         if packet.size == 0 and packet.dts is not None:
             continue  # AVI and Ogg: "the last frame stays"; a decoder would take it for the end
         refuse_encrypted(packet)
+        counted += packet.duration or 0
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
@@ -104,6 +106,8 @@ def _decode_frames(
             continue
         if packet.dts is not None:
             decode_times.append(packet.dts)
+        elif not header.stamped:
+            decode_times.append(counted - (packet.duration or 0))
         for frame in frames:
             intact = intact or bool(frame.key_frame)
             count += 1
@@ -127,9 +131,10 @@ def _timestamp_of(
     """Return when a frame is shown, in ticks.
 
     Without presentation times it is its packet's decoding time; with B-frames, the n-th shown
-    frame has the n-th decoding time.
+    frame has the n-th decoding time. Without any time stamps, it is the sum of durations so far.
     """
-    if header.ordered and getattr(stream.codec_context, "has_b_frames", False) and decode_times:
+    reordered = header.ordered and getattr(stream.codec_context, "has_b_frames", False)
+    if decode_times and (reordered or not header.stamped):
         return decode_times.popleft()
     stamp: int | None = frame.dts if header.ordered or frame.pts is None else frame.pts
     return None if stamp is None else stamp + header.skew

@@ -5,13 +5,22 @@ Times are seconds from time zero, the first presentation time of picture and sou
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import av
 
 from pipeline.core.errors import MediaError
+from pipeline.media.container import (
+    MP4,
+    Extent,
+    capture_messages,
+    measure_extent,
+    open_container,
+)
 
 # Encoders round a track's end to whole packets and frames: this much may be missing of the picture
 # at a window's end.
@@ -26,11 +35,13 @@ MAX_PADDING_S = 0.1
 MAX_JITTER_S = 0.02
 # Encoders put up to this much sound before the first that is played.
 PRIMING_S = 0.2
-# A longer duration in a header is checked against the packets; packets beyond a day are damaged.
+# A longer duration is taken from the packets; packets beyond a day are damaged.
 MAX_TRUSTED_S, MAX_DURATION_S = 3600.0, 24 * 3600.0
+# Packets may go on this long behind a header's end; if they go on longer, the header is wrong.
+MAX_EXCESS_S = 0.5
 # FFmpeg's names of containers.
 ORDERED = {"avi", "asf"}
-INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+INDEXED = {MP4, "matroska,webm"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,7 @@ class MediaStream:
             shown (AVI, ASF).
         indexed: whether the container's index leads to the very frame (MP4 and MOV, Matroska and
             WebM).
+        stamped: whether its packets have time stamps; otherwise they are counted.
         channels: names of a sound track's channels, e.g. FL and FR.
     """
 
@@ -61,6 +73,7 @@ class MediaStream:
     skew: int
     ordered: bool
     indexed: bool
+    stamped: bool
     channels: tuple[str, ...]
 
 
@@ -85,7 +98,7 @@ def probe(path: str) -> MediaProbe:
     """Read the header of a media file: its streams, and when they start and end.
 
     If there are several tracks of a kind, the one that players choose counts. A cover picture is
-    no video.
+    no video. Where the header does not know when the file ends, its packets are read through.
 
     Args:
         path: a local file.
@@ -94,27 +107,54 @@ def probe(path: str) -> MediaProbe:
         MediaError: the file is missing, or is no readable media file.
     """
     try:
-        with av.open(path) as container:
-            streams = {kind: _choose_stream(container, kind) for kind in ("video", "audio")}
-            starts = [
-                float(s.start_time * s.time_base)
-                for s in streams.values()
-                if s and s.start_time is not None
-            ]
-            zero = _choose_zero(min(starts, default=0.0))
-            end = (container.duration or 0) / av.time_base
-            end = end if 0 < end <= MAX_TRUSTED_S else _scan_end(path, zero)
-            tracks = {
-                kind: _describe_stream(stream, zero, end) if stream else None
-                for kind, stream in streams.items()
-            }
-            return MediaProbe(zero=zero, end=end, video=tracks["video"], audio=tracks["audio"])
+        status = os.stat(path)  # noqa: PTH116
+        # Spans of one recording share a probe.
+        return _probe(path, status.st_size, status.st_mtime_ns)
     except FileNotFoundError as error:
         raise MediaError("missing_file", f"{path} does not exist") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(
             "decode_error", f"not a readable media file ({first_line(error)})"
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _probe(path: str, size: int, modified_ns: int) -> MediaProbe:
+    """Probe a file; its size and time tell the cache whether it has changed."""
+    with capture_messages() as messages:
+        container = open_container(path)
+    with container:
+        extent = measure_extent(path, container, messages)
+        streams = {kind: _choose_stream(container, kind) for kind in ("video", "audio")}
+        starts = [
+            float(s.start_time * s.time_base)
+            for s in streams.values()
+            if s and s.start_time is not None
+        ]
+        zero = _choose_zero(min(starts, default=0.0))
+        end = _choose_end((container.duration or 0) / av.time_base, extent, zero)
+        tracks = {
+            kind: _describe_stream(stream, zero, end, extent) if stream else None
+            for kind, stream in streams.items()
+        }
+        return MediaProbe(zero=zero, end=end, video=tracks["video"], audio=tracks["audio"])
+
+
+def _choose_end(header_end: float, extent: Extent, zero: float) -> float:
+    """Return when a file ends, in seconds from time zero.
+
+    A header that says more than the packets is right about a file that was cut short, unless an
+    index lists all packets.
+    """
+    measured = max(extent.ends.values()) - zero if extent.ends else header_end
+    known = extent.known and (0 < header_end <= MAX_TRUSTED_S or extent.listed)
+    excess = measured - header_end
+    if not known or excess > MAX_EXCESS_S or (extent.listed and -excess > MAX_EXCESS_S):
+        if measured > MAX_DURATION_S:
+            hours = f"{measured / 3600:.0f} hours"
+            raise MediaError("decode_error", f"the file's time stamps reach {hours}")
+        return max(measured, 0.0)
+    return header_end
 
 
 def _choose_zero(first: float) -> float:
@@ -153,26 +193,12 @@ def refuse_encrypted_file(path: str, stream: MediaStream) -> None:
         path: a local file.
         stream: one of its tracks.
     """
-    with av.open(path) as container:
+    with open_container(path) as container:
         for packet in container.demux(container.streams[stream.index]):
             refuse_encrypted(packet)
 
 
-def _scan_end(path: str, zero: float) -> float:
-    """Return the end of the last packet, for files whose header has no end or one too late."""
-    end = zero
-    with av.open(path) as container:
-        for packet in container.demux():
-            if packet.pts is not None and packet.stream.type in ("audio", "video"):
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    if end - zero > MAX_DURATION_S:
-        raise MediaError(
-            "decode_error", f"the file's time stamps reach {(end - zero) / 3600:.0f} hours"
-        )
-    return end - zero
-
-
-def _describe_stream(stream: Any, zero: float, container_end: float) -> MediaStream:
+def _describe_stream(stream: Any, zero: float, end: float, extent: Extent) -> MediaStream:
     tick, codec = Fraction(stream.time_base), stream.codec_context
     hidden = sum(entry.is_discard for entry in stream.index_entries)
     skew = _skew(stream) if hidden and stream.type == "video" else 0
@@ -181,16 +207,27 @@ def _describe_stream(stream: Any, zero: float, container_end: float) -> MediaStr
         index=stream.index,
         alone=[other.type for other in stream.container.streams].count(stream.type) == 1,
         start=start,
-        end=start + float(stream.duration * tick) if stream.duration else container_end,
+        end=_choose_stream_end(stream, start, zero, end, extent),
         tick=tick,
         hidden=hidden,
         skew=skew,
         ordered=stream.container.format.name in ORDERED,
         indexed=stream.container.format.name in INDEXED,
+        stamped=stream.index not in extent.unstamped,
         channels=tuple(channel.name for channel in codec.layout.channels)
         if stream.type == "audio" and codec
         else (),
     )
+
+
+def _choose_stream_end(
+    stream: Any, start: float, zero: float, file_end: float, extent: Extent
+) -> float:
+    """Return when a stream ends, in seconds from time zero."""
+    header_end = start + float(stream.duration * stream.time_base) if stream.duration else file_end
+    measured = extent.ends.get(stream.index, header_end + zero) - zero
+    wrong = not extent.known or measured - header_end > MAX_EXCESS_S
+    return measured if wrong else header_end
 
 
 def _skew(stream: Any) -> int:
@@ -201,7 +238,8 @@ def _skew(stream: Any) -> int:
     stays. Its plain reading of the list keeps the true times.
     """
     moved = {entry.pos: entry.timestamp for entry in stream.index_entries}
-    with av.open(stream.container.name, options={"advanced_editlist": "0"}) as container:
+    path = stream.container.name.removeprefix("file:")
+    with open_container(path, {"advanced_editlist": "0"}) as container:
         true = {
             entry.pos: entry.timestamp for entry in container.streams[stream.index].index_entries
         }
@@ -209,9 +247,10 @@ def _skew(stream: Any) -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 200 characters.
+    """Return the first line of an error's message without a path, at most 200 characters.
 
     Args:
         error: any exception; if it has no message, the name of its type is returned.
     """
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    message = str(getattr(error, "strerror", None) or error).strip()
+    return (message or type(error).__name__).splitlines()[0][:200]
