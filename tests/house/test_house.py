@@ -21,7 +21,7 @@ DOORS = {
     "av": {
         *(
             f"pipeline.media.{name}"
-            for name in ("encode", "placement", "pyav_backend", "timeline", "tracks")
+            for name in ("container", "encode", "placement", "pyav_backend", "timeline", "tracks")
         ),
         "pipeline.media.selftest.write",
     },
