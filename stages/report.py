@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 def report(results: Path, out: Path, *, params: Params) -> str:
     """Gather the scores of the grid's cells into one page that needs nothing else, and tables.
 
-    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/. OUT ends in .html. The
-    files beside it, with .csv, .json, .md, .tex, .txt, .accuracy.csv, .losses.csv and .taught.csv,
-    hold the same numbers. Students of `avdistill teach` are read from each dataset's folder
-    `taught`.
+    RESULTS holds <dataset>/ceiling.json and <dataset>/<method>/ipc<k>/. Files of scores anywhere
+    else in it have tables of their own; a folder without the grid's cells has these tables alone.
+    OUT ends in .html. The files beside it, with .csv, .json, .md, .tex, .txt, .accuracy.csv,
+    .losses.csv and .taught.csv, hold the same numbers. Students of `avdistill teach` are read from
+    each dataset's folder `taught`.
 
     Example: avdistill report work report/index.html
     """

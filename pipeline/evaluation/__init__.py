@@ -37,7 +37,14 @@ from pipeline.evaluation.model_selection import (
 )
 from pipeline.evaluation.projection import PCAProjection
 from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol, Protocols
-from pipeline.evaluation.texts import MetricText, ScoreTexts, TaskText, collect_texts
+from pipeline.evaluation.texts import (
+    Means,
+    MethodText,
+    MetricText,
+    ScoreTexts,
+    TaskText,
+    collect_texts,
+)
 from pipeline.evaluation.views import VIEWS, fuse_outputs, pick_joint_view
 
 __all__ = [
@@ -49,7 +56,9 @@ __all__ = [
     "Counted",
     "Criterion",
     "Evaluate",
+    "Means",
     "Measurement",
+    "MethodText",
     "MetricPlugin",
     "MetricText",
     "PCAProjection",

@@ -6,6 +6,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from pipeline.core import code, files, tensors
 from pipeline.core.plugins import pick
 from pipeline.core.scores import find_plain_metrics, format_score
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from pipeline.evaluation.bench import Bench, Measurement
     from pipeline.evaluation.setup import EvaluationSetup
     from pipeline.training.instances import Instances
+
+# Instances that are measured at once; and the standard deviation over a channel, in units of that
+# of the training data, below which an instance shows or sounds nothing.
+CHUNK, LEAST_CONTRAST = 256, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,7 @@ def score_artifacts(
         "bytes": next(iter(artifacts)).stat().st_size,
         "classes": bench.test.classes,
         "projection": points,
+        "blank": count_blank(dict(zip(sets, data, strict=True))),
         **_describe_evaluation(setup, bench),
     }
     return ScoreTable(about=about, entries=entries, seconds=seconds)
@@ -205,6 +212,29 @@ def _list_plain_metrics(
     texts = ScoreTexts(tasks=collect_texts(setup.tasks), metrics=collect_texts(setup.metrics))
     plain = [name for name in metrics if not texts.get_metric(measurement.task, name).percent]
     return {"plain": plain} if plain else {}
+
+
+def count_blank(sets: Mapping[str, Instances]) -> dict[str, dict[str, list[int]]]:
+    """Return name -> modality -> [instances without any contrast, all instances].
+
+    A second of silence has none, nor has a picture of one colour. Sets and modalities without such
+    instances are left out.
+
+    Args:
+        sets: name -> instances.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, data in sets.items():
+        counts = dict.fromkeys(data.shapes, 0)
+        for first in range(0, len(data.label), CHUNK):
+            index = torch.arange(first, min(first + CHUNK, len(data.label)))
+            for modality, rows in data.take(index).items():
+                planes = rows.flatten(-2) if rows.dim() > 3 else rows
+                contrast = planes.float().std(-1).reshape(len(index), -1).amax(1)
+                counts[modality] += int((contrast < LEAST_CONTRAST).sum())
+        blank = {m: [count, len(data.label)] for m, count in counts.items() if count}
+        found |= {name: blank} if blank else {}
+    return found
 
 
 def digest_training_data(synthetic: SyntheticSet) -> str:

@@ -8,7 +8,7 @@ from pipeline.core.errors import OutputError
 from pipeline.core.files import create_file, refuse_existing
 from pipeline.report.html.gallery import build_gallery
 from pipeline.report.html.page import render_page
-from pipeline.report.read.results import gather_results
+from pipeline.report.read.gather import gather_results
 from pipeline.report.settings import ReportSettings
 from pipeline.report.text import programs, readers
 
@@ -37,11 +37,11 @@ def write_report(
     """Write the page and the files beside it; return the headline's table for a terminal.
 
     Args:
-        results: folder of <dataset>/ceiling.json and <dataset>/<method>/ipc<k>.
+        results: folder of <dataset>/ceiling.json and <dataset>/<method>/ipc<k>, or of any scores.
         out: the page; neither it nor a file beside it may exist.
-        grid: the cells that are read.
+        grid: the cells that are compared; other scores have tables of their own.
         settings: section `report`.
-        texts: of tasks, metrics and protocols.
+        texts: of tasks, metrics, protocols and methods.
         logmel: settings of the log-mels, so that they can be heard; None for no sound.
 
     Raises:
@@ -64,9 +64,12 @@ def write_report(
 
 def _build_contents(results: Results, page: Path, logmel: LogMel | None) -> dict[str, str]:
     """Return suffix -> text, the page last: where it is, everything is."""
-    ipc, count = results.ipcs[0], results.settings.gallery
     galleries = [
-        {m: build_gallery(dataset.cells[m, ipc], count, logmel) for m in results.methods}
+        {
+            method: build_gallery(cell, results.settings.gallery, logmel)
+            for (method, ipc), cell in dataset.cells.items()
+            if ipc == dataset.ipcs[0]
+        }
         for dataset in results.datasets
     ]
     contents = {suffix: format_results(results) for suffix, format_results in _FORMATS.items()}

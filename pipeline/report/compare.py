@@ -1,4 +1,4 @@
-"""Rows compared: paired differences, the two gaps of DD-Ranking, and steps between rows."""
+"""Rows compared: paired differences, and the two gaps of DD-Ranking."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ class Comparison:
         method: a section of `distill`.
         ipc: stored instances per class.
         mean: the headline's metric.
-        difference: to the baseline, None for the baseline itself.
+        difference: to the baseline, None for the baseline itself and where it has no score.
         hlr: how far the whole data is ahead.
         ior: how far the random selection is behind, None without one.
-        step: to the method before it in the grid, None for the first.
     """
 
     method: str
@@ -55,7 +54,6 @@ class Comparison:
     difference: Difference | None
     hlr: float
     ior: float | None
-    step: float | None
 
 
 def compare_methods(dataset: DatasetResults, results: Results) -> list[Comparison]:
@@ -67,10 +65,10 @@ def compare_methods(dataset: DatasetResults, results: Results) -> list[Compariso
     """
     whole, rows = dataset.whole[results.headline].joint.mean, []
     for ipc in results.ipcs:
-        entries = {m: dataset.entry_of(m, ipc, results.headline) for m in results.methods}
-        baseline = entries[results.settings.baseline]
+        cells = {m: dataset.cells.get((m, ipc)) for m in results.methods}
+        entries = {m: cell.entries[results.headline] for m, cell in cells.items() if cell}
+        baseline = entries.get(results.settings.baseline)
         random = entries.get(results.settings.random or "")
-        before: float | None = None
         for method, entry in entries.items():
             mean = entry.joint.mean
             rows.append(
@@ -78,13 +76,15 @@ def compare_methods(dataset: DatasetResults, results: Results) -> list[Compariso
                     method=method,
                     ipc=ipc,
                     mean=mean,
-                    difference=None if entry is baseline else compute_difference(entry, baseline),
+                    difference=(
+                        None
+                        if baseline is None or entry is baseline
+                        else compute_difference(entry, baseline)
+                    ),
                     hlr=whole - mean,
                     ior=None if random is None else mean - random.joint.mean,
-                    step=None if before is None else mean - before,
                 )
             )
-            before = mean
     return rows
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from pipeline.core.scores import Scores, find_plain_metrics, format_score
 from pipeline.evaluation import MetricText, TaskText
@@ -121,3 +122,15 @@ def test_a_task_and_a_metric_say_which_scores_are_plain_numbers(
         assert entry.get("plain") == plain
     assert format_score(SUMMARY, plain=True) == "0.5 ± 0.0 [0.4, 0.6]"
     assert format_score(SUMMARY) == "50.0 ± 0.0 [40.0, 60.0]"
+
+
+def test_instances_without_contrast_are_counted() -> None:
+    data = training.wrap_real_set(toy_real(), CPU)
+    flat = {m: rows.clone() for m, rows in data.take(torch.arange(len(data.label))).items()}
+    flat["logmel"][:2] = -3.0
+    flat["frame"][0] = torch.tensor([0.1, -2.0, 0.5]).reshape(3, 1, 1)
+    blank = dataclasses.replace(data, take=lambda index: {m: x[index] for m, x in flat.items()})
+    count = len(data.label)
+    assert _scores.count_blank({"good.h5": data, "bad.h5": blank}) == {
+        "bad.h5": {"frame": [1, count], "logmel": [2, count]}
+    }

@@ -59,7 +59,7 @@ def test_where_less_is_better_the_lowest_mean_is_bold(tmp_path: Path) -> None:
     loss = MetricText(title="error", higher_is_better=False)
     page = write_page(tmp_path, dataclasses.replace(TEXTS, metrics={"accuracy": loss}))
     assert "<strong>45.0 ± 2.0</strong>" in text_of(page)
-    assert "the best\naudio-visual error is that of random" in text_of(page)
+    assert "the best\naudio-visual error is that of Random selection" in text_of(page)
 
 
 def test_ior_needs_a_random_selection(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Metric:
     """Top-1 accuracy; it has no parameters."""
 
-    text: ClassVar[MetricText] = MetricText(title="accuracy")
+    text: ClassVar[MetricText] = MetricText(title="accuracy", guesses=1)
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Return the right windows and all windows of each clip."""

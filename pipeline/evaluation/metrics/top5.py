@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Metric:
     """Top-5 accuracy; it has no parameters, and with five classes or fewer it is 1."""
 
-    text: ClassVar[MetricText] = MetricText(title="top-5 accuracy")
+    text: ClassVar[MetricText] = MetricText(title="top-5 accuracy", guesses=5)
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Return the right windows and all windows of each clip."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Metric:
     """Accuracy by vote; it has no parameters. The windows of a clip have one label."""
 
-    text: ClassVar[MetricText] = MetricText(title="clip accuracy by vote")
+    text: ClassVar[MetricText] = MetricText(title="clip accuracy by vote", guesses=1)
 
     def per_clip(self, probabilities: Tensor, label: Tensor, clip: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 for each clip that is right, and 1 for each clip."""

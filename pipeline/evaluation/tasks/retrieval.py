@@ -29,9 +29,32 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import RealSet
     from pipeline.core.scores import Scores
-    from pipeline.evaluation import Bench, Counted, Summary
+    from pipeline.evaluation import Bench, Counted, Means, Summary
     from pipeline.models.model import AudioVisual
     from pipeline.training.instances import Instances
+
+# A smaller gallery has no order worth a rank.
+FEWEST = 4
+
+
+def find_empty(rows: Sequence[Means]) -> dict[tuple[str, str], str]:
+    """Return (metric, view) -> why it says nothing: the gallery is too small, or all rows agree.
+
+    Args:
+        rows: the means of every cell and of the whole data; older scores have no `gallery`.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for metric, views in rows[-1].items():
+        for view in views if metric != "gallery" else ():
+            size = rows[-1].get("gallery", {}).get(view, 0)
+            most = int(metric.removeprefix("R@")) if metric.startswith("R@") else 0
+            if 0 < size < FEWEST:
+                found[metric, view] = f"a gallery of {size:g} is too small"
+            elif 0 < size <= most:
+                found[metric, view] = f"a gallery of {size:g} always reaches 100 %"
+            elif all(row[metric][view] == 1 for row in rows):
+                found[metric, view] = "every row reaches the best value, 1, so the gallery is small"
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +78,7 @@ class Task:
             "median rank": MetricText(percent=False, higher_is_better=False),
             "gallery": MetricText(percent=False),
         },
+        find_empty=find_empty,
     )
 
     recalls: tuple[PositiveInt, ...]

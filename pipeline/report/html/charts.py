@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pipeline.report.read.results import Points
     from pipeline.report.read.scores import Summary
 
 WIDTH, HEIGHT = 480, 300
@@ -25,7 +24,10 @@ SHAPES = (
     "M0-5.2 5 3.8-5 3.8z",
     "M0 5.2 5-3.8-5-3.8z",
 )
-_DECADE = 10.0
+# Lines that are nowhere farther apart, in pixels, hide each other; then each has dashes so long.
+_HIDDEN, _DASH = 1.5, 7
+# Marks that are not farther apart are drawn without a ground, so that both show.
+_OVERLAP = 8.0
 WHOLE = "whole data"
 
 
@@ -67,32 +69,49 @@ class Axis:
 
 
 class Mark(NamedTuple):
-    """A shape at a point, the text shown on hovering, and the two ends of its bar."""
+    """A shape at a point, the text shown on hovering, and the two ends of its bar.
+
+    A hollow mark lets others show through.
+    """
 
     x: float
     y: float
     shape: str
     title: str
     bar: tuple[float, float] | None = None
+    hollow: bool = False
 
 
 class Line(NamedTuple):
-    """A path and marks in the colour of a CSS class; an empty path draws marks alone."""
+    """A path and marks in the colour of a CSS class; an empty path draws marks alone.
+
+    A phase (this line, lines that hide each other) lets their dashes alternate.
+    """
 
     css: str
     path: str = ""
     title: str = ""
     marks: Sequence[Mark] = ()
+    phase: tuple[int, int] | None = None
+
+    @property
+    def style(self) -> str:
+        """The dashes of a line that would hide another one, empty for others."""
+        if self.phase is None:
+            return ""
+        this, count = self.phase
+        return f"stroke-dasharray:{_DASH} {_DASH * (count - 1)};stroke-dashoffset:{-_DASH * this}"
 
 
 class Key(NamedTuple):
-    """An item of a legend: its text behind a short line, a shape or a dot."""
+    """An item of a legend: its text behind a short line, a shape or a dot; a title on hovering."""
 
     text: str
     css: str = ""
     line: bool = False
     dot: bool = False
     shape: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,30 +122,46 @@ class Chart:
         title: for screen readers.
         description: likewise.
         lines: series, drawn in this order.
+        name: stands above one of several charts.
         x_label: below the axis, empty without axes.
         y_label: beside the axis.
         x_ticks: (pixel, label).
         y_ticks: (pixel, label).
         bound: (pixel, pixel of the label, label) of the whole data's line, None without it.
         dots: (x, y, CSS class).
+        width: pixels, axes included.
+        height: likewise.
     """
-
-    width: ClassVar[int] = WIDTH
-    height: ClassVar[int] = HEIGHT
-    left: ClassVar[int] = LEFT
-    right: ClassVar[int] = WIDTH - RIGHT
-    top: ClassVar[int] = TOP
-    ground: ClassVar[int] = HEIGHT - BOTTOM
 
     title: str
     description: str
     lines: Sequence[Line]
+    name: str = ""
     x_label: str = ""
     y_label: str = ""
     x_ticks: Sequence[tuple[float, str]] = ()
     y_ticks: Sequence[tuple[float, str]] = ()
     bound: tuple[float, float, str] | None = None
     dots: Sequence[tuple[float, float, str]] = ()
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    top: int = TOP
+
+    @property
+    def right(self) -> int:
+        """The pixel where the plot ends."""
+        return self.width - RIGHT
+
+    @property
+    def ground(self) -> int:
+        """The pixel of the axis across."""
+        return self.height - BOTTOM
+
+    @property
+    def alternates(self) -> bool:
+        """Whether there are lines that would hide each other."""
+        return any(line.phase for line in self.lines)
 
 
 def draw_scores(
@@ -152,7 +187,7 @@ def draw_scores(
     xs = [x for x, *_ in points] + ([extra] if extra else [])
     across = _build_log_axis(xs, 1.0, 46) if ticks else _build_log_axis(xs, 1.3, 0)
     up = _build_percent_axis([summary for *_, summary in points], mean)
-    lines = _draw_series(series, across, up, 8 if ticks else 0)
+    lines = tell_apart(_draw_series(series, across, up, 8 if ticks else 0))
     y, bound = up.to_pixel(100 * mean), f"{WHOLE} {100 * mean:.1f}"
     if extra:
         mark = Mark(across.to_pixel(extra), y, SHAPES[0], f"{bound} %")
@@ -171,80 +206,42 @@ def draw_scores(
     )
 
 
-def draw_plane(
-    title: str,
-    description: str,
-    real: Points,
-    synthetic: Mapping[str, Points],
-    classes: Sequence[str],
-) -> Chart:
-    """Draw real windows as dots and synthetic instances as marks; both axes have one scale.
+def tell_apart(lines: Sequence[Line]) -> list[Line]:
+    """Return lines whose dashes alternate where they coincide, and hollow marks where they meet.
 
     Args:
-        title: for screen readers.
-        description: likewise.
-        real: real windows; colours are classes.
-        synthetic: method -> instances; shapes are methods.
-        classes: names of the classes.
+        lines: series of one chart.
     """
-    points = [*real, *(point for marks in synthetic.values() for point in marks)]
-    lows, highs = ([pick(point[i] for point in points) for i in (0, 1)] for pick in (min, max))
-    wide, high = WIDTH - 24, HEIGHT - 24
-    unit = wide / max(highs[0] - lows[0], (highs[1] - lows[1]) * wide / high, 1e-9)
-    middle = [(a + b) / 2 for a, b in zip(lows, highs, strict=True)]
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        across, up = WIDTH / 2 + unit * (x - middle[0]), HEIGHT / 2 - unit * (y - middle[1])
-        return round(across, 1), round(up, 1)
-
-    lines = [
-        Line(
-            css_of_class(label, len(classes)),
-            marks=[Mark(*place(x, y), SHAPES[i % len(SHAPES)], f"{classes[label]}, {method}")],
-        )
-        for i, (method, instances) in enumerate(synthetic.items())
-        for x, y, label in instances
-    ]
-    dots = [(*place(x, y), css_of_class(label, len(classes))) for x, y, label in real]
-    return Chart(title=title, description=description, lines=lines, dots=dots)
-
-
-def draw_losses(
-    title: str, series: Sequence[tuple[str, str, Sequence[tuple[int, float]]]]
-) -> Chart:
-    """Draw losses against the step, each as a multiple of its own start.
-
-    The start is the mean of the first tenth of the points, as single steps are noisy. The axis is
-    logarithmic where the multiples span a decade.
-
-    Args:
-        title: for screen readers.
-        series: (label, CSS classes, (step, loss)).
-    """
-    curves = [(label, css, _normalise_losses(points)) for label, css, points in series]
-    steps = [step for *_, points in curves for step, _ in points] or [0]
-    values = [value for *_, points in curves for _, value in points] or [1.0]
-    low, high = min(values), max(values)
-    log = low > 0 and high / low >= _DECADE
-    edge = 0.0 if log else 0.05 * (high - low)
-    across = Axis(low=0, high=max(steps), start=LEFT, end=WIDTH - RIGHT, log=False)
-    up = Axis(low=low - edge, high=high + edge, start=HEIGHT - BOTTOM, end=TOP, log=log)
-    return Chart(
-        title=title,
-        description=f"Mean loss over seeds of {', '.join(label for label, *_ in curves)} against "
-        "the step, as multiples of their starts.",
-        lines=[
-            Line(
-                f"thin {css}",
-                _trace([(across.to_pixel(x), up.to_pixel(y)) for x, y in points]),
-                label,
+    paths = [_read_path(line.path) for line in lines]
+    same = [[j for j, other in enumerate(paths) if _coincide(path, other)] for path in paths]
+    marks = [
+        [
+            mark._replace(
+                hollow=any(
+                    math.dist(mark[:2], other[:2]) < _OVERLAP
+                    for one in lines
+                    if one is not line
+                    for other in one.marks
+                )
             )
-            for label, css, points in curves
-        ],
-        x_label="step",
-        y_label=f"loss / its start{', logarithmic' if log else ''}",
-        x_ticks=across.place_ticks(),
-        y_ticks=up.place_ticks(),
+            for mark in line.marks
+        ]
+        for line in lines
+    ]
+    return [
+        line._replace(marks=marks[i], phase=(of.index(i), len(of)) if len(of) > 1 else None)
+        for i, (line, of) in enumerate(zip(lines, same, strict=True))
+    ]
+
+
+def _read_path(path: str) -> list[tuple[float, ...]]:
+    return [tuple(map(float, point.split(","))) for point in path.removeprefix("M").split()]
+
+
+def _coincide(one: Sequence[tuple[float, ...]], other: Sequence[tuple[float, ...]]) -> bool:
+    """Whether two paths of several points lie on each other."""
+    return len(one) == len(other) > 1 and all(
+        math.dist(*pair) < _HIDDEN for pair in zip(one, other, strict=True)
     )
 
 
@@ -268,25 +265,16 @@ def css_of_curve(method: int, ipc: int) -> str:
     return f"s{method % COLOURS} d{ipc % DASHES}"
 
 
-def list_method_keys(methods: Sequence[str], *, colours: bool) -> list[Key]:
-    """Return a key per method: its shape, and its colour and line where colours mean methods.
+def list_method_keys(methods: Mapping[str, str]) -> list[Key]:
+    """Return a key per method: its colour, its shape and its name.
 
     Args:
-        methods: names.
-        colours: whether colours mean methods.
+        methods: name -> the same, spelt out.
     """
     return [
-        Key(name, f"s{i % COLOURS}" if colours else "", line=colours, shape=SHAPES[i % len(SHAPES)])
-        for i, name in enumerate(methods)
+        Key(name, f"s{i % COLOURS}", line=True, shape=SHAPES[i % len(SHAPES)], title=title)
+        for i, (name, title) in enumerate(methods.items())
     ]
-
-
-def _normalise_losses(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Divide the finite losses by the mean of their first tenth; keep them where that is 0."""
-    finite = [point for point in points if math.isfinite(point[1])]
-    first = finite[: math.ceil(len(finite) / 10)]
-    start = sum(value for _, value in first) / len(first) if first else 0.0
-    return [(step, value / (start or 1.0)) for step, value in finite]
 
 
 def _build_log_axis(values: Sequence[float], margin: float, room: int) -> Axis:
@@ -319,10 +307,15 @@ def _draw_series(
             x = across.to_pixel(value) + gap * (i - (len(series) - 1) / 2)
             y = up.to_pixel(100 * summary.mean)
             marks.append(Mark(x, y, SHAPES[i % len(SHAPES)], title, bar))
-        path = _trace([(mark.x, mark.y) for mark in marks])
+        path = trace([(mark.x, mark.y) for mark in marks])
         lines.append(Line(f"s{i % COLOURS}", path, marks=marks))
     return lines
 
 
-def _trace(points: Sequence[tuple[float, float]]) -> str:
+def trace(points: Sequence[tuple[float, float]]) -> str:
+    """Return the path through some points.
+
+    Args:
+        points: (x, y) in pixels.
+    """
     return f"M{' '.join(f'{x:g},{y:g}' for x, y in points)}" if points else ""

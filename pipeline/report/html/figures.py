@@ -9,16 +9,16 @@ import numpy as np
 
 from pipeline.report.format import VIEWS, measure_name
 from pipeline.report.html.charts import (
+    DASHES,
     HUES,
     Chart,
     Key,
     css_of_class,
     css_of_curve,
-    draw_losses,
-    draw_plane,
     draw_scores,
     list_method_keys,
 )
+from pipeline.report.html.panels import draw_losses, draw_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class Figure(NamedTuple):
-    """A chart, its caption and the items of its legend."""
+    """One chart or several small ones, the caption and the items of the legend."""
 
-    chart: Chart
+    charts: Sequence[Chart]
     caption: str
     legend: Sequence[Key]
 
@@ -51,7 +51,7 @@ def build_score_figure(
     positions = {(method, ipc): float(ipc) for method, ipc in dataset.cells}
     label = "instances per class (IPC)"
     chart = _draw(dataset, measure, results, label, positions, None, results.ipcs)
-    return Figure(chart, f"{metric}; bars are 95 % intervals.", _list_keys(results))
+    return _make_figure([chart], f"{metric}; bars are 95 % intervals.", _list_keys(results))
 
 
 def build_cost_figures(dataset: DatasetResults, results: Results) -> list[Figure]:
@@ -73,7 +73,7 @@ def build_cost_figures(dataset: DatasetResults, results: Results) -> list[Figure
         if costs:
             chart = _draw(dataset, results.headline, results, label, costs, extra)
             caption = f"{metric} against {label}; a line joins the IPCs of a method."
-            figures.append(Figure(chart, caption, _list_keys(results)))
+            figures.append(_make_figure([chart], caption, _list_keys(results)))
     return figures
 
 
@@ -89,7 +89,11 @@ def _draw(
     """Draw the headline's metric in the joint view, each cell at its position on the axis."""
     series = {
         method: [
-            (positions[method, ipc], f"IPC {ipc}", dataset.entry_of(method, ipc, measure).joint)
+            (
+                positions[method, ipc],
+                f"IPC {ipc}",
+                dataset.cells[method, ipc].entries[measure].joint,
+            )
             for ipc in results.ipcs
             if (method, ipc) in positions
         ]
@@ -102,65 +106,65 @@ def _draw(
 
 
 def build_loss_figure(dataset: DatasetResults, results: Results) -> Figure | None:
-    """Return a line per optimised cell, None where nothing is optimised.
-
-    Colours are methods, dashes IPCs.
+    """Return a chart per optimised method with a line per IPC, None where nothing is optimised.
 
     Args:
         dataset: whose cells.
         results: the grid.
     """
-    curves = [
-        (f"{method}, IPC {ipc}", css_of_curve(i, j), dataset.cells[method, ipc].losses)
-        for i, method in enumerate(results.methods)
-        for j, ipc in enumerate(results.ipcs)
-        if dataset.cells[method, ipc].losses
-    ]
-    if not curves:
+    panels: dict[str, list[tuple[str, str, tuple[tuple[int, float], ...]]]] = {}
+    for i, method in enumerate(results.methods):
+        for j, ipc in enumerate(results.ipcs):
+            cell = dataset.cells.get((method, ipc))
+            if cell and cell.losses:
+                curve = (f"{method}, IPC {ipc}", css_of_curve(i, j), cell.losses)
+                panels.setdefault(method, []).append(curve)
+    if not panels:
         return None
     caption = (
         "Mean over seeds, as a multiple of the mean of a curve's first tenth: methods minimise "
-        "different quantities. The losses themselves are in the file of losses."
+        "different quantities. All charts have the same axes. The losses themselves are in the "
+        "file of losses."
     )
-    chart = draw_losses(f"Loss while distilling on {dataset.dataset}", curves)
-    return Figure(chart, caption, [Key(label, css, line=True) for label, css, _ in curves])
+    charts = draw_losses(f"Loss while distilling on {dataset.dataset}", panels)
+    keys = [Key(f"IPC {n}", f"d{j % DASHES}", line=True) for j, n in enumerate(results.ipcs)]
+    return _make_figure(charts, caption, keys)
 
 
 def build_plane_figure(dataset: DatasetResults, results: Results) -> Figure | None:
-    """Return real and synthetic features on one plane, None without points.
+    """Return a chart per method: real windows and its instances on one plane; None without points.
 
-    Colours are classes, shapes methods.
+    Colours are classes.
 
     Args:
         dataset: whose cells.
         results: the grid.
     """
-    ipc, real, classes = results.ipcs[-1], dataset.projection, dataset.classes
-    synthetic = {method: dataset.cells[method, ipc].projection for method in results.methods}
-    if not real or not any(synthetic.values()):
+    ipc, real, classes = dataset.ipcs[-1], dataset.projection, dataset.classes
+    cells = {method: dataset.cells.get((method, ipc)) for method in results.methods}
+    synthetic = {m: cell.projection for m, cell in cells.items() if cell and cell.projection}
+    if not real or not synthetic:
         return None
     shifts = {method: _compute_shift(real, points) for method, points in synthetic.items()}
     listed = [f"{method} {shift:.2f}" for method, shift in shifts.items() if shift is not None]
-    distances = (
-        "Distance of the mean of a class's instances from the mean of its real windows on this "
-        "plane, on average over classes and in standard deviations of all real windows: "
-        f"{', '.join(listed)}."
-    )
-    description = (
-        f"{len(real)} real test windows as dots and the instances of "
-        f"{', '.join(results.methods)} as marks. {distances}"
-    )
     repeats = f" Colours repeat after {HUES} classes." if len(classes) > HUES else ""
     caption = (
         "The headline's network with random weights: two principal components of the real test "
-        "windows' features. Dots are real windows, marks synthetic instances at "
-        f"IPC {ipc}; colours are classes, shapes methods.{repeats} {distances}"
+        "windows' features, on the same axes for every method. Dots are real windows, rings "
+        f"synthetic instances at IPC {ipc}; colours are classes.{repeats} Distance of the mean of "
+        "a class's instances from the mean of its real windows on this plane, on average over "
+        f"classes and in standard deviations of all real windows: {', '.join(listed)}."
     )
     title = f"Real and synthetic features on {dataset.dataset}"
     colours = [css_of_class(label, len(classes)) for label in range(len(classes))]
     keys = [Key(name, css, dot=True) for name, css in zip(classes[:HUES], colours, strict=False)]
-    chart = draw_plane(title, description, real, synthetic, classes)
-    return Figure(chart, caption, [*list_method_keys(results.methods, colours=False), *keys])
+    return _make_figure(draw_planes(title, real, synthetic, classes), caption, keys)
+
+
+def _make_figure(charts: Sequence[Chart], caption: str, keys: Sequence[Key]) -> Figure:
+    apart = " Where lines coincide, their dashes alternate."
+    alternate = any(chart.alternates for chart in charts)
+    return Figure(charts, caption + (apart if alternate else ""), keys)
 
 
 def _compute_shift(real: Points, synthetic: Points) -> float | None:
@@ -181,4 +185,5 @@ def _compute_centres(points: Points) -> dict[int, np.ndarray]:
 
 def _list_keys(results: Results) -> list[Key]:
     whole = Key("whole data", "whole", line=True)
-    return [*list_method_keys(results.methods, colours=True), whole]
+    spelt = {name: results.texts.get_method(name).title for name in results.methods}
+    return [*list_method_keys(spelt), whole]

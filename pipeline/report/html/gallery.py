@@ -143,7 +143,7 @@ def _build_instances(
 
 
 def _describe_soft_labels(synthetic: SyntheticSet, i: int, modalities: list[str]) -> list[str]:
-    """Return "frame: class 75 %, class 25 %" per modality: the mean over an instance's pieces."""
+    """Return "frame: class 75 %; class 25 %" per modality: the mean over an instance's pieces."""
     texts = []
     for modality in (m for m in modalities if m in synthetic.soft_label):
         mean = synthetic.soft_label[modality][i].mean(0)
@@ -152,7 +152,7 @@ def _describe_soft_labels(synthetic: SyntheticSet, i: int, modalities: list[str]
             f"{synthetic.classes[label]} {100 * value:.0f} %"
             for value, label in zip(values, labels, strict=True)
         ]
-        texts.append(f"{PICTURES[modality][0]}: {', '.join(classes)}")
+        texts.append(f"{PICTURES[modality][0]}: {'; '.join(classes)}")
     return texts
 
 

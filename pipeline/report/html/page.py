@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import pipeline
+from pipeline.report.cells import Cell
+from pipeline.report.confusions import build_confusions
+from pipeline.report.data_tables import build_left_out, build_sizes, list_facts
 from pipeline.report.format import VIEWS, format_count, format_interval, format_number, measure_name
 from pipeline.report.html.charts import HUES
 from pipeline.report.html.figures import (
@@ -17,7 +20,9 @@ from pipeline.report.html.figures import (
     build_plane_figure,
     build_score_figure,
 )
-from pipeline.report.tables import Cell, TableBuilder
+from pipeline.report.loose_tables import build_loose_tables
+from pipeline.report.notes import list_notes
+from pipeline.report.tables import TableBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,15 +54,19 @@ def render_page(results: Results, galleries: Sequence[Mapping[str, Gallery]]) ->
     script = templates.get_template("script.js.j2").render().encode()
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     sounds = sum(gallery.sound_count for shown in galleries for gallery in shown.values())
-    protocols = dict.fromkeys(measure.protocol for measure in results.measures)
+    loose = [measure for group in results.loose.groups for measure in group[0].entries]
+    protocols = dict.fromkeys(measure.protocol for measure in [*results.measures, *loose])
+    known = results.texts.protocols
     return templates.get_template("page.html.j2").render(
         # No network, and no script but the one: the page cannot fetch anything.
         policy="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'",
         hues=HUES,
         preload="metadata" if sounds <= MAX_PRELOADED else "none",
-        protocols={name: results.texts.protocols[name] for name in protocols},
+        protocols={name: known[name] for name in protocols if name in known},
         sets=[_collect(results, i, shown) for i, shown in enumerate(galleries)],
+        loose=list(build_loose_tables(results)),
+        unread=results.loose.unread,
         settings=results.settings,
         version=pipeline.__version__,
     )
@@ -65,7 +74,8 @@ def render_page(results: Results, galleries: Sequence[Mapping[str, Gallery]]) ->
 
 def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict[str, Any]:
     """Return the values of one dataset's section."""
-    dataset, measure, ipc = results.datasets[i], results.headline, results.ipcs[0]
+    dataset, measure = results.datasets[i], results.headline
+    ipc = dataset.ipcs[0]
     tables, whole = TableBuilder(dataset=dataset, results=results), dataset.whole[measure]
     best = results.find_best(dataset, measure, whole.headline, whole.views[0], ipc)
     timed = [cell for cell in dataset.cells.values() if cell.seconds]
@@ -75,24 +85,30 @@ def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict
     return {
         "id": f"set{i}",
         "results": dataset,
+        "notes": list_notes(dataset, results),
+        "methods": {name: results.texts.get_method(name) for name in results.methods},
+        "facts": list_facts(dataset.data) if dataset.data else {},
+        "sizes": build_sizes(dataset),
+        "left_out": build_left_out(dataset),
         "ipc": ipc,
         "view": VIEWS.get(whole.views[0], whole.views[0]),
         "metric": tables.metric,
         "measure": measure,
-        "best": best,
-        "score": _format(dataset.entry_of(best[0], ipc, measure).joint),
+        "best": [_spell_out(name, results) for name in best],
+        "score": _format(dataset.cells[best[0], ipc].entries[measure].joint),
         "whole": _format(whole.joint),
         "headline": headline,
         "comparison": tables.build_comparison(),
         "cost_figures": build_cost_figures(dataset, results),
         "untimed": len(dataset.cells) + 1 - len(timed) - bool(dataset.scoring),
         "costs": tables.build_costs(),
-        "steps": tables.build_steps(),
+        "ablations": tables.build_ablations(),
         "choices": tables.build_choices(),
         "others": others,
         "tasks": [_collect_task(tables, other) for other in results.other_measures],
         "students": tables.build_kd(),
-        "confusions": tables.build_confusions(),
+        "teachers": {x.method: results.texts.get_kd_method(x.method) for x in dataset.kd},
+        "confusions": build_confusions(dataset, results),
         "plane": build_plane_figure(dataset, results),
         "losses": build_loss_figure(dataset, results),
         "galleries": galleries,
@@ -100,6 +116,12 @@ def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict
         "has_sounds": any(gallery.sound_count for gallery in galleries.values()),
         "has_soft_labels": any(instance.soft_labels for instance in shown),
     }
+
+
+def _spell_out(method: str, results: Results) -> str:
+    """Return the title of a method, and its name unless the title holds that already."""
+    title = results.texts.get_method(method).title
+    return title if method.lower() in title.lower() else f"{title} ({method})"
 
 
 def _format(summary: Summary) -> Cell:
@@ -114,7 +136,8 @@ def _collect_scores(tables: TableBuilder) -> list[dict[str, Any]]:
     for measure in results.headline_measures:
         whole = dataset.whole[measure]
         counts = sorted({cell.entries[measure].joint.n for cell in dataset.cells.values()})
-        for metric in sorted(whole.metrics, key=lambda name: name != whole.headline):
+        shown, _ = tables.split_metrics(measure)
+        for metric in sorted(shown, key=lambda name: name != whole.headline):
             name, first = results.title_of(measure, metric), metric == whole.headline
             summary = next(iter(whole.metrics[metric].values()))
             value = {
@@ -123,7 +146,9 @@ def _collect_scores(tables: TableBuilder) -> list[dict[str, Any]]:
                 "unit": " in %" if summary.scale == 100 else "",
                 "students": " or ".join(map(str, counts)),
                 "whole_students": whole.joint.n,
+                "chance": tables.describe_chance(measure, metric),
                 "table": tables.build_scores(measure, metric),
+                "left_out": tables.split_metrics(measure)[1] if first else [],
                 "figure": build_score_figure(dataset, measure, results) if first else None,
             }
             scores.append(value)

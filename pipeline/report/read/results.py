@@ -1,35 +1,20 @@
-"""The grid's cells as they lie in a results folder, read once and checked against each other."""
+"""Everything that a report shows: datasets, their cells, and the scores outside the grid."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pipeline.core.csv import read_rows
-from pipeline.core.errors import ParamsError, SourceError
-from pipeline.core.files import read_json
-from pipeline.report.read.kd import KDScores, read_kd_results
-from pipeline.report.read.scores import (
-    Entries,
-    Entry,
-    MeasurementKey,
-    explain_damage,
-    read_scores,
-)
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.core.params import Grid
     from pipeline.evaluation import ScoreTexts
+    from pipeline.report.read.data import DataSummary
+    from pipeline.report.read.kd import KDScores
+    from pipeline.report.read.loose import LooseFolder
+    from pipeline.report.read.scores import Entries, Entry, MeasurementKey
     from pipeline.report.settings import ReportSettings
-
-# Points of a loss curve that are drawn.
-MAX_POINTS = 200
 
 # (x, y, number of the class) on the first two principal components
 Points = tuple[tuple[float, float, int], ...]
@@ -59,6 +44,7 @@ class CellResult:
         start: the initial instances of the first seed, None where nothing is optimised.
         distilling: time of `distill`, None where it is not recorded.
         scoring: time of `evaluate`, None where it is not recorded.
+        blank: artifact -> modality -> (instances without contrast, all instances).
     """
 
     method: str
@@ -72,6 +58,7 @@ class CellResult:
     start: Path | None
     distilling: Duration | None
     scoring: Duration | None
+    blank: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -95,7 +82,9 @@ class DatasetResults:
         scoring: time of `ceiling`.
         expert_training: time of `experts`, None without a bank.
         cells: (method, IPC) -> cell.
+        skipped: (method, IPC) -> why the grid has no such cell.
         kd: students with a teacher.
+        data: sizes, rejects, near-duplicates and licence; None where they are not recorded.
     """
 
     dataset: str
@@ -108,11 +97,18 @@ class DatasetResults:
     scoring: Duration | None
     expert_training: Duration | None
     cells: dict[tuple[str, int], CellResult]
+    skipped: dict[tuple[str, int], str]
     kd: tuple[KDScores, ...]
+    data: DataSummary | None
 
-    def entry_of(self, method: str, ipc: int, measure: MeasurementKey) -> Entry:
-        """Return the entry of one cell."""
-        return self.cells[method, ipc].entries[measure]
+    @property
+    def ipcs(self) -> list[int]:
+        """The IPCs at which there are cells, rising."""
+        return sorted({ipc for _, ipc in self.cells})
+
+    def list_skipped(self) -> list[str]:
+        """Return a sentence for each cell that the grid left out."""
+        return [f"{method} at IPC {ipc}: {why}" for (method, ipc), why in self.skipped.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,20 +116,22 @@ class Results:
     """Everything that a report shows; the first of `measures` is the headline.
 
     Args:
-        datasets: in the order of the grid.
+        datasets: in the order of the grid; empty where the folder holds no dataset of the grid.
         methods: in the order of the grid.
         ipcs: rising.
         measures: in the order of evaluate.run.
         settings: section `report`.
-        texts: of tasks, metrics and protocols.
+        texts: of tasks, metrics, protocols and methods.
+        loose: scores outside the grid.
     """
 
-    datasets: tuple[DatasetResults, ...]
-    methods: tuple[str, ...]
-    ipcs: tuple[int, ...]
-    measures: tuple[MeasurementKey, ...]
+    datasets: tuple[DatasetResults, ...] = ()
+    methods: tuple[str, ...] = ()
+    ipcs: tuple[int, ...] = ()
+    measures: tuple[MeasurementKey, ...] = ()
     settings: ReportSettings
     texts: ScoreTexts
+    loose: LooseFolder
 
     @property
     def headline(self) -> MeasurementKey:
@@ -173,7 +171,9 @@ class Results:
     def find_best(
         self, dataset: DatasetResults, measure: MeasurementKey, metric: str, view: str, ipc: int
     ) -> list[str]:
-        """Return the methods with the best mean; means that are printed alike are equally good.
+        """Return the methods with the best mean, none where every cell was skipped.
+
+        Means that are printed alike are equally good.
 
         Args:
             dataset: whose cells are compared.
@@ -184,190 +184,42 @@ class Results:
         """
         means = {}
         for method in self.methods:
-            summary = dataset.entry_of(method, ipc, measure).metrics[metric][view]
-            means[method] = round(summary.scale * summary.mean, 1)
+            if (method, ipc) in dataset.cells:
+                summary = dataset.cells[method, ipc].entries[measure].metrics[metric][view]
+                means[method] = round(summary.scale * summary.mean, 1)
         higher = self.texts.get_metric(measure.task, metric).higher_is_better
-        best = (max if higher else min)(means.values())
+        best = (max if higher else min)(means.values(), default=None)
         return [method for method, mean in means.items() if mean == best]
 
+    def find_empty(
+        self, dataset: DatasetResults, measure: MeasurementKey
+    ) -> dict[tuple[str, str], str]:
+        """Return (metric, view) -> why that column says nothing on this dataset.
 
-def gather_results(
-    results: Path, grid: Grid, settings: ReportSettings, texts: ScoreTexts
-) -> Results:
-    """Read the cells of the grid, and no others.
+        Args:
+            dataset: whose cells.
+            measure: which entries.
+        """
+        entries = [*(cell.entries[measure] for cell in dataset.cells.values())]
+        return find_empty_columns(
+            [*entries, dataset.whole[measure]], len(dataset.classes), self.texts
+        )
+
+
+def find_empty_columns(
+    entries: Sequence[Entry], classes: int, texts: ScoreTexts
+) -> dict[tuple[str, str], str]:
+    """Return (metric, view) -> why that column says nothing.
 
     Args:
-        results: folder of <dataset>/ceiling.json and <dataset>/<method>/ipc<k>.
-        grid: the cells.
-        settings: section `report`.
-        texts: of tasks, metrics and protocols.
-
-    Raises:
-        ParamsError: the baseline, or a protocol with scores, is unknown.
-        SourceError: a file is missing, damaged, or does not fit the others.
+        entries: of one measurement, at least one.
+        classes: number of classes.
+        texts: of tasks and metrics.
     """
-    if settings.baseline not in grid.methods:
-        raise ParamsError(
-            f"report.baseline is {settings.baseline!r}, which is not in grid.methods; "
-            f"name one of {', '.join(grid.methods)}"
-        )
-    ipcs = tuple(sorted(grid.ipcs))
-    datasets = tuple(
-        _read_dataset(results / name, name, grid, ipcs, settings.kd_baseline, texts)
-        for name in grid.datasets
-    )
-    first, path = datasets[0], results / datasets[0].dataset / "ceiling.json"
-    for other in datasets[1:]:
-        where = f"{results / other.dataset / 'ceiling.json'} and {path}"
-        _refuse_other_measures(other.whole, first.whole, where)
-    measures = tuple(first.whole)
-    _refuse_unknown_measures(first.whole, texts, path)
-    return Results(
-        datasets=datasets,
-        methods=grid.methods,
-        ipcs=ipcs,
-        measures=measures,
-        settings=settings,
-        texts=texts,
-    )
-
-
-def _refuse_unknown_measures(entries: Entries, texts: ScoreTexts, path: Path) -> None:
-    headline = next(iter(entries.values()))
-    if not headline.correct:
-        raise SourceError(
-            f"{path} begins with task {headline.measure.task}; the first entry of evaluate.run "
-            "is the headline, let it be a task that counts right windows"
-        )
-    for protocol in (measure.protocol for measure in entries):
-        if protocol not in texts.protocols:
-            raise ParamsError(
-                f"evaluate.protocols lacks {protocol}, which has scores; "
-                "take the params that they were made with"
-            )
-
-
-def _read_dataset(
-    folder: Path,
-    name: str,
-    grid: Grid,
-    ipcs: tuple[int, ...],
-    kd_baseline: str | None,
-    texts: ScoreTexts,
-) -> DatasetResults:
-    path = folder / "ceiling.json"
-    counts = ("train_windows", "test_windows", "test_clips")
-    about, whole = read_scores(path, "ceiling", ("projection", *counts), texts)
-    classes = about["classes"]
-    cells = {}
-    for ipc in ipcs:
-        for method in grid.methods:
-            place = folder / method / f"ipc{ipc}"
-            cell = _read_cell(place, method, ipc, grid.seeds[0], classes, texts)
-            _refuse_unlike(cell.entries, whole, f"{place / 'scores.json'} and {path}")
-            cells[method, ipc] = cell
-    return DatasetResults(
-        dataset=name,
-        classes=classes,
-        whole=whole,
-        projection=_parse_points(about["projection"], len(classes), path, "ceiling"),
-        scoring=_read_duration(path, "ceiling"),
-        expert_training=_read_duration(folder / "experts", "experts"),
-        cells=cells,
-        kd=read_kd_results(folder, classes, kd_baseline),
-        **{name: _read_count(about, name, path, "ceiling") for name in counts},
-    )
-
-
-def _read_count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
-    with explain_damage(path, stage, f"has {name} {about[name]!r}, expected a number"):
-        return operator.index(about[name])
-
-
-def _read_cell(
-    folder: Path, method: str, ipc: int, seed: int, classes: tuple[str, ...], texts: ScoreTexts
-) -> CellResult:
-    """Read files in the order of their stages: the first one missing is where a run stopped."""
-    synthetic, scores = folder / "synthetic", folder / "scores.json"
-    losses = _read_losses(synthetic / "losses.csv")
-    about, entries = read_scores(scores, "evaluate", ("bytes", "projection"), texts)
-    if about["classes"] != classes:
-        raise SourceError(
-            f"{scores} is of other classes than the ceiling of its dataset; "
-            "evaluate both on the same shards"
-        )
-    published, start = folder / "published" / f"seed{seed}.h5", synthetic / "start.safetensors"
-    if not published.is_file():
-        raise SourceError(f"{published} does not exist; it is written by `avdistill publish`")
-    return CellResult(
-        method=method,
-        ipc=ipc,
-        bytes=_read_count(about, "bytes", scores, "evaluate"),
-        entries=entries,
-        projection=_parse_points(about["projection"], len(classes), scores, "evaluate"),
-        losses=losses,
-        folder=folder,
-        published=published,
-        start=start if start.is_file() else None,
-        distilling=_read_duration(synthetic, "distill"),
-        scoring=_read_duration(scores, "evaluate"),
-    )
-
-
-def _parse_points(value: Any, classes: int, path: Path, stage: str) -> Points:
-    with explain_damage(path, stage, "has a projection that is no list of x, y, label"):
-        labels = range(classes)
-        points = [(float(x), float(y), labels.index(int(label))) for x, y, label in value]
-    return tuple(point for point in points if all(map(math.isfinite, point)))
-
-
-def _read_duration(result: Path, stage: str) -> Duration | None:
-    """Read .seconds.json beside a result; a copied result may lack it."""
-    path = result.with_suffix(".seconds.json")
-    if not path.is_file():
-        return None
-    value = read_json(path, stage)
-    with explain_damage(path, stage, "holds no seconds"):
-        return Duration(float(value["seconds"]), str(value["device"]), int(value["threads"]))
-
-
-def _read_losses(path: Path) -> tuple[tuple[int, float], ...]:
-    """Read the mean over seeds at each step; at most MAX_POINTS stay, evenly spread."""
-    if not path.is_file():
-        raise SourceError(f"{path} does not exist; it is written by `avdistill distill`")
-    at_step: defaultdict[int, list[float]] = defaultdict(list)
-    with explain_damage(path, "distill", "is no table of seed, step, loss"):
-        for _, row in read_rows(path, "seed, step, loss"):
-            at_step[int(row["step"])].append(float(row["loss"]))
-    points = [(step, sum(losses) / len(losses)) for step, losses in sorted(at_step.items())]
-    kept = min(len(points), MAX_POINTS)
-    return tuple(points[round(i * (len(points) - 1) / max(kept - 1, 1))] for i in range(kept))
-
-
-def _refuse_other_measures(entries: Entries, expected: Entries, where: str) -> None:
-    """All datasets hold the same measurements in one order; metrics, views and clips may differ."""
-    if list(entries) != list(expected):
-        difference = f"{'; '.join(map(str, entries))} against {'; '.join(map(str, expected))}"
-        _refuse_difference(where, difference)
-
-
-def _refuse_unlike(entries: Entries, expected: Entries, where: str) -> None:
-    """Within a dataset metrics, views and test clips are the same, too."""
-    _refuse_other_measures(entries, expected, where)
-    for measure, entry in entries.items():
-        columns = (
-            {(m, frozenset(x.metrics[m])) for m in x.metrics} for x in (entry, expected[measure])
-        )
-        if next(columns) != next(columns):
-            _refuse_difference(where, f"other metrics or views of {measure}")
-    if any(entry.windows != expected[measure].windows for measure, entry in entries.items()):
-        raise SourceError(
-            f"{where} were counted on different test clips; evaluate both on the same shards"
-        )
-
-
-def _refuse_difference(where: str, difference: str) -> None:
-    raise SourceError(
-        f"{where} hold different scores ({difference}); "
-        "evaluate both with the same evaluate.run and modalities"
-    )
+    task, find = entries[-1].measure.task, texts.get_task(entries[-1].measure.task).find_empty
+    found = dict(find([entry.means for entry in entries])) if find else {}
+    for metric, view in entries[-1].columns:
+        guesses = texts.get_metric(task, metric).guesses
+        if classes <= guesses:
+            found[metric, view] = f"with {classes} classes every answer is among {guesses}"
+    return found

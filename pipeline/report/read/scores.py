@@ -101,7 +101,11 @@ Entries = dict[MeasurementKey, Entry]
 
 
 def read_scores(
-    path: Path, stage: str, wanted: tuple[str, ...], texts: ScoreTexts
+    path: Path,
+    stage: str,
+    wanted: tuple[str, ...],
+    texts: ScoreTexts,
+    optional: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], Entries]:
     """Return the classes with the `wanted` values of a file, and its entries in their order.
 
@@ -110,6 +114,7 @@ def read_scores(
         stage: the command that writes it, for messages.
         wanted: names of further values.
         texts: of tasks and metrics.
+        optional: names of values that older files lack; None stands for a missing one.
 
     Raises:
         SourceError: the file is missing, damaged, or not of that stage.
@@ -119,6 +124,7 @@ def read_scores(
     with explain_damage(path, stage):
         entries = [_parse_entry(entry, path, again, texts) for entry in value["scores"]]
         about = {"classes": tuple(value["classes"]), **{name: value[name] for name in wanted}}
+        about |= {name: value.get(name) for name in optional}
     by_key = {entry.measure: entry for entry in entries}
     if not by_key or len(by_key) < len(entries):
         raise SourceError(

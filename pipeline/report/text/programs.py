@@ -22,7 +22,7 @@ _NUMBERS = ("mean", "std", "low", "high", "n")
 def _format_scores_csv(results: Results) -> str:
     """Return one row per cell, measurement, metric and view, and those of the whole data.
 
-    Fractions stay fractions.
+    Scores outside the grid have no dataset, and their path as the method. Fractions stay fractions.
     """
     rows = [
         [dataset.dataset, method, ipc, *measure, metric, view, *_format_numbers(summary), size]
@@ -30,6 +30,14 @@ def _format_scores_csv(results: Results) -> str:
         for method, ipc, size, entries in _iterate_cells(dataset)
         for measure in results.measures
         for metric, views in entries[measure].metrics.items()
+        for view, summary in views.items()
+    ]
+    rows += [
+        ["", one.name, "", *measure, metric, view, *_format_numbers(summary), one.bytes]
+        for group in results.loose.groups
+        for one in group
+        for measure, entry in one.entries.items()
+        for metric, views in entry.metrics.items()
         for view, summary in views.items()
     ]
     names = ("protocol", "network", "head", "task", "metric", "view", *_NUMBERS, "bytes")
@@ -41,7 +49,7 @@ def _format_accuracy_csv(results: Results) -> str:
 
     The network and the head are those of the headline.
     """
-    network_and_head = results.headline[1:3]
+    network_and_head = results.headline[1:3] if results.measures else ()
     rows = [
         [dataset.dataset, method, ipc, measure.protocol, *_format_numbers(entries[measure].joint)]
         for dataset in results.datasets

@@ -1,0 +1,61 @@
+"""Tables of the scores outside the grid: a row a file, a table a measurement."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pipeline.report.cells import WHOLE, Cell, Group, Row, Table, make_score
+from pipeline.report.format import format_count, measure_name
+from pipeline.report.read.results import find_empty_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipeline.report.read.loose import LooseScores
+    from pipeline.report.read.results import Results
+    from pipeline.report.read.scores import MeasurementKey
+
+
+def build_loose_tables(results: Results) -> Iterator[Table]:
+    """Yield a table for each measurement of each group of scores.
+
+    Args:
+        results: the groups and the texts.
+    """
+    groups = results.loose.groups
+    for number, group in enumerate(groups, start=1):
+        name = f"Scores {number}" if len(groups) > 1 else "Scores"
+        for measure in group[0].entries:
+            yield _build_table(name, group, measure, results)
+
+
+def _build_table(
+    name: str, group: Sequence[LooseScores], measure: MeasurementKey, results: Results
+) -> Table:
+    entries = [one.entries[measure] for one in group]
+    empty = find_empty_columns(entries, len(group[0].classes), results.texts)
+    columns = [column for column in entries[0].columns if column not in empty]
+    over = groupby(columns, key=lambda column: column[0])
+
+    def make_row(one: LooseScores) -> Row:
+        metrics = one.entries[measure].metrics
+        scores = [make_score(metrics[metric][view]) for metric, view in columns]
+        size = Cell() if one.bytes is None else Cell(format_count(one.bytes / 1000), one.bytes)
+        head = one.name if one.artifacts else f"{WHOLE}: {one.name}"
+        css = "" if one.artifacts else "whole"
+        return Row(head, [Cell("; ".join(one.artifacts)), *scores, size], css)
+
+    return Table(
+        title=f"{name} of {measure.task}, {measure_name(measure)}",
+        columns=["scores", "artifacts", *(view for _, view in columns), "kB"],
+        groups=[Group([make_row(one) for one in group if one.artifacts])],
+        foot=[make_row(one) for one in group if not one.artifacts],
+        over=[(results.title_of(measure, m), len(list(same))) for m, same in over],
+        notes=[f"Left out, because {why}." for why in dict.fromkeys(empty.values())],
+        descending=[
+            column
+            for column, (metric, _) in enumerate(columns, start=2)
+            if results.texts.get_metric(measure.task, metric).higher_is_better
+        ],
+    )
