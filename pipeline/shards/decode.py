@@ -14,10 +14,16 @@ from pipeline.core.errors import REASONS, OutputError, ParamsError
 from pipeline.core.files import digest_of, lock_output
 from pipeline.core.paths import list_folder
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Normalisation, Source
-from pipeline.shards.index import Index, find_intact_shards, shard_of, write_index
-from pipeline.shards.leaks import LEAKS, write_leaks
-from pipeline.shards.ledger import (
+from pipeline.shards.index import (
+    LEAKS,
     LEDGER,
+    Index,
+    find_intact_shards,
+    shard_of,
+    write_index,
+)
+from pipeline.shards.leaks import write_leaks
+from pipeline.shards.ledger import (
     read_ledger,
     refuse_empty,
     refuse_rejects,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 INDEX = "index.json"
+# Beside the folders of the splits: outcomes of clips and windows, and near-duplicates.
+LEDGER, LEAKS = "ledger.csv", "leaks.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

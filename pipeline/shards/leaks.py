@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.core.csv import write_rows
 from pipeline.core.records import SPLITS
 from pipeline.media.quality import distances
+from pipeline.shards.index import LEAKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from pipeline.shards.outcomes import Row
 
-LEAKS = "leaks.csv"
 COLUMNS = (
     "clip_id",
     "second",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import REASONS, RejectError, ShardError
 from pipeline.core.files import write_json
-from pipeline.shards.leaks import LEAKS
+from pipeline.shards.index import LEAKS, LEDGER
 from pipeline.shards.outcomes import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import Clip
 
-LEDGER = "ledger.csv"
 VERDICTS = ("ok", "failed", "filtered")
 TABLE_KEYS = ("split", "label", "verdict", "reason")
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.csv import read_rows
 from pipeline.core.records import SPLITS
-from pipeline.shards.index import INDEX, read_index
-from pipeline.shards.leaks import LEAKS
-from pipeline.shards.ledger import LEDGER
+from pipeline.shards.index import INDEX, LEAKS, LEDGER, read_index
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.core.csv import write_rows
+from pipeline.shards.index import LEAKS, LEDGER
 from pipeline.shards.leaks import COLUMNS as PAIRS
-from pipeline.shards.leaks import LEAKS
-from pipeline.shards.ledger import LEDGER
 from pipeline.shards.outcomes import COLUMNS
 from pipeline.shards.summary import summarise_shards
 

@@ -18,7 +18,7 @@ from pipeline.report.html.charts import (
     draw_scores,
     list_method_keys,
 )
-from pipeline.report.html.panels import draw_losses, draw_planes
+from pipeline.report.html.panels import Curve, draw_losses, draw_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ def build_loss_figure(dataset: DatasetResults, results: Results) -> Figure | Non
         dataset: whose cells.
         results: the grid.
     """
-    panels: dict[str, list[tuple[str, str, tuple[tuple[int, float], ...]]]] = {}
+    panels: dict[str, list[Curve]] = {}
     for i, method in enumerate(results.methods):
         for j, ipc in enumerate(results.ipcs):
             cell = dataset.cells.get((method, ipc))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -74,15 +75,13 @@ def render_page(results: Results, galleries: Sequence[Mapping[str, Gallery]]) ->
 
 def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict[str, Any]:
     """Return the values of one dataset's section."""
-    dataset, measure = results.datasets[i], results.headline
-    ipc = dataset.ipcs[0]
+    dataset, measure, ipc = results.datasets[i], results.headline, results.datasets[i].ipcs[0]
     tables, whole = TableBuilder(dataset=dataset, results=results), dataset.whole[measure]
     best = results.find_best(dataset, measure, whole.headline, whole.views[0], ipc)
     timed = [cell for cell in dataset.cells.values() if cell.seconds]
-    shown = [instance for gallery in galleries.values() for instance in gallery.shown]
-    first = next(iter(galleries.values())).instances
     headline, *others = _collect_scores(tables)
     return {
+        **_collect_gallery(galleries),
         "id": f"set{i}",
         "results": dataset,
         "notes": list_notes(dataset, results),
@@ -111,6 +110,13 @@ def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict
         "confusions": build_confusions(dataset, results),
         "plane": build_plane_figure(dataset, results),
         "losses": build_loss_figure(dataset, results),
+    }
+
+
+def _collect_gallery(galleries: Mapping[str, Gallery]) -> dict[str, Any]:
+    shown = [instance for gallery in galleries.values() for instance in gallery.shown]
+    first = next(iter(galleries.values())).instances
+    return {
         "galleries": galleries,
         "gallery_classes": [name for name, instances in first.items() if instances],
         "has_sounds": any(gallery.sound_count for gallery in galleries.values()),
@@ -121,7 +127,8 @@ def _collect(results: Results, i: int, galleries: Mapping[str, Gallery]) -> dict
 def _spell_out(method: str, results: Results) -> str:
     """Return the title of a method, and its name unless the title holds that already."""
     title = results.texts.get_method(method).title
-    return title if method.lower() in title.lower() else f"{title} ({method})"
+    held = re.search(rf"\b{re.escape(method)}\b", title, re.IGNORECASE)
+    return title if held else f"{title} ({method})"
 
 
 def _format(summary: Summary) -> Cell:

@@ -52,6 +52,17 @@ def gather_results(
         loose = find_loose_scores(results, (), texts)
         if loose.groups:
             return Results(settings=settings, texts=texts, loose=loose)
+    return _read_grid(results, folders, grid, settings, texts)
+
+
+def _read_grid(
+    results: Path,
+    folders: Mapping[str, Path],
+    grid: Grid,
+    settings: ReportSettings,
+    texts: ScoreTexts,
+) -> Results:
+    """Read the datasets of the grid, name -> folder, then other scores in the results."""
     if settings.baseline not in grid.methods:
         raise ParamsError(
             f"report.baseline is {settings.baseline!r}, which is not in grid.methods; "
@@ -62,17 +73,17 @@ def gather_results(
         _read_dataset(folder, name, grid, ipcs, settings.kd_baseline, texts)
         for name, folder in folders.items()
     )
-    first, path = datasets[0], results / datasets[0].dataset / "ceiling.json"
+    ceilings = {name: folder / "ceiling.json" for name, folder in folders.items()}
+    first, path = datasets[0], ceilings[datasets[0].dataset]
     for other in datasets[1:]:
-        where = f"{results / other.dataset / 'ceiling.json'} and {path}"
+        where = f"{ceilings[other.dataset]} and {path}"
         _refuse_other_measures(other.whole, first.whole, where)
-    measures = tuple(first.whole)
     _refuse_unknown_measures(first.whole, texts, path)
     return Results(
         datasets=datasets,
         methods=grid.methods,
         ipcs=ipcs,
-        measures=measures,
+        measures=tuple(first.whole),
         settings=settings,
         texts=texts,
         loose=find_loose_scores(results, _list_read(datasets, results), texts),
