@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.core.errors import SourceError
+from pipeline.core.paths import walk
 from pipeline.report.read.scores import Entries, read_scores
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ def find_loose_scores(folder: Path, known: Collection[Path], texts: ScoreTexts) 
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*.json"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not path.name.endswith(".seconds.json") and path.is_file():
-            yield path
+    for place, names in walk(folder):
+        hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)
+        for name in names if not hidden else ():
+            if name.endswith(".json") and not name.endswith(".seconds.json"):
+                yield place / name
 
 
 def _read(path: Path, folder: Path, texts: ScoreTexts) -> LooseScores | None:
