@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,19 +19,25 @@ from hypothesis.extra.numpy import arrays
 from torch.utils.data import DataLoader
 
 from pipeline.artifact import ExportSettings, find_faults, read_artifact, write_artifact
+from pipeline.artifact.exporters.card import READING
 from pipeline.artifact.inspection import render_page
 from pipeline.artifact.packing import pack, unpack
 from pipeline.core.records import SyntheticSet
+from pipeline.training import formation
 from pipeline.training import instances as training
 from tests.toys.artifacts import soft, toy_synthetic
 from tests.toys.project import README, ROOT
+from tests.toys.shards import WHOLE
 
 GOLDEN = ROOT / "tests" / "golden"
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 # File -> its digest, and the mean of each modality's rows when it was written.
 RELEASED = {
     "1.0-float32.h5": ("7d7d24237bfe9a26", -0.5583, 0.6815),
     "1.0-soft-float16.h5": ("9ebfdcff709b4a22", -0.5583, 0.6815),
     "1.0-scores-uint8.h5": ("602fcd81c6ccad77", -0.5582, 0.6813),
+    "1.1-float32.h5": ("12d7718216ac785d", -0.5583, 0.6815),
+    "1.1-scores-uint8.h5": ("38a1b4338a4aca61", -0.5582, 0.6813),
 }
 
 
@@ -53,9 +61,10 @@ def test_a_released_files_soft_labels_and_scores_are_read() -> None:
         "frame",
         "logmel",
     }
-    assert "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)" in render_page(
-        GOLDEN / "1.0-scores-uint8.h5"
-    )
+    score = "accuracy av 50.0 ± 10.0 [40.0, 60.0] (n = 3)"
+    assert score in render_page(GOLDEN / "1.0-scores-uint8.h5")
+    whole = "whole data 90.0 ± 2.0 [85.0, 95.0]"
+    assert f"{score}; {whole}" in render_page(GOLDEN / "1.1-scores-uint8.h5")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
@@ -107,13 +116,41 @@ def test_a_set_without_soft_labels_loads_without(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(RELEASED))
 def test_h5py_and_numpy_are_enough(name: str, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    code = f"{example}\nnp.savez('read.npz', label=label, **raw)\nimport sys\n"
+    code = f"{EXAMPLE}\nnp.savez('read.npz', label=label, **raw)\n"
+    code += "np.savez('instances.npz', **instances)\nimport sys\n"
     code += "assert not {'torch', 'pipeline'} & set(sys.modules)"
-    assert len(example.splitlines()) <= 20
+    assert len(EXAMPLE.splitlines()) <= 20
     (tmp_path / "seed0.h5").write_bytes((GOLDEN / name).read_bytes())
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     made = read_artifact(GOLDEN / name).synthetic
     with np.load(tmp_path / "read.npz") as read:
         for m, rows in made.rows.items():
             assert np.allclose(read[m], made.normalisation[m].undo(rows).numpy(), atol=2e-3)
+    rows, label, _ = formation.decode(made)
+    with np.load(tmp_path / "read.npz") as read, np.load(tmp_path / "instances.npz") as grown:
+        assert np.array_equal(read["label"], label.numpy())
+        for m, instances in rows.items():
+            expected = made.normalisation[m].undo(instances).numpy()
+            assert grown[m].shape == expected.shape
+            assert np.allclose(grown[m], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("grids", [{"frame": (1, 1), "logmel": (2, 2)}, WHOLE, {"frame": (4, 2)}])
+def test_the_reader_resizes_any_formation(
+    grids: dict[str, tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = toy_synthetic()
+    made = replace(toy, formation={**toy.formation, **grids})
+    write_artifact(tmp_path / "seed0.h5", made, ExportSettings(storage="float32"))
+    monkeypatch.chdir(tmp_path)
+    read: dict[str, Any] = {}
+    exec(EXAMPLE, read)
+    rows, label, _ = formation.decode(read_artifact(tmp_path / "seed0.h5").synthetic)
+    assert np.array_equal(read["label"], label.numpy())
+    for m, instances in rows.items():
+        expected = made.normalisation[m].undo(instances).numpy()
+        assert np.allclose(read["instances"][m], expected, atol=2e-3)
+
+
+def test_the_card_has_the_same_reader() -> None:
+    assert EXAMPLE in READING.format(file="seed0.h5")

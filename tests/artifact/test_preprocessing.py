@@ -95,6 +95,20 @@ def test_the_package_that_people_import_makes_the_same(artifact: Path, clips: li
         assert all(np.array_equal(made[modality], expected[modality]) for modality in expected)
 
 
+def test_the_lines_of_the_guide_run(
+    artifact: Path, clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "guide" / "share.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(
+        r"^```python\n(import avdistill\n.*?)^```", page, re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "clip.mp4").write_bytes(Path(clips[0].path).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    assert len(names["samples"].rows["frame"]) == len(names["samples"].seconds) >= 1
+
+
 def test_a_second_without_sound_is_named(artifact: Path, tmp_path: Path) -> None:
     path, rate = tmp_path / "short.mp4", 16000
     frames = np.zeros((36, 32, 32, 3), np.uint8)
@@ -152,6 +166,7 @@ def test_the_page_prints_the_values(tmp_path: Path) -> None:
     write_artifact(tmp_path / "seed0.h5", preprocessed(), FULL)
     page = render_page(tmp_path / "seed0.h5")
     assert re.search(r"^    frame +crop True, height 8, offsets 0\.5, width 8$", page, re.MULTILINE)
+    assert "not held; only their digest is known" in render_page(GOLDEN / "1.0-float32.h5")
     assert "f_max 4000, f_min 0, floor_db -100, hop 1100, n_fft 1024" in page
 
 

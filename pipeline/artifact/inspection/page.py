@@ -155,8 +155,8 @@ def _describe_origin(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield "source ids", f"{len(ids)}, the attribute source_ids lists them"
     for name in ("source_shards", "preprocessing"):
         yield name.replace("_", " "), shorten_digest(str(about.get(name, "not stated")))
-    for name, values in about.get("preprocessing_params", {}).items():
-        yield f"  {name}", format_value(values)
+    params = about.get("preprocessing_params", {"values": "not held; only their digest is known"})
+    yield from ((f"  {name}", format_value(values)) for name, values in params.items())
 
 
 def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
