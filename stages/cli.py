@@ -15,7 +15,7 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
-from pipeline.core.paths import parse_path
+from pipeline.core.paths import escape_bytes, parse_path
 from stages._progress import ProgressReporter
 from stages._runtime import device_of, read_rank_and_count
 
@@ -170,7 +170,7 @@ def add_command(name: str) -> None:
         except KeyboardInterrupt:
             raise typer.Exit(_print_error(INTERRUPTED, 130)) from None
         if ranks is None or ranks.number == 0:
-            typer.echo(message)
+            typer.echo(escape_bytes(message))
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
     own += [
@@ -313,7 +313,7 @@ def _list_presets() -> str:
 def _print_error(message: str, code: int) -> int:
     if "--traceback" in sys.argv:
         traceback.print_exc()
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {escape_bytes(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

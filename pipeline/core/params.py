@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from pipeline.core.errors import ParamsError
+from pipeline.core.paths import escape_bytes
 from pipeline.core.presets import (
     overlay,
     parse_yaml,
@@ -154,6 +155,8 @@ def load(path: Path, changes: Sequence[str] = ()) -> Params:
     """
     params = from_values(read_values(path), path.name)
     for change in changes:
+        if escape_bytes(change) != change:
+            raise ParamsError(f"--set {escape_bytes(change)} is not UTF-8 text; type it in UTF-8")
         _apply(params.values, change)
     refuse_unknown_plugins(params.values, path.name)
     return params

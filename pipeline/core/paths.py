@@ -8,8 +8,10 @@ fsspec package.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+import unicodedata
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import MediaError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Names, in lower case, that systems and file servers write; so are all that start with a dot.
 JUNK = {
@@ -111,6 +113,63 @@ def make_absolute(path: Path) -> str:
     """
     # resolve() would follow links.
     return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100
+
+
+def find_below(path: Path, folder: Path) -> str | None:
+    """Return a path as it is named below a folder, also over links; None if it lies elsewhere.
+
+    Args:
+        path: local or in an object store.
+        folder: the same.
+    """
+    text, start = make_absolute(path), f"{make_absolute(folder).rstrip('/')}/"
+    if not text.startswith(start) and is_local(path) and is_local(folder):
+        parent, name = os.path.split(text)
+        text = os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
+        start = f"{os.path.realpath(folder).rstrip('/')}/"
+    return text.removeprefix(start) if text.startswith(start) else None
+
+
+def find_spelling(folder: Path, text: str) -> Path:
+    """Return the path that a text names, in the Unicode form (NFC, NFD) in which it exists.
+
+    Args:
+        folder: where a relative path starts.
+        text: a path, or a URL of fsspec.
+    """
+    path = join_path(folder, text)
+    if text.isascii() or path.exists():
+        return path
+    others = (join_path(folder, unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
+    return next((other for other in others if other.exists()), path)
+
+
+def escape_bytes(text: str) -> str:
+    r"""Return a text that can be printed: bytes of a name that are not UTF-8 become \xe9.
+
+    Args:
+        text: a path, or a message with one.
+    """
+    text = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def refuse_undecodable(names: Iterable[str]) -> None:
+    """Refuse names of files and labels that are not UTF-8.
+
+    Args:
+        names: as Python reads them from the file system, or from a list.
+
+    Raises:
+        SourceError: one or more are not; the message names the first one.
+    """
+    broken = [name for name in names if escape_bytes(name) != name]
+    if broken:
+        others = f", like {len(broken) - 1} others," * (len(broken) > 1)
+        raise SourceError(
+            f"the name {escape_bytes(broken[0])}{others} is not UTF-8 text; rename the file or "
+            "folder, for instance with `convmv -f latin1 -t utf8 -r --notest FOLDER`"
+        )
 
 
 def is_junk(name: str) -> bool:

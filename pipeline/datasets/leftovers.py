@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeline.core.csv import write_rows
-from pipeline.core.paths import ENTERED_BEFORE, JUNK_NAME, is_local, make_absolute, walk
+from pipeline.core.paths import (
+    ENTERED_BEFORE,
+    JUNK_NAME,
+    escape_bytes,
+    is_local,
+    make_absolute,
+    walk,
+)
 from pipeline.core.records import SPLITS
 from pipeline.datasets.listing import LISTS, TABLE, count_suffixes, is_media, is_sound, is_special
 
@@ -125,15 +133,16 @@ def _sort_empty(
 
 
 def _name(root: Path, path: Path) -> str:
-    r"""Return the path below the root; bytes that are not UTF-8 become \xe9."""
+    """Return the path below the root, as it can be printed and as labels are spelt."""
     below = str(path).removeprefix(f"{str(root).rstrip('/')}/")
-    return below.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", escape_bytes(below))
 
 
 def _is_tree(root: Path, clips: Iterable[Clip]) -> bool:
     """Whether the labels are the names of folders, and not those of a list."""
     start = f"{make_absolute(root).rstrip('/')}/"
-    folders = ((c.label, c.path.removeprefix(start).rpartition("/")[0].split("/")) for c in clips)
+    below = ((c.label, unicodedata.normalize("NFC", c.path.removeprefix(start))) for c in clips)
+    folders = ((label, name.rpartition("/")[0].split("/")) for label, name in below)
     return not (root / TABLE).is_file() and all(
         label in ("/".join(parts), "/".join(parts[1:]) if parts[0] in SPLITS else "")
         for label, parts in folders

@@ -12,9 +12,9 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from pipeline.core.csv import read_rows, write_rows
-from pipeline.core.errors import SourceError
-from pipeline.core.files import read_json, write_json
-from pipeline.core.paths import join_path
+from pipeline.core.errors import OutputError, SourceError
+from pipeline.core.files import read_json, refuse_existing, write_json
+from pipeline.core.paths import find_below, join_path, parse_path, refuse_undecodable
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
         source: where they come from.
 
     Raises:
-        SourceError: there are fewer than two labels, or a split lacks one of them.
+        SourceError: there are fewer than two labels, a split lacks one of them, or a path is not
+            UTF-8.
     """
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
@@ -60,10 +61,11 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
             f"the {split} split has no clip of {', '.join(names)}; "
             "add clips, carve a larger fraction, or leave the class out"
         )
+    cells = [_format_row(clip, path.parent) for clip in clips]
+    refuse_undecodable(str(row["path"]) for row in cells)
     write_json(source_of(path), asdict(source))
     optional = {name for name in OPTIONAL if any(getattr(clip, name) for clip in clips)}
     columns = [field.name for field in fields(Clip) if field.name in optional | {*COLUMNS}]
-    cells = (_format_row(clip, path.parent) for clip in clips)
     write_rows(path, columns, ([row[name] for name in columns] for row in cells))
 
 
@@ -92,6 +94,26 @@ def read_manifest(path: Path) -> list[Clip]:
                 f"{path}: the clip id {clip_id} is listed {count} times; ids must be unique"
             )
     return clips
+
+
+def read_standing(path: Path) -> list[Clip]:
+    """Return the rows of a manifest that is about to be replaced; none if there is no file.
+
+    Args:
+        path: of the manifest.
+
+    Raises:
+        OutputError: another file lies there, or it cannot be written.
+    """
+    if not path.is_file():
+        refuse_existing(path)
+        return []
+    try:
+        return read_manifest(path)
+    except SourceError as error:
+        raise OutputError(
+            f"{path} exists already; remove it or name another output ({error})"
+        ) from error
 
 
 def read_source(path: Path) -> Source:
@@ -145,7 +167,7 @@ def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
 def _format_row(clip: Clip, folder: Path) -> dict[str, object]:
     row = {
         **asdict(clip),
-        "path": clip.path.removeprefix(f"{folder.absolute()}/"),
+        "path": find_below(parse_path(clip.path), folder) or clip.path,
         "labels": LABEL_SEPARATOR.join(clip.labels),
     }
     return {key: "" if value is None else value for key, value in row.items()}

@@ -38,6 +38,36 @@ def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def describe_changes(before: list[Clip], after: list[Clip]) -> list[str]:
+    """Return a sentence on the clips that differ from those of an earlier manifest, if any does.
+
+    Args:
+        before: rows of the earlier manifest; if there is none, there are no changes.
+        after: rows of the new one.
+    """
+    if not before:
+        return []
+    old, new = ({_identify(clip): clip for clip in clips} for clips in (before, after))
+    moved = [
+        f"{new[key].clip_id} ({old[key].split} to {new[key].split})"
+        for key in new
+        if key in old and old[key].split != new[key].split
+    ]
+    edited = [new[key].clip_id for key in new if key in old and old[key].sha256 != new[key].sha256]
+    parts = [
+        ("added", [new[key].clip_id for key in new if key not in old]),
+        ("removed", [old[key].clip_id for key in old if key not in new]),
+        ("with other bytes", edited),
+        ("moved to another split", moved),
+    ]
+    texts = [f"{len(names)} {verb}: {join_first(names)}" for verb, names in parts if names]
+    return [f"the manifest that stood there is replaced; clips {', '.join(texts)}"] * bool(texts)
+
+
+def _identify(clip: Clip) -> tuple[str, str, float, float | None]:
+    return clip.path, clip.label, clip.start_s, clip.end_s
+
+
 def describe_missing_classes(clips: list[Clip]) -> list[str]:
     """Return a sentence for each split that lacks a class.
 

@@ -72,7 +72,11 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
             whole second or ends far outside the file.
     """
     with fetch(clip.path) as path:
-        return _decode_seconds(path, clip, tracks, backends)
+        try:
+            return _decode_seconds(path, clip, tracks, backends)
+        except MediaError as error:
+            # A fetched copy has a random name.
+            raise MediaError(error.reason, error.detail.replace(path, clip.path)) from error
 
 
 def _decode_seconds(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import MediaError
+from pipeline.core.paths import escape_bytes
 from pipeline.core.records import SPLITS, Clip, Sample
 from pipeline.media import quality
 from pipeline.media.quality import MEASURES
@@ -164,7 +165,8 @@ def _make_row(clip: Clip, shard: str, second: str, status: Status, measured: dic
         shard,
         status.verdict,
         status.reason,
-        " ".join(status.detail.split()),
+        # Without the folder, so that the ledger has the same bytes wherever the media lie.
+        escape_bytes(" ".join(status.detail.replace(clip.path, Path(clip.path).name).split())),
         *(str(measured.get(name, "")) for name in MEASURES),
     )
     return dict(zip(COLUMNS, values, strict=True))

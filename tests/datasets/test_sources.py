@@ -7,12 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceError
-from pipeline.core.records import Clip
-from pipeline.datasets.adapters._tree import carve, clip_of, list_clips, make_ids_unique
+from pipeline.datasets.adapters._tree import clip_of, list_clips
 from pipeline.datasets.adapters.folder import Dataset
 from pipeline.datasets.manifest import read_manifest, write_manifest
 
@@ -30,7 +27,9 @@ def touch(root: Path, *names: str) -> Path:
 def test_a_tree_of_labels_is_split_by_clip(tmp_path: Path) -> None:
     clips = FOLDER.clips(touch(tmp_path, *(f"{label}/{i}.mp4" for label in "ab" for i in range(8))))
     assert Counter((clip.label, clip.split) for clip in clips) == {
-        (x, s): n for x in "ab" for s, n in (("train", 4), ("val", 2), ("test", 2))
+        (x, s): n
+        for x, counts in (("a", (4, 2, 2)), ("b", (5, 2, 1)))
+        for s, n in zip(("train", "val", "test"), counts, strict=True)
     }
     assert clips == FOLDER.clips(tmp_path)
 
@@ -112,6 +111,45 @@ def test_a_split_by_another_name_is_refused(tmp_path: Path) -> None:
         FOLDER.clips(touch(tmp_path, "Train/a/1.mp4", "Train/b/1.mp4"))
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("airplane/1.mp4", "dog/1.mp4", "train/1.mp4"), {"airplane", "dog", "train"}),
+        (("cat/1.mp4", "test/1.mp4", "val/1.mp4", "Dev/1.mp4"), {"cat", "test", "val", "Dev"}),
+        (("air/jet/1.mp4", "train/1.mp4"), {"air/jet", "train"}),
+        (("train/train/1.mp4", "train/test/1.mp4", "test/val/1.mp4"), {"train", "test", "val"}),
+    ],
+)
+def test_a_class_may_have_the_name_of_a_split(
+    names: tuple[str, ...], labels: set[str], tmp_path: Path
+) -> None:
+    assert {clip.label for clip in list_clips(touch(tmp_path, *names))} == labels
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("train/steam/1.mp4", "airplane/steam/1.mp4"),
+            "mixes two layouts: train looks like a split, airplane is a label",
+        ),
+        (
+            ("train/a/1.mp4", "test/a/1.mp4", "extra/1.mp4"),
+            "mixes two layouts: test looks like a split, extra is a label",
+        ),
+        (("train/1.mp4", "test/1.mp4"), "holds clips in test and train, which look like splits"),
+        (("train/1.mp4", "train/a/1.mp4"), "train/1.mp4 lies outside of any label's folder"),
+        (("train/1.mp4",), "train/1.mp4 lies outside of any label's folder"),
+        (("a/1.mp4", "2.mp4"), "2.mp4 lies outside of any label's folder"),
+    ],
+)
+def test_a_tree_that_could_be_two_is_refused(
+    names: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=message):
+        list_clips(touch(tmp_path, *names))
+
+
 def test_links_are_followed_and_hidden_folders_are_not(tmp_path: Path) -> None:
     touch(tmp_path / "elsewhere", "1.mp4")
     touch(tmp_path / "media", "a/1.mp4", ".trash/1.mp4")
@@ -143,39 +181,6 @@ def test_a_broken_table_is_one_error(content: bytes, tmp_path: Path) -> None:
 def test_names_that_clash_get_ids_of_their_own(tmp_path: Path) -> None:
     clips = list_clips(touch(tmp_path, "a/x y.mp4", "a/x-y.mp4", "a/x_y.mp4", "b/é.mp4"))
     assert len({clip.clip_id for clip in clips}) == 4
-
-
-labels = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=6, max_size=40, unique=True
-)
-
-
-@given(pairs=labels, fraction=st.floats(0.1, 0.6), seed=st.integers(0, 99))
-def test_carving_never_parts_a_group_nor_empties_a_label(
-    pairs: list[tuple[str, int]], fraction: float, seed: int
-) -> None:
-    clips = make_ids_unique(
-        Clip(
-            clip_id=f"{x}{g}-{i}",
-            path="",
-            label=x,
-            split="train",
-            start_s=0,
-            end_s=None,
-            group=f"{x}{g}",
-            bytes=0,
-            sha256="",
-        )
-        for x, g in pairs
-        for i in range(2)
-    )
-    carved = carve(clips, "train", "val", fraction, seed)
-    assert len({(clip.group, clip.split) for clip in carved}) == len(
-        {clip.group for clip in carved}
-    )
-    assert {clip.label for clip in carved if clip.split == "train"} == {
-        clip.label for clip in clips
-    }
 
 
 def test_a_manifest_comes_back_and_travels(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from pipeline.core.errors import SourceError
-from pipeline.datasets.adapters._tree import Contents, clip_of, make_ids_unique
+from pipeline.datasets.adapters._names import make_ids_unique, normalise_label, normalise_name
+from pipeline.datasets.adapters._tree import Contents, clip_of
 from pipeline.datasets.listing import (
     LISTS,
     USUAL,
@@ -60,7 +62,7 @@ class MediaIndex:
 
     Args:
         root: the folder.
-        media: stem -> path.
+        media: stem in Unicode's form NFC -> path.
         lists: file name -> path.
     """
 
@@ -87,7 +89,7 @@ class MediaIndex:
         )
         return cls(
             root=root,
-            media={path.stem: path for path in files if is_media(path.name)},
+            media={normalize("NFC", path.stem): path for path in files if is_media(path.name)},
             lists={path.name: path for path in files if path.suffix.lower() in LISTS},
         )
 
@@ -114,7 +116,8 @@ class MediaIndex:
         Args:
             stems: names without suffix.
         """
-        return next((self.media[stem] for stem in stems if stem in self.media), None)
+        names = [normalize("NFC", stem) for stem in stems]
+        return next((self.media[name] for name in names if name in self.media), None)
 
     def clips(self, rows: list[AnnotatedClip], layouts: str) -> list[Clip]:
         """Return a clip per row, sorted by id; files are read once, missing ones keep rows.
@@ -144,7 +147,9 @@ class MediaIndex:
                 group=row.group,
                 contents=contents,
             )
-            clips.append(replace(clip, fold=row.fold, labels=row.labels))
+            labels = tuple(normalise_label(label) for label in row.labels)
+            names = (normalise_name(row.name), row.name)
+            clips.append((replace(clip, fold=row.fold, labels=labels), names))
         return make_ids_unique(clips)
 
     def _refuse_nothing(

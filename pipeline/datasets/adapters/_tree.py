@@ -1,22 +1,20 @@
-"""List media files under a folder as clips with unique ids, and carve splits by group."""
+"""List media files under a folder as clips with unique ids."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter, defaultdict
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import file_digest
-from pipeline.core.paths import make_absolute
+from pipeline.core.paths import make_absolute, refuse_undecodable
 from pipeline.core.records import SPLITS, Clip
-from pipeline.datasets.listing import list_media
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from pipeline.datasets.adapters._names import (
+    make_id,
+    make_ids_unique,
+    normalise_label,
+    normalise_name,
+)
+from pipeline.datasets.listing import TABLE, list_media
 
 # Folder names that look like a split.
 LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}
@@ -38,31 +36,73 @@ class Contents(dict[Path, tuple[int, str]]):
 def list_clips(root: Path) -> list[Clip]:
     """List the clips of a tree: `split/label/*.mp4`, or `label/*.mp4`, which is all train.
 
+    The first folders are splits if all of them are called so (train, val, test) and hold folders of
+    labels. A folder `train` with clips in it, beside other labels, is a class.
+
     Args:
         root: the folder.
 
     Raises:
-        SourceError: a file lies in no label's folder, or a folder's name looks like a split.
+        SourceError: a file lies in no label's folder, the tree mixes both layouts, or a folder's
+            name looks like a split.
     """
+    media = list_media(root)
+    parts = [path.relative_to(root).parts for path in media]
+    refuse_undecodable("/".join(names) for names in parts)
+    has_splits = _find_layout(root, parts)
+    contents = Contents()
     clips = []
-    for path in list_media(root):
-        folders = path.relative_to(root).parts[:-1]
-        split, labels = (
-            (folders[0], folders[1:]) if folders and folders[0] in SPLITS else ("train", folders)
+    for path, (*folders, _) in zip(media, parts, strict=True):
+        split, labels = (folders[0], folders[1:]) if has_splits else ("train", folders)
+        name = path.relative_to(root)
+        clip = clip_of(
+            path, name.with_suffix("").as_posix(), "/".join(labels), split, contents=contents
         )
-        if folders and folders[0] not in SPLITS and folders[0].lower() in LOOKALIKES:
+        clips.append((clip, (normalise_name(name.as_posix()), name.as_posix())))
+    return make_ids_unique(clips)
+
+
+def _find_layout(root: Path, parts: list[tuple[str, ...]]) -> bool:
+    """Return whether the first folders are splits; False if they are labels.
+
+    Args:
+        root: the folder.
+        parts: of each file's path below it.
+    """
+    loose = next((file for file in parts if len(file) == 1), None)
+    if loose:
+        raise _make_outside_error(root, loose)
+    labels = {file[0] for file in parts if file[0].lower() not in LOOKALIKES}
+    flat = {file[0]: file for file in parts if len(file) == 2 and file[0] not in labels}
+    deep = sorted({file[0] for file in parts if len(file) > 2} - labels)
+    if labels and deep:
+        raise SourceError(
+            f"{root} mixes two layouts: {deep[0]} looks like a split, {min(labels)} is a label; "
+            f"move all labels into folders of splits, or name each clip's label in {root / TABLE}"
+        )
+    if labels:
+        return False
+    if len(flat) > 1 and not deep:
+        raise SourceError(
+            f"{root} holds clips in {' and '.join(sorted(flat))}, which look like splits; move "
+            f"them to <split>/<label>/ folders, or, if these are classes, list them in {TABLE}"
+        )
+    if flat:
+        raise _make_outside_error(root, min(flat.values()))
+    for name in deep:
+        if name not in SPLITS:
             raise SourceError(
-                f"{root / folders[0]} looks like a split but is not one; "
+                f"{root / name} looks like a split but is not one; "
                 f"rename it to one of {', '.join(SPLITS)}"
             )
-        if not labels:
-            raise SourceError(
-                f"{path} lies outside of any label's folder; "
-                f"move it to {root}/<label>/ or {root}/<split>/<label>/"
-            )
-        name = path.relative_to(root).with_suffix("").as_posix()
-        clips.append(clip_of(path, name, "/".join(labels), split))
-    return make_ids_unique(clips)
+    return True
+
+
+def _make_outside_error(root: Path, parts: tuple[str, ...]) -> SourceError:
+    return SourceError(
+        f"{root.joinpath(*parts)} lies outside of any label's folder; "
+        f"move it to {root}/<label>/ or {root}/<split>/<label>/"
+    )
 
 
 def clip_of(
@@ -83,103 +123,24 @@ def clip_of(
 
     Args:
         path: the file.
-        name: becomes the id; all but letters, digits, - and _ is replaced.
+        name: becomes the id; it does not depend on where the root lies.
         label: its class.
         split: train, val or test.
         start_s: seconds from the file's first presentation time.
         end_s: the same; None means the end of the file.
-        group: clips of one group stay in one split; by default the clip's id.
+        group: clips of one group stay in one split; by default the name.
         contents: shared by rows, so that a file with several clips is read once.
     """
-    clip_id = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    name = normalise_name(name)
     size, digest = (Contents() if contents is None else contents)[path]
     return Clip(
-        clip_id=clip_id,
+        clip_id=make_id(name),
         path=make_absolute(path),
-        label=label,
+        label=normalise_label(label),
         split=split,
         start_s=start_s,
         end_s=end_s,
-        group=group or clip_id,
+        group=normalise_name(group) if group else name,
         bytes=size,
         sha256=digest,
     )
-
-
-def make_ids_unique(clips: Iterable[Clip]) -> list[Clip]:
-    """Add a suffix to ids that clash (`a b.mp4`, `a-b.mp4`), and sort clips by id.
-
-    Args:
-        clips: the suffix comes from their path, label, split and span.
-
-    Raises:
-        SourceError: two clips are equal in all of these.
-    """
-    rows = list(clips)
-    counts = Counter(clip.clip_id for clip in rows)
-    renamed = [
-        replace(clip, clip_id=f"{clip.clip_id}-{_hash_clip(clip)}")
-        if counts[clip.clip_id] > 1
-        else clip
-        for clip in rows
-    ]
-    for clip_id, count in Counter(clip.clip_id for clip in renamed).items():
-        if count > 1:
-            raise SourceError(
-                f"the clip {clip_id} is listed twice with one path, label, split and span; "
-                "remove one of the rows"
-            )
-    return sorted(renamed, key=lambda clip: clip.clip_id)
-
-
-def carve_test_and_val(
-    clips: list[Clip], test_fraction: float, val_fraction: float, seed: int
-) -> list[Clip]:
-    """Carve a test and a validation split from train, unless the clips have them.
-
-    Args:
-        clips: in train, or in splits of their own.
-        test_fraction: of each label's groups.
-        val_fraction: of the groups that are left in train.
-        seed: decides which groups move.
-    """
-    clips = carve(clips, "train", "test", test_fraction, seed)
-    return carve(clips, "train", "val", val_fraction, seed)
-
-
-def carve(clips: list[Clip], source: str, target: str, fraction: float, seed: int) -> list[Clip]:
-    """Move a fraction of each label's groups from one split to another.
-
-    Groups are chosen by a seeded hash. If the target has clips already, none moves. Each label
-    keeps one group or more in the source.
-
-    Args:
-        clips: all clips.
-        source: the split to take from.
-        target: the split to fill.
-        fraction: of each label's groups.
-        seed: of the hash.
-    """
-    if fraction == 0 or any(clip.split == target for clip in clips):
-        return clips
-    labels: dict[str, set[str]] = defaultdict(set)
-    for clip in clips:
-        labels[clip.label].update([clip.group] if clip.split == source else [])
-    moved = set()
-    for named in labels.values():
-        groups = sorted(named, key=lambda group: _hash_group(seed, group))
-        moved.update(groups[: min(max(round(fraction * len(groups)), 1), len(groups) - 1)])
-    return [
-        replace(clip, split=target) if clip.split == source and clip.group in moved else clip
-        for clip in clips
-    ]
-
-
-def _hash_group(seed: int, text: str) -> str:
-    return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
-
-
-def _hash_clip(clip: Clip) -> str:
-    return hashlib.sha256(
-        f"{clip.path} {clip.label} {clip.split} {clip.start_s} {clip.end_s}".encode()
-    ).hexdigest()[:8]

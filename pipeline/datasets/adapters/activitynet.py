@@ -15,7 +15,7 @@ from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import carve_test_and_val
+from pipeline.datasets.adapters._splits import carve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,8 @@ class Dataset:
         splits = {"training": "train", "validation": self.validation, "testing": "test"}
         rows = [row for video in videos for row in _parse_rows(*video, splits)]
         clips = index.clips(rows, "v_<id>.mp4, <id>.mp4")
-        return carve_test_and_val(clips, self.test_fraction, self.val_fraction, self.seed)
+        fractions = {"test": self.test_fraction, "val": self.val_fraction}
+        return carve(clips, fractions, self.seed)
 
 
 def _read_official(

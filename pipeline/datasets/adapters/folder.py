@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
 from pipeline.core.params import UnitInterval
-from pipeline.core.paths import join_path
 from pipeline.core.records import NOT_STATED, SPLITS, Clip, Source
-from pipeline.datasets.adapters._tree import (
-    Contents,
-    carve_test_and_val,
-    clip_of,
-    list_clips,
-    make_ids_unique,
-)
+from pipeline.datasets.adapters._names import NamedFile, make_ids_unique, name_files
+from pipeline.datasets.adapters._splits import carve
+from pipeline.datasets.adapters._tree import Contents, clip_of, list_clips
 from pipeline.datasets.listing import TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLUMNS = "path,label,split[,start,end][,group]"
 
@@ -31,9 +29,9 @@ class Dataset:
     """A tree whose folders are the labels, a CSV, or a folder that holds `clips.csv`.
 
     Args:
-        test_fraction: of each label's groups, if there is no test split.
+        test_fraction: of each label's groups, on average, if there is no test split.
         val_fraction: of each label's training groups, if there is no val split.
-        seed: decides which groups are carved.
+        seed: of the hash that decides a group's split; each class has one or more in each split.
         licence: an SPDX id, or null if the owner states none.
         citation: authors, title and year in one line, or null.
     """
@@ -51,7 +49,7 @@ class Dataset:
     def clips(self, root: Path) -> list[Clip]:
         table = root if root.is_file() else root / TABLE
         clips = _read_table(table) if table.is_file() else list_clips(root)
-        return carve_test_and_val(clips, self.test_fraction, self.val_fraction, self.seed)
+        return carve(clips, {"test": self.test_fraction, "val": self.val_fraction}, self.seed)
 
 
 def _read_table(table: Path) -> list[Clip]:
@@ -66,11 +64,16 @@ def _read_table(table: Path) -> list[Clip]:
             f"{table} lacks the column {', '.join(sorted(missing))}; expected {COLUMNS}"
         )
     contents = Contents()
-    return make_ids_unique(_parse_row(table, line, row, contents) for line, row in rows)
+    files = name_files((row["path"] for _, row in rows), table.parent, contents)
+    return make_ids_unique(
+        (_parse_row(table, line, row, files[row["path"]], contents), files[row["path"]].names)
+        for line, row in rows
+    )
 
 
-def _parse_row(table: Path, number: int, row: dict[str, str], contents: Contents) -> Clip:
-    path = join_path(table.parent, row["path"])
+def _parse_row(
+    table: Path, number: int, row: dict[str, str], file: NamedFile, contents: Contents
+) -> Clip:
     where = f"{table}, line {number}"
     if row["split"] not in SPLITS:
         raise SourceError(
@@ -86,14 +89,13 @@ def _parse_row(table: Path, number: int, row: dict[str, str], contents: Contents
         raise SourceError(
             f"{where}: the span is {start} to {end}; start must be 0 or more and end after it"
         )
-    relative = Path(row["path"]).with_suffix("")
     return clip_of(
-        path,
-        path.stem if relative.is_absolute() else relative.as_posix(),
+        file.path,
+        file.stem,
         row["label"],
         row["split"],
         start_s=start,
         end_s=end,
-        group=row.get("group") or row["path"],
+        group=row.get("group") or file.names[0],
         contents=contents,
     )

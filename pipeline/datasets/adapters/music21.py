@@ -15,7 +15,7 @@ from pipeline.core.params import Names, PositiveInt, UnitInterval
 from pipeline.core.records import NOT_STATED, SPLITS, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import carve_test_and_val
+from pipeline.datasets.adapters._splits import carve
 from pipeline.media import probe
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Dataset:
         entries = _read_csv(path) if path.suffix == ".csv" else _read_json(path)
         rows = [self._make_row(index, *entry) for entry in entries]
         clips = index.clips(rows, "<class>/<id>.mp4, solo/<class>/<id>.mp4, <id>.mp4")
-        return carve_test_and_val(clips, self.test_fraction, self.val_fraction, self.seed)
+        fractions = {"test": self.test_fraction, "val": self.val_fraction}
+        return carve(clips, fractions, self.seed)
 
     def _make_row(self, index: MediaIndex, video: str, label: str, split: str) -> AnnotatedClip:
         path = index.find(video)

@@ -15,7 +15,7 @@ from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import carve
+from pipeline.datasets.adapters._splits import carve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ class Dataset:
         classes = _lists.select_classes(index, self.classes, (row.label for row in rows))
         rows = [row for row in rows if row.label.casefold() in classes]
         clips = index.clips(rows, "<class>/v_<class>_g01_c01.avi, v_<class>_g01_c01.avi")
-        return carve(clips, "train", "val", self.val_fraction, self.seed)
+        return carve(clips, {"val": self.val_fraction}, self.seed)
 
 
 def _parse_row(where: str, line: str, split: str) -> AnnotatedClip:

@@ -16,7 +16,7 @@ from pipeline.core.params import Names, UnitInterval
 from pipeline.core.records import SPLITS, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import carve
+from pipeline.datasets.adapters._splits import carve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ class Dataset:
             if row[2].casefold() in classes
         ]
         clips = index.clips(rows, "<id>_<start, six digits>.mp4, <id>_<start>.mp4, <id>.mp4")
-        return carve(clips, "train", "val", self.val_fraction, self.seed)
+        return carve(clips, {"val": self.val_fraction}, self.seed)
 
     def _parse_row(self, where: str, row: list[str], single: bool) -> AnnotatedClip:
         """Parse a row; a `single` clip of its video may have a file named after the video alone."""
