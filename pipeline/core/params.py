@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from pipeline.core.errors import ParamsError
+from pipeline.core.names import read_name
 from pipeline.core.paths import escape_bytes
 from pipeline.core.presets import (
     overlay,
@@ -62,6 +64,7 @@ PositiveFloats = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 NonNegativeFloats = Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
 Fractions = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+RowName = Annotated[str, BeforeValidator(read_name)]
 Files = Annotated[dict[str, str], Field(min_length=1)]
 
 
@@ -77,9 +80,9 @@ class Grid:
         seeds: each cell is done once with each.
     """
 
-    datasets: tuple[str, ...]
-    selectors: tuple[str, ...]
-    methods: tuple[str, ...]
+    datasets: tuple[RowName, ...]
+    selectors: tuple[RowName, ...]
+    methods: tuple[RowName, ...]
     ipcs: tuple[PositiveInt, ...]
     seeds: tuple[int, ...]
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import ParamsError
+from pipeline.core.names import read_name, refuse_bad_names
 from pipeline.core.paths import list_folder
 from pipeline.core.plugins import KINDS, plugin_of_row
 
@@ -31,8 +33,28 @@ ROWS = {about.section: about.key for about in KINDS.values() if about.section}
 ROWS["students"] = ""
 
 
+class TextConstructor(SafeConstructor):
+    """As ruamel's, but dates are text, and so are names that are whole numbers."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return a mapping; its keys are names.
+
+        Args:
+            node: of the YAML.
+            deep: as ruamel passes it.
+        """
+        mapping = super().construct_mapping(node, deep)
+        return {read_name(key): value for key, value in mapping.items()}
+
+
+for _kind in ("timestamp", "value"):  # a date, and `=`
+    TextConstructor.add_constructor(
+        f"tag:yaml.org,2002:{_kind}", SafeConstructor.construct_yaml_str
+    )
+
+
 def parse_yaml(text: str, where: str) -> Any:
-    """Parse YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word.
+    """Parse YAML 1.2, as DVC reads it: 1e-3 is a number and `no` a word. Dates are text.
 
     Args:
         text: the YAML.
@@ -41,8 +63,10 @@ def parse_yaml(text: str, where: str) -> Any:
     Raises:
         ParamsError: the text is not valid YAML.
     """
+    yaml = YAML(typ="safe")
+    yaml.Constructor = TextConstructor
     try:
-        return YAML(typ="safe").load(text)
+        return yaml.load(text)
     except YAMLError as error:
         raise ParamsError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
@@ -115,6 +139,8 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any], name: str) -> d
     values = _merge(base, changes, "", unknown)
     if unknown:
         raise ParamsError(f"{name}: {'; '.join(unknown)}")
+    for section in ROWS:
+        refuse_bad_names(section, values.get(section) or (), name)
     refuse_unknown_plugins(values, name)
     copied: dict[str, Any] = _copy(values)
     return copied

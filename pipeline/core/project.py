@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ParamsError
+from pipeline.core.names import read_name
 from pipeline.core.paths import list_folder
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
 from pipeline.core.yaml_patch import patch_yaml
@@ -154,7 +155,7 @@ def _move(names: Iterable[str], staging: Path, folder: Path) -> None:
 def _refuse_unknown_rows(values: Mapping[str, Any], name: str) -> None:
     """Raise a ParamsError if the grid names a row that does not exist."""
     for section, axis in AXES.items():
-        for row in values["grid"][axis]:
+        for row in map(read_name, values["grid"][axis]):
             if row not in values[section]:
                 known = ", ".join(values[section])
                 raise ParamsError(
