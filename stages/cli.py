@@ -305,7 +305,7 @@ def _fill_lists(text: str) -> str:
 
 
 def _list_presets() -> str:
-    from pipeline.core.project import describe_presets
+    from pipeline.project import describe_presets
 
     return "\n\n".join(describe_presets())
 

@@ -18,7 +18,7 @@ def init(folder: Path = Path(), *, preset: tuple[str, ...] = (), force: bool = F
 
     Example: avdistill init mine --preset small
     """
-    from pipeline.core.project import create_project
+    from pipeline.project import create_project
 
     names = dict.fromkeys(name.split("/")[0] for name in create_project(folder, preset, force))
     return f"{', '.join(names)} -> {folder}\nnext: cd {folder} && dvc repro"

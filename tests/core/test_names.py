@@ -12,7 +12,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.names import refuse_bad_names
 from pipeline.core.params import Grid, load
 from pipeline.core.presets import parse_yaml
-from pipeline.core.project import create_project
+from pipeline.project import create_project
 
 if TYPE_CHECKING:
     from pathlib import Path

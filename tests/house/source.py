@@ -24,7 +24,7 @@ FLOORS = [
     {"evaluation"},
     {"artifact", "features"},
     {"datasets", "shards", "training"},
-    {"coresets", "media", "models"},
+    {"coresets", "media", "models", "project"},
     {"core"},
 ]
 PACKAGES = ("avdistill", "pipeline", "stages")

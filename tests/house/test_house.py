@@ -35,7 +35,7 @@ DOORS = {
     "pydantic": {"pipeline.core.params"},
     "ray": {"pipeline.shards.engines.ray"},
     "rich": {"stages._progress"},
-    "ruamel": {"pipeline.core.presets", "pipeline.core.yaml_patch"},
+    "ruamel": {"pipeline.core.presets", "pipeline.project.yaml_patch"},
     "safetensors": {"pipeline.core.tensors"},
     "tabulate": {"pipeline.report.text.readers"},
     "torchaudio": {"pipeline.media.logmel"},

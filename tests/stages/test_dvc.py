@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core.presets import list_presets
-from pipeline.core.project import render_params
+from pipeline.project import render_params
 from tests.toys.commands import SMALL, call, copied
 from tests.toys.project import values
 

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.core.presets import PACKAGED, list_presets
-from pipeline.core.project import FILES
+from pipeline.project import FILES
 from tests.toys.project import ROOT
 
 PACKAGE = "pipeline/core/packaged"

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import OutputError, ParamsError, PluginError
 from pipeline.core.params import load
 from pipeline.core.presets import PACKAGED, list_presets, parse_yaml
-from pipeline.core.project import FILES, create_project, render_params
-from pipeline.core.yaml_patch import patch_yaml
+from pipeline.project import FILES, create_project, render_params
+from pipeline.project.yaml_patch import patch_yaml
 from tests.toys.project import PARAMS, ROOT
 
 TEXT = """# Top.

@@ -12,7 +12,7 @@ from pipeline.core.errors import OutputError, ParamsError
 from pipeline.core.names import read_name
 from pipeline.core.paths import list_folder
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
-from pipeline.core.yaml_patch import patch_yaml
+from pipeline.project.yaml_patch import patch_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
