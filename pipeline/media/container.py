@@ -5,6 +5,7 @@ FFmpeg opens the file alone: no other file that it names, and no network.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,26 @@ def _is_unfinished(path: str) -> bool:
     with Path(path).open("rb") as stream:
         head = stream.read(8)
     return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") in OPEN_SIZES
+
+
+def read_margins(container: Any) -> dict[int, tuple[int, int, int, int]]:
+    """Return the pixels that a container cuts off its pictures (PixelCrop, clap), by stream.
+
+    They are those at the left, right, top and bottom. PyAV gives them in FFmpeg's summary alone.
+
+    Args:
+        container: PyAV's container.
+    """
+    with capture_messages(av.logging.INFO):
+        summary = container.dumps_format()
+    margins, index = {}, -1
+    for line in summary.splitlines():
+        if stream := re.match(r"\s*Stream #0:(\d+)", line):
+            index = int(stream[1])
+        elif found := re.fullmatch(r"\s*Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)\s*", line):
+            left, right, top, bottom = map(int, found.groups())
+            margins[index] = left, right, top, bottom
+    return margins
 
 
 def _is_fragmented(path: str) -> bool:

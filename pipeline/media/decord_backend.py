@@ -8,34 +8,42 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
 
 from pipeline.core.errors import MediaError
+from pipeline.media.container import open_container
 from pipeline.media.downmix import mix_to_mono
+from pipeline.media.geometry import read_display_matrix
 from pipeline.media.timeline import (
     MAX_JITTER_S,
     PACKET_S,
     SLACK_S,
     MediaProbe,
     MediaStream,
-    refuse_encrypted_file,
+    refuse_encrypted,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipeline.media.tracks import DisplayedFrame
+    from pipeline.media.tracks import DisplayedFrame, Shrink
+
+
+# Native frames that are decoded before they are made smaller take at most so many bytes; one frame
+# may be larger.
+BATCH_BYTES = 64 << 20
 
 
 class Decord:
     """decord, for streams that start at time zero and whose packets alone decide what is shown."""
 
     def read_frames(
-        self, path: str, probe: MediaProbe, times: Sequence[float]
+        self, path: str, probe: MediaProbe, times: Sequence[float], shrink: Shrink
     ) -> list[DisplayedFrame | None]:
         assert probe.video is not None
         self._refuse_unsuitable(probe.video)
@@ -45,7 +53,7 @@ class Decord:
                 f"an edit list hides {probe.video.hidden} packets; "
                 "decord would count them as frames",
             )
-        refuse_encrypted_file(path, probe.video)
+        _refuse_packets(path, probe.video)
         with _import_decord() as decord:
             # Not one frame may be replaced by its neighbour.
             reader = decord.VideoReader(
@@ -55,12 +63,10 @@ class Decord:
             if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
                 raise MediaError("decode_error", "decord has no ascending time stamps")
             wanted = [_find_frame(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
-            unique = sorted({index for index in wanted if index is not None})
-            # Frames keep their size: at widths of 32, 48 or 96 pixels, decord2 3.4.0 returns
-            # padded rows as if they were pixels.
-            batch = reader.get_batch(unique).asnumpy() if unique else np.empty(0)
+            rgb = _read_batches(
+                reader, {index for index in wanted if index is not None}, probe, shrink
+            )
             reader.seek(0)
-        rgb = dict(zip(unique, batch, strict=True))
         return [None if index is None else (rgb[index], float(spans[index, 0])) for index in wanted]
 
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
@@ -94,6 +100,43 @@ class Decord:
             raise MediaError(
                 "av_offset", "there are several streams of a kind; decord would choose by itself"
             )
+
+
+def _refuse_packets(path: str, stream: MediaStream) -> None:
+    """Raise MediaError if a packet is encrypted, or if frames are turned or mirrored for display.
+
+    decord would turn some and mirror none.
+    """
+    undecoded = True
+    with open_container(path) as container:
+        for packet in container.demux(container.streams[stream.index]):
+            refuse_encrypted(packet)
+            frames: list[Any] = []
+            if undecoded and packet.stream.codec_context:
+                with suppress(av.error.FFmpegError):
+                    frames = packet.decode()
+            for frame in frames:
+                undecoded = False
+                if read_display_matrix(frame) is not None:
+                    raise MediaError("decode_error", "decord would not turn or mirror the picture")
+
+
+def _read_batches(
+    reader: Any, indices: set[int], probe: MediaProbe, shrink: Shrink
+) -> dict[int, np.ndarray]:
+    """Return frames by index, made smaller batch by batch."""
+    assert probe.video is not None and probe.video.picture is not None
+    picture, rgb = probe.video.picture, {}
+    ordered = sorted(indices)
+    size = max(BATCH_BYTES // max(3 * picture.width * picture.height, 1), 1)
+    for first in range(0, len(ordered), size):
+        some = ordered[first : first + size]
+        # Frames keep their size: at widths of 32, 48 or 96 pixels, decord2 3.4.0 returns padded
+        # rows as if they were pixels.
+        batch = reader.get_batch(some).asnumpy()
+        for index, frame in zip(some, batch, strict=True):
+            rgb[index] = shrink(*picture.straighten(frame))
+    return rgb
 
 
 @contextmanager

@@ -12,13 +12,14 @@ import numpy as np
 
 from pipeline.core.errors import MediaError
 from pipeline.media.container import open_container
+from pipeline.media.geometry import read_display_matrix
 from pipeline.media.placement import PlacedSound
 from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line, refuse_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipeline.media.tracks import DisplayedFrame
+    from pipeline.media.tracks import DisplayedFrame, Shrink
 
 # Times later than this are reached by a seek to the key frame before them, earlier ones by
 # decoding from the start.
@@ -29,17 +30,17 @@ class PyAV:
     """PyAV, packet by packet with the time stamps of the container."""
 
     def read_frames(
-        self, path: str, probe: MediaProbe, times: Sequence[float]
+        self, path: str, probe: MediaProbe, times: Sequence[float], shrink: Shrink
     ) -> list[DisplayedFrame | None]:
         assert probe.video is not None
         if not times:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
         seek = times[order[0]] > SEEK_BEYOND_S and probe.video.stamped
-        displayed = _find_frames(path, probe, times, order, seek=seek)
+        displayed = _find_frames(path, probe, times, order, shrink, seek=seek)
         if displayed[order[0]] is None and seek:
             # The index may lead to a key frame behind the time: decode from the start instead.
-            displayed = _find_frames(path, probe, times, order, seek=False)
+            displayed = _find_frames(path, probe, times, order, shrink, seek=False)
         return displayed
 
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
@@ -56,7 +57,13 @@ class PyAV:
 
 
 def _find_frames(
-    path: str, probe: MediaProbe, times: Sequence[float], order: Sequence[int], seek: bool
+    path: str,
+    probe: MediaProbe,
+    times: Sequence[float],
+    order: Sequence[int],
+    shrink: Shrink,
+    *,
+    seek: bool,
 ) -> list[DisplayedFrame | None]:
     assert probe.video is not None
     displayed: list[DisplayedFrame | None] = [None] * len(times)
@@ -68,9 +75,11 @@ def _find_frames(
         at = next(pending, None)
         frames = _decode_frames(container, stream, probe.video)
         for frame, pts, until in _compute_spans(frames, probe):
+            shown: DisplayedFrame | None = None
             while at is not None and times[at] + 1e-6 < until:
                 if pts <= times[at] + 1e-6:
-                    displayed[at] = (None if frame is None else _convert_to_rgb(frame, stream), pts)
+                    shown = shown or (_make_picture(frame, stream, probe.video, shrink), pts)
+                    displayed[at] = shown
                 at = next(pending, None)
             if at is None:
                 break
@@ -161,8 +170,18 @@ def _compute_spans(
         yield frame, pts, pts + duration + SLACK_S
 
 
+def _make_picture(
+    frame: Any, stream: Any, header: MediaStream, shrink: Shrink
+) -> np.ndarray | None:
+    if frame is None:
+        return None
+    assert header.picture is not None
+    rgb = _convert_to_rgb(frame, stream)
+    return shrink(*header.picture.straighten(rgb, read_display_matrix(frame)))
+
+
 def _convert_to_rgb(frame: Any, stream: Any) -> np.ndarray:
-    """Convert a frame to u8 [H, W, 3], turned as the container says.
+    """Convert a frame to u8 [H, W, 3].
 
     FFmpeg's own scale filter gives the same bits as decord, which uses it too.
     """
@@ -181,5 +200,5 @@ def _convert_to_rgb(frame: Any, stream: Any) -> np.ndarray:
         graph.add("buffersink"),
     ).configure()
     graph.push(frame)
-    rgb = graph.pull().to_ndarray()
-    return np.rot90(rgb, frame.rotation // 90) if frame.rotation else rgb
+    rgb: np.ndarray = graph.pull().to_ndarray()
+    return rgb

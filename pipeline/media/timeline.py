@@ -20,7 +20,9 @@ from pipeline.media.container import (
     capture_messages,
     measure_extent,
     open_container,
+    read_margins,
 )
+from pipeline.media.geometry import PictureGeometry, check_aspect
 
 # Encoders round a track's end to whole packets and frames: this much may be missing of the picture
 # at a window's end.
@@ -62,6 +64,7 @@ class MediaStream:
             WebM).
         stamped: whether its packets have time stamps; otherwise they are counted.
         channels: names of a sound track's channels, e.g. FL and FR.
+        picture: geometry of a video's frames; None for a sound track.
     """
 
     index: int
@@ -75,6 +78,7 @@ class MediaStream:
     indexed: bool
     stamped: bool
     channels: tuple[str, ...]
+    picture: PictureGeometry | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,18 +190,6 @@ def refuse_encrypted(packet: Any) -> None:
         raise MediaError("decode_error", "the stream is encrypted")
 
 
-def refuse_encrypted_file(path: str, stream: MediaStream) -> None:
-    """Raise MediaError if a packet of the stream is encrypted.
-
-    Args:
-        path: a local file.
-        stream: one of its tracks.
-    """
-    with open_container(path) as container:
-        for packet in container.demux(container.streams[stream.index]):
-            refuse_encrypted(packet)
-
-
 def _describe_stream(stream: Any, zero: float, end: float, extent: Extent) -> MediaStream:
     tick, codec = Fraction(stream.time_base), stream.codec_context
     hidden = sum(entry.is_discard for entry in stream.index_entries)
@@ -217,6 +209,16 @@ def _describe_stream(stream: Any, zero: float, end: float, extent: Extent) -> Me
         channels=tuple(channel.name for channel in codec.layout.channels)
         if stream.type == "audio" and codec
         else (),
+        picture=_describe_picture(stream) if stream.type == "video" and codec else None,
+    )
+
+
+def _describe_picture(stream: Any) -> PictureGeometry:
+    return PictureGeometry(
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        aspect=check_aspect(stream.sample_aspect_ratio),
+        margins=read_margins(stream.container).get(stream.index, (0, 0, 0, 0)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,20 +42,23 @@ class Reading:
 
 # A frame u8 [H, W, 3] and its pts in seconds; the frame is None where it is damaged.
 DisplayedFrame = tuple[np.ndarray | None, float]
+# Makes an upright frame u8 [H, W, 3] smaller, given the width of its pixels over their height.
+Shrink = Callable[[np.ndarray, float], np.ndarray]
 
 
 class Backend(Protocol):
     """A decoder."""
 
     def read_frames(
-        self, path: str, probe: MediaProbe, times: Sequence[float]
+        self, path: str, probe: MediaProbe, times: Sequence[float], shrink: Shrink
     ) -> list[DisplayedFrame | None]:
-        """Return the frame on display at each time, in its native size; None if there is none.
+        """Return the frame on display at each time, made smaller; None if there is none.
 
         Args:
             path: a local file.
             probe: its header.
             times: seconds from time zero.
+            shrink: applied to each frame as it comes, so that few native frames are in memory.
         """
 
     def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
@@ -97,7 +101,8 @@ class FrameTrack:
     Args:
         width: of the result, in pixels.
         height: of the result, in pixels.
-        crop: keep the aspect: scale to cover, cut the middle out; otherwise squash, as AVDD does.
+        crop: keep the aspect of the picture on display: scale to cover, cut the middle out;
+            otherwise squash, as AVDD does.
         offsets: seconds from the window's start, one per frame.
     """
 
@@ -117,7 +122,7 @@ class FrameTrack:
         assert probe.video is not None
         offsets = (*self.offsets, self._motion_offset)
         times = [start + offset for start in starts for offset in offsets]
-        displayed = backend.read_frames(path, probe, times)
+        displayed = backend.read_frames(path, probe, times, self._resize)
         count = len(offsets)
         stream_start = probe.video.start
         return [
@@ -137,8 +142,8 @@ class FrameTrack:
         *wanted, motion = displayed
         intact = [(rgb, pts) for rgb, pts in filter(None, wanted) if rgb is not None]
         if len(intact) == len(wanted):
-            scaled = np.stack([self._resize(rgb) for rgb, _ in intact])
-            other = None if motion is None or motion[0] is None else self._resize(motion[0])
+            scaled = np.stack([rgb for rgb, _ in intact])
+            other = None if motion is None else motion[0]
             pts = tuple(round(pts, 6) for _, pts in intact)
             return Reading(array=scaled, pts=pts, quality=quality.measure_picture(scaled[0], other))
         if len(intact) < sum(frame is not None for frame in wanted):
@@ -150,12 +155,12 @@ class FrameTrack:
         detail = f"no frame is on display in the second at {start:g} s"
         return Reading(array=None, reason="truncated_video", detail=detail)
 
-    def _resize(self, rgb: np.ndarray) -> np.ndarray:
-        native = rgb.shape[1], rgb.shape[0]
-        cover = max(self.width / native[0], self.height / native[1])
+    def _resize(self, rgb: np.ndarray, aspect: float) -> np.ndarray:
+        shown = rgb.shape[1] * aspect, rgb.shape[0]
+        cover = max(self.width / shown[0], self.height / shown[1])
         wide, high = (
             max(round(side * cover), least)
-            for side, least in zip(native, (self.width, self.height), strict=True)
+            for side, least in zip(shown, (self.width, self.height), strict=True)
         )
         target = (wide, high) if self.crop else (self.width, self.height)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")

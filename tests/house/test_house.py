@@ -21,7 +21,16 @@ DOORS = {
     "av": {
         *(
             f"pipeline.media.{name}"
-            for name in ("container", "encode", "placement", "pyav_backend", "timeline", "tracks")
+            for name in (
+                "container",
+                "decord_backend",
+                "encode",
+                "geometry",
+                "placement",
+                "pyav_backend",
+                "timeline",
+                "tracks",
+            )
         ),
         "pipeline.media.selftest.write",
     },

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.media.selftest import GroundTruth, ReferenceClip
+    from pipeline.media.tracks import Shrink
 
 Clips = dict["ReferenceClip", tuple["Path", "GroundTruth"]]
 
@@ -126,9 +127,9 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
         """Takes the next frame, and the sound 30 ms early."""
 
         def read_frames(
-            self, path: str, probe: media.MediaProbe, times: list[float]
+            self, path: str, probe: media.MediaProbe, times: list[float], shrink: Shrink
         ) -> list[object]:
-            return honest.read_frames(path, probe, [time + 0.04 for time in times])
+            return honest.read_frames(path, probe, [time + 0.04 for time in times], shrink)
 
         def read_waveform(self, path: str, probe: media.MediaProbe, rate: int) -> object:
             return honest.read_waveform(path, probe, rate)[int(0.03 * rate) :]
