@@ -43,7 +43,7 @@ PHRASES = {
     ENTERED_BEFORE: ("link", "to a folder that is listed already ({names})"),
     HIDDEN: ("hidden media file", "({names})"),
     OTHER: ("file", "of other kinds, {suffixes} ({names})"),
-    JUNK_NAME: ("hidden or system file", ""),
+    JUNK_NAME: ("hidden or system file", "as systems write them"),
 }
 
 
@@ -79,7 +79,7 @@ class Leftovers:
             path.unlink(missing_ok=True)
             return self.describe()
         write_rows(path, ("reason", "path"), named)
-        return [*self.describe(), f"all names are in {path}"]
+        return [*self.describe(), f"names are in {path}"]
 
 
 def find_leftovers(root: Path, clips: list[Clip]) -> Leftovers:

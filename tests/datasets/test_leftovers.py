@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.csv import read_rows
 from pipeline.core.errors import SourceError
+from pipeline.core.paths import parse_path
 from pipeline.core.records import NOT_STATED, Clip
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._tree import list_clips
@@ -205,6 +208,19 @@ def test_a_table_counts_what_it_does_not_name(tmp_path: Path) -> None:
         "passed over 6 media files that no row names (dog/1.mp4, dog/2.mp4, dog/3.mp4, ...)"
     ]
     assert not find_leftovers(tmp_path / "media" / "clips.csv", clips).names
+
+
+def test_an_object_store_is_counted_alike(tmp_path: Path) -> None:
+    store: Any = parse_path(f"memory://{uuid.uuid4().hex}")
+    for root in (tmp_path, store):
+        for name in (*PAIRS, "rain/x.wav", "rain/x.txt"):
+            (root / "media" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "media" / name).write_bytes(name.encode())
+        (root / "media" / "owl").mkdir()
+    here, there = ingested(tmp_path / "media"), ingested(store / "media")
+    assert here.splitlines()[1:-1] == there.splitlines()[1:-1] and "(owl)" in there
+    lists = [(root / "manifest.skipped.csv").read_text() for root in (tmp_path, store)]
+    assert lists[0] == lists[1]
 
 
 def test_labels_that_are_close_are_named(tmp_path: Path) -> None:
