@@ -19,7 +19,15 @@ from pipeline.core.paths import (
     walk,
 )
 from pipeline.core.records import SPLITS
-from pipeline.datasets.listing import LISTS, TABLE, count_suffixes, is_media, is_sound, is_special
+from pipeline.datasets.listing import (
+    LISTS,
+    TABLE,
+    count_suffixes,
+    is_media,
+    is_sound,
+    is_special,
+    strip_blanks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,7 +150,10 @@ def _is_tree(root: Path, clips: Iterable[Clip]) -> bool:
     """Whether the labels are the names of folders, and not those of a list."""
     start = f"{make_absolute(root).rstrip('/')}/"
     below = ((c.label, unicodedata.normalize("NFC", c.path.removeprefix(start))) for c in clips)
-    folders = ((label, name.rpartition("/")[0].split("/")) for label, name in below)
+    folders = (
+        (label, [strip_blanks(part) for part in name.split("/")[:-1]] or [""])
+        for label, name in below
+    )
     return not (root / TABLE).is_file() and all(
         label in ("/".join(parts), "/".join(parts[1:]) if parts[0] in SPLITS else "")
         for label, parts in folders

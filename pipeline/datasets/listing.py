@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from pathlib import Path, PurePath
@@ -32,6 +33,15 @@ VIDEO, SOUND = frozenset(_VIDEO.split()), frozenset(_SOUND.split())
 LISTS = {".csv", ".json", ".txt"}
 USUAL = "usual suffixes are .mp4, .mkv, .mov, .webm, .avi, .wav, .flac, .mp3, .m4a, .ogg"
 _SHOWN = 5
+
+
+def strip_blanks(text: str) -> str:
+    """Return a label without white space, and marks of no width, around it.
+
+    Args:
+        text: the name of a folder, or the cell of a table.
+    """
+    return re.sub(r"^[\s\u200b\ufeff]+|[\s\u200b\ufeff]+$", "", text)
 
 
 def is_media(name: str) -> bool:

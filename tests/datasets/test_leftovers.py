@@ -15,7 +15,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.paths import parse_path
 from pipeline.core.records import NOT_STATED, Clip
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
-from pipeline.datasets.adapters._tree import list_clips
+from pipeline.datasets.adapters._tree import clip_of, list_clips
 from pipeline.datasets.adapters.folder import Dataset as Folder
 from pipeline.datasets.leftovers import BESIDE, TWIN, UNLISTED, find_leftovers
 from pipeline.datasets.listing import count_suffixes, is_media, list_media
@@ -221,6 +221,21 @@ def test_an_object_store_is_counted_alike(tmp_path: Path) -> None:
     assert here.splitlines()[1:-1] == there.splitlines()[1:-1] and "(owl)" in there
     lists = [(root / "manifest.skipped.csv").read_text() for root in (tmp_path, store)]
     assert lists[0] == lists[1]
+
+
+def test_white_space_around_a_label_makes_no_class(tmp_path: Path) -> None:
+    names = ("dog/1.mp4", "dog /2.mp4", " dog/3.mp4", "dog\u00a0\u200b/4.mp4", "cat/5.mp4")
+    clips = list_clips(touch(tmp_path, *names, "dog /x.wav"))
+    assert {clip.label for clip in clips} == {"dog", "cat"} and len(clips) == 5
+    assert find_leftovers(tmp_path, clips).names == {BESIDE: ["dog /x.wav"]}
+    assert clip_of(tmp_path / "dog/1.mp4", "x", " dog\t", "train").label == "dog"
+    with pytest.raises(SourceError, match="a label is blank"):
+        list_clips(touch(tmp_path, " /6.mp4"))
+
+
+def test_white_space_around_a_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="train  looks like a split but is not one"):
+        list_clips(touch(tmp_path, "train /dog/1.mp4", "test/dog/1.mp4"))
 
 
 def test_labels_that_are_close_are_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import SourceError
 from pipeline.core.files import digest_of, shorten_digest
 from pipeline.core.paths import find_below, find_spelling, make_absolute, refuse_undecodable
+from pipeline.datasets.listing import strip_blanks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -42,14 +43,17 @@ def normalise_name(text: str) -> str:
 
 
 def normalise_label(text: str) -> str:
-    """Return a label in Unicode's form NFC.
+    """Return a label in Unicode's form NFC, without white space around it.
 
     Args:
         text: the name of a folder, or the cell of a table.
 
     Raises:
-        SourceError: it is not UTF-8, or holds a control character, such as a line break.
+        SourceError: it is blank, not UTF-8, or holds a control character, such as a line break.
     """
+    text = strip_blanks(text)
+    if not text:
+        raise SourceError("a label is blank; rename its folder, or edit its row")
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise SourceError(
             f"the label {text!r} holds a control character; rename its folder, or edit its row"

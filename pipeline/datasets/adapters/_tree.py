@@ -56,7 +56,11 @@ def list_clips(root: Path) -> list[Clip]:
         split, labels = (folders[0], folders[1:]) if has_splits else ("train", folders)
         name = path.relative_to(root)
         clip = clip_of(
-            path, name.with_suffix("").as_posix(), "/".join(labels), split, contents=contents
+            path,
+            name.with_suffix("").as_posix(),
+            "/".join(map(normalise_label, labels)),
+            split,
+            contents=contents,
         )
         clips.append((clip, (normalise_name(name.as_posix()), name.as_posix())))
     return make_ids_unique(clips)
@@ -72,7 +76,7 @@ def _find_layout(root: Path, parts: list[tuple[str, ...]]) -> bool:
     loose = next((file for file in parts if len(file) == 1), None)
     if loose:
         raise _make_outside_error(root, loose)
-    labels = {file[0] for file in parts if file[0].lower() not in LOOKALIKES}
+    labels = {file[0] for file in parts if file[0].strip().lower() not in LOOKALIKES}
     flat = {file[0]: file for file in parts if len(file) == 2 and file[0] not in labels}
     deep = sorted({file[0] for file in parts if len(file) > 2} - labels)
     if labels and deep:
