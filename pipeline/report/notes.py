@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from pipeline.report.data_tables import list_leaks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.report.read.results import DatasetResults, Results
+    from pipeline.report.read.scores import Summary
 
 # Fewer test clips, or a wider half of an interval in percentage points, ask for a warning.
 FEW_CLIPS, WIDE = 300, 5.0
@@ -25,14 +28,23 @@ def list_notes(dataset: DatasetResults, results: Results) -> list[str]:
         dataset: its data and cells.
         results: the headline.
     """
-    return [*_warn_of_few_clips(dataset, results), *_warn_of_leaks(dataset), *_list_blank(dataset)]
-
-
-def _warn_of_few_clips(dataset: DatasetResults, results: Results) -> list[str]:
-    """Return a warning with the number of clips and the width of the headline's intervals."""
-    clips = dataset.test_clips
     joint = [cell.entries[results.headline].joint for cell in dataset.cells.values()]
-    halves = [100 * (x.high - x.low) / 2 for x in joint if x.low is not None and x.high is not None]
+    few = warn_of_few_clips(dataset.test_clips, joint)
+    return [*few, *_warn_of_leaks(dataset), *_list_blank(dataset)]
+
+
+def warn_of_few_clips(clips: int, joint: Sequence[Summary]) -> list[str]:
+    """Return a warning with the number of clips and the width of the intervals, if they ask for it.
+
+    Args:
+        clips: source clips of the test split; 0 if they are not known.
+        joint: the rows that are compared, as fractions.
+    """
+    if not clips:
+        return []
+    halves = [
+        x.scale * (x.high - x.low) / 2 for x in joint if x.low is not None and x.high is not None
+    ]
     half = max(halves) if halves else 100 * _wilson_half(0.5, clips)
     if clips >= FEW_CLIPS and half <= WIDE:
         return []

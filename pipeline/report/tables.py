@@ -115,7 +115,7 @@ class TableBuilder:
             if metric == whole.headline or any((metric, view) not in empty for view in views)
         ]
         hidden = {key: why for key, why in empty.items() if key[0] not in shown}
-        return shown, self.explain_empty(measure, hidden)
+        return shown, self.results.explain_empty(measure, hidden)
 
     def describe_chance(self, measure: MeasurementKey, metric: str) -> str:
         """Return a sentence with the score of guessing, empty for a metric of no class.
@@ -247,7 +247,7 @@ class TableBuilder:
             groups=[Group(rows)],
             foot=[Row(WHOLE, [Cell(), *make_cells(whole)], "whole")],
             over=[(self.results.title_of(measure, m), len(list(same))) for m, same in over],
-            notes=self.explain_empty(measure, empty),
+            notes=self.results.explain_empty(measure, empty),
             descending=[
                 i for i, higher in enumerate([*best, *(True for _ in names)], start=2) if higher
             ],
@@ -261,24 +261,6 @@ class TableBuilder:
             measure: which entries.
         """
         return self.results.find_empty(self.dataset, measure)
-
-    def explain_empty(
-        self, measure: MeasurementKey, empty: Mapping[tuple[str, str], str]
-    ) -> list[str]:
-        """Return a sentence for each reason why columns are left out.
-
-        Args:
-            measure: which entries.
-            empty: as `find_empty` returns them.
-        """
-        reasons: dict[str, list[str]] = {}
-        for (metric, view), reason in empty.items():
-            reasons.setdefault(reason, []).append(
-                f"{self.results.title_of(measure, metric)} {view}"
-            )
-        return [
-            f"Left out, because {reason}: {', '.join(names)}." for reason, names in reasons.items()
-        ]
 
     def build_kd(self) -> dict[str, Table]:
         """Return student -> table, rows grouped by training set."""

@@ -14,6 +14,7 @@ from pipeline.evaluation import MethodText
 from pipeline.report import write_report
 from pipeline.report.html.charts import Line, Mark, tell_apart
 from tests.toys.results import (
+    DATA,
     EVERYTHING,
     GRID,
     HEADLINE,
@@ -30,22 +31,6 @@ from tests.toys.results import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DATA = {
-    "source": {
-        "name": "Toys",
-        "home": "https://toys.example/data",
-        "licence": "CC-BY-4.0",
-        "citation": "not stated",
-        "clip_licences": {"CC0-1.0": 3},
-    },
-    "sizes": {
-        "train": {"bell": [2, 9], "cat & <dog>": [3, 11]},
-        "test": {"bell": [5, 10], "cat & <dog>": [1, 10]},
-    },
-    "left_out": [["failed", "decode_error", "test", 1, 0], ["filtered", "silent", "train", 0, 14]],
-    "leaks": {"train-test": 3},
-}
 
 
 def write_page(results: Path, out: Path, **changes: Any) -> Path:
@@ -124,7 +109,7 @@ def test_a_cell_that_was_skipped_is_a_dash_with_its_reason(
 ) -> None:
     skip(results, method, 2)
     page = write_page(results, out)
-    reason = f"{method} at IPC 2: bell has 1 sample, 2 are needed"
+    reason = f"Skipped: {method} at IPC 2, because bell has 1 sample, 2 are needed."
     for suffix in (".html", ".md", ".txt"):
         assert reason in text_of(page, suffix)
     dashes = "| 2 | – | **43.0" if method == "random" else "| 2 | **44.0 ± 2.0 [39.0, 48.0]** | – |"

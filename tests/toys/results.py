@@ -37,6 +37,23 @@ EVERYTHING = (
     ("budget", "convnet", "ensemble", "juggling"),
 )
 
+# What `avdistill ceiling` says of its data.
+DATA = {
+    "source": {
+        "name": "Toys",
+        "home": "https://toys.example/data",
+        "licence": "CC-BY-4.0",
+        "citation": "not stated",
+        "clip_licences": {"CC0-1.0": 3},
+    },
+    "sizes": {
+        "train": {"bell": [2, 9], "cat & <dog>": [3, 11]},
+        "test": {"bell": [5, 10], "cat & <dog>": [1, 10]},
+    },
+    "left_out": [["failed", "decode_error", "test", 1, 0], ["filtered", "silent", "train", 0, 14]],
+    "leaks": {"train-test": 3},
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Toys:

@@ -108,7 +108,10 @@ class DatasetResults:
 
     def list_skipped(self) -> list[str]:
         """Return a sentence for each cell that the grid left out."""
-        return [f"{method} at IPC {ipc}: {why}" for (method, ipc), why in self.skipped.items()]
+        return [
+            f"Skipped: {method} at IPC {ipc}, because {why.rstrip('.')}."
+            for (method, ipc), why in self.skipped.items()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +207,22 @@ class Results:
         return find_empty_columns(
             [*entries, dataset.whole[measure]], len(dataset.classes), self.texts
         )
+
+    def explain_empty(
+        self, measure: MeasurementKey, empty: Mapping[tuple[str, str], str]
+    ) -> list[str]:
+        """Return a sentence for each reason why columns are left out.
+
+        Args:
+            measure: which entries.
+            empty: (metric, view) -> reason.
+        """
+        reasons: dict[str, list[str]] = {}
+        for (metric, view), reason in empty.items():
+            reasons.setdefault(reason, []).append(f"{self.title_of(measure, metric)} {view}")
+        return [
+            f"Left out, because {reason}: {', '.join(names)}." for reason, names in reasons.items()
+        ]
 
 
 def find_empty_columns(

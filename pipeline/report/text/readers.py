@@ -11,7 +11,7 @@ from tabulate import LATEX_ESCAPE_RULES, Line, TableFormat, tabulate
 from pipeline.report.cells import DASH, WHOLE
 from pipeline.report.data_tables import build_left_out, build_sizes, list_facts
 from pipeline.report.format import VIEWS, format_interval, format_mean_std, measure_name
-from pipeline.report.loose_tables import build_loose_tables
+from pipeline.report.loose_tables import build_first_tables, build_loose_tables
 from pipeline.report.notes import list_notes
 from pipeline.report.tables import TableBuilder
 
@@ -232,8 +232,8 @@ def _wrap_note(text: str) -> str:
 
 
 def _list_loose(results: Results) -> Iterator[str]:
-    """Yield the tables of scores outside the grid, as wide as a terminal allows."""
-    for table in build_loose_tables(results):
+    """Yield the first table of each group of scores outside the grid; the page has the others."""
+    for table in build_first_tables(results):
         rows = [[row.head, *(cell.text for cell in row.cells)] for row in _all_rows(table)]
         text = tabulate(rows, _join_heads(table), "plain", disable_numparse=True)
         yield "\n".join([table.title, *(f"  {line}".rstrip() for line in text.splitlines())])
