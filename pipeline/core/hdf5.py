@@ -18,10 +18,13 @@ import numpy as np
 from pipeline.core.errors import TableError
 from pipeline.core.files import create_file
 from pipeline.core.hdf5_guard import list_attributes, list_columns
+from pipeline.core.paths import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 DIGEST = "content_digest"
 # Attributes that are added after a table was made; they do not define it.
@@ -44,7 +47,7 @@ class ColumnType:
 
 
 def write_table(
-    path: Path, columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+    path: AnyPath, columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> str:
     """Write a table, atomically, and return its content digest.
 
@@ -83,7 +86,7 @@ def _build_image(columns: Mapping[str, np.ndarray], attributes: Mapping[str, Any
     return image
 
 
-def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_table(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read columns and attributes, and check the content digest.
 
     Args:
@@ -92,7 +95,7 @@ def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         TableError: the file is missing, damaged, or changed since it was written.
     """
-    columns, attributes = _read(path, ours=True)
+    columns, attributes = _read(to_path(path), ours=True)
     if DIGEST not in attributes:
         raise TableError(f"{path} carries no {DIGEST}; it was not written by avdistill")
     if _digest(columns, attributes) != attributes[DIGEST]:
@@ -103,7 +106,7 @@ def read_table(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return columns, attributes
 
 
-def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_columns(path: AnyPath) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read columns and attributes of another program's file.
 
     Args:
@@ -112,10 +115,10 @@ def read_columns(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         TableError: the file is missing, damaged, or holds something else.
     """
-    return _read(path, ours=False)
+    return _read(to_path(path), ours=False)
 
 
-def read_attributes(path: Path) -> tuple[dict[str, ColumnType], dict[str, Any]]:
+def read_attributes(path: AnyPath) -> tuple[dict[str, ColumnType], dict[str, Any]]:
     """Read the types of the columns, and the attributes; no rows, and no check of the digest.
 
     Args:
@@ -124,6 +127,7 @@ def read_attributes(path: Path) -> tuple[dict[str, ColumnType], dict[str, Any]]:
     Raises:
         TableError: the file is missing or damaged.
     """
+    path = to_path(path)
     with _open(path) as file:
         names = list_columns(file["/"].id, path.stat().st_size, ours=True)
         kinds = {

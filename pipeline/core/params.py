@@ -21,7 +21,7 @@ from pydantic import (
 
 from pipeline.core.errors import ParamsError
 from pipeline.core.names import read_name
-from pipeline.core.paths import escape_bytes
+from pipeline.core.paths import escape_bytes, to_path
 from pipeline.core.presets import (
     overlay,
     parse_yaml,
@@ -32,7 +32,8 @@ from pipeline.core.presets import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 T = TypeVar("T")
 
@@ -145,7 +146,7 @@ class Params:
         return build(kind, values, f"{self.name}: {section}")
 
 
-def load(path: Path, changes: Sequence[str] = ()) -> Params:
+def load(path: AnyPath, changes: Sequence[str] = ()) -> Params:
     """Read a params file; values that it lacks are those of the packaged params.yaml.
 
     Args:
@@ -156,6 +157,7 @@ def load(path: Path, changes: Sequence[str] = ()) -> Params:
         ParamsError: the file cannot be read, has unknown keys, or lacks the key of a change.
         PluginError: a row names a plugin that does not exist.
     """
+    path = to_path(path)
     params = from_values(read_values(path), path.name)
     for change in changes:
         if escape_bytes(change) != change:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import OutputError, SourceError
 from pipeline.core.files import read_json, refuse_existing, write_json
-from pipeline.core.paths import find_below, join_path, parse_path, refuse_undecodable
+from pipeline.core.paths import find_below, join_path, parse_path, refuse_undecodable, to_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 # Columns of datasets in numbered folds, and of those whose clips have several labels.
 OPTIONAL = ("fold", "labels")
@@ -29,16 +31,17 @@ COLUMNS = [field.name for field in fields(Clip) if field.name not in OPTIONAL]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def source_of(path: Path) -> Path:
+def source_of(path: AnyPath) -> Path:
     """Return the file of a manifest's source: its sibling .source.json, which DVC tracks by itself.
 
     Args:
         path: of the manifest.
     """
+    path = to_path(path)
     return path.with_suffix(".source.json")
 
 
-def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> None:
+def write_manifest(path: AnyPath, clips: list[Clip], source: Source = UNKNOWN) -> None:
     """Write the source and the rows, each file atomically.
 
     Args:
@@ -50,6 +53,7 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
         SourceError: there are fewer than two labels, a split lacks one of them, or a path is not
             UTF-8.
     """
+    path = to_path(path)
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(
@@ -69,7 +73,7 @@ def write_manifest(path: Path, clips: list[Clip], source: Source = UNKNOWN) -> N
     write_rows(path, columns, ([row[name] for name in columns] for row in cells))
 
 
-def read_manifest(path: Path) -> list[Clip]:
+def read_manifest(path: AnyPath) -> list[Clip]:
     """Read the rows of a manifest.
 
     Args:
@@ -79,6 +83,7 @@ def read_manifest(path: Path) -> list[Clip]:
         SourceError: a column is missing, an id is invalid or not unique, or a cell is no number;
             the message names the line.
     """
+    path = to_path(path)
     if not path.is_file():
         raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
     rows = list(read_rows(path, "a manifest, which `avdistill ingest` writes"))
@@ -96,7 +101,7 @@ def read_manifest(path: Path) -> list[Clip]:
     return clips
 
 
-def read_standing(path: Path) -> list[Clip]:
+def read_standing(path: AnyPath) -> list[Clip]:
     """Return the rows of a manifest that is about to be replaced; none if there is no file.
 
     Args:
@@ -105,6 +110,7 @@ def read_standing(path: Path) -> list[Clip]:
     Raises:
         OutputError: another file lies there, or it cannot be written.
     """
+    path = to_path(path)
     if not path.is_file():
         refuse_existing(path)
         return []
@@ -116,7 +122,7 @@ def read_standing(path: Path) -> list[Clip]:
         ) from error
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: AnyPath) -> Source:
     """Read where a manifest's clips come from; without a file beside it, the source is UNKNOWN.
 
     Args:
@@ -125,6 +131,7 @@ def read_source(path: Path) -> Source:
     Raises:
         SourceError: the file beside the manifest is no source.
     """
+    path = to_path(path)
     file = source_of(path)
     try:
         return Source(**read_json(file, "ingest")) if file.is_file() else UNKNOWN

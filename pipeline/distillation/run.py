@@ -25,13 +25,14 @@ from pipeline.core.files import (
     shorten_digest,
     write_json,
 )
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.plugins import plugin_name
 from pipeline.training import formation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet, SyntheticSet
     from pipeline.distillation.inputs import DistillInputs, Runtime
     from pipeline.evaluation import BudgetProtocol
@@ -130,7 +131,7 @@ def _check_coresets(inputs: DistillInputs) -> None:
 
 
 def distil(
-    cell: DistillCell, seeds: Sequence[int], out: Path, checkpoints: Path
+    cell: DistillCell, seeds: Sequence[int], out: AnyPath, checkpoints: AnyPath
 ) -> tuple[list[dict[str, Any]], float]:
     """Distil a cell and write its sets.
 
@@ -151,6 +152,7 @@ def distil(
     Example:
         trials, seconds = distil(cell, [0, 1, 2], Path("synthetic"), Path(".work"))
     """
+    out, checkpoints = to_path(out), to_path(checkpoints)
     folder = checkpoints / digest_of([cell.digest, seeds[0]])[:16]
     choice = _choose_candidates(cell, folder, seeds[0])
     variants = cell.variants

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import plugins
 from pipeline.core.files import read_json
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.coresets.rankings import Coreset
 from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.distillation.run import DistillCell
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.core.params import Params
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet
 
 
 def read_cell(
     method: str,
     ipc: int,
-    shards: Path,
-    coresets: Path,
-    experts: Path | None,
+    shards: AnyPath,
+    coresets: AnyPath,
+    experts: AnyPath | None,
     params: Params,
     runtime: Runtime,
     workers: int,
@@ -48,6 +49,8 @@ def read_cell(
     Example:
         cell = read_cell("dm", 1, shards / "train", coresets, None, params, runtime, workers=1)
     """
+    shards, coresets = to_path(shards), to_path(coresets)
+    experts = to_path(experts) if experts else None
     setup = EvaluationSetup.from_params(params)
     headline = setup.settings.run[0]
     return DistillCell(

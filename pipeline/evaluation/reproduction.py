@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifact import read_artifact
 from pipeline.core.errors import ArtifactError
 from pipeline.core.params import from_values
+from pipeline.core.paths import to_path
 from pipeline.evaluation.checks import refuse_other_data
 from pipeline.evaluation.scoring import score_sets
 from pipeline.evaluation.setup import EvaluationSetup
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.artifact import Artifact
+    from pipeline.core.paths import AnyPath
 
 
 def reproduce_scores(
-    file: Path, shards: Path, device: torch.device, workers: int, report: Any
+    file: AnyPath, shards: AnyPath, device: torch.device, workers: int, report: Any
 ) -> list[str]:
     """Train students on an artifact again and compare their scores with those in the file.
 
@@ -41,6 +43,7 @@ def reproduce_scores(
     Raises:
         ArtifactError: the file carries no scores with their protocol.
     """
+    file, shards = to_path(file), to_path(shards)
     artifact = read_artifact(file)
     evaluation = _read_evaluation(file, artifact)
     params = from_values(evaluation["params"], f"{file.name}: evaluation")

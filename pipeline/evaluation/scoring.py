@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.core import code, files, tensors
+from pipeline.core.paths import to_path
 from pipeline.core.plugins import pick
 from pipeline.core.scores import find_plain_metrics, format_score
 from pipeline.evaluation.checks import refuse_other_data
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet, SyntheticSet
     from pipeline.evaluation.bench import Bench, Measurement
     from pipeline.evaluation.setup import EvaluationSetup
@@ -50,7 +52,7 @@ class ScoreTable:
 
 
 def score_artifacts(
-    artifacts: Mapping[Path, SyntheticSet], setup: EvaluationSetup, bench: Bench, cache: Path
+    artifacts: Mapping[Path, SyntheticSet], setup: EvaluationSetup, bench: Bench, cache: AnyPath
 ) -> ScoreTable:
     """Score the sets of some artifacts, which differ in their seed.
 
@@ -63,6 +65,7 @@ def score_artifacts(
     Raises:
         ArtifactError: an artifact does not fit the shards.
     """
+    cache = to_path(cache)
     sets = {file.name: synthetic for file, synthetic in artifacts.items()}
     for name, synthetic in sets.items():
         refuse_other_data(synthetic, bench.test, name)
@@ -84,7 +87,9 @@ def score_artifacts(
     return ScoreTable(about=about, entries=entries, seconds=seconds)
 
 
-def score_real_set(train: RealSet, setup: EvaluationSetup, bench: Bench, cache: Path) -> ScoreTable:
+def score_real_set(
+    train: RealSet, setup: EvaluationSetup, bench: Bench, cache: AnyPath
+) -> ScoreTable:
     """Score the whole training split: the full-data upper bound.
 
     Args:
@@ -93,6 +98,7 @@ def score_real_set(train: RealSet, setup: EvaluationSetup, bench: Bench, cache: 
         bench: the real splits and the headline's trainer.
         cache: the folder of cached measurements.
     """
+    cache = to_path(cache)
     data, trainer = instances.wrap_real_set(train, bench.trainer.device), bench.trainer
     test = instances.wrap_real_set(bench.test, trainer.device)
     points = PCAProjection.fit(bench.test, trainer.network).project(test)
@@ -121,7 +127,7 @@ def score_sets(
     spent: int,
     setup: EvaluationSetup,
     bench: Bench,
-    cache: Path,
+    cache: AnyPath,
 ) -> tuple[list[dict[str, Any]], float]:
     """Score some sets by every measurement of `evaluate.run`.
 
@@ -136,6 +142,7 @@ def score_sets(
     Returns:
         One entry per measurement, and the seconds that all of them took.
     """
+    cache = to_path(cache)
     entries, seconds = [], 0.0
     for measurement in setup.settings.run:
         digest = _digest_measurement(measurement, digests, spent, setup, bench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.paths import to_path
 from pipeline.core.plugins import build_all, pick
 from pipeline.evaluation.bench import Bench, Evaluate
 from pipeline.evaluation.checks import (
@@ -17,11 +18,10 @@ from pipeline.shards.read import read_shards
 from pipeline.training.students import StudentTrainer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
     from pipeline.core.params import Params
+    from pipeline.core.paths import AnyPath
     from pipeline.evaluation.bench import Measurement
 
 
@@ -92,7 +92,7 @@ class EvaluationSetup:
             report=report,
         )
 
-    def read_bench(self, shards: Path, repeats: int, trainer: StudentTrainer) -> Bench:
+    def read_bench(self, shards: AnyPath, repeats: int, trainer: StudentTrainer) -> Bench:
         """Read the validation and test splits.
 
         Args:
@@ -104,6 +104,7 @@ class EvaluationSetup:
             ParamsError: a task needs more modalities than the shards have.
             ShardError: a split is missing, damaged, or has no window of some class.
         """
+        shards = to_path(shards)
         val, test = (read_shards(shards / split) for split in ("val", "test"))
         for split, real in (("val", val), ("test", test)):
             refuse_absent_classes(real, split)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.csv import read_rows
 from pipeline.core.errors import PluginError, SourceError
 from pipeline.core.params import Names
+from pipeline.core.paths import to_path
 from pipeline.core.records import Texts
 from pipeline.datasets.manifest import LABEL_SEPARATOR
 from pipeline.features.extractors import TextEncoder
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+
+    from pipeline.core.paths import AnyPath
 
 SLOT = "{}"
 
@@ -61,7 +64,7 @@ class Prompts:
     sentences: tuple[str, ...]
 
 
-def read_prompts(path: Path, settings: Templates) -> Prompts:
+def read_prompts(path: AnyPath, settings: Templates) -> Prompts:
     """Read the prompts of a table, or make them from a manifest's labels.
 
     Args:
@@ -78,6 +81,7 @@ def read_prompts(path: Path, settings: Templates) -> Prompts:
         settings = Templates(templates=("the sound of a {}",))
         read_prompts(Path("drums.csv"), settings).sentences  # ("the sound of a snare drum",)
     """
+    path = to_path(path)
     rows = _read_rows(path)
     columns = rows[0].keys()
     if {"class", "template", "text"} <= columns:

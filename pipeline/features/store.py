@@ -17,18 +17,20 @@ import numpy as np
 from pipeline.core import hdf5
 from pipeline.core.errors import StoreError, TableError
 from pipeline.core.files import digest_of, shorten_digest
+from pipeline.core.paths import to_path
 from pipeline.core.records import Features, Origin, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 FORMAT = "avdistill-features"
 TEXTS = "avdistill-texts"
 _ROWS = ("key", "label")
 
 
-def write_features(path: Path, features: Features) -> str:
+def write_features(path: AnyPath, features: Features) -> str:
     """Write a table with the columns key, label and one per modality; return its digest.
 
     Args:
@@ -58,7 +60,7 @@ def write_features(path: Path, features: Features) -> str:
     return hdf5.write_table(path, columns, {**asdict(features.origin), **about})
 
 
-def read_features(path: Path, **expected: str) -> tuple[Features, str]:
+def read_features(path: AnyPath, **expected: str) -> tuple[Features, str]:
     """Read a table of samples; return the features and the table's digest.
 
     Args:
@@ -72,6 +74,7 @@ def read_features(path: Path, **expected: str) -> tuple[Features, str]:
         features, digest = read_features(Path("work/ave/features.h5"), shards=real.digest)
         features.vectors["frame"]  # float32 [N, D]
     """
+    path = to_path(path)
     try:
         columns, attributes = hdf5.read_table(path)
     except TableError as error:
@@ -93,7 +96,7 @@ def read_features(path: Path, **expected: str) -> tuple[Features, str]:
     return features, str(attributes[hdf5.DIGEST])
 
 
-def write_texts(path: Path, texts: Texts) -> str:
+def write_texts(path: AnyPath, texts: Texts) -> str:
     """Write a table with the columns label, template, prompt and text; return its digest.
 
     It has one row per template and class.
@@ -124,7 +127,7 @@ def write_texts(path: Path, texts: Texts) -> str:
     )
 
 
-def read_texts(path: Path) -> tuple[Texts, str]:
+def read_texts(path: AnyPath) -> tuple[Texts, str]:
     """Read a table of prompts; return the texts and the table's digest.
 
     Args:
@@ -137,6 +140,7 @@ def read_texts(path: Path) -> tuple[Texts, str]:
         texts, digest = read_texts(Path("work/esc50/text.h5"))
         texts.vectors  # float32 [templates, classes, D]
     """
+    path = to_path(path)
     try:
         columns, attributes = hdf5.read_table(path)
     except TableError as error:
@@ -168,7 +172,7 @@ def digest_label_map(texts: Texts) -> str:
     return digest_of([texts.classes, texts.prompts])
 
 
-def origin_of(path: Path, attributes: Mapping[str, Any]) -> Origin:
+def origin_of(path: AnyPath, attributes: Mapping[str, Any]) -> Origin:
     """Return the extractor and the shards that a table's attributes name.
 
     Args:
@@ -181,6 +185,7 @@ def origin_of(path: Path, attributes: Mapping[str, Any]) -> Origin:
     Example:
         origin_of(path, read_attributes(path)[1]).extractor  # "clip"
     """
+    path = to_path(path)
     if attributes.get("format") != FORMAT:
         raise StoreError(f"{path} is no feature table; expected what `avdistill extract` writes")
     missing = [field.name for field in fields(Origin) if field.name not in attributes]

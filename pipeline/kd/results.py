@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import tensors
 from pipeline.core.files import write_json
+from pipeline.core.paths import to_path
 from pipeline.core.scores import format_score
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pipeline.core.paths import AnyPath
     from pipeline.kd.evaluate import KDResult
     from pipeline.kd.student import KDRun
 
 
-def write_result(out: Path, method: str, run: KDRun, result: KDResult) -> None:
+def write_result(out: AnyPath, method: str, run: KDRun, result: KDResult) -> None:
     """Write the students as siblings of `out`, then the scores: `out` exists only if all is there.
 
     Args:
@@ -24,6 +24,7 @@ def write_result(out: Path, method: str, run: KDRun, result: KDResult) -> None:
         run: of that method.
         result: of that run.
     """
+    out = to_path(out)
     data, settings = run.data, run.settings
     about = {
         "method": method,

@@ -11,6 +11,7 @@ from pipeline.core.checkpoints import PartialResults
 from pipeline.core.code import digest_code
 from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.files import digest_of, read_json
+from pipeline.core.paths import to_path
 from pipeline.core.records import SPLITS, RealSet
 from pipeline.coresets.rankings import Coreset
 from pipeline.evaluation import refuse_absent_classes, refuse_other_data
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.core.params import Params
+    from pipeline.core.paths import AnyPath
     from pipeline.kd.data import KDData
     from pipeline.kd.training_sets import TrainingSet
 
@@ -81,7 +83,7 @@ def read_run(method: str, inputs: KDInputs, params: Params, device: torch.device
 
 
 def make_cache(
-    folder: Path, method: str, run: KDRun, seeds: Sequence[int], device: torch.device
+    folder: AnyPath, method: str, run: KDRun, seeds: Sequence[int], device: torch.device
 ) -> PartialResults:
     """Return the cache of a run, named after everything that decides the students.
 
@@ -94,6 +96,7 @@ def make_cache(
         seeds: one student each.
         device: where they are trained.
     """
+    folder = to_path(folder)
     parts: tuple[Any, ...] = (run.method, run.settings, run.student, run.network)
     values = [asdict(part) for part in parts]
     code = digest_code([__name__], parts)

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from pipeline.core.errors import StoreError
 from pipeline.core.files import digest_of, shorten_digest
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.features.store import read_features
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import Features
 
 
@@ -82,7 +83,7 @@ class TeacherFeatures:
         return column.vectors[rows.clamp_min(0)], rows >= 0
 
 
-def read_tables(path: Path, splits: Mapping[str, str]) -> TeacherFeatures:
+def read_tables(path: AnyPath, splits: Mapping[str, str]) -> TeacherFeatures:
     """Read one feature table, or all tables of a folder.
 
     Args:
@@ -93,6 +94,7 @@ def read_tables(path: Path, splits: Mapping[str, str]) -> TeacherFeatures:
         StoreError: a table is of other shards or holds NaN, two tables hold the same vectors, or a
             modality has two encoders.
     """
+    path = to_path(path)
     columns: dict[tuple[str, str], TeacherColumn] = {}
     digests = []
     for table in _list_tables(path):

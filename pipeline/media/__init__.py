@@ -11,6 +11,7 @@ after it, takes its matrix products from NVBLAS and crashes.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from pipeline.media.tracks import Backend, FrameTrack, Reading, SoundTrack, Trac
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import Clip
 
 __all__ = [
@@ -103,7 +105,7 @@ def _decode_seconds(
 
 
 def read(
-    path: str, track: Track, starts: Sequence[float], backends: Sequence[str]
+    path: AnyPath, track: Track, starts: Sequence[float], backends: Sequence[str]
 ) -> list[Reading]:
     """Read windows of a file; they may begin anywhere.
 
@@ -116,7 +118,7 @@ def read(
     Raises:
         MediaError: as in `decode`.
     """
-    return _read_with_fallback(track, path, probe(path), starts, backends)
+    return _read_with_fallback(track, os.fspath(path), probe(path), starts, backends)
 
 
 def _read_with_fallback(

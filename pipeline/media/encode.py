@@ -14,7 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 # Sample rates in Hz at which every browser plays MP3 -> bits per second for speech-like sound.
 MP3_RATES = {16000: 24000, 22050: 32000, 24000: 32000, 32000: 48000, 44100: 64000, 48000: 64000}
@@ -23,7 +24,7 @@ X264 = {"crf": "23", "preset": "veryfast", "threads": "1", "x264-params": "mbtre
 
 
 def write_clip(
-    path: Path, frames: Iterable[np.ndarray], fps: int, waveform: np.ndarray, rate: int
+    path: AnyPath, frames: Iterable[np.ndarray], fps: int, waveform: np.ndarray, rate: int
 ) -> None:
     """Write frames and a waveform as an MP4 of H.264 + AAC, with one thread each.
 

@@ -9,11 +9,14 @@ import os
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from pipeline.core.errors import MediaError
+
+if TYPE_CHECKING:
+    from pipeline.core.paths import AnyPath
 from pipeline.media.container import (
     MP4,
     Extent,
@@ -98,7 +101,7 @@ class MediaProbe:
     audio: MediaStream | None
 
 
-def probe(path: str) -> MediaProbe:
+def probe(path: AnyPath) -> MediaProbe:
     """Read the header of a media file: its streams, and when they start and end.
 
     If there are several tracks of a kind, the one that players choose counts. A cover picture is
@@ -110,6 +113,7 @@ def probe(path: str) -> MediaProbe:
     Raises:
         MediaError: the file is missing, or is no readable media file.
     """
+    path = os.fspath(path)
     try:
         status = os.stat(path)  # noqa: PTH116
         # Spans of one recording share a probe.

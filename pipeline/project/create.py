@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ParamsError
 from pipeline.core.names import read_name
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
 from pipeline.project.yaml_patch import patch_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from pipeline.core.paths import AnyPath
 
 PARAMS, GIT = "params.yaml", ".git"
 # A project's file -> its packaged name. Git and DVC obey a .gitignore or dvc.yaml wherever they
@@ -36,7 +38,7 @@ FILES = {
 AXES = {"ingest": "datasets", "coreset": "selectors", "distill": "methods"}
 
 
-def create_project(folder: Path, presets: Sequence[str], force: bool = False) -> list[str]:
+def create_project(folder: AnyPath, presets: Sequence[str], force: bool = False) -> list[str]:
     """Write a project's files into a new or existing folder, and make it a git repository.
 
     Args:
@@ -52,6 +54,7 @@ def create_project(folder: Path, presets: Sequence[str], force: bool = False) ->
         PluginError: a row names a plugin that does not exist.
         OutputError: files are in the way, the folder cannot be written, or git is missing.
     """
+    folder = to_path(folder)
     params = render_params(presets)
     _refuse_occupied(folder, force)
     needs_git = not any((parent / GIT).exists() for parent in _with_parents(folder))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import StoreError
+from pipeline.core.paths import to_path
 from pipeline.core.records import SPLITS, space_of
 from pipeline.datasets.manifest import read_manifest, read_source
 from pipeline.features.store import read_features, read_texts
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import Features, Texts
     from pipeline.prototypes.clips import Clips
     from pipeline.prototypes.rows import PrototypeSettings
@@ -42,7 +44,7 @@ class PrototypeInputs:
 
 
 def read_inputs(
-    manifest: Path, features: Path, text: Path | None, settings: PrototypeSettings
+    manifest: AnyPath, features: AnyPath, text: AnyPath | None, settings: PrototypeSettings
 ) -> PrototypeInputs:
     """Read the inputs, and check that they belong together.
 
@@ -56,6 +58,8 @@ def read_inputs(
         SourceError: some clips have no fold, or too many recordings are in several folds.
         StoreError: tables are missing, or of several encoders.
     """
+    manifest, features = to_path(manifest), to_path(features)
+    text = to_path(text) if text else None
     tables, digests = _read_tables(features)
     clips = gather_clips(read_manifest(manifest), tables, settings.modality, settings.shared_groups)
     texts = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import media
 from pipeline.core.errors import REASONS, OutputError, ParamsError
 from pipeline.core.files import digest_of, lock_output
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Normalisation, Source
 from pipeline.shards.index import (
     LEAKS,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.shards.engines import EnginePlugin
     from pipeline.shards.index import Shard
 
@@ -97,7 +98,7 @@ class DecodePlan:
 
 def decode_all(
     clips: list[Clip],
-    out: Path,
+    out: AnyPath,
     params: DecodeSettings,
     engine: EnginePlugin,
     report: Callable[..., None],
@@ -121,6 +122,7 @@ def decode_all(
         ShardError: a class has no sample in some split.
         OutputError: the folder holds other files, cannot be written, or is in use.
     """
+    out = to_path(out)
     _refuse_unknown_reasons(retry)
     _refuse_foreign(out)
     with lock_output(out):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError, ShardError
 from pipeline.core.files import digest_of, file_digest, read_json, write_json
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.records import UNKNOWN, Normalisation, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 
 INDEX = "index.json"
@@ -138,7 +140,7 @@ def write_index(folder: Path, index: Index) -> None:
             path.unlink()
 
 
-def read_index(folder: Path) -> Index:
+def read_index(folder: AnyPath) -> Index:
     """Read a split's index.
 
     Args:
@@ -147,6 +149,7 @@ def read_index(folder: Path) -> Index:
     Raises:
         ShardError: the folder holds no index, or one that cannot be read.
     """
+    folder = to_path(folder)
     if not (folder / INDEX).is_file():
         raise ShardError(
             f"{folder} holds no {INDEX}; "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.csv import read_rows, write_rows
 from pipeline.core.errors import REASONS, RejectError, ShardError
 from pipeline.core.files import write_json
+from pipeline.core.paths import to_path
 from pipeline.shards.index import LEAKS, LEDGER
 from pipeline.shards.outcomes import COLUMNS, Row
 
@@ -19,36 +20,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import Clip
 
 VERDICTS = ("ok", "failed", "filtered")
 TABLE_KEYS = ("split", "label", "verdict", "reason")
 
 
-def counts_of(out: Path) -> Path:
+def counts_of(out: AnyPath) -> Path:
     """Return the file of the ledger's counts, beside the shards, where DVC tracks it as metrics.
 
     Args:
         out: the folder of the shards.
     """
+    out = to_path(out)
     return out.with_name(f"{out.name}.json")
 
 
-def table_of(out: Path) -> Path:
+def table_of(out: AnyPath) -> Path:
     """Return the file that counts windows by split, label, verdict and reason, for DVC's plots.
 
     Args:
         out: the folder of the shards; the file lies beside it.
     """
+    out = to_path(out)
     return out.with_name(f"{out.name}.csv")
 
 
-def read_ledger(out: Path) -> dict[tuple[str, str], list[Row]]:
+def read_ledger(out: AnyPath) -> dict[tuple[str, str], list[Row]]:
     """Read an earlier run's ledger as (split, shard) -> rows; it is empty if there was no run.
 
     Args:
         out: the folder of the shards.
     """
+    out = to_path(out)
     rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
     if (out / LEDGER).is_file():
         for _, row in read_rows(out / LEDGER, "a ledger, which `avdistill decode` writes"):

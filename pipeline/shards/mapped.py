@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import ShardError
+from pipeline.core.paths import to_path
 from pipeline.core.records import RealSet
 from pipeline.shards.layout import move_channels_first
 from pipeline.shards.read import (
@@ -26,6 +27,8 @@ from pipeline.shards.read import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from pipeline.core.paths import AnyPath
 
 # Rows that are read at once when all of them are asked for.
 CHUNK = 256
@@ -112,7 +115,7 @@ class MappedRows:
         return whole
 
 
-def map_shards(folder: Path) -> RealSet:
+def map_shards(folder: AnyPath) -> RealSet:
     """Open a split whose rows stay in their shards; otherwise it is as `read_shards` returns it.
 
     Each tar is checked by its digest. Keys, labels, and 16 bytes per row and modality are in
@@ -124,6 +127,7 @@ def map_shards(folder: Path) -> RealSet:
     Raises:
         ShardError: the split has no sample, a tar was changed, or rows differ in shape or type.
     """
+    folder = to_path(folder)
     index, _ = read_nonempty_index(folder)
     tars = [check_shard(folder, shard) for shard in index.shards]
     samples = [

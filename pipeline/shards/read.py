@@ -11,6 +11,7 @@ import torch
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.core.errors import ShardError
+from pipeline.core.paths import to_path
 from pipeline.core.records import RealSet, Rows
 from pipeline.shards.index import INDEX, Index, Shard, is_intact, read_index
 from pipeline.shards.layout import move_channels_first
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
 
-def read_shards(folder: Path) -> RealSet:
+
+def read_shards(folder: AnyPath) -> RealSet:
     """Read a whole split into memory; each tar is checked by its digest.
 
     The rows are frame u8 [N, T, 3, H, W], logmel f16 [N, 1, M, F], wave i16 [N, 1, rate].
@@ -31,6 +34,7 @@ def read_shards(folder: Path) -> RealSet:
     Raises:
         ShardError: the split has no sample, a tar was changed, or a value is not finite.
     """
+    folder = to_path(folder)
     index, count = read_nonempty_index(folder)
     keys, descriptions = [], []
     rows: dict[str, np.ndarray] = {}
@@ -50,7 +54,7 @@ def read_shards(folder: Path) -> RealSet:
     return build_real_set(index, tensors, keys, descriptions)
 
 
-def read_nonempty_index(folder: Path) -> tuple[Index, int]:
+def read_nonempty_index(folder: AnyPath) -> tuple[Index, int]:
     """Return a split's index and its number of samples.
 
     Args:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.core import tensors
 from pipeline.core.errors import CellError, TensorError
 from pipeline.core.files import digest_of, file_digest, read_json, shorten_digest, write_json
+from pipeline.core.paths import to_path
 from pipeline.core.plugins import pick
 from pipeline.models.model import AudioVisual
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet
     from pipeline.models.model import HeadPlugin, NetworkPlugin
 
@@ -124,7 +126,7 @@ def describe_architecture(network: NetworkPlugin, head: HeadPlugin) -> dict[str,
 
 
 def write_bank(
-    folder: Path,
+    folder: AnyPath,
     files: Sequence[Path],
     about: Mapping[str, Any],
     network: NetworkPlugin,
@@ -139,13 +141,14 @@ def write_bank(
         network: the experts' network.
         head: the experts' head.
     """
+    folder = to_path(folder)
     experts = [{"name": path.name, "sha256": file_digest(path)} for path in files]
     form = describe_architecture(network, head)
     write_json(folder / INDEX, {**about, "form": form, "experts": experts})
 
 
 def read_bank(
-    folder: Path, networks: Mapping[str, NetworkPlugin], heads: Mapping[str, HeadPlugin]
+    folder: AnyPath, networks: Mapping[str, NetworkPlugin], heads: Mapping[str, HeadPlugin]
 ) -> ExpertBank:
     """Read a bank, and check every file by its digest.
 
@@ -159,6 +162,7 @@ def read_bank(
         TensorError: a file is damaged, or the experts are of another network or head than the
             parameters say.
     """
+    folder = to_path(folder)
     about, path = read_json(folder / INDEX, "experts"), folder / INDEX
     try:
         bank, form, digests = _parse_index(about, networks, heads)

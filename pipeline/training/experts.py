@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pipeline.core import tensors
 from pipeline.core.files import create_folder
 from pipeline.core.params import NonNegativeFloat, PositiveFloat, PositiveInt, UnitInterval
+from pipeline.core.paths import to_path
 from pipeline.core.rng import make_generator
 from pipeline.models import model
 from pipeline.training import instances, loop
@@ -21,11 +22,11 @@ from pipeline.training.bank import describe_architecture, write_bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
     from pipeline.core.checkpoints import PartialResults
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet
     from pipeline.models.model import AudioVisual, HeadPlugin, NetworkPlugin
     from pipeline.training.bank import Trajectory
@@ -173,7 +174,7 @@ class ExpertTrainer:
         return loop.apply_in_batches(module, module, real, self.real.normalisation, self.device)
 
 
-def train_bank(out: Path, trainer: ExpertTrainer, cache: PartialResults) -> dict[str, float]:
+def train_bank(out: AnyPath, trainer: ExpertTrainer, cache: PartialResults) -> dict[str, float]:
     """Train a bank and write it; return each output's mean accuracy on the training split.
 
     Args:
@@ -181,6 +182,7 @@ def train_bank(out: Path, trainer: ExpertTrainer, cache: PartialResults) -> dict
         trainer: trains each expert.
         cache: keeps finished experts, so that they survive an interruption.
     """
+    out = to_path(out)
     names = [f"expert{number:03d}" for number in range(trainer.settings.count)]
     trajectories = [
         cache.load_or_make(name, partial(trainer.train, number))

@@ -18,12 +18,13 @@ from pipeline.artifact.importers._files import check_tensor, find_file, load_fil
 from pipeline.artifact.importers._sets import PublishedSet
 from pipeline.core.errors import SourceError
 from pipeline.core.params import NonNegativeInt, PositiveInt
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 from pipeline.core.plugins import pick
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import SyntheticSet
 
 # modality -> its part of a file's name, and its key in class-wise files
@@ -46,7 +47,7 @@ class Importer(PublishedSet):
     experiment: NonNegativeInt
     iteration: NonNegativeInt
 
-    def read(self, path: Path) -> SyntheticSet:
+    def read(self, path: AnyPath) -> SyntheticSet:
         """Read the set in a folder; class-wise files count if there are no others.
 
         Args:
@@ -56,6 +57,7 @@ class Importer(PublishedSet):
             ParamsError: the given values do not fit the tensors.
             SourceError: files are missing, damaged, or of other rows.
         """
+        path = to_path(path)
         whole = list_folder(path, "exp_*Syn_*.pt*")
         is_classwise = not whole and bool(list_folder(path, "class:*.pt*"))
         rows, files = self._read_classwise(path) if is_classwise else self._read_whole(path)

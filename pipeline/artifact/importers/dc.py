@@ -15,11 +15,12 @@ from pipeline.artifact.importers._files import check_tensor, load_file
 from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import SourceError
 from pipeline.core.params import NonNegativeInt
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import list_folder, to_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import SyntheticSet
 
 # All that a pickled 64-bit number of numpy names: its constructor, under the names that numpy 1 and
@@ -45,7 +46,7 @@ class Importer(PublishedSet):
     method: str
     experiment: NonNegativeInt
 
-    def read(self, path: Path) -> SyntheticSet:
+    def read(self, path: AnyPath) -> SyntheticSet:
         """Read the set in a file, or in the only such file of a folder.
 
         Args:
@@ -55,6 +56,7 @@ class Importer(PublishedSet):
             ParamsError: the given values do not fit the tensors.
             SourceError: the file is missing, damaged, or has other content.
         """
+        path = to_path(path)
         file = _find_file(path)
         content = load_file(file, NUMBERS)
         sets = content.get("data") if isinstance(content, dict) else None

@@ -15,12 +15,14 @@ import torch
 from pipeline.artifact.importers._files import check_tensor, find_file, load_file
 from pipeline.artifact.importers._sets import PublishedSet, order_by_class
 from pipeline.core.errors import ParamsError, SourceError
+from pipeline.core.paths import to_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import SyntheticSet
 
 # A row of probabilities may sum to 1 up to this.
@@ -42,7 +44,7 @@ class Importer(PublishedSet):
     labels: Literal["hard", "logits", "probabilities"]
     zca: bool
 
-    def read(self, path: Path) -> SyntheticSet:
+    def read(self, path: AnyPath) -> SyntheticSet:
         """Read the set in a folder of such files.
 
         Args:
@@ -52,6 +54,7 @@ class Importer(PublishedSet):
             ParamsError: the given values do not fit the tensors.
             SourceError: files are missing, damaged, or have other content.
         """
+        path = to_path(path)
         if self.zca and any(
             (set(given.mean), set(given.std)) != ({0.0}, {1.0}) for given in self.normalise.values()
         ):

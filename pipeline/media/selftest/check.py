@@ -13,12 +13,15 @@ import numpy as np
 from pipeline import media
 from pipeline.core import workers as pool
 from pipeline.core.errors import MediaError
+from pipeline.core.paths import to_path
 from pipeline.media import FrameTrack, SoundTrack
 from pipeline.media.selftest.cases import CASES, ReferenceClip
 from pipeline.media.selftest.write import SIDE, GroundTruth, read_number, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pipeline.core.paths import AnyPath
 
 # A beep may be this far from where it was written: lossy codecs smear an attack over part of a
 # block.
@@ -115,13 +118,14 @@ def run_selftest(
     return [result for case in cases for result in results[case]]
 
 
-def examine(case: ReferenceClip, folder: Path) -> list[DecoderResult]:
+def examine(case: ReferenceClip, folder: AnyPath) -> list[DecoderResult]:
     """Write the clip of a case, decode it in each of ORDERS, and remove it.
 
     Args:
         case: a row of the table.
         folder: where the clip is written.
     """
+    folder = to_path(folder)
     path = folder / f"{CASES.index(case)}.{case.container}"
     truth = write(case, path)
     results = [
