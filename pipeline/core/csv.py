@@ -1,4 +1,4 @@
-"""Door to csv: tables in UTF-8, read with line numbers, written atomically with "\\n" line ends."""
+"""Door to csv: the tables that this package writes, atomically, in UTF-8 with "\\n" line ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import create_file
+from pipeline.core.paths import convert_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ def read_rows(path: Path, expected: str) -> Iterator[tuple[int, dict[str, str]]]
     """Yield (line number, column -> cell) for each row below the header.
 
     A row may be short, its other cells are ""; cells beyond the header are dropped, and so are
-    empty lines.
+    empty lines. Tables of other people are read by pipeline/datasets/tables.py.
 
     Args:
         path: a CSV file in UTF-8, with or without a byte-order mark.
@@ -27,44 +28,42 @@ def read_rows(path: Path, expected: str) -> Iterator[tuple[int, dict[str, str]]]
     Raises:
         SourceError: the file is unreadable, not UTF-8 or not CSV; the message names the line.
     """
-    rows = read_cells(path, expected, strict=False)
-    _, header = next(rows, (1, []))
-    for line, cells in rows:
-        if cells:
-            yield line, dict(zip(header, cells + [""] * len(header), strict=False))
-
-
-def read_cells(
-    path: Path, expected: str, delimiter: str = ",", *, strict: bool = True
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) for every row, the header included; an empty line has no cell.
-
-    Args:
-        path: a CSV file in UTF-8, with or without a byte-order mark.
-        expected: the columns, or what writes the file, for error messages.
-        delimiter: between two cells.
-        strict: refuse quotes that are not closed or not doubled.
-
-    Raises:
-        SourceError: as `read_rows`.
-    """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, delimiter=delimiter, strict=strict)
-            try:
-                for cells in reader:
-                    yield reader.line_num, cells
-            except csv.Error as error:
-                raise SourceError(
-                    f"{path}, line {reader.line_num}: {error}; expected {expected}"
-                ) from error
+        with convert_unreadable(path), path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = parse_lines(path, stream)
+            _, header = next(rows, (1, []))
+            for line, cells in rows:
+                if cells:
+                    yield line, dict(zip(header, cells + [""] * len(header), strict=False))
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{path} is not UTF-8 text ({error.reason}); expected {expected}"
         ) from error
-    except OSError as error:
+
+
+def parse_lines(
+    path: Path, lines: Iterable[str], delimiter: str = ","
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of its first line, cells) of each row; an empty line has no cell.
+
+    Args:
+        path: of the table, for the message.
+        lines: with their ends.
+        delimiter: between two cells.
+
+    Raises:
+        SourceError: a quote is not closed.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
         raise SourceError(
-            f"{path} cannot be read ({error.strerror or error}); make it readable"
+            f"{path}, line {start}: a quote that opens there is not closed ({error}); "
+            "close it, or write two quotes for one inside of a cell"
         ) from error
 
 

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import tempfile
-import unicodedata
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import MediaError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 # Names, in lower case, that systems and file servers write; so are all that start with a dot.
 JUNK = {
@@ -60,16 +59,16 @@ def to_path(path: AnyPath) -> Path:
 
 
 def parse_path(text: str) -> Path:
-    """Return a local path for `a/b` and `file:///a/b`, a UPath for any other URL.
+    """Return a local path for `a/b`, `~/a` and `file:///a/b`, a UPath for any other URL.
 
     Args:
         text: a path, or a URL of fsspec.
 
     Raises:
-        SourceError: the protocol is unknown, or its package is missing.
+        SourceError: the protocol is unknown, or its package is missing, or ~ is no folder.
     """
     if "://" not in text:
-        return Path(text)
+        return _expand_home(text)
     from upath import UPath
 
     try:
@@ -93,55 +92,50 @@ def is_local(path: Path) -> bool:
     return isinstance(path, Path)
 
 
+def _expand_home(text: str) -> Path:
+    if text != "~" and not text.startswith("~/"):
+        return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SourceError(
+            f"{text}: your home folder is not known; write the path in full"
+        ) from error
+
+
 def join_path(folder: Path, text: str) -> Path:
     """Return the path that a text names relative to a folder.
 
     Args:
         folder: where a relative path starts.
-        text: a path, or a URL of fsspec.
+        text: a path, or a URL of fsspec; `~/` is the home folder.
     """
-    if "://" in text:
-        return parse_path(text)
-    return Path(text) if Path(text).is_absolute() else folder / text
+    path = parse_path(text)
+    return folder / text if is_local(path) and not path.is_absolute() else path
 
 
 def make_absolute(path: Path) -> str:
-    """Return an absolute path as text, without `..`; links are not followed.
+    """Return an absolute path as text, without `..`, to the file that the system would open.
+
+    Links stay in the path, but one before a `..` is followed: `link/..` is the folder above the
+    one that the link leads to.
 
     Args:
         path: as `parse_path` returns it.
     """
-    # resolve() would follow links.
-    return os.path.abspath(path) if is_local(path) else str(path)  # noqa: PTH100
-
-
-def find_below(path: Path, folder: Path) -> str | None:
-    """Return a path as it is named below a folder, also over links; None if it lies elsewhere.
-
-    Args:
-        path: local or in an object store.
-        folder: the same.
-    """
-    text, start = make_absolute(path), f"{make_absolute(folder).rstrip('/')}/"
-    if not text.startswith(start) and is_local(path) and is_local(folder):
-        parent, name = os.path.split(text)
-        text = os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
-        start = f"{os.path.realpath(folder).rstrip('/')}/"
-    return text.removeprefix(start) if text.startswith(start) else None
-
-
-def find_spelling(folder: Path, text: str) -> Path:
-    """Return the path that a text names, in the Unicode form (NFC, NFD) in which it exists.
-
-    Args:
-        folder: where a relative path starts.
-        text: a path, or a URL of fsspec.
-    """
-    path = join_path(folder, text)
-    if text.isascii() or path.exists():
-        return path
-    others = (join_path(folder, unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
-    return next((other for other in others if other.exists()), path)
+    if not is_local(path):
+        return str(path)
+    if ".." not in path.parts:
+        return str(path.absolute())
+    place = Path(path.anchor or Path.cwd())
+    for part in path.parts[bool(path.anchor) :]:
+        if part != "..":
+            place = place / part
+        elif place.is_symlink():
+            place = Path(os.path.realpath(place)).parent
+        else:
+            place = place.parent
+    return str(place)
 
 
 def escape_bytes(text: str) -> str:
@@ -152,24 +146,6 @@ def escape_bytes(text: str) -> str:
     """
     text = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def refuse_undecodable(names: Iterable[str]) -> None:
-    """Refuse names of files and labels that are not UTF-8.
-
-    Args:
-        names: as Python reads them from the file system, or from a list.
-
-    Raises:
-        SourceError: one or more are not; the message names the first one.
-    """
-    broken = [name for name in names if escape_bytes(name) != name]
-    if broken:
-        others = f", like {len(broken) - 1} others," * (len(broken) > 1)
-        raise SourceError(
-            f"the name {escape_bytes(broken[0])}{others} is not UTF-8 text; rename the file or "
-            "folder, for instance with `convmv -f latin1 -t utf8 -r --notest FOLDER`"
-        )
 
 
 def is_junk(name: str) -> bool:
@@ -284,7 +260,10 @@ def rename(part: Path, path: Path) -> None:
 
 @contextmanager
 def fetch(text: str) -> Iterator[str]:
-    """Yield a local path of a media file: the file itself, or a copy while the block lasts.
+    """Yield an absolute path of a media file: the file itself, or a copy while the block lasts.
+
+    FFmpeg takes a relative name such as `12:30.mp4` or `pipe:0` as a protocol, an absolute one
+    never.
 
     Args:
         text: a path, or a URL of fsspec.
@@ -292,10 +271,10 @@ def fetch(text: str) -> Iterator[str]:
     Raises:
         MediaError: the URL's file does not exist.
     """
-    if "://" not in text:
-        yield text
-        return
     source = parse_path(text)
+    if is_local(source):
+        yield make_absolute(source)
+        return
     with tempfile.NamedTemporaryFile(suffix=source.suffix) as copy:
         try:
             with source.open("rb") as stream:

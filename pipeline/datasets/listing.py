@@ -30,7 +30,7 @@ _SOUND = (
 )
 VIDEO, SOUND = frozenset(_VIDEO.split()), frozenset(_SOUND.split())
 # Suffixes of annotation files.
-LISTS = {".csv", ".json", ".txt"}
+LISTS = {".csv", ".tsv", ".json", ".txt"}
 USUAL = "usual suffixes are .mp4, .mkv, .mov, .webm, .avi, .wav, .flac, .mp3, .m4a, .ogg"
 _SHOWN = 5
 

@@ -7,15 +7,17 @@ and `labels` are written if a clip has them.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from pipeline.core.csv import read_rows, write_rows
+from pipeline.core.csv import write_rows
 from pipeline.core.errors import OutputError, SourceError
 from pipeline.core.files import read_json, refuse_existing, write_json
-from pipeline.core.paths import find_below, join_path, parse_path, refuse_undecodable, to_path
+from pipeline.core.paths import join_path, make_absolute, parse_path, to_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
+from pipeline.datasets.locations import find_below, refuse_undecodable
+from pipeline.datasets.tables import parse_seconds, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,17 +88,18 @@ def read_manifest(path: AnyPath) -> list[Clip]:
     path = to_path(path)
     if not path.is_file():
         raise SourceError(f"{path} does not exist; `avdistill ingest` writes manifests")
-    rows = list(read_rows(path, "a manifest, which `avdistill ingest` writes"))
-    if not rows or set(COLUMNS) - rows[0][1].keys():
-        raise SourceError(
-            f"{path} is not a manifest; "
-            f"expected the columns {','.join(COLUMNS)} and at least one row"
-        )
+    expected = f"a manifest, which `avdistill ingest` writes: {','.join(COLUMNS)}"
+    rows = list(read_rows(path, expected, (*COLUMNS, *OPTIONAL), COLUMNS))
+    if not rows:
+        raise SourceError(f"{path} has no rows; expected {expected}")
     clips = [_parse_clip(path, line, row) for line, row in rows]
-    for clip_id, count in Counter(clip.clip_id for clip in clips).items():
-        if count > 1:
+    lines: dict[str, int] = {}
+    for clip, (line, _) in zip(clips, rows, strict=True):
+        first = lines.setdefault(clip.clip_id, line)
+        if first != line:
             raise SourceError(
-                f"{path}: the clip id {clip_id} is listed {count} times; ids must be unique"
+                f"{path}, lines {first} and {line}: both have the clip id {clip.clip_id}; "
+                "ids must be unique"
             )
     return clips
 
@@ -172,37 +175,44 @@ def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
 
 
 def _format_row(clip: Clip, folder: Path) -> dict[str, object]:
+    path = find_below(parse_path(clip.path), folder) or clip.path
     row = {
         **asdict(clip),
-        "path": find_below(parse_path(clip.path), folder) or clip.path,
+        "path": f"./{path}" if path.startswith("~") else path,
         "labels": LABEL_SEPARATOR.join(clip.labels),
     }
     return {key: "" if value is None else value for key, value in row.items()}
 
 
-def _parse_clip(path: Path, number: int, row: dict[str, str]) -> Clip:
+def _parse_clip(path: Path, number: int, cells: dict[str, str]) -> Clip:
     where = f"{path}, line {number}"
+    row = {name: cell.strip() for name, cell in cells.items()}
     if not _ID.fullmatch(row["clip_id"]):
         raise SourceError(
             f"{where}: the clip id {row['clip_id']!r} may hold letters, digits, - and _ only"
         )
-    if row["split"] not in SPLITS:
+    split = row["split"].casefold()
+    if split not in SPLITS:
         raise SourceError(
             f"{where}: the split is {row['split']!r}; expected one of {', '.join(SPLITS)}"
         )
+    if not cells["label"] or not cells["path"]:
+        raise SourceError(
+            f"{where}: the {'path' if cells['label'] else 'label'} is empty; fill it in"
+        )
     try:
-        start, end = float(row["start_s"]), float(row["end_s"]) if row["end_s"] else None
+        start, end = parse_seconds(row["start_s"]) or 0.0, parse_seconds(row["end_s"])
         size, fold = int(row["bytes"]), int(row["fold"]) if row.get("fold") else None
     except ValueError as error:
-        raise SourceError(f"{where}: {error}") from error
+        raise SourceError(f"{where}: {error}; expected numbers") from error
     return Clip(
         clip_id=row["clip_id"],
-        path=str(join_path(path.parent, row["path"])),
-        label=row["label"],
-        split=row["split"],
+        path=make_absolute(join_path(path.parent, cells["path"])),
+        label=cells["label"],
+        split=split,
         start_s=start,
         end_s=end,
-        group=row["group"],
+        group=cells["group"],
         fold=fold,
         labels=tuple(row["labels"].split(LABEL_SEPARATOR)) if row.get("labels") else (),
         bytes=size,

@@ -11,12 +11,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.csv import read_rows
 from pipeline.core.errors import PluginError, SourceError
 from pipeline.core.params import Names
 from pipeline.core.paths import to_path
 from pipeline.core.records import Texts
 from pipeline.datasets.manifest import LABEL_SEPARATOR
+from pipeline.datasets.tables import read_rows
 from pipeline.features.extractors import TextEncoder
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.core.paths import AnyPath
 
 SLOT = "{}"
+COLUMNS = ("class", "template", "text", "name", "label", "labels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         raise SourceError(f"{path} does not exist; name a table of prompts, or a manifest")
     rows = [
         (line, {name: cell.strip() for name, cell in row.items() if name})
-        for line, row in read_rows(path, "a table of prompts, or a manifest")
+        for line, row in read_rows(path, "a table of prompts, or a manifest", COLUMNS)
     ]
     if not rows:
         raise SourceError(f"{path} has no row; expected one per class, or per class and template")

@@ -110,7 +110,7 @@ def read(
     """Read windows of a file; they may begin anywhere.
 
     Args:
-        path: a local media file.
+        path: a media file, or a URL.
         track: how the modality is read.
         starts: where each window of one second begins, in seconds from time zero.
         backends: names in BACKENDS, in the order in which they are tried.
@@ -118,7 +118,8 @@ def read(
     Raises:
         MediaError: as in `decode`.
     """
-    return _read_with_fallback(track, os.fspath(path), probe(path), starts, backends)
+    with fetch(str(path)) as local:
+        return _read_with_fallback(track, local, probe(local), starts, backends)
 
 
 def _read_with_fallback(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from pipeline.core.paths import make_absolute
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,7 +37,9 @@ def write_clip(
         waveform: mono float32 [n] in -1..1.
         rate: of the waveform, in Hz.
     """
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    with av.open(
+        make_absolute(path), "w", format="mp4", options={"fflags": "+bitexact"}
+    ) as container:
         video: Any = None
         audio: Any = container.add_stream("aac", rate=rate, layout="mono")
         for index, rgb in enumerate(frames):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -58,6 +59,28 @@ def test_a_path_and_a_file_url_are_paths(tmp_path: Path) -> None:
     assert places.is_local(places.parse_path(f"file://{tmp_path}")) and not places.is_local(
         places.parse_path("memory://a")
     )
+
+
+def test_the_home_folder_is_known_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert places.parse_path("~/a") == places.join_path(Path("/x"), "~/a") == Path("/home/me/a")
+    assert places.parse_path("a/~/b") == Path("a/~/b") and places.parse_path("~a") == Path("~a")
+
+
+@pytest.mark.parametrize("name", ["..", "link/..", "link/../..", "a/link/.././x", "link/a/..", "."])
+def test_an_absolute_path_leads_where_the_system_would_go(name: str, tmp_path: Path) -> None:
+    (tmp_path / "there" / "deep" / "a").mkdir(parents=True)
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    for link in (tmp_path / "here" / "link", tmp_path / "here" / "a" / "link"):
+        link.symlink_to(tmp_path / "there" / "deep")
+    found = places.make_absolute(tmp_path / "here" / name)
+    assert ".." not in Path(found).parts
+    assert os.path.realpath(found) == os.path.realpath(f"{tmp_path}/here/{name}")
+
+
+def test_links_stay_in_an_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert places.make_absolute(tmp_path / "a" / ".." / "link" / "x") == str(tmp_path / "link/x")
 
 
 def test_an_unknown_protocol_is_named() -> None:

@@ -69,7 +69,7 @@ def test_a_table_gives_spans_and_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("path,label\nx.mp4,a", "lacks the column split"),
+        ("path,split\nx.mp4,train", "line 1: no column label; found path, split"),
         ("path,label,split\n", "has no rows"),
         ("path,label,split\nx.mp4,a,dev", "line 2: the split is 'dev'"),
         ("path,label,split\nx.mp4,,train", "line 2: the label is empty"),
@@ -223,7 +223,7 @@ def test_a_label_without_test_clips_is_refused(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("a-1,", "a.1,", "may hold letters, digits"),
-        ("a-1,", "a-2,", "is listed 2 times"),
+        ("a-1,", "a-2,", "lines 2 and 3: both have the clip id a-2"),
         ("train", "dev", "the split is 'dev'"),
         (",0.0,", ",x,", "line"),
     ],

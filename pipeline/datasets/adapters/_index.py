@@ -94,7 +94,7 @@ class MediaIndex:
         )
 
     def find_list(self, *names: str) -> Path:
-        """Return the first of these annotation files that exists.
+        """Return the first of these annotation files that exists, in any case if need be.
 
         Args:
             names: of files.
@@ -102,9 +102,10 @@ class MediaIndex:
         Raises:
             SourceError: none of them exists.
         """
+        folded = {name.casefold(): path for name, path in self.lists.items()}
         for name in names:
-            if name in self.lists:
-                return self.lists[name]
+            if name in self.lists or name.casefold() in folded:
+                return self.lists.get(name) or folded[name.casefold()]
         raise SourceError(
             f"no {' or '.join(names)} in {self.root} or any folder below it; "
             "put the dataset's annotation files there"

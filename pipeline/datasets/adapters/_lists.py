@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core import csv
 from pipeline.core.errors import SourceError
+from pipeline.core.records import SPLITS
+from pipeline.datasets import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pipeline.datasets.adapters._index import MediaIndex
 
 # The place of a value, for messages: the file, and its line or entry.
 Where = str
+# Words for a split that mean one thing; `dev` and `eval` are train, val or test by dataset.
+SPLIT_WORDS = MappingProxyType(
+    {
+        **dict(zip(SPLITS, SPLITS, strict=True)),
+        "training": "train",
+        "valid": "val",
+        "validation": "val",
+        "testing": "test",
+    }
+)
 JSON_TYPES: dict[type[Any], str] = {dict: "an object", list: "a list", str: "a text"}
 
 
@@ -26,53 +39,87 @@ def read_lines(path: Path) -> Iterator[tuple[Where, str]]:
     Args:
         path: a text file.
     """
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+    for number, line in enumerate(re.split("\r\n|\r|\n", _read_text(path)), start=1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()
 
 
-def read_cells(
-    path: Path, columns: tuple[str, ...], delimiter: str = ","
-) -> Iterator[tuple[Where, list[str]]]:
-    """Yield (place, stripped cells) of each line that is not empty, of a list without a header.
+def read_list(
+    path: Path, columns: Mapping[str, Sequence[str]], delimiter: str = ","
+) -> Iterator[tuple[Where, dict[str, str]]]:
+    """Yield (place, column -> stripped cell) of each row of a list, with a header or without.
+
+    Without a header the cells stand in the order of the columns; a row may have more.
 
     Args:
         path: the list.
-        columns: names of the cells that each line must have; it may have more.
-        delimiter: between cells.
+        columns: name -> other names in a header; case, spaces and signs do not matter.
+        delimiter: usually between cells; a tab, comma or semicolon may be there as well.
     """
     expected = delimiter.join(columns)
-    for line, cells in csv.read_cells(path, expected, delimiter):
+    delimiters = [*dict.fromkeys(["\t", delimiter, *tables.DELIMITERS])]
+    names = {_fold(text): name for name, others in columns.items() for text in (name, *others)}
+    rows = tables.read_cells(
+        path, expected, delimiters, rate=lambda cells: min(len(cells), len(columns))
+    )
+    order: list[str] = []
+    for line, cells in rows:
         row = [cell.strip() for cell in cells]
-        if len(row) < len(columns) and any(row):
+        if not any(row):
+            continue
+        if not order:
+            header = [names.get(_fold(cell), "") for cell in row]
+            is_header = len(set(filter(None, header))) > 1
+            order = header if is_header else list(columns)
+            if is_header and set(columns) <= set(header):
+                continue
+        if len(row) < len(columns) or not set(columns) <= set(order):
             raise SourceError(
                 f"{path}, line {line}: {len(row)} cells, {delimiter.join(row)[:80]!r}; "
                 f"expected {expected}"
             )
-        if any(row):
-            yield f"{path}, line {line}", row
+        yield f"{path}, line {line}", dict(zip(order, row, strict=False))
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[Where, dict[str, str]]]:
-    """Yield (place, column -> cell) of each row of a CSV with a header.
+def has_width(path: Path, count: int) -> bool:
+    """Tell whether the first row of a list has so many cells.
+
+    Args:
+        path: the list.
+        count: of cells.
+    """
+    rows = tables.read_cells(path, "a list")
+    return next((len(cells) for _, cells in rows if any(cells)), 0) == count
+
+
+def read_table(
+    path: Path,
+    columns: Sequence[str],
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    optional: Sequence[str] = (),
+) -> Iterator[tuple[Where, dict[str, str]]]:
+    """Yield (place, column -> stripped cell) of each row of a CSV with a header.
 
     Args:
         path: the table.
         columns: that it must have, in any order; it may have more.
+        aliases: another name -> the column that it stands for.
+        optional: columns that it may have; a row without one has "".
     """
-    rows = read_cells(path, ("",))
-    _, header = next(rows, ("", [""]))
-    absent = [name for name in columns if name not in header]
-    if absent:
-        raise SourceError(
-            f"{path}, line 1: no column {', '.join(absent)}; expected {','.join(columns)}"
-        )
-    for where, row in rows:
-        if len(row) < len(header):
-            raise SourceError(
-                f"{where}: {len(row)} cells, expected {len(header)}: {','.join(header)}"
-            )
-        yield where, dict(zip(header, row, strict=False))
+    known = (*columns, *optional)
+    for line, row in tables.read_rows(path, ",".join(columns), known, columns, aliases):
+        cells = {name: cell.strip() for name, cell in row.items()}
+        yield f"{path}, line {line}", {**dict.fromkeys(optional, ""), **cells}
+
+
+def find_split(path: Path) -> str | None:
+    """Return the split that the name of a list holds as a word, as `anet_anno_train.json`.
+
+    Args:
+        path: of the list.
+    """
+    words = re.split(r"[\W_0-9]+", path.stem.casefold())
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
 
 
 def read_document(path: Path) -> Any:
@@ -137,22 +184,26 @@ def parse_label(where: Where, text: Any) -> str:
         where: the place of the value.
         text: the value.
     """
-    if not isinstance(text, str) or not text:
-        raise SourceError(f"{where}: the label is {text!r}; expected the name of a class")
+    if not isinstance(text, str) or not text or len(text.splitlines()) > 1:
+        raise SourceError(
+            f"{where}: the label is {text!r}; expected the name of a class, in one line"
+        )
     return text
 
 
-def parse_split(where: Where, text: str, splits: Mapping[str, str]) -> str:
-    """Return the split that a list's own word means.
+def parse_split(where: Where, text: str, splits: Mapping[str, str] = SPLIT_WORDS) -> str:
+    """Return the split that a list's own word means, in any case.
 
     Args:
         where: the place of the value.
         text: the word.
         splits: word -> split.
     """
-    if text not in splits:
-        raise SourceError(f"{where}: the split is {text!r}; expected one of {', '.join(splits)}")
-    return splits[text]
+    split = splits.get(text.strip().casefold())
+    if split is None:
+        expected = SPLITS if splits is SPLIT_WORDS else splits
+        raise SourceError(f"{where}: the split is {text!r}; expected one of {', '.join(expected)}")
+    return split
 
 
 def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
@@ -164,7 +215,7 @@ def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
         end: a number or its text.
     """
     try:
-        first, last = float(start), float(end)
+        first, last = _parse_number(start), _parse_number(end)
     except (TypeError, ValueError, OverflowError) as error:
         raise SourceError(
             f"{where}: the span is {start!r} to {end!r}; expected two numbers of seconds"
@@ -177,6 +228,12 @@ def parse_span(where: Where, start: Any, end: Any) -> tuple[float, float]:
     return first, last
 
 
+def _parse_number(value: Any) -> float:
+    """Return seconds; a cell that holds none is nan."""
+    seconds = tables.parse_seconds(value) if isinstance(value, str) else float(value)
+    return math.nan if seconds is None else seconds
+
+
 def parse_integer(where: Where, text: str, noun: str, low: int, high: int) -> int:
     """Return a whole number in a range.
 
@@ -187,11 +244,12 @@ def parse_integer(where: Where, text: str, noun: str, low: int, high: int) -> in
         low: the smallest allowed.
         high: the largest allowed.
     """
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+    digits = re.sub(r"\.0+$", "", text)  # as pandas writes a column with an empty cell
+    if not (re.fullmatch("[0-9]{1,9}", digits) and low <= int(digits) <= high):
         raise SourceError(
             f"{where}: the {noun} is {text!r}; expected a whole number from {low} to {high}"
         )
-    return int(text)
+    return int(digits)
 
 
 def select_classes(
@@ -212,7 +270,7 @@ def select_classes(
     """
     names = {name.casefold(): name for name in known}
     requested = (
-        [line for _, line in read_lines(index.find_list(classes))]
+        [_unquote(line) for _, line in read_lines(index.find_list(classes))]
         if isinstance(classes, str)
         else classes
     )
@@ -226,13 +284,16 @@ def select_classes(
     return {name.casefold() for name in (names if requested is None else requested)}
 
 
+def _unquote(line: str) -> str:
+    """Return a name without the quotes that a spreadsheet puts around one with a comma."""
+    quoted = len(line) > 1 and line[0] == line[-1] == '"'
+    return line[1:-1].replace('""', '"') if quoted else line
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
 def _read_text(path: Path) -> str:
-    """Read UTF-8, with or without a byte-order mark."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"{path} is not UTF-8 text ({error.reason}); download it again"
-        ) from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}); make it readable") from error
+    with tables.open_text(path, "download it again") as lines:
+        return "".join(lines)

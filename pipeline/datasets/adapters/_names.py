@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import digest_of, shorten_digest
-from pipeline.core.paths import find_below, find_spelling, make_absolute, refuse_undecodable
+from pipeline.core.paths import make_absolute
 from pipeline.datasets.listing import strip_blanks
+from pipeline.datasets.locations import find_below, find_spelling, refuse_undecodable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

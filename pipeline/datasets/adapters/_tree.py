@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.core.errors import SourceError
 from pipeline.core.files import file_digest
-from pipeline.core.paths import make_absolute, refuse_undecodable
+from pipeline.core.paths import make_absolute
 from pipeline.core.records import SPLITS, Clip
 from pipeline.datasets.adapters._names import (
     make_id,
@@ -15,6 +15,7 @@ from pipeline.datasets.adapters._names import (
     normalise_name,
 )
 from pipeline.datasets.listing import TABLE, list_media
+from pipeline.datasets.locations import refuse_undecodable
 
 # Folder names that look like a split.
 LOOKALIKES = {*SPLITS, "training", "valid", "validation", "testing", "dev", "eval"}

@@ -7,6 +7,7 @@ v_<id>.mp4 or <id>.mp4, in any folder.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +33,8 @@ SOURCE = Source(
     by_id=True,
 )
 SUBSETS = "video_info_new.csv"  # in the BMN layout
+# A word in the name of a table of one subset -> the subset.
+SUBSET_OF = {"train": "training", "val": "validation", "test": "testing"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +61,30 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         index = MediaIndex.scan(root)
-        path = index.find_list(*self.tables)
-        document = _lists.read_document(path)
-        if isinstance(document, dict) and "database" in document:
-            videos = _read_official(path, document)
-        else:
-            videos = _read_bmn(path, document, index.find_list(SUBSETS))
+        videos = _read_videos(index, self.tables)
         splits = {"training": "train", "validation": self.validation, "testing": "test"}
         rows = [row for video in videos for row in _parse_rows(*video, splits)]
         clips = index.clips(rows, "v_<id>.mp4, <id>.mp4")
         fractions = {"test": self.test_fraction, "val": self.val_fraction}
         return carve(clips, fractions, self.seed)
+
+
+def _read_videos(
+    index: MediaIndex, tables: tuple[str, ...]
+) -> Iterator[tuple[str, str, list[Any], str]]:
+    """Yield (place, id, segments, subset) of each video of the first table that exists.
+
+    A table of one subset, as its name says, is read with the others of its kind.
+    """
+    first = index.find_list(*tables)
+    parts = [index.lists[name] for name in tables if name in index.lists]
+    parts = [path for path in parts if _lists.find_split(path)]
+    for path in parts if first in parts else [first]:
+        document = _lists.read_document(path)
+        if isinstance(document, dict) and "database" in document:
+            yield from _read_official(path, document)
+        else:
+            yield from _read_bmn(path, document, index)
 
 
 def _read_official(
@@ -79,26 +95,24 @@ def _read_official(
         where = f"{path}, video {video}"
         yield (
             where,
-            video,
+            re.sub("^v_(?=.{11}$)", "", video),
             _lists.get_entry(where, entry, list, "annotations"),
             _lists.get_entry(where, entry, str, "subset"),
         )
 
 
 def _read_bmn(
-    path: Path, document: Any, subsets: Path
+    path: Path, document: Any, index: MediaIndex
 ) -> Iterator[tuple[str, str, list[Any], str]]:
     """Yield (place, id, segments, subset) of each video."""
     if not isinstance(document, dict):
         raise _lists.make_error(str(path), document, "an object of videos")
-    subset_of = {
-        row["video"]: row["subset"] for _, row in _lists.read_table(subsets, ("video", "subset"))
-    }
+    subset_of = _read_subsets(path, document, index)
     for video, entry in document.items():
         where = f"{path}, video {video}"
         if video not in subset_of:
             raise SourceError(
-                f"{where}: not in {subsets}, which names its subset; download both files again"
+                f"{where}: found no subset in it or in {SUBSETS}; download both files again"
             )
         yield (
             where,
@@ -106,6 +120,22 @@ def _read_bmn(
             _lists.get_entry(where, entry, list, "annotations"),
             subset_of[video],
         )
+
+
+def _read_subsets(path: Path, videos: dict[str, Any], index: MediaIndex) -> dict[str, str]:
+    """Return video -> subset, which stands in its entry, the file's name, or another table."""
+    part = _lists.find_split(path)
+    if part is not None:
+        return dict.fromkeys(videos, SUBSET_OF[part])
+    inside = {
+        video: entry["subset"]
+        for video, entry in videos.items()
+        if isinstance(entry, dict) and isinstance(entry.get("subset"), str)
+    }
+    if inside:
+        return inside
+    table = _lists.read_table(index.find_list(SUBSETS), ("video", "subset"))
+    return {row["video"]: row["subset"] for _, row in table}
 
 
 def _parse_rows(

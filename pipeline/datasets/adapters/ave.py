@@ -27,7 +27,14 @@ SOURCE = Source(
     '"Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018',
     by_id=True,
 )
-COLUMNS = ("Category", "VideoID", "Quality", "StartTime", "EndTime")
+# Column -> its other names in a header.
+COLUMNS = {
+    "Category": ("class", "label"),
+    "VideoID": ("video", "id"),
+    "Quality": (),
+    "StartTime": ("start",),
+    "EndTime": ("end",),
+}
 ALL = "Annotations.txt"
 
 
@@ -45,11 +52,11 @@ class Dataset:
     def clips(self, root: Path) -> list[Clip]:
         index = MediaIndex.scan(root)
         annotations = index.find_list(ALL)
-        unused = {tuple(row): where for where, row in _read_rows(annotations)}
+        unused = {row: where for where, row in _read_rows(annotations)}
         rows = []
         for split in SPLITS:
             for where, row in _read_rows(index.find_list(f"{split}Set.txt")):
-                if unused.pop(tuple(row), None) is None:
+                if unused.pop(row, None) is None:
                     raise SourceError(
                         f"{where}: {'&'.join(row)} is not in {annotations}, or in two lists; "
                         "download the four files again"
@@ -61,23 +68,22 @@ class Dataset:
                 f"{where}: {'&'.join(cells)} is in none of the lists of the three splits; "
                 "download the four files again"
             )
-        return index.clips(rows, "AVE/<id>.mp4, <id>.mp4")
+        return index.clips(rows, "AVE/<id>.mp4, <id>.mp4, <row of the list>.mp4")
 
 
-def _read_rows(path: Path) -> list[tuple[str, list[str]]]:
+def _read_rows(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     return [
-        (where, row)
-        for where, row in _lists.read_cells(path, COLUMNS, delimiter="&")
-        if row[0] != COLUMNS[0]
+        (where, tuple(row[name] for name in COLUMNS))
+        for where, row in _lists.read_list(path, COLUMNS, delimiter="&")
     ]
 
 
-def _parse_row(where: str, row: list[str], split: str) -> AnnotatedClip:
-    category, video, _, start, end = row[:5]
+def _parse_row(where: str, row: tuple[str, ...], split: str) -> AnnotatedClip:
+    category, video, _, start, end = row
     label, video = _lists.parse_label(where, category), _lists.parse_file_id(where, video)
     first, last = _lists.parse_span(where, start, end)
     return AnnotatedClip(
-        stems=(video,),
+        stems=(video, "&".join(row)),
         expected_path=f"AVE/{video}.mp4",
         name=f"{video}_{label}_{first:g}-{last:g}",
         label=label,

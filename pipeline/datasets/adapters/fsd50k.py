@@ -92,7 +92,7 @@ def _read_licences(index: MediaIndex) -> dict[str, str]:
 
 
 def _parse_row(where: str, row: dict[str, str], part: str, split: str) -> AnnotatedClip:
-    name = _lists.parse_file_id(where, row["fname"])
+    name = _lists.parse_file_id(where, row["fname"]).removesuffix(".wav")
     labels = tuple(_lists.parse_label(where, label.strip()) for label in row["labels"].split(","))
     return AnnotatedClip(
         stems=(name,),

@@ -1,6 +1,6 @@
 """MUSIC-21 (Zhao et al., ECCV 2018 and ICCV 2019): videos of 21 instruments, named by their id.
 
-ROOT holds a JSON list, {"videos": {class: [ids]}}, or a CSV with vid,split,label. The videos are
+ROOT holds a JSON list, {"videos": {class: [ids]}}, or a CSV with vid,label[,split]. The videos are
 <class>/<id>.mp4 or <id>.mp4, or lie in any other folder.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import MediaError
 from pipeline.core.params import Names, PositiveInt, UnitInterval
-from pipeline.core.records import NOT_STATED, SPLITS, Source
+from pipeline.core.records import NOT_STATED, Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._splits import carve
@@ -33,6 +33,9 @@ SOURCE = Source(
     'Antonio Torralba, "The Sound of Motions", ICCV 2019',
     by_id=True,
 )
+TABLES = {".csv", ".tsv"}
+# Other names of a table's columns.
+ALIASES = {"video_id": "vid", "youtube_id": "vid", "id": "vid", "class": "label"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ class Dataset:
     def clips(self, root: Path) -> list[Clip]:
         index = MediaIndex.scan(root)
         path = index.find_list(*self.lists)
-        entries = _read_csv(path) if path.suffix == ".csv" else _read_json(path)
+        entries = _read_csv(path) if path.suffix.lower() in TABLES else _read_json(path)
         rows = [self._make_row(index, *entry) for entry in entries]
         clips = index.clips(rows, "<class>/<id>.mp4, solo/<class>/<id>.mp4, <id>.mp4")
         fractions = {"test": self.test_fraction, "val": self.val_fraction}
@@ -86,7 +89,9 @@ class Dataset:
 
 def _read_json(path: Path) -> Iterator[tuple[str, str, str]]:
     document = _lists.read_document(path)
-    for label, videos in _lists.get_entry(path.name, document, dict, "videos").items():
+    plain = isinstance(document, dict) and all(isinstance(v, list) for v in document.values())
+    classes = document if plain else _lists.get_entry(path.name, document, dict, "videos")
+    for label, videos in classes.items():
         where = f"{path}, class {label!r}"
         if not isinstance(videos, list):
             raise _lists.make_error(where, videos, "a list of video ids")
@@ -97,8 +102,8 @@ def _read_json(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, str, str]]:
-    for where, row in _lists.read_table(path, ("vid", "split", "label")):
-        split = _lists.parse_split(where, row["split"], dict(zip(SPLITS, SPLITS, strict=True)))
+    for where, row in _lists.read_table(path, ("vid", "label"), ALIASES, optional=("split",)):
+        split = _lists.parse_split(where, row["split"] or "train")
         yield (
             _lists.parse_file_id(where, row["vid"]),
             _lists.parse_label(where, row["label"]),

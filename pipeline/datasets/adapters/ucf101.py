@@ -29,8 +29,15 @@ SOURCE = Source(
     citation="Khurram Soomro, Amir Roshan Zamir, Mubarak Shah, "
     '"UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", CRCV-TR-12-01 2012',
 )
-# `Class/v_Class_g08_c01.avi`; train lists and some test lists add the number of the class.
-LINE = re.compile(r"(?P<label>[^/\\\s]+)/(?P<stem>v_[^/\\\s]+_(?P<group>g\d+)_c\d+)\.\w+(\s+\d+)?")
+# `Class/v_Class_g08_c01.avi`; some lists add a path before it, or numbers of frames and the class.
+LINE = re.compile(
+    r"(?:.*/)?(?P<label>[^/\s]+)/(?P<stem>v_[^/\s]+_(?P<group>g\d+)_c\d+)(\.\w+)?([\s,;]+\d+)*"
+)
+# Split -> the names of its list, the official one first; MMAction's val is the official test.
+LISTS = {
+    "train": ("trainlist0{fold}.txt", "ucf101_train_split_{fold}_videos.txt"),
+    "test": ("testlist0{fold}.txt", "ucf101_val_split_{fold}_videos.txt"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +66,10 @@ class Dataset:
         index = MediaIndex.scan(root)
         rows = [
             _parse_row(where, line, split)
-            for split in ("train", "test")
-            for where, line in _lists.read_lines(index.find_list(f"{split}list0{self.fold}.txt"))
+            for split, names in LISTS.items()
+            for where, line in _lists.read_lines(
+                index.find_list(*(name.format(fold=self.fold) for name in names))
+            )
         ]
         classes = _lists.select_classes(index, self.classes, (row.label for row in rows))
         rows = [row for row in rows if row.label.casefold() in classes]
@@ -69,7 +78,7 @@ class Dataset:
 
 
 def _parse_row(where: str, line: str, split: str) -> AnnotatedClip:
-    match = LINE.fullmatch(line)
+    match = LINE.fullmatch(line.replace("\\", "/"))
     if match is None:
         raise SourceError(
             f"{where}: {line[:80]!r}; expected Class/v_Class_g01_c01.avi, with or without a number"

@@ -26,6 +26,9 @@ SOURCE = Source(
 )
 FOLDS = 10
 TABLE = "UrbanSound8K.csv"
+COLUMNS = ("slice_file_name", "fsID", "fold", "class")
+# Some copies of the table name the class otherwise.
+ALIASES = {"class_name": "class"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +55,7 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         index = MediaIndex.scan(root)
-        table = _lists.read_table(
-            index.find_list(TABLE), ("slice_file_name", "fsID", "fold", "class_name")
-        )
+        table = _lists.read_table(index.find_list(TABLE), COLUMNS, ALIASES)
         rows = [self._parse_row(where, row) for where, row in table]
         return index.clips(rows, "audio/fold<k>/<slice_file_name>, <slice_file_name>")
 
@@ -65,7 +66,7 @@ class Dataset:
             stems=(Path(name).stem,),
             expected_path=f"audio/fold{fold}/{name}",
             name=Path(name).stem,
-            label=_lists.parse_label(where, row["class_name"]),
+            label=_lists.parse_label(where, row["class"]),
             split=_folds.split_of(fold, self.test_fold, self.val_fold),
             group=_lists.parse_file_id(where, row["fsID"]),
             fold=fold,

@@ -7,18 +7,20 @@ that video.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.core.errors import ParamsError
+from pipeline.core.errors import ParamsError, SourceError
 from pipeline.core.params import Names, UnitInterval
-from pipeline.core.records import SPLITS, Source
+from pipeline.core.records import Source
 from pipeline.datasets.adapters import _lists
 from pipeline.datasets.adapters._index import AnnotatedClip, MediaIndex
 from pipeline.datasets.adapters._splits import carve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.core.records import Clip
@@ -31,7 +33,16 @@ SOURCE = Source(
     '"VGGSound: A Large-Scale Audio-Visual Dataset", ICASSP 2020',
     by_id=True,
 )
-COLUMNS = ("id", "start second", "label", "split")
+# Column -> its other names in a header.
+COLUMNS = {
+    "id": ("youtube id", "ytid", "yid", "vid", "video id"),
+    "start second": ("start seconds", "start", "start sec", "num"),
+    "label": ("class",),
+    "split": ("train/test split",),
+}
+# The lists of one split, as train.csv and test.csv: a file's name and its label.
+PAIR = {"file": ("filename", "id", "video id"), "label": ("class",)}
+FILE = re.compile(r"(?P<id>.+)_(?P<start>[0-9]{1,6})(\.\w+)?")
 CLIP_S = 10  # length of every file, from the start second of its video
 MAX_START_S = 999_999  # six digits in a file name
 
@@ -69,22 +80,21 @@ class Dataset:
 
     def clips(self, root: Path) -> list[Clip]:
         index = MediaIndex.scan(root)
-        cells = _lists.read_cells(index.find_list(*self.tables), COLUMNS)
-        table = [(where, row) for where, row in cells if row[3] != "split"]  # drops a header
-        classes = _lists.select_classes(index, self.classes, (row[2] for _, row in table))
-        counts = Counter(row[0] for _, row in table)
+        table = list(_read_table(index, self.tables))
+        classes = _lists.select_classes(index, self.classes, (row["label"] for _, row in table))
+        counts = Counter(row["id"] for _, row in table)
         rows = [
-            self._parse_row(where, row, counts[row[0]] == 1)
+            self._parse_row(where, row, counts[row["id"]] == 1)
             for where, row in table
-            if row[2].casefold() in classes
+            if row["label"].casefold() in classes
         ]
         clips = index.clips(rows, "<id>_<start, six digits>.mp4, <id>_<start>.mp4, <id>.mp4")
         return carve(clips, {"val": self.val_fraction}, self.seed)
 
-    def _parse_row(self, where: str, row: list[str], single: bool) -> AnnotatedClip:
+    def _parse_row(self, where: str, row: dict[str, str], single: bool) -> AnnotatedClip:
         """Parse a row; a `single` clip of its video may have a file named after the video alone."""
-        video = _lists.parse_file_id(where, row[0])
-        start = _lists.parse_integer(where, row[1], "start second", 0, MAX_START_S)
+        video = _lists.parse_file_id(where, row["id"])
+        start = _lists.parse_integer(where, row["start second"], "start second", 0, MAX_START_S)
         name = f"{video}_{start:06d}"
         span = f"{video}_{1000 * start}_{1000 * (start + CLIP_S)}"
         begin, end = self.window or (0.0, None)
@@ -92,9 +102,44 @@ class Dataset:
             stems=(name, f"{video}_{start}", span, *[video] * single),
             expected_path=f"{name}.mp4",
             name=name,
-            label=_lists.parse_label(where, row[2]),
-            split=_lists.parse_split(where, row[3], dict(zip(SPLITS, SPLITS, strict=True))),
+            label=_lists.parse_label(where, row["label"]),
+            split=_lists.parse_split(where, row["split"]),
             group=video,
             start_s=begin,
             end_s=end,
+        )
+
+
+def _read_table(index: MediaIndex, tables: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (place, column -> cell) of each row of the first table, or of all lists of pairs."""
+    first = index.find_list(*tables)
+    if not _lists.has_width(first, len(PAIR)):
+        yield from _lists.read_list(first, COLUMNS)
+        return
+    paths = [index.lists[name] for name in tables if name in index.lists]
+    for path in dict.fromkeys([first, *paths]):
+        if _lists.has_width(path, len(PAIR)):
+            yield from _read_pairs(path)
+
+
+def _read_pairs(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a list of one split, `<id>_<start>.mp4,label`, with all columns."""
+    split = _lists.find_split(path)
+    if split is None:
+        raise SourceError(
+            f"{path} has two columns and no split in its name; "
+            "name it train.csv or test.csv, or add start second and split to its rows"
+        )
+    for where, row in _lists.read_list(path, PAIR):
+        match = FILE.fullmatch(row["file"])
+        if match is None:
+            raise SourceError(f"{where}: found {row['file']!r}; expected <id>_<start second>.mp4")
+        yield (
+            where,
+            {
+                "id": match["id"],
+                "start second": match["start"],
+                "label": row["label"],
+                "split": split,
+            },
         )
