@@ -11,7 +11,6 @@ after it, takes its matrix products from NVBLAS and crashes.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 

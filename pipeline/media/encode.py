@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from pipeline.core.paths import make_absolute
+from pipeline.core.paths import make_absolute, to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ def write_clip(
         rate: of the waveform, in Hz.
     """
     with av.open(
-        make_absolute(path), "w", format="mp4", options={"fflags": "+bitexact"}
+        make_absolute(to_path(path)), "w", format="mp4", options={"fflags": "+bitexact"}
     ) as container:
         video: Any = None
         audio: Any = container.add_stream("aac", rate=rate, layout="mono")
