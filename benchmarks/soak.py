@@ -19,15 +19,14 @@ from pathlib import Path
 
 from decode import HOME, decode_settings, describe_machine
 
+from pipeline.core.machine import measure_resident
 from pipeline.core.params import load
-from pipeline.core.workers import _resident_mb
 
 EVERY = 100
 
 
 def main() -> None:
     """Decode, and print memory every 100 clips and its growth over the last three quarters."""
-    import os
 
     import torch
 
@@ -52,9 +51,11 @@ def main() -> None:
     rows: list[tuple[float, float]] = []
 
     def record_memory(done: int, total: int, **figures: float) -> None:
-        workers = [_resident_mb(process.pid or 0) for process in multiprocessing.active_children()]
+        workers = [
+            measure_resident(process.pid or 0) for process in multiprocessing.active_children()
+        ]
         if done % EVERY == 0 and any(workers):  # after the last clip there are none
-            rows.append((_resident_mb(os.getpid()), sum(workers) / max(len(workers), 1)))
+            rows.append((measure_resident(), sum(workers) / max(len(workers), 1)))
             print(f"| {done} | {rows[-1][0]:.0f} | {rows[-1][1]:.0f} |", flush=True)
 
     print(f"{describe_machine()}\n\n| clips | parent, MB | worker, MB (mean) |\n|---|---|---|")

@@ -207,7 +207,7 @@ def cli_page() -> str:
         "\n".join(option_line(each) for each in group.params if each.help) + "\n",
         "Exit codes: 0 done; 1 failed, with one line that says what, where and what to do next;\n"
         "2 wrong usage; 3 finished, with more rejects than `decode.max_reject_fraction`;\n"
-        "130 interrupted: run the same command again.\n",
+        "130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP: run the same command again.\n",
     ]
     pages = [line for name, each in group.commands.items() for line in command_page(name, each)]
     return join([*head, *pages])

@@ -1,16 +1,28 @@
-"""The machine: device, ranks, engine, the folder of unfinished work, and the clock."""
+"""The machine: signals, device, ranks, engine, the folder of unfinished work, and the clock."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import signal
+import threading
+import time
+import weakref
+from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import ParamsError
+from pipeline.core.errors import EchoError, ParamsError
+from pipeline.core.machine import (
+    count_processors,
+    describe_memory,
+    describe_processors,
+    measure_memory,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import torch
@@ -20,6 +32,76 @@ if TYPE_CHECKING:
 # Packages whose versions `avdistill doctor` shows.
 PACKAGES = ("torch", "torchaudio", "numba", "av", "decord2", "webdataset", "h5py", "dvc")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# Ctrl-C, the end of a job of a queue, and a lost terminal.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds that an interrupted stage has for its cleanup, before another signal interrupts that too.
+CLEANUP_S = 30.0
+# Seconds after which a stage is interrupted again, if a library has swallowed the error: numpy and
+# torch do so while they are imported.
+AGAIN_S = 0.5
+
+
+class Interruption(KeyboardInterrupt):
+    """A signal has asked this process to end."""
+
+
+@contextmanager
+def raise_signals() -> Iterator[list[int]]:
+    """Raise an Interruption at SIGINT, SIGTERM or SIGHUP while the block lasts.
+
+    More signals have no effect while the first is handled. Signals that this process ignores, as
+    under nohup, stay ignored. Yields the numbers of the signals that came.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread gets signals
+        return
+    heeded = [n for n in ENDING if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    before = {number: signal.getsignal(number) for number in (*heeded, signal.SIGALRM)}
+    for number in before:
+        signal.signal(number, _make_handler(received))
+    try:
+        yield received
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _make_handler(received: list[int]) -> Callable[[int, Any], None]:
+    """Return a handler that raises an Interruption, again where a library swallowed the last."""
+    raised: list[weakref.ref[Interruption]] = []
+    last = -math.inf
+
+    def handle(number: int, _: Any) -> None:
+        nonlocal last
+        if number != signal.SIGALRM:
+            received.append(number)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        if raised and raised[-1]() is not None and time.monotonic() - last < CLEANUP_S:
+            return
+        last, error = time.monotonic(), Interruption()
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error  # or its own traceback would keep it
+
+    return handle
+
+
+def exit_code_of(error: BaseException, received: list[int]) -> int | None:
+    """Return the exit code of an interrupted stage, 128 and the signal; None for other errors.
+
+    Args:
+        error: as the stage raised it; an interrupted import may raise any.
+        received: as `raise_signals` yields it.
+    """
+    if isinstance(error, KeyboardInterrupt) or (
+        received and isinstance(error, Exception) and not isinstance(error, EchoError)
+    ):
+        return 128 + (received or [signal.SIGINT])[0]
+    return None
 
 
 def device_of(name: str) -> torch.device:
@@ -48,6 +130,8 @@ def device_of(name: str) -> torch.device:
         if device.type == "cuda" and device.index is None and read_rank_and_count()[1] > 1:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.empty(0, device=device)
+        if "OMP_NUM_THREADS" not in os.environ:  # torch counts the host's processors
+            torch.set_num_threads(min(torch.get_num_threads(), count_processors()))
         # The same bits each time: otherwise some gradients are summed in any order.
         torch.backends.cudnn.deterministic = True
     except (RuntimeError, AssertionError) as error:
@@ -55,6 +139,16 @@ def device_of(name: str) -> torch.device:
             f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto"
         ) from error
     return device
+
+
+def fit_memory(memory_mb: int, device: torch.device) -> int:
+    """Return the room for real samples: --memory-mb, on a CPU at most half of its memory.
+
+    Args:
+        memory_mb: as in --memory-mb.
+        device: as `device_of` returns it.
+    """
+    return memory_mb if device.type != "cpu" else min(memory_mb, int(measure_memory() / 2))
 
 
 def read_rank_and_count() -> tuple[int, int]:
@@ -132,5 +226,6 @@ def describe_machine(device: str) -> Iterator[str]:
         except PackageNotFoundError:
             yield f"{name:13} absent"
     yield f"device        {device_of(device)}"
-    yield f"processors    {len(os.sched_getaffinity(0))} of {os.cpu_count()}"
+    yield f"processors    {describe_processors()}"
+    yield f"memory        {describe_memory()}"
     yield f"free disk     {shutil.disk_usage('.').free / 1e9:.1f} GB here"

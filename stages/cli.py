@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import sys
 import traceback
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
+from pipeline.core.machine import count_workers
 from pipeline.core.paths import escape_bytes, parse_path
 from stages._progress import ProgressReporter
-from stages._runtime import device_of, read_rank_and_count
+from stages._runtime import device_of, exit_code_of, raise_signals, read_rank_and_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +49,17 @@ STAGES = (
     "plan",
     "teach",
 )
+MOST_WORKERS = 1024
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 # Machine knobs are options or environment variables, never params: no machine changes a result.
 KNOBS: dict[str, tuple[type, Any, Any]] = {
     "workers": (
         int,
-        len(os.sched_getaffinity(0)),
+        count_workers(),
         typer.Option(
             min=1,
+            max=MOST_WORKERS,
             envvar="AVDISTILL_WORKERS",
             help="Decoding processes, or students trained at once.",
         ),
@@ -164,11 +166,15 @@ def add_command(name: str) -> None:
     wanted = inspect.signature(stage).parameters
 
     def run(context: typer.Context, **given: Any) -> None:
-        try:
-            with _join_ranks(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
-                message = _run_stage(stage, wanted, context, given, ranks)
-        except KeyboardInterrupt:
-            raise typer.Exit(_print_error(INTERRUPTED, 130)) from None
+        with raise_signals() as received:
+            try:
+                with _join_ranks(name, "ranks" in wanted, given.get("device", "auto")) as ranks:
+                    message = _run_stage(stage, wanted, context, given, ranks)
+            except BaseException as error:
+                code = exit_code_of(error, received)
+                if code is None:
+                    raise
+                raise typer.Exit(_print_error(INTERRUPTED, code)) from None
         if ranks is None or ranks.number == 0:
             typer.echo(escape_bytes(message))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pipeline.core.paths import AnyPath
 
 LOG = logging.getLogger(__name__)
-# Errors of a file system that has no locks.
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+# Errors of flock on a file system that has no locks; 524 is the kernel's own ENOTSUPP.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, 524)
+# Folders on such file systems, as far as they were met.
+_UNLOCKED: set[Path] = set()
 
 
 def refuse_existing(path: AnyPath) -> None:
@@ -204,13 +206,36 @@ def _acquire_lock(lock: Path, path: Path) -> FileLock:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        _warn_of_no_locks(str(path.parent))
+        warn_of_no_locks(path)
     return held
 
 
-@cache
-def _warn_of_no_locks(folder: str) -> None:
-    LOG.warning("%s is on a file system without locks; start no second run on it meanwhile", folder)
+def find_missing_locks(path: Path) -> None:
+    """Warn if the file system of a file has no locks.
+
+    Args:
+        path: a file that this process may read; one that is missing is passed over.
+    """
+    try:
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            warn_of_no_locks(path)
+
+
+def warn_of_no_locks(path: Path) -> None:
+    """Say that a file system has no locks, once in the life of this process.
+
+    Args:
+        path: a file on it.
+    """
+    if not _UNLOCKED:
+        LOG.warning(
+            "%s is on a file system without locks; start no second run on it meanwhile",
+            path.parent.absolute(),
+        )
+    _UNLOCKED.add(path.parent)
 
 
 @contextmanager

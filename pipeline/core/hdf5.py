@@ -6,8 +6,10 @@ canonical JSON. It does not depend on the compression, nor on the attributes in 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ import h5py
 import numpy as np
 
 from pipeline.core.errors import TableError
-from pipeline.core.files import create_file
+from pipeline.core.files import create_file, warn_of_no_locks
 from pipeline.core.hdf5_guard import list_attributes, list_columns
 from pipeline.core.paths import to_path
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 DIGEST = "content_digest"
 # Attributes that are added after a table was made; they do not define it.
 APART = (DIGEST, "scores", "evaluation", "package_version")
+# Parts of HDF5's messages: no lock was granted; a writer has marked the file.
+UNLOCKED, IN_USE = "unable to lock file", "file is already open for write"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +157,12 @@ def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, A
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
     """Yield the open file; errors of HDF5 become TableErrors."""
-    if not path.is_file():
-        raise TableError(
-            f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
-        )
     try:
-        with h5py.File(path, "r") as file:
+        if not path.is_file():
+            raise TableError(
+                f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}"
+            )
+        with _open_file(path) as file:
             yield file
     except (
         OSError,
@@ -169,11 +173,35 @@ def _open(path: Path) -> Iterator[h5py.File]:
         OverflowError,
         MemoryError,
     ) as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TableError(
-            f"{path} is no HDF5 file of datasets, or is damaged ({message}); "
-            "write or fetch it again"
-        ) from error
+        raise TableError(_describe_failure(path, error)) from error
+
+
+def _open_file(path: Path) -> h5py.File:
+    """Open a file with a lock, or without one where the file system has none."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # HDF5 itself goes on at ENOSYS alone.
+        if UNLOCKED not in str(error) or error.errno == errno.EAGAIN:
+            raise
+        warn_of_no_locks(path)
+        return h5py.File(path, "r", locking=False)
+
+
+def _describe_failure(path: Path, error: Exception) -> str:
+    """Return a sentence for an error of HDF5: the file is in use, unreadable, or damaged."""
+    message = (str(error).splitlines() or [type(error).__name__])[0]
+    number = getattr(error, "errno", None)
+    if number == errno.EAGAIN and UNLOCKED in message:
+        return f"{path} is open for writing in another process; wait for it, then run this again"
+    if IN_USE in message:
+        return (
+            f"{path} is open for writing, or its writer was killed; wait for it, "
+            f"or unmark it with `h5clear -s {path}`"
+        )
+    if number:
+        return f"{path} cannot be read ({os.strerror(number)}); see that you may read it"
+    return f"{path} is no HDF5 file of datasets, or is damaged ({message}); write or fetch it again"
 
 
 def _encode_column(column: np.ndarray) -> np.ndarray:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pipeline.core.errors import MediaError
+from pipeline.core.errors import EngineError, MediaError
+from pipeline.core.machine import WORKER_MB, measure_memory, measure_resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +34,11 @@ WATCH_S = 0.25
 START_S = 60.0
 # A worker's first message.
 _READY = "ready"
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+# Share of the usable memory that this process and its workers take at most.
+SHARE = 0.9
+# Signals that end a whole group of processes. They are for the parent, which stops its workers.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1
 # Spawned, not forked: a worker inherits no thread, no lock and no torch.
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -44,8 +52,12 @@ class _Worker:
     done: int = 0
     ready: bool = False
 
+    def __post_init__(self) -> None:
+        # At exit multiprocessing sends SIGTERM, which workers do not heed, and waits for them.
+        util.Finalize(self, _kill, args=(self.process,), exitpriority=0)
+
     def stop(self) -> None:
-        self.process.kill()
+        _kill(self.process)
         self.process.join()
         self.pipe.close()
 
@@ -61,7 +73,8 @@ def work(
 ) -> Iterator[tuple[T, R | MediaError]]:
     """Yield (task, result) as results come in.
 
-    A MediaError is the result of a task that failed, hung or crashed its worker.
+    A MediaError is the result of a task that failed, hung or crashed its worker. If the workers
+    take more memory than there is, the largest is stopped, and its task waits for another.
 
     Args:
         function: importable by name, for spawned processes; its module must not import torch.
@@ -72,21 +85,39 @@ def work(
         memory_mb: resident megabytes at which a worker is killed and replaced; checked every
             WATCH_S seconds.
         recycle: tasks after which a worker is replaced, since decoders leak.
+
+    Raises:
+        EngineError: this machine starts no more processes.
     """
-    waiting = deque(tasks)
-    staff = [
-        _assign(_start_worker(function), waiting.popleft(), deadline_s)
-        for _ in range(min(workers, len(waiting)))
-    ]
+    waiting, usable_mb = deque(tasks), SHARE * measure_memory()
+    staff: list[_Worker] = []
     try:
+        staff.extend(  # one by one, so that an interrupt stops those that were started
+            _assign(_start_worker(function), waiting.popleft(), deadline_s)
+            for _ in range(min(workers, len(waiting)))
+        )
         while staff:
             left_s = min(w.until for w in staff) - time.monotonic()
             wait([w.pipe for w in staff], timeout=min(max(left_s, 0), WATCH_S))
+            left_mb = usable_mb - measure_resident()
+            _free_memory(staff, waiting, left_mb)
+            cap_mb = memory_mb if len(staff) > 1 else min(memory_mb, max(left_mb, WORKER_MB))
             # The workers have their next tasks before a result is used.
-            yield from _advance(staff, waiting, function, deadline_s, memory_mb, recycle)
+            yield from _advance(staff, waiting, function, deadline_s, cap_mb, recycle)
     finally:
         for worker in staff:
             worker.stop()
+
+
+def _free_memory(staff: list[_Worker], waiting: deque[Any], left_mb: float) -> None:
+    """Stop the largest workers until all fit, or one is left; their tasks wait again."""
+    sizes = [measure_resident(worker.process.pid) for worker in staff]
+    while len(staff) > 1 and sum(sizes) > left_mb:
+        largest = sizes.index(max(sizes))
+        sizes.pop(largest)
+        worker = staff.pop(largest)
+        worker.stop()
+        waiting.append(worker.task)
 
 
 def _advance(
@@ -94,7 +125,7 @@ def _advance(
     waiting: deque[Any],
     function: Callable[[Any], Any],
     deadline_s: float,
-    memory_mb: int,
+    memory_mb: float,
     recycle: int,
 ) -> list[tuple[Any, Any]]:
     """Return (task, result) of finished tasks, after their workers have got the next ones."""
@@ -116,7 +147,7 @@ def _advance(
     return results
 
 
-def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, bool] | None:
+def _collect(worker: _Worker, deadline_s: float, memory_mb: float) -> tuple[Any, bool] | None:
     """Return (result, whether the worker is lost), or None while it works."""
     if worker.pipe.poll():
         try:
@@ -131,22 +162,14 @@ def _collect(worker: _Worker, deadline_s: float, memory_mb: int) -> tuple[Any, b
             return MediaError("crash", f"it crashed its process (exit code {code})"), True
     if time.monotonic() >= worker.until:
         return MediaError("timeout", f"not done after {deadline_s:g} s"), True
-    if _resident_mb(worker.process.pid) > memory_mb:
-        return MediaError("memory", f"it took more than {memory_mb} MB"), True
+    if measure_resident(worker.process.pid) > memory_mb:
+        return MediaError("memory", f"it took more than {memory_mb:.0f} MB"), True
     return None
 
 
-def _resident_mb(pid: int) -> float:
-    """Return the resident megabytes of a process; 0 if it is gone, or /proc is missing."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError):
-        return 0.0
-    return pages * _PAGE / 2**20
-
-
 def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
-    worker.pipe.send(task)
+    with suppress(BrokenPipeError, ConnectionResetError):  # it has crashed, as `_collect` will see
+        worker.pipe.send(task)
     allowed = deadline_s if worker.ready else deadline_s + START_S
     worker.task, worker.until, worker.done = task, time.monotonic() + allowed, worker.done + 1
     return worker
@@ -154,11 +177,40 @@ def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:
 
 def _start_worker(function: Callable[[T], R]) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
-    with _import_ours_alone():
-        process.start()
-    theirs.close()
-    return _Worker(process=process, pipe=ours)
+    try:
+        with _block_signals(), _import_ours_alone(), theirs:
+            process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
+            process.start()
+            return _Worker(process=process, pipe=ours)
+    except OSError as error:
+        raise EngineError(
+            f"this machine starts no more worker processes ({error.strerror}); lower --workers"
+        ) from error
+
+
+def _kill(process: Any) -> None:
+    with suppress(ValueError, AttributeError):  # it is closed, or another process's
+        process.kill()
+
+
+@contextmanager
+def _block_signals() -> Iterator[None]:
+    """Hold back signals that end this process; processes that start meanwhile never get them."""
+    resource_tracker.ensure_running()  # its start unblocks them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, whatever it does then."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != parent.pid:
+        os._exit(1)
 
 
 @contextmanager
@@ -180,14 +232,16 @@ def _import_ours_alone() -> Iterator[None]:
 
 def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
     """Receive tasks and send results; errors are results, all but a MediaError as decode_error."""
-    # Ctrl-C is for the parent, which stops its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    logging.getLogger("pipeline").setLevel(logging.ERROR)  # the parent gives the warnings
+    with suppress(EOFError, OSError):  # the parent is gone
+        _answer(pipe, function)
+
+
+def _answer(pipe: Connection, function: Callable[[T], R]) -> None:
     pipe.send(_READY)
     while True:
-        try:
-            task = pipe.recv()
-        except EOFError:
-            return
+        task = pipe.recv()
         try:
             result: R | MediaError = function(task)
         except MediaError as error:

@@ -105,22 +105,26 @@ def join_ranks(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
         yield ranks
         ranks.all_reduce([torch.zeros(())])  # wait until all ranks are done
     except (Exception, KeyboardInterrupt) as error:
-        # An interrupt reaches all ranks; rank 0, which saves the work, reports it.
+        # An interrupt reaches all ranks; rank 0, which saves the work, reports it. torchrun
+        # interrupts the others when a rank has failed, and that one has reported why.
         reports = (
-            ranks.number == 0 if isinstance(error, KeyboardInterrupt) else _is_first_failure(store)
+            ranks.number == 0 and _count_failures(store, 0) == 0
+            if isinstance(error, KeyboardInterrupt)
+            else _count_failures(store, 1) <= 1
         )
         if not reports:
-            time.sleep(ECHO_DELAY_S)
+            with suppress(KeyboardInterrupt):
+                time.sleep(ECHO_DELAY_S)
             raise EchoError("another rank failed first") from error
         raise
     dist.destroy_process_group()
 
 
-def _is_first_failure(store: Store) -> bool:
-    """Return whether no other rank has failed before; true if the store is gone."""
+def _count_failures(store: Store, more: int) -> int:
+    """Add failures to those of all ranks, and return their number; 0 if the store is gone."""
     with suppress(RuntimeError):
-        return int(store.add(FAILED, 1)) == 1
-    return True
+        return int(store.add(FAILED, more))
+    return 0
 
 
 def _init_group(ranks: Ranks, device: torch.device) -> Store:

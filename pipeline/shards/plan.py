@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import random
 import resource
 import statistics
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import media
 from pipeline.core.errors import MediaError, ParamsError, SourceError
+from pipeline.core.machine import count_processors
 from pipeline.core.records import SPLITS
 from pipeline.core.workers import TimedResult, measure_cost
 from pipeline.shards.engines.local import Engine
@@ -154,7 +154,7 @@ class Forecast:
     def wall_s(self) -> float:
         """The longest of three: the parent's, the workers', and all CPU time over the cores."""
         worker_s = self.extrapolate(lambda trial: trial.worker_wall_s).value + self.starts_s
-        cpu_s, cores = self.cpu_s.value + self.starts_s, len(os.sched_getaffinity(0))
+        cpu_s, cores = self.cpu_s.value + self.starts_s, count_processors()
         return max(self.parent_s, worker_s / self.workers, cpu_s / cores)
 
     def windows_of(self, split: str) -> float:

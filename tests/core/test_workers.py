@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing.process
 from typing import Any
 
+import pytest
+
 from pipeline.core import workers as pool
+from pipeline.core.errors import EngineError
+from pipeline.core.machine import WORKER_MB, measure_resident
 from tests.toys.tasks import act
 
 
@@ -36,6 +42,33 @@ def test_a_leak_ends_at_its_cap() -> None:
     result = answers("grow", "double", workers=1, memory_mb=400)
     assert result["grow"].reason == "memory"
     assert result["double"] == "doubledouble"
+
+
+def test_tasks_that_do_not_fit_together_are_done_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own_mb = measure_resident()
+    monkeypatch.setattr(pool, "measure_memory", lambda: (own_mb + 900) / pool.SHARE)
+    result = answers("hold1", "hold2", "hold3", workers=3)
+    assert set(result.values()) == {"held 500 MB"}
+
+
+def test_a_task_that_does_not_fit_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "measure_memory", lambda: 1.0)
+    result = answers("grow", "double", workers=1, memory_mb=10**6)
+    assert result["grow"].detail == f"it took more than {WORKER_MB} MB"
+    assert result["double"] == "doubledouble"
+
+
+def test_a_machine_without_room_for_processes_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refuse)
+    with pytest.raises(EngineError, match=r"no more worker processes .*; lower --workers"):
+        answers("double")
 
 
 def test_a_refusal_and_a_surprise_have_reasons() -> None:

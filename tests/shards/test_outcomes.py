@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
-import fcntl
 import resource
 import subprocess
 import sys
@@ -242,22 +240,6 @@ def test_two_runs_on_one_output_do_not_mix(plain: list[Clip], tmp_path: Path) ->
         decoded(plain, tmp_path / "out")
     assert decoded(plain, tmp_path / "out")[0]["clips"]["ok"] == 6
     assert not list(tmp_path.glob(".*lock"))
-
-
-def test_a_file_system_without_locks_is_named_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    for _ in range(2):
-        with lock_output(tmp_path / "out"):
-            pass
-    assert caplog.messages == [
-        f"{tmp_path} is on a file system without locks; start no second run on it meanwhile"
-    ]
-    assert not list(tmp_path.iterdir())
 
 
 FULL = """

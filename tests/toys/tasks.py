@@ -21,6 +21,7 @@ def act(task: str) -> Any:
         "surprise": lambda: 1 // 0,
         "pid": os.getpid,
         "grow": grow,
+        "hold": hold,
     }[task.rstrip("0123456789")]()
 
 
@@ -30,3 +31,10 @@ def grow() -> None:
     while True:
         held.append(bytearray(b"x") * 2**24)
         time.sleep(0.01)
+
+
+def hold() -> str:
+    """Hold memory for a second."""
+    held = bytearray(b"x") * (500 * 2**20)
+    time.sleep(1)
+    return f"held {len(held) // 2**20} MB"

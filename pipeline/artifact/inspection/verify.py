@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifact import find_faults, read_about, read_unchecked
 from pipeline.artifact.inspection.findings import Finding, Severity, find_remarks
 from pipeline.core.errors import ArtifactError, MediaError
+from pipeline.core.files import find_missing_locks
 from pipeline.core.paths import to_path
 from pipeline.core.workers import work
 
@@ -39,6 +40,8 @@ def verify_files(files: Sequence[AnyPath]) -> Iterator[tuple[Path, list[Finding]
         files: the .h5 files.
     """
     paths = [to_path(file) for file in files]
+    for path in paths:
+        find_missing_locks(path)
     structures = _run_workers(_read_structure, [str(path) for path in paths], STRUCTURE_S)
     sizes = {name: size for name, size in structures.items() if isinstance(size, int)}
     deadline_s = STRUCTURE_S + ROWS_S * max(sizes.values(), default=0) / 2**30

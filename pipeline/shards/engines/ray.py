@@ -9,7 +9,9 @@ import logging
 import os
 import pickle
 import platform
+import signal
 import socket
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -157,6 +159,23 @@ def _collect_versions() -> dict[str, str]:
 
 
 @contextmanager
+def _keep_handler(number: int) -> Iterator[None]:
+    """Put a signal's handler back at the end; Ray's own ends the process without a word."""
+    handler, came = signal.getsignal(number), False
+    try:
+        yield
+    except SystemExit as error:
+        came = error.code == number
+        if not came:
+            raise
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(number)
+
+
+@contextmanager
 def _connect(address: str) -> Iterator[Any]:
     """Return the module `ray`, connected; a Ray that was started for it ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -168,12 +187,13 @@ def _connect(address: str) -> Iterator[Any]:
         ) from error
     try:
         _check_reachable(address)
-        ray.init(
-            address or "local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _keep_handler(signal.SIGTERM):
+            ray.init(
+                address or "local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise EngineError(
