@@ -16,6 +16,8 @@ MIB = 2**20
 WORKER_MB = 512
 # Mounts of a cgroup hierarchy below /sys/fs/cgroup: version 2, and version 2 beside version 1.
 UNIFIED = ("", "unified")
+# Processors of a task of Slurm, where the affinity is the whole node.
+SLURM = "SLURM_CPUS_PER_TASK"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -90,11 +92,11 @@ def describe_memory(root: Path = ROOT) -> str:
 def _count_by_reason(root: Path) -> dict[str, float]:
     """Return the processors that each limit allows; the affinity's has the name ""."""
     counts = {"": float(len(os.sched_getaffinity(0)))}
-    quotas, slurm = _read_quotas(root), os.environ.get("SLURM_CPUS_PER_TASK", "")
+    quotas, slurm = _read_quotas(root), os.environ  # the machine, no path and no setting
     if quotas:
         counts["cgroup quota"] = min(quotas)
-    if slurm.isdecimal():
-        counts["SLURM_CPUS_PER_TASK"] = float(slurm)
+    if SLURM in slurm and slurm[SLURM].isdecimal():
+        counts[SLURM] = float(slurm[SLURM])
     return counts
 
 
