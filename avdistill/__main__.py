@@ -1,7 +1,7 @@
 """`python -m avdistill <command>` is `avdistill <command>`."""
 
 import avdistill  # noqa: F401 - first: it finds `pipeline` and `stages`
-from stages.__main__ import start as main
+from stages import start as main
 
 if __name__ == "__main__":
     main()

@@ -14,12 +14,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import EchoError, ParamsError
-from pipeline.core.machine import (
-    count_processors,
-    describe_memory,
-    describe_processors,
-    measure_memory,
-)
+from pipeline.core.machine import count_processors, describe_memory, describe_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,16 +134,6 @@ def device_of(name: str) -> torch.device:
             f"--device {name}: {str(error).splitlines()[0]}; take cpu, cuda or auto"
         ) from error
     return device
-
-
-def fit_memory(memory_mb: int, device: torch.device) -> int:
-    """Return the room for real samples: --memory-mb, on a CPU at most half of its memory.
-
-    Args:
-        memory_mb: as in --memory-mb.
-        device: as `device_of` returns it.
-    """
-    return memory_mb if device.type != "cpu" else min(memory_mb, int(measure_memory() / 2))
 
 
 def read_rank_and_count() -> tuple[int, int]:

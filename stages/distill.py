@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.params import Grid
-from stages._runtime import checkpoint_folder_of, device_of, fit_memory, write_seconds
+from stages._runtime import checkpoint_folder_of, device_of, write_seconds
 
 if TYPE_CHECKING:
     from pipeline.core.params import Params
@@ -45,8 +45,7 @@ def distill(
     from pipeline.distillation.setup import read_cell
 
     ranks.broadcast(lambda: refuse_existing(out))
-    on = device_of(device)
-    runtime = Runtime(device=on, report=report, memory_mb=fit_memory(memory_mb, on), ranks=ranks)
+    runtime = Runtime(device=device_of(device), report=report, memory_mb=memory_mb, ranks=ranks)
     cell = read_cell(method, ipc, shards, coresets, experts, params, runtime, workers)
     seeds = params.build("grid", Grid).seeds
     if dry_run:

@@ -71,10 +71,9 @@ def work(
     memory_mb: int,
     recycle: int,
 ) -> Iterator[tuple[T, R | MediaError]]:
-    """Yield (task, result) as results come in.
+    """Yield (task, result) as results come in; a task that failed or crashed has a MediaError.
 
-    A MediaError is the result of a task that failed, hung or crashed its worker. If the workers
-    take more memory than there is, the largest is stopped, and its task waits for another.
+    If the workers take more memory than there is, the largest is stopped, and its task waits.
 
     Args:
         function: importable by name, for spawned processes; its module must not import torch.
@@ -82,8 +81,7 @@ def work(
         workers: processes at once.
         deadline_s: seconds per task, after which its worker is killed and replaced; the worker's
             start does not count.
-        memory_mb: resident megabytes at which a worker is killed and replaced; checked every
-            WATCH_S seconds.
+        memory_mb: resident megabytes at which a worker is killed, checked every WATCH_S seconds.
         recycle: tasks after which a worker is replaced, since decoders leak.
 
     Raises:
@@ -92,13 +90,10 @@ def work(
     waiting, usable_mb = deque(tasks), SHARE * measure_memory()
     staff: list[_Worker] = []
     try:
-        staff.extend(  # one by one, so that an interrupt stops those that were started
-            _assign(_start_worker(function), waiting.popleft(), deadline_s)
-            for _ in range(min(workers, len(waiting)))
-        )
+        for _ in range(min(workers, len(waiting))):
+            staff += [_assign(_start_worker(function), waiting.popleft(), deadline_s)]
         while staff:
-            left_s = min(w.until for w in staff) - time.monotonic()
-            wait([w.pipe for w in staff], timeout=min(max(left_s, 0), WATCH_S))
+            _wait_for_answers(staff)
             left_mb = usable_mb - measure_resident()
             _free_memory(staff, waiting, left_mb)
             cap_mb = memory_mb if len(staff) > 1 else min(memory_mb, max(left_mb, WORKER_MB))
@@ -107,6 +102,12 @@ def work(
     finally:
         for worker in staff:
             worker.stop()
+
+
+def _wait_for_answers(staff: list[_Worker]) -> None:
+    """Wait until a worker answers or is late, at most WATCH_S."""
+    left_s = min(worker.until for worker in staff) - time.monotonic()
+    wait([worker.pipe for worker in staff], timeout=min(max(left_s, 0), WATCH_S))
 
 
 def _free_memory(staff: list[_Worker], waiting: deque[Any], left_mb: float) -> None:

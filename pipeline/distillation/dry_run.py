@@ -108,7 +108,7 @@ def describe(plan: Estimate) -> str:
             *(_describe_rows(plan.start, m) for m in plan.start.rows),
             f"device: {cell.runtime.device}",
             f"real set: {len(real):,} samples, {mib:,.1f} MiB, "
-            + _describe_memory(mib, cell.runtime.memory_mb),
+            + _describe_memory(mib, cell.runtime.room_mb),
             f"rows: {_measure_mib(plan.start.rows):,.1f} MiB",
             *_describe_runs(plan),
         ]

@@ -9,6 +9,7 @@ import torch
 
 from pipeline.core.checkpoints import Checkpoint
 from pipeline.core.errors import CellError
+from pipeline.core.machine import measure_memory
 from pipeline.distillation.distributed import Ranks
 
 if TYPE_CHECKING:
@@ -72,9 +73,16 @@ class Runtime:
     ranks: Ranks = field(default_factory=Ranks)
 
     def needs_streaming(self, real: RealSet) -> bool:
-        """Return whether a real set is larger than `memory_mb`.
+        """Return whether a real set is larger than `room_mb`.
 
         Args:
             real: the training split.
         """
-        return real.nbytes > self.memory_mb * 2**20
+        return real.nbytes > self.room_mb * 2**20
+
+    @property
+    def room_mb(self) -> float:
+        """MiB for the real set: `memory_mb`, on a CPU at most half of the usable memory."""
+        if self.device.type != "cpu":
+            return self.memory_mb
+        return min(self.memory_mb, measure_memory() / 2)
