@@ -19,8 +19,8 @@ from pathlib import Path
 
 from decode import HOME, decode_settings, describe_machine
 
-from pipeline.core.machine import measure_resident
 from pipeline.core.params import load
+from pipeline.core.workers import measure_resident
 
 EVERY = 100
 

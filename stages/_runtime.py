@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import EchoError, ParamsError
-from pipeline.core.machine import count_processors, describe_memory, describe_processors
+from pipeline.shards.machine import count_processors, describe_memory, describe_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

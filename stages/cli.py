@@ -14,8 +14,8 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
-from pipeline.core.machine import count_workers
 from pipeline.core.paths import escape_bytes, parse_path
+from pipeline.shards.machine import count_workers
 from stages._progress import ProgressReporter
 from stages._runtime import device_of, exit_code_of, raise_signals, read_rank_and_count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.core.errors import EngineError, MediaError
-from pipeline.core.machine import WORKER_MB, measure_memory, measure_resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,11 +34,14 @@ WATCH_S = 0.25
 START_S = 60.0
 # A worker's first message.
 _READY = "ready"
+# Megabytes that a lone worker may always take; at 224 x 224 one takes 200 to 300.
+WORKER_MB = 512
 # Share of the usable memory that this process and its workers take at most.
 SHARE = 0.9
 # Signals that end a whole group of processes. They are for the parent, which stops its workers.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 # Spawned, not forked: a worker inherits no thread, no lock and no torch.
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -70,10 +73,11 @@ def work(
     deadline_s: float,
     memory_mb: int,
     recycle: int,
+    usable_mb: float = math.inf,
 ) -> Iterator[tuple[T, R | MediaError]]:
     """Yield (task, result) as results come in; a task that failed or crashed has a MediaError.
 
-    If the workers take more memory than there is, the largest is stopped, and its task waits.
+    If the workers take more than `usable_mb`, the largest is stopped, and its task waits.
 
     Args:
         function: importable by name, for spawned processes; its module must not import torch.
@@ -83,18 +87,19 @@ def work(
             start does not count.
         memory_mb: resident megabytes at which a worker is killed, checked every WATCH_S seconds.
         recycle: tasks after which a worker is replaced, since decoders leak.
+        usable_mb: megabytes for all workers and this process.
 
     Raises:
         EngineError: this machine starts no more processes.
     """
-    waiting, usable_mb = deque(tasks), SHARE * measure_memory()
+    waiting = deque(tasks)
     staff: list[_Worker] = []
     try:
         for _ in range(min(workers, len(waiting))):
             staff += [_assign(_start_worker(function), waiting.popleft(), deadline_s)]
         while staff:
             _wait_for_answers(staff)
-            left_mb = usable_mb - measure_resident()
+            left_mb = SHARE * usable_mb - measure_resident()
             _free_memory(staff, waiting, left_mb)
             cap_mb = memory_mb if len(staff) > 1 else min(memory_mb, max(left_mb, WORKER_MB))
             # The workers have their next tasks before a result is used.
@@ -166,6 +171,19 @@ def _collect(worker: _Worker, deadline_s: float, memory_mb: float) -> tuple[Any,
     if measure_resident(worker.process.pid) > memory_mb:
         return MediaError("memory", f"it took more than {memory_mb:.0f} MB"), True
     return None
+
+
+def measure_resident(pid: int | str = "self") -> float:
+    """Return the resident megabytes of a process; 0 if it is gone, or /proc is missing.
+
+    Args:
+        pid: its number; "self" is this process.
+    """
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * _PAGE / 2**20
 
 
 def _assign(worker: _Worker, task: Any, deadline_s: float) -> _Worker:

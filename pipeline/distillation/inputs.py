@@ -9,8 +9,8 @@ import torch
 
 from pipeline.core.checkpoints import Checkpoint
 from pipeline.core.errors import CellError
-from pipeline.core.machine import measure_memory
 from pipeline.distillation.distributed import Ranks
+from pipeline.shards.machine import measure_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

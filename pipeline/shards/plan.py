@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import media
 from pipeline.core.errors import MediaError, ParamsError, SourceError
-from pipeline.core.machine import count_processors
 from pipeline.core.records import SPLITS
 from pipeline.core.workers import TimedResult, measure_cost
 from pipeline.shards.engines.local import Engine
 from pipeline.shards.index import shard_of
+from pipeline.shards.machine import count_processors
 from pipeline.shards.outcomes import make_outcome, refuse_before_decoding
 from pipeline.shards.write import write_shard
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import multiprocessing.process
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.core import workers as pool
 from pipeline.core.errors import EngineError
-from pipeline.core.machine import WORKER_MB, measure_resident
+from pipeline.core.workers import WORKER_MB, measure_resident
 from tests.toys.tasks import act
 
 
@@ -20,8 +21,14 @@ def answers(
     deadline_s: float = 20.0,
     memory_mb: int = 1000,
     recycle: int = 100,
+    usable_mb: float = math.inf,
 ) -> dict[str, Any]:
-    limits = {"deadline_s": deadline_s, "memory_mb": memory_mb, "recycle": recycle}
+    limits = {
+        "deadline_s": deadline_s,
+        "memory_mb": memory_mb,
+        "recycle": recycle,
+        "usable_mb": usable_mb,
+    }
     return dict(pool.work(act, tasks, workers=workers, **limits))
 
 
@@ -44,18 +51,15 @@ def test_a_leak_ends_at_its_cap() -> None:
     assert result["double"] == "doubledouble"
 
 
-def test_tasks_that_do_not_fit_together_are_done_one_by_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_tasks_that_do_not_fit_together_are_done_one_by_one() -> None:
     own_mb = measure_resident()
-    monkeypatch.setattr(pool, "measure_memory", lambda: (own_mb + 900) / pool.SHARE)
-    result = answers("hold1", "hold2", "hold3", workers=3)
+    usable_mb = (own_mb + 900) / pool.SHARE
+    result = answers("hold1", "hold2", "hold3", workers=3, usable_mb=usable_mb)
     assert set(result.values()) == {"held 500 MB"}
 
 
-def test_a_task_that_does_not_fit_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "measure_memory", lambda: 1.0)
-    result = answers("grow", "double", workers=1, memory_mb=10**6)
+def test_a_task_that_does_not_fit_alone_is_refused() -> None:
+    result = answers("grow", "double", workers=1, memory_mb=10**6, usable_mb=1.0)
     assert result["grow"].detail == f"it took more than {WORKER_MB} MB"
     assert result["double"] == "doubledouble"
 

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.core import workers as pool
+from pipeline.shards.machine import measure_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,4 +45,5 @@ class Engine:
             deadline_s=deadline_s,
             memory_mb=memory_mb,
             recycle=recycle,
+            usable_mb=measure_memory(),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core import machine
+from pipeline.shards import machine
 
 GIB = 2**30
 NO_LIMIT = 9223372036854771712  # as version 1 writes it
@@ -17,6 +17,7 @@ NO_LIMIT = 9223372036854771712  # as version 1 writes it
 def many_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    monkeypatch.setattr(machine, "measure_resident", lambda: 0.0)
     monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
 
 

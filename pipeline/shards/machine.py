@@ -7,18 +7,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.workers import WORKER_MB, measure_resident
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path("/")
 MIB = 2**20
-# Megabytes of memory for each decoding worker by default; one takes 200 to 300 at 224 x 224.
-WORKER_MB = 512
 # Mounts of a cgroup hierarchy below /sys/fs/cgroup: version 2, and version 2 beside version 1.
 UNIFIED = ("", "unified")
 # Processors of a task of Slurm, where the affinity is the whole node.
 SLURM = "SLURM_CPUS_PER_TASK"
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def count_processors(root: Path = ROOT) -> int:
@@ -41,7 +40,7 @@ def measure_memory(root: Path = ROOT) -> float:
     Args:
         root: of the folders proc and sys.
     """
-    available = _read_host_memory("MemAvailable", root) + measure_resident(root=root)
+    available = _read_host_memory("MemAvailable", root) + measure_resident()
     return min([*_read_memory_limits(root), available])
 
 
@@ -52,19 +51,6 @@ def count_workers(root: Path = ROOT) -> int:
         root: of the folders proc and sys.
     """
     return max(1, int(min(count_processors(root), measure_memory(root) / WORKER_MB)))
-
-
-def measure_resident(pid: int | str = "self", root: Path = ROOT) -> float:
-    """Return the resident megabytes of a process; 0 if it is gone, or /proc is missing.
-
-    Args:
-        pid: its number; "self" is this process.
-        root: of the folder proc.
-    """
-    try:
-        return int(_read(root / f"proc/{pid}/statm").split()[1]) * _PAGE / MIB
-    except IndexError:
-        return 0.0
 
 
 def describe_processors(root: Path = ROOT) -> str:
