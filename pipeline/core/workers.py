@@ -99,9 +99,7 @@ def work(
             staff += [_assign(_start_worker(function), waiting.popleft(), deadline_s)]
         while staff:
             _wait_for_answers(staff)
-            left_mb = SHARE * usable_mb - measure_resident()
-            _free_memory(staff, waiting, left_mb)
-            cap_mb = memory_mb if len(staff) > 1 else min(memory_mb, max(left_mb, WORKER_MB))
+            cap_mb = min(memory_mb, _free_memory(staff, waiting, usable_mb))
             # The workers have their next tasks before a result is used.
             yield from _advance(staff, waiting, function, deadline_s, cap_mb, recycle)
     finally:
@@ -115,8 +113,13 @@ def _wait_for_answers(staff: list[_Worker]) -> None:
     wait([worker.pipe for worker in staff], timeout=min(max(left_s, 0), WATCH_S))
 
 
-def _free_memory(staff: list[_Worker], waiting: deque[Any], left_mb: float) -> None:
-    """Stop the largest workers until all fit, or one is left; their tasks wait again."""
+def _free_memory(staff: list[_Worker], waiting: deque[Any], usable_mb: float) -> float:
+    """Stop the largest workers until all fit, or one is left; their tasks wait again.
+
+    Returns:
+        Megabytes that each of the others may take.
+    """
+    left_mb = SHARE * usable_mb - measure_resident()
     sizes = [measure_resident(worker.process.pid) for worker in staff]
     while len(staff) > 1 and sum(sizes) > left_mb:
         largest = sizes.index(max(sizes))
@@ -124,6 +127,7 @@ def _free_memory(staff: list[_Worker], waiting: deque[Any], left_mb: float) -> N
         worker = staff.pop(largest)
         worker.stop()
         waiting.append(worker.task)
+    return math.inf if len(staff) > 1 else max(left_mb, WORKER_MB)
 
 
 def _advance(
