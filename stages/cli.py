@@ -14,88 +14,56 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
-from pipeline.core.paths import escape_bytes, parse_path
+from pipeline.core.files import replace_output
+from pipeline.core.paths import escape_bytes
 from pipeline.shards.machine import count_workers
+from stages._arguments import (
+    KEYWORD,
+    POSITIONAL,
+    SENTENCES,
+    convert_parameter,
+    fill_lists,
+    format_docstring,
+)
 from stages._progress import ProgressReporter
 from stages._runtime import device_of, exit_code_of, raise_signals, read_rank_and_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pipeline.distillation.distributed import Ranks
 
-STAGES = (
-    "init",
-    "code",
-    "ingest",
-    "decode",
-    "extract",
-    "extract-text",
-    "coreset",
-    "experts",
-    "distill",
-    "export",
-    "evaluate",
-    "ceiling",
-    "prototypes",
-    "publish",
-    "report",
-    "inspect",
-    "verify",
-    "diff",
-    "convert",
-    "adopt",
-    "doctor",
-    "plan",
-    "teach",
-)
+PARAMS_FILE = Path("params.yaml")
 MOST_WORKERS = 1024
-POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+# Panel of the help -> its commands.
+PANELS = {
+    "Pipeline": (
+        *("init", "code", "ingest", "decode", "extract", "coreset", "experts", "distill"),
+        *("export", "evaluate", "ceiling", "publish", "report"),
+    ),
+    "Artifacts": ("inspect", "verify", "diff", "convert", "adopt"),
+    "Extras": ("list", "plan", "doctor", "extract-text", "prototypes", "teach"),
+}
+PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
+STAGES = tuple(PANEL_OF)
+# Options of each command that has a certain parameter: that parameter, the type, the default.
+ADDED: dict[str, tuple[str, Any, Any]] = {
+    "force": ("out", Annotated[bool, typer.Option("--force", help=SENTENCES["force"])], False),
+    "change": (
+        "params",
+        Annotated[list[str] | None, typer.Option("--set", help=SENTENCES["set"])],
+        None,
+    ),
+}
 
 # Machine knobs are options or environment variables, never params: no machine changes a result.
-KNOBS: dict[str, tuple[type, Any, Any]] = {
-    "workers": (
-        int,
-        count_workers(),
-        typer.Option(
-            min=1,
-            max=MOST_WORKERS,
-            envvar="AVDISTILL_WORKERS",
-            help="Decoding processes, or students trained at once.",
-        ),
-    ),
-    "engine": (
-        str,
-        "local",
-        typer.Option(
-            envvar="AVDISTILL_ENGINE",
-            help="local: this machine; ray: a Ray cluster, one shard a task.",
-        ),
-    ),
-    "address": (
-        str,
-        "",
-        typer.Option(
-            envvar="AVDISTILL_ADDRESS",
-            help="The cluster's host:port; without it, Ray runs on this machine alone.",
-        ),
-    ),
-    "memory_mb": (
-        int,
-        8192,
-        typer.Option(
-            "--memory-mb",
-            min=1,
-            envvar="AVDISTILL_MEMORY_MB",
-            help="Device memory for real samples; a larger set is streamed from its shards.",
-        ),
-    ),
-    "device": (
-        str,
-        "auto",
-        typer.Option(envvar="AVDISTILL_DEVICE", help="cpu, cuda, cuda:1, or auto."),
-    ),
-    "report": (bool, False, typer.Option("--quiet", envvar="AVDISTILL_QUIET", help="No progress.")),
+KNOBS: dict[str, tuple[type, Any, dict[str, Any]]] = {
+    "workers": (int, count_workers(), {"min": 1, "max": MOST_WORKERS}),
+    "engine": (str, "local", {}),
+    "address": (str, "", {}),
+    "memory_mb": (int, 8192, {"min": 1}),
+    "device": (str, "auto", {}),
+    "report": (bool, False, {"param_decls": ("--quiet",), "envvar": "AVDISTILL_QUIET"}),
 }
 
 INTERRUPTED = (
@@ -109,17 +77,7 @@ ABOUT = (
     "extract, coreset, experts, distill, export, evaluate, ceiling, publish, report."
 )
 
-# A stage's annotation -> its type on the command line.
-KINDS = {
-    "Path": Path,
-    "Path | None": Path | None,
-    "str": str,
-    "int": int,
-    "tuple[str, ...]": list[str],
-}
-
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -135,12 +93,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback(help=ABOUT)
 def _store_options(
     context: typer.Context,
-    params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = Path(
-        "params.yaml"
-    ),
+    params_file: Annotated[Path, typer.Option(help="The values of every stage.")] = PARAMS_FILE,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="section.key=value, instead of the file's; repeatable."),
+        typer.Option("--set", help=SENTENCES["set"]),
     ] = None,
     show_traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where an error came from.")
@@ -180,14 +136,20 @@ def add_command(name: str) -> None:
 
     own = [inspect.Parameter("context", POSITIONAL, annotation=typer.Context)]
     own += [
-        _convert_parameter(parameter)
-        for parameter in wanted.values()
-        if parameter.name not in ("params", "ranks")
+        _convert_knob(each) if each.name in KNOBS else convert_parameter(module, each)
+        for each in wanted.values()
+        if each.name not in ("params", "ranks")
+    ]
+    own += [
+        inspect.Parameter(key, KEYWORD, annotation=annotation, default=default)
+        for key, (needed, annotation, default) in ADDED.items()
+        if needed in wanted and key not in wanted
     ]
     run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in own}
-    run.__doc__ = _format_docstring(stage)
-    app.command(name, short_help=_fill_lists(str(stage.__doc__).splitlines()[0]))(run)
+    run.__doc__ = format_docstring(stage)
+    short, panel = fill_lists(str(stage.__doc__).splitlines()[0]), PANEL_OF[name]
+    app.command(name, short_help=short, rich_help_panel=panel)(run)
 
 
 @contextmanager
@@ -233,11 +195,15 @@ def _run_stage(
     try:
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
-            given["params"] = _load_params(context.obj)
-        message: str = stage(**{name: value for name, value in given.items() if name in wanted})
+            given["params"] = _load_params(context.obj, given.get("change") or ())
+        arguments = {name: value for name, value in given.items() if name in wanted}
+        if "force" in wanted or not given.get("force") or (ranks and ranks.number):
+            return str(stage(**arguments))
+        inputs = [value for name, value in arguments.items() if name != "out"]
+        with replace_output(arguments["out"], [path for path in inputs if isinstance(path, Path)]):
+            return str(stage(**arguments))
     finally:
         report.close()
-    return message
 
 
 def main() -> None:
@@ -260,60 +226,22 @@ def main() -> None:
         )
 
 
-def _convert_parameter(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Convert a stage's parameter for typer; keyword-only parameters become options."""
-    if parameter.name in KNOBS:
-        kind, default, option = KNOBS[parameter.name]
-        return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
-    if parameter.annotation == "bool":  # a flag: off unless it is given
-        flag = f"--{parameter.name.replace('_', '-')}"
-        return parameter.replace(annotation=Annotated[bool, typer.Option(flag)], default=False)
-    if parameter.annotation == "PathOrURL":
-        return parameter.replace(
-            annotation=Annotated[
-                Path, _declare_parameter(parameter, parser=parse_path, metavar="path or URL")
-            ]
-        )
-    plain: Any = KINDS[parameter.annotation]
-    return parameter.replace(annotation=Annotated[plain, _declare_parameter(parameter)])
+def _convert_knob(parameter: inspect.Parameter) -> inspect.Parameter:
+    kind, default, given = KNOBS[parameter.name]
+    names = {"envvar": f"AVDISTILL_{parameter.name.upper()}", **given}
+    flags = names.pop("param_decls", (f"--{parameter.name.replace('_', '-')}",))
+    option = typer.Option(*flags, help=SENTENCES[parameter.name], **names)
+    return parameter.replace(annotation=Annotated[kind, option], default=default, kind=KEYWORD)
 
 
-def _declare_parameter(parameter: inspect.Parameter, **more: Any) -> Any:
-    kind = typer.Argument if parameter.kind is POSITIONAL else typer.Option
-    return kind(show_default=False, **more)
+def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
+    from pipeline.core import params
 
-
-def _load_params(given: dict[str, Any]) -> Any:
-    from pipeline.core.params import load
-
-    return load(given["params_file"], given["changes"])
-
-
-def _format_docstring(stage: Any) -> str:
-    """Join each paragraph into one line, which the terminal wraps; keep the example's lines."""
-    text, _, example = str(inspect.getdoc(stage)).partition("Example: ")
-    text = _fill_lists(text)
-    lines = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
-    return "\n\n".join([*lines, f"Example:\n\n\b\n{example.strip()}"])
-
-
-def _fill_lists(text: str) -> str:
-    """Replace {presets} and {<kind>s}, such as {exporters}, by the names of what is installed."""
-    from pipeline.core.plugins import KINDS, list_names
-
-    if "{presets}" in text:
-        text = text.replace("{presets}", _list_presets())
-    for kind in KINDS:
-        place = f"{{{kind.replace(' ', '_')}s}}"
-        if place in text:
-            text = text.replace(place, ", ".join(list_names(kind)))
-    return text
-
-
-def _list_presets() -> str:
-    from pipeline.project import describe_presets
-
-    return "\n\n".join(describe_presets())
+    file, changes = given["params_file"], [*given["changes"], *changes]
+    if file == PARAMS_FILE and not file.exists():
+        print(f"note: no {file} here, so the packaged values count", file=sys.stderr)
+        file = PACKAGED / file
+    return params.load(file, changes)
 
 
 def _print_error(message: str, code: int) -> int:

@@ -26,9 +26,10 @@ def decode(
     SHARDS gets <split>/{shard-*.tar, index.json}; ledger.csv, where each clip and window is ok or
     has a reason; and leaks.csv with near-duplicates across splits. A second run keeps shards whose
     input has not changed; --retry REASON, repeatable, decodes those again that hold the reason.
-    --limit N takes N clips, of all classes and splits in turn. Exit code 3: more rejects than
-    decode.max_reject_fraction. --engine ray decodes on a Ray cluster, to the same bytes: its nodes
-    need this version and the manifest's paths; a shard takes one CPU, --workers is ignored.
+    --limit N takes N clips, of all classes and splits in turn, one of each at least. Exit code 3:
+    more rejects than decode.max_reject_fraction. --engine ray decodes on a Ray cluster, to the same
+    bytes: its nodes need this version and the manifest's paths; a shard takes one CPU, --workers is
+    ignored.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
@@ -36,8 +37,9 @@ def decode(
 
     from pipeline.datasets.manifest import limit_clips, read_manifest, read_source
     from pipeline.datasets.summary import describe_missing_classes
+    from pipeline.distillation.feasibility import describe_infeasible
     from pipeline.shards.decode import decode_all
-    from pipeline.shards.ledger import format_counts
+    from pipeline.shards.ledger import count_training_windows, format_counts
     from pipeline.shards.settings import DecodeSettings
     from stages._runtime import engine_of
 
@@ -46,6 +48,9 @@ def decode(
     taken = limit_clips(clips, limit) if limit else clips
     settings, runner = params.build("decode", DecodeSettings), engine_of(engine, workers, address)
     counts = decode_all(taken, shards, settings, runner, report, retry, read_source(manifest))
-    notes = [f"{len(taken)} of {len(clips)} clips, as --limit says"] * bool(limit)
+    notes = [
+        f"{len(taken)} of {len(clips)} clips: --limit, and one for each class and split"
+    ] * bool(limit)
     notes += describe_missing_classes(clips)
+    notes += describe_infeasible(count_training_windows(shards), settings.modalities, params)
     return "\n".join([*notes, *format_counts(counts, shards), f"-> {shards}"])

@@ -47,9 +47,9 @@ def distill(
     ranks.broadcast(lambda: refuse_existing(out))
     runtime = Runtime(device=device_of(device), report=report, memory_mb=memory_mb, ranks=ranks)
     cell = read_cell(method, ipc, shards, coresets, experts, params, runtime, workers)
-    seeds = params.build("grid", Grid).seeds
+    grid = params.build("grid", Grid)
     if dry_run:
-        return estimates.describe(estimates.estimate(cell, seeds))
-    trials, seconds = run.distil(cell, seeds, out, checkpoint_folder_of(out))
+        return estimates.describe(estimates.estimate(cell, grid.seeds))
+    message, seconds = run.distil_or_skip(cell, grid, out, checkpoint_folder_of(out))
     ranks.broadcast(lambda: write_seconds(out, seconds, runtime.device, workers))
-    return f"{run.summarise_cell(cell, seeds, trials)} -> {out}"
+    return f"{message} -> {out}"

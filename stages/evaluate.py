@@ -31,10 +31,15 @@ def evaluate(
     """
     from pipeline.artifact import list_artifacts, read_artifact
     from pipeline.core.files import refuse_existing, write_json
+    from pipeline.distillation.feasibility import read_skipped
     from pipeline.evaluation.scoring import format_scores, score_artifacts
     from pipeline.evaluation.setup import EvaluationSetup
 
     refuse_existing(out)
+    if reason := read_skipped(artifact):
+        write_json(out, {"skipped": reason})
+        write_seconds(out, 0.0, device_of(device), workers)
+        return f"skipped: {reason} -> {out}"
     artifacts = {file: read_artifact(file).synthetic for file in list_artifacts(artifact)}
     setup = EvaluationSetup.from_params(params)
     trainer = setup.make_trainer(setup.settings.run[0], device_of(device), workers, report)

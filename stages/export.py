@@ -19,7 +19,11 @@ def export(synthetic: Path, out: Path, *, params: Params) -> str:
     from pipeline.core.files import create_folder
     from pipeline.core.paths import list_folder
     from pipeline.core.tensors import NUMPY, load_synthetic
+    from pipeline.distillation.feasibility import read_skipped, write_skipped
 
+    if reason := read_skipped(synthetic):
+        write_skipped(out, reason)
+        return f"skipped: {reason} -> {out}"
     settings = params.build("export", ExportSettings)
     files = list_folder(synthetic, "seed*.safetensors")
     if not files:

@@ -22,7 +22,11 @@ def publish(
     """
     from pipeline.artifact import PublishSettings, list_artifacts, publish_artifact
     from pipeline.core.files import create_folder, read_json, refuse_existing
+    from pipeline.distillation.feasibility import read_skipped, write_skipped
 
+    if reason := read_skipped(artifact):
+        write_skipped(out, reason)
+        return f"skipped: {reason} -> {out}"
     settings = params.build("publish", PublishSettings)
     evaluated = read_json(scores, "evaluate")
     whole = read_json(ceiling, "ceiling") if ceiling else None

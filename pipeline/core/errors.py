@@ -12,7 +12,8 @@ PipelineError
 │   └── ArtifactError  an artifact cannot be read, or does not fit the shards
 ├── TensorError        a safetensors file between two stages is missing or damaged
 ├── CellError          this method cannot make sets at this IPC from these data
-│   └── DivergedError  a loss became NaN or infinite
+│   ├── DivergedError  a loss became NaN or infinite
+│   └── InfeasibleError  a class has too few samples
 ├── MachineError       this machine's decoders return wrong times
 ├── RankError          the processes of one run cannot be joined, or one was lost
 │   └── EchoError      this process failed after another one, which has reported why
@@ -83,6 +84,10 @@ class CellError(PipelineError):
 
 class DivergedError(CellError):
     """A loss became NaN or infinite."""
+
+
+class InfeasibleError(CellError):
+    """A class has fewer samples than the cell needs."""
 
 
 class MachineError(PipelineError):

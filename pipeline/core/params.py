@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     BeforeValidator,
@@ -79,6 +79,7 @@ class Grid:
         methods: rows of `distill`.
         ipcs: instances per class; a cell is dataset x method x ipc.
         seeds: each cell is done once with each.
+        infeasible: skip cells that need more samples than a class has, or refuse them.
     """
 
     datasets: tuple[RowName, ...]
@@ -86,13 +87,14 @@ class Grid:
     methods: tuple[RowName, ...]
     ipcs: tuple[PositiveInt, ...]
     seeds: tuple[int, ...]
+    infeasible: Literal["skip", "refuse"] = "skip"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            axis = getattr(self, field.name)
+        for name in ("datasets", "selectors", "methods", "ipcs", "seeds"):
+            axis = getattr(self, name)
             if not axis or len(set(axis)) < len(axis):
                 raise ParamsError(
-                    f"grid.{field.name} is {list(axis)}; expected at least one value, each once"
+                    f"grid.{name} is {list(axis)}; expected at least one value, each once"
                 )
 
 

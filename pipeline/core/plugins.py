@@ -176,6 +176,48 @@ def describe(kind: str, name: str, row: str = "") -> PluginTitle:
     return PluginTitle(getattr(module, "TITLE", row or name), getattr(module, "PAPER", ""))
 
 
+def list_kinds() -> list[str]:
+    """List the kinds of plugins as the command line writes them, e.g. "kd-methods"."""
+    return sorted(f"{kind.replace(' ', '-')}s" for kind in KINDS)
+
+
+def kind_of(word: str) -> str:
+    """Return the key of KINDS for a word of `list_kinds`; "datasets" are adapters.
+
+    Args:
+        word: e.g. "methods".
+
+    Raises:
+        PluginError: there is no such kind.
+    """
+    kind = {"datasets": "adapter"}.get(word, word.removesuffix("s").replace("-", " "))
+    if kind not in KINDS:
+        raise PluginError(f"no kind of plugin {word!r}; name one of {', '.join(list_kinds())}")
+    return kind
+
+
+def summarise(kind: str, params: Params) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, line, address) of each row of a kind's section, and of plugins without a row.
+
+    The line is the plugin's title, or its module's first one. The address is its paper, or the home
+    page of the dataset that it reads.
+
+    Args:
+        kind: a key of KINDS.
+        params: the params file.
+    """
+    section = KINDS[kind].section
+    names = params.get_section(section) if section else {}
+    rows = {row: plugin_of(kind, row, params) for row in names}
+    others = {name: name for name in list_names(kind) if name not in rows.values()}
+    for row, name in sorted({**others, **rows}.items()):
+        module = importlib.import_module(module_name(kind, name))
+        title, paper = describe(kind, name, row)
+        first = str(module.__doc__).strip().splitlines()[0]
+        home = getattr(getattr(module, "SOURCE", None), "home", "")
+        yield row, first if title in (row, name) else title, paper or home
+
+
 def plugin_of(kind: str, row: str, params: Params) -> str:
     """Return the plugin that a row of params.yaml names, by default its own name.
 
@@ -187,7 +229,16 @@ def plugin_of(kind: str, row: str, params: Params) -> str:
     Raises:
         PluginError: there is no such plugin.
     """
-    values = params.get_section(f"{KINDS[kind].section}.{row}")
+    about = KINDS[kind]
+    rows = params.get_section(about.section)
+    if row not in rows and row in list_names(kind):
+        users = [name for name, values in rows.items() if (values or {}).get(about.key) == row]
+        named = ", ".join(users) if users else f"none; add one with `{about.key}: {row}`"
+        raise PluginError(
+            f"{row} is a plugin, and {params.name} has no section {about.section}.{row}; "
+            f"sections that use it: {named}"
+        )
+    values = params.get_section(f"{about.section}.{row}")
     return plugin_of_row(kind, row, values, params.name)
 
 

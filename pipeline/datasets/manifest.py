@@ -145,21 +145,26 @@ def read_source(path: AnyPath) -> Source:
 
 
 def find_missing(clips: list[Clip]) -> dict[str, list[str]]:
-    """Return split -> labels that have clips in other splits only.
+    """Return split -> labels that have clips in other splits only; an empty split is left out.
 
     Args:
         clips: rows of the manifest.
     """
     labels = {clip.label for clip in clips}
-    missing = {
-        split: sorted(labels - {clip.label for clip in clips if clip.split == split})
-        for split in SPLITS
+    present = {split: {clip.label for clip in clips if clip.split == split} for split in SPLITS}
+    missing = {split: sorted(labels - present[split]) for split in SPLITS}
+    # Without training clips there is nothing to distil; the other splits may be left out.
+    return {
+        split: names
+        for split, names in missing.items()
+        if names and (present[split] or split == "train")
     }
-    return {split: names for split, names in missing.items() if names}
 
 
 def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
-    """Return at most `count` clips, of each class and split in turn, for a trial run.
+    """Return `count` clips, of each class and split in turn, for a trial run.
+
+    Each class has a clip in each of its splits, also where these are more than `count`.
 
     Args:
         clips: rows of the manifest.
@@ -171,6 +176,7 @@ def limit_clips(clips: Iterable[Clip], count: int) -> list[Clip]:
         group = (clip.split, clip.label)
         ranked.append((counts[group], *group, clip))
         counts[group] += 1
+    count = max(count, len(counts))
     return [clip for *_, clip in sorted(ranked, key=lambda item: item[:3])[:count]]
 
 

@@ -74,7 +74,12 @@ def describe_missing_classes(clips: list[Clip]) -> list[str]:
     Args:
         clips: rows of the manifest.
     """
-    return [
+    absent = sorted({"val", "test"} - {clip.split for clip in clips})
+    empty = {
+        "val": "the val split is empty; evaluate needs it, and methods that choose a step size",
+        "test": "the test split is empty; evaluate needs it",
+    }
+    return [empty[split] for split in absent] + [
         f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
         for split, names in find_missing(clips).items()
     ]

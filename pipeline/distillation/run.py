@@ -17,7 +17,7 @@ from pipeline import evaluation
 from pipeline.core import tensors
 from pipeline.core.code import digest_code
 from pipeline.core.csv import write_rows
-from pipeline.core.errors import CellError
+from pipeline.core.errors import CellError, InfeasibleError
 from pipeline.core.files import (
     create_folder,
     digest_of,
@@ -27,11 +27,13 @@ from pipeline.core.files import (
 )
 from pipeline.core.paths import list_folder, to_path
 from pipeline.core.plugins import plugin_name
+from pipeline.distillation.feasibility import write_skipped
 from pipeline.training import formation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.core.params import Grid
     from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet, SyntheticSet
     from pipeline.distillation.inputs import DistillInputs, Runtime
@@ -54,7 +56,7 @@ class DistillCell:
         runtime: the device, and how often runs are saved; only its rank 0 reads and writes files.
         budget: the protocol that step sizes are chosen with.
         trainer: trains the students that step sizes are chosen with.
-        val: the validation split, which decides the choice.
+        val: the validation split, which decides the choice; None if there is none.
 
     Raises:
         CellError: the coresets do not fit the shards or each other, or there are too many
@@ -68,7 +70,7 @@ class DistillCell:
     runtime: Runtime
     budget: BudgetProtocol
     trainer: StudentTrainer
-    val: RealSet
+    val: RealSet | None
 
     def __post_init__(self) -> None:
         _check_coresets(self.inputs)
@@ -77,6 +79,11 @@ class DistillCell:
             raise CellError(
                 f"{variants} candidates are more than the {self.budget.trials} trials "
                 "of the budget; give fewer"
+            )
+        if variants > 1 and self.val is None:
+            raise CellError(
+                f"{self.method} chooses between {variants} candidates on the validation split, "
+                "and it is empty; carve one, or give one step size"
             )
         if self.runtime.ranks.count > 1 and not self.distiller.separable:
             raise CellError(
@@ -98,7 +105,7 @@ class DistillCell:
         trained = [inputs.bank, inputs.bank.network, inputs.bank.head] if inputs.bank else []
         code = digest_code([__name__], [*plugins, *trained, *inputs.real.rows.values()])
         values = [_to_dict(plugin) for plugin in plugins]
-        tuning = [asdict(self.budget), self.val.digest]
+        tuning = [asdict(self.budget), self.val and self.val.digest]
         bank = inputs.bank and inputs.bank.digest
         about = [self.method, self.ipc, inputs.real.digest, bank]
         return digest_of([code, about, coresets, values, tuning, self.trainer.device.type])
@@ -169,6 +176,33 @@ def distil(
     return list(choice["trials"]), seconds
 
 
+def distil_or_skip(
+    cell: DistillCell, grid: Grid, out: Path, checkpoints: Path
+) -> tuple[str, float]:
+    """Distil a cell, or write why it is skipped; return a line about it and its seconds.
+
+    Args:
+        cell: the cell.
+        grid: names the seeds, and says whether a cell without enough samples is skipped.
+        out: a new folder.
+        checkpoints: the folder of unfinished work.
+
+    Raises:
+        InfeasibleError: a class has too few samples, and `grid.infeasible` is refuse.
+
+    Example:
+        distil_or_skip(cell, params.build("grid", Grid), Path("synthetic"), Path(".work"))
+    """
+    try:
+        trials, seconds = distil(cell, grid.seeds, out, checkpoints)
+    except InfeasibleError as error:
+        if grid.infeasible == "refuse":
+            raise
+        cell.runtime.ranks.broadcast(partial(write_skipped, out, str(error)))
+        return f"{cell.method} x {cell.ipc} is skipped: {error}", 0.0
+    return summarise_cell(cell, grid.seeds, trials), seconds
+
+
 def summarise_cell(cell: DistillCell, seeds: Sequence[int], trials: Sequence[Any]) -> str:
     """Describe a finished cell in one line.
 
@@ -180,7 +214,9 @@ def summarise_cell(cell: DistillCell, seeds: Sequence[int], trials: Sequence[Any
     Example:
         summarise_cell(cell, [0, 1], [])  # "dm: 2 sets of 10 classes x 1"
     """
-    parts = [f"{cell.method}: {len(seeds)} sets of {len(cell.val.classes)} classes x {cell.ipc}"]
+    parts = [
+        f"{cell.method}: {len(seeds)} sets of {len(cell.inputs.real.classes)} classes x {cell.ipc}"
+    ]
     if trials:
         parts.append(f"step size chosen among {len(trials)}")
     if cell.runtime.needs_streaming(cell.inputs.real):
@@ -224,6 +260,7 @@ def _choose_candidates(cell: DistillCell, folder: Path, seed: int) -> dict[str, 
     path, ranks, variants = folder / "tuning.json", cell.runtime.ranks, cell.variants
 
     def tune() -> dict[str, Any]:
+        assert cell.val is not None
         start = time.monotonic()
         report = partial(cell.trainer.report, choosing="among candidates")
         trainer = replace(cell.trainer, report=report)

@@ -12,6 +12,7 @@ from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.distillation.run import DistillCell
 from pipeline.evaluation import refuse_absent_classes
 from pipeline.evaluation.setup import EvaluationSetup
+from pipeline.shards.index import read_index
 from pipeline.shards.mapped import map_shards
 from pipeline.shards.read import read_shards
 from pipeline.training.bank import read_bank
@@ -65,7 +66,10 @@ def read_cell(
     )
 
 
-def _read_validation_set(shards: Path) -> RealSet:
+def _read_validation_set(shards: Path) -> RealSet | None:
+    """Return the split; None if it is absent or empty, as methods without a choice need none."""
+    if not shards.exists() or not any(shard.samples for shard in read_index(shards).shards):
+        return None
     val = read_shards(shards)
     refuse_absent_classes(val, "val")
     return val

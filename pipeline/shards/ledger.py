@@ -103,6 +103,19 @@ def _count_verdicts(rows: Sequence[Row]) -> dict[str, int]:
     return {verdict: counter[verdict] for verdict in VERDICTS}
 
 
+def count_training_windows(out: Path) -> dict[str, int]:
+    """Return class -> training windows that were decoded.
+
+    Args:
+        out: the folder of the shards; the table of counts lies beside it.
+    """
+    counts: dict[str, int] = defaultdict(int)
+    for _, row in read_rows(table_of(out), "a table of counts, which `avdistill decode` writes"):
+        if row["split"] == "train":
+            counts[row["label"]] += int(row["count"]) if row["verdict"] == "ok" else 0
+    return dict(counts)
+
+
 def format_counts(counts: dict[str, Any], out: Path) -> list[str]:
     """Format the two equations and the near-duplicates across splits as lines.
 

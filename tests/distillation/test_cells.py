@@ -245,7 +245,7 @@ def test_an_ipc_larger_than_a_class_is_one_line(
             method, toy_data, bad / "out", "--experts", str(toy_data / "experts"), ipc=13
         )
         with nothing_new(bad):
-            line = refused(needed, capsys, monkeypatch)
+            line = refused(["--set", "grid.infeasible=refuse", *needed], capsys, monkeypatch)
         assert line == (
             "error: ipc 13 x 1 pieces needs 13 training windows a class, 'class0' has 12; "
             "the largest ipc that fits is 12"

@@ -227,6 +227,15 @@ def test_a_limit_takes_some_of_every_class_and_split(plain: list[Clip]) -> None:
     )
 
 
+def test_a_limit_leaves_no_class_of_a_split_out(plain: list[Clip]) -> None:
+    assert {clip.clip_id for clip in limit_clips(plain, 1)} == {clip.clip_id for clip in plain}
+
+
+def test_a_split_may_be_empty_but_training(plain: list[Clip]) -> None:
+    assert find_missing([clip for clip in plain if clip.split != "val"]) == {}
+    assert set(find_missing([clip for clip in plain if clip.split != "train"])) == {"train"}
+
+
 def test_sixteen_bit_samples_come_back(plain: list[Clip], tmp_path: Path) -> None:
     decoded(plain, tmp_path / "out", modalities=("wave",))
     real = read_shards(tmp_path / "out" / "train")

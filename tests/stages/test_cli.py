@@ -176,7 +176,15 @@ def test_a_cell_that_cannot_be_is_refused_before_anything_is_done(
     shards: Path, tmp_path: Path
 ) -> None:
     message = refused(
-        "distill", "random", 9, shards / "train", tmp_path, tmp_path / "out", "--quiet"
+        "--set",
+        "grid.infeasible=refuse",
+        "distill",
+        "random",
+        9,
+        shards / "train",
+        tmp_path,
+        tmp_path / "out",
+        "--quiet",
     )
     assert (
         "ipc 9 x 1 pieces needs 9 training windows a class" in message

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pipeline.core.params import PositiveFloats, PositiveInt, UnitInterval
 from pipeline.distillation.methods._selection import coreset_of, form
 from pipeline.training.augment import Operation
+from pipeline.training.formation import count_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.core.records import SyntheticSet
     from pipeline.distillation.inputs import DistillInputs, Runtime
@@ -64,6 +65,14 @@ class Optimized(ABC):
             CellError: the method needs a bank, and none was given.
             PluginError: there is no network of that name.
         """
+
+    def fewest_pieces(self, modalities: Sequence[str]) -> int:
+        """Return the samples of each class that one stored instance is made from, at least.
+
+        Args:
+            modalities: that the shards hold.
+        """
+        return count_pieces({m: self.formation[m] for m in modalities})
 
     @property
     def moves(self) -> bool:

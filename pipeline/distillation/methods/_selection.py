@@ -13,11 +13,12 @@ from pipeline.core.errors import CellError
 from pipeline.core.params import PositiveInt
 from pipeline.core.plugins import pick
 from pipeline.core.records import RealSet, SyntheticSet
+from pipeline.distillation.feasibility import count_windows, refuse_infeasible
 from pipeline.distillation.optimise import DistillResult
 from pipeline.training import formation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pipeline.coresets.rankings import Coreset, Keys
     from pipeline.distillation.inputs import DistillInputs, Runtime
@@ -48,6 +49,10 @@ class Selection(ABC):
             seed: of the run.
             count: samples per class.
         """
+
+    def fewest_pieces(self, modalities: Sequence[str]) -> int:
+        """Return the samples of each class that one stored instance is made from."""
+        return formation.count_pieces({m: self.formation[m] for m in modalities})
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """Return the method itself: there is one candidate."""
@@ -145,7 +150,7 @@ def form(
     """
     grids = {m: pick(grids, m, "formation") for m in real.rows}
     pieces = formation.count_pieces(grids)
-    refuse_infeasible(real, ipc, pieces)
+    refuse_infeasible(count_windows(real), ipc, pieces)
     selected = select(ipc * pieces)
     samples = real.normalise(_find_rows(real, selected, ipc, pieces))
     used = {m: high * wide * ipc * len(real.classes) for m, (high, wide) in grids.items()}
@@ -177,33 +182,3 @@ def _find_rows(real: RealSet, selected: Keys, ipc: int, pieces: int) -> torch.Te
         for key in selected[label][piece * ipc : (piece + 1) * ipc]
     ]
     return torch.tensor(rows)
-
-
-def refuse_infeasible(real: RealSet, ipc: int, pieces: int) -> None:
-    """Refuse a cell that needs more samples than a class has.
-
-    Args:
-        real: the training split.
-        ipc: instances per class.
-        pieces: samples per instance.
-
-    Raises:
-        CellError: a class has too few samples; it names the largest ipc that fits.
-
-    Example:
-        refuse_infeasible(real, ipc=10, pieces=4)  # needs 40 samples of each class
-    """
-    if ipc < 1:
-        raise CellError(f"ipc is {ipc}; expected 1 or more instances per class")
-    counts = {name: len(real.indices_of(label)) for label, name in enumerate(real.classes)}
-    name, smallest = min(counts.items(), key=lambda item: item[1])
-    if ipc * pieces > smallest:
-        fits = (
-            f"the largest ipc that fits is {smallest // pieces}"
-            if smallest >= pieces
-            else "no ipc fits; add clips or use fewer pieces"
-        )
-        raise CellError(
-            f"ipc {ipc} x {pieces} pieces needs {ipc * pieces} training windows a class, "
-            f"{name!r} has {smallest}; {fits}"
-        )

@@ -51,7 +51,7 @@ from pipeline.training.formation import count_pieces
 from pipeline.training.loop import anneal_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -117,6 +117,10 @@ class Distiller(DistributionMatching):
     def schedule(self, done: float) -> float:
         """Return a cosine from 1 to 0: the last networks should not undo what all agree on."""
         return anneal_cosine(done)
+
+    def fewest_pieces(self, modalities: Sequence[str]) -> int:
+        formations = [self.formation, *(other.formation for other in self.others)]
+        return min(count_pieces({m: grids[m] for m in modalities}) for grids in formations)
 
     def variants(self, inputs: DistillInputs, ipc: int) -> list[Self]:
         """Return one distiller per candidate that is tried.

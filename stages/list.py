@@ -1,0 +1,26 @@
+"""kind of plugin -> its plugins, a line and a paper each"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.core.params import Params
+
+
+def list(kind: str = "", *, params: Params) -> str:  # noqa: A001 - the command's name
+    """List the plugins of a kind, each with a line and its paper or home page.
+
+    KIND is one of datasets, {kinds}; without it, these are listed. The rows of the params file have
+    names of their own.
+
+    Example: avdistill list methods
+    """
+    from tabulate import tabulate
+
+    from pipeline.core.plugins import kind_of, list_kinds, summarise
+
+    if not kind:
+        return "\n".join(list_kinds())
+    rows = [[name, line, paper] for name, line, paper in summarise(kind_of(kind), params)]
+    return tabulate(rows, tablefmt="plain")
