@@ -81,7 +81,7 @@ def tree() -> str:
     for room in order:
         lines += walk(ROOT / "pipeline" / room, 1)
     lines += entry(0, "stages/", first_line(ROOT / "stages" / "__init__.py"))
-    for name in ("cli", "_runtime", "_progress"):
+    for name in ("cli", "_arguments", "_runtime", "_progress"):
         lines += entry(1, f"{name}.py", first_line(ROOT / "stages" / f"{name}.py"))
     return "\n".join(["```text", *lines, "```"])
 
@@ -179,14 +179,15 @@ def command_page(name: str, command: Any) -> Iterator[str]:
     """Yield the section of one command: usage, text, options, example."""
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
+    options = [each for each in options if each.name != "change"]  # said once, at the top
     names = [each.name.upper() if each.required else f"[{each.name.upper()}]" for each in arguments]
     usage = " ".join(["avdistill", name, *names])
     yield f"\n## {name}\n\n```text\n{usage}{' [OPTIONS]' if options else ''}\n```\n"
     text, _, example = command.help.partition("Example:")
     for paragraph in text.strip().split("\n\n"):
         yield textwrap.fill(paragraph, WIDTH, break_on_hyphens=False, break_long_words=False) + "\n"
-    if options:
-        yield "\n".join(option_line(each) for each in options) + "\n"
+    lines = [bullet(f"`{each.name.upper()}`: {each.help}") for each in arguments]
+    yield "\n".join([*lines, *(option_line(each) for each in options)]) + "\n"
     if example.strip("\n\b "):
         yield f"```sh\n{fold_command(' '.join(example.split()))}\n```\n"
 
@@ -203,7 +204,7 @@ def cli_page() -> str:
     head = [
         f"# Commands\n\n{NOTICE}\n",
         "```text\navdistill [OPTIONS] COMMAND [ARGUMENTS]\n```\n",
-        "These options come before the command's name:\n",
+        "These options come before the command's name, `--set` also behind it:\n",
         "\n".join(option_line(each) for each in group.params if each.help) + "\n",
         "Exit codes: 0 done; 1 failed, with one line that says what, where and what to do next;\n"
         "2 wrong usage; 3 finished, with more rejects than `decode.max_reject_fraction`;\n"

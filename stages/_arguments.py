@@ -25,8 +25,10 @@ SENTENCES = {
     "address": "The cluster's host:port; without it, Ray runs on this machine alone.",
     "artifact": "An artifact, or a folder of seed<k>.h5.",
     "av": "Decode reference clips of a known flash and beep, and measure the errors.",
+    "ceiling": "The whole data's scores, from `avdistill ceiling`, to stand beside the set's.",
     "coreset": "Write the training samples nearest to each text, as a ranking, to this folder.",
     "coresets": "The folder of rankings that `avdistill coreset` wrote.",
+    "data": "The folder of datasets, <dataset>/media in each; their media are listed.",
     "device": "cpu, cuda, cuda:1, or auto.",
     "dry_run": "Estimate memory and time from a few steps, and write nothing.",
     "engine": "local: this machine; ray: a Ray cluster, one shard a task.",
@@ -86,7 +88,7 @@ def describe_parameter(stage: str, name: str) -> str:
         stage: name of its function, e.g. extract_text.
         name: of the parameter.
     """
-    return SPECIAL.get((stage, name)) or SENTENCES[name]
+    return SPECIAL.get((stage, name)) or SENTENCES.get(name, "")
 
 
 def convert_parameter(stage: str, parameter: inspect.Parameter) -> inspect.Parameter:
@@ -139,7 +141,7 @@ def fill_lists(text: str) -> str:
 
     text = text.replace("{kinds}", ", ".join(list_kinds()))
     if "{presets}" in text:
-        from pipeline.core.project import describe_presets
+        from pipeline.project import describe_presets
 
         text = text.replace("{presets}", "\n\n".join(describe_presets()))
     for kind in PLUGINS:

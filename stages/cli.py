@@ -236,6 +236,7 @@ def _convert_knob(parameter: inspect.Parameter) -> inspect.Parameter:
 
 def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
     from pipeline.core import params
+    from pipeline.core.presets import PACKAGED
 
     file, changes = given["params_file"], [*given["changes"], *changes]
     if file == PARAMS_FILE and not file.exists():

@@ -25,11 +25,8 @@ def decode(
 
     SHARDS gets <split>/{shard-*.tar, index.json}; ledger.csv, where each clip and window is ok or
     has a reason; and leaks.csv with near-duplicates across splits. A second run keeps shards whose
-    input has not changed; --retry REASON, repeatable, decodes those again that hold the reason.
-    --limit N takes N clips, of all classes and splits in turn, one of each at least. Exit code 3:
-    more rejects than decode.max_reject_fraction. --engine ray decodes on a Ray cluster, to the same
-    bytes: its nodes need this version and the manifest's paths; a shard takes one CPU, --workers is
-    ignored.
+    input has not changed. Exit code 3: more rejects than decode.max_reject_fraction. The nodes of
+    a Ray cluster need this version and the manifest's paths; a shard takes one CPU there.
 
     Example: avdistill decode data/generated/manifest.csv data/generated/shards --workers 2
     """
@@ -48,9 +45,7 @@ def decode(
     taken = limit_clips(clips, limit) if limit else clips
     settings, runner = params.build("decode", DecodeSettings), engine_of(engine, workers, address)
     counts = decode_all(taken, shards, settings, runner, report, retry, read_source(manifest))
-    notes = [
-        f"{len(taken)} of {len(clips)} clips: --limit, and one for each class and split"
-    ] * bool(limit)
+    notes = [f"{len(taken)} of {len(clips)} clips"] * bool(limit)
     notes += describe_missing_classes(clips)
     notes += describe_infeasible(count_training_windows(shards), settings.modalities, params)
-    return "\n".join([*notes, *format_counts(counts, shards), f"-> {shards}"])
+    return "\n".join([*notes, *format_counts(counts, taken, shards), f"-> {shards}"])

@@ -16,11 +16,11 @@ def list(kind: str = "", *, params: Params) -> str:  # noqa: A001 - the command'
 
     Example: avdistill list methods
     """
-    from tabulate import tabulate
-
     from pipeline.core.plugins import kind_of, list_kinds, summarise
 
     if not kind:
         return "\n".join(list_kinds())
-    rows = [[name, line, paper] for name, line, paper in summarise(kind_of(kind), params)]
-    return tabulate(rows, tablefmt="plain")
+    rows = [*summarise(kind_of(kind), params)]
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, wide)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

@@ -21,10 +21,10 @@ from pydantic import (
 
 from pipeline.core.errors import ParamsError
 from pipeline.core.names import read_name
-from pipeline.core.paths import escape_bytes, to_path
+from pipeline.core.paths import to_path
 from pipeline.core.presets import (
+    apply_changes,
     overlay,
-    parse_yaml,
     read_packaged,
     read_values,
     refuse_unknown_plugins,
@@ -153,7 +153,7 @@ def load(path: AnyPath, changes: Sequence[str] = ()) -> Params:
 
     Args:
         path: a whole params file, or a preset.
-        changes: `section.key=value`, each value in YAML; the key must be in the file.
+        changes: `section.key=value`, each value in YAML; see `apply_changes`.
 
     Raises:
         ParamsError: the file cannot be read, has unknown keys, or lacks the key of a change.
@@ -161,10 +161,7 @@ def load(path: AnyPath, changes: Sequence[str] = ()) -> Params:
     """
     path = to_path(path)
     params = from_values(read_values(path), path.name)
-    for change in changes:
-        if escape_bytes(change) != change:
-            raise ParamsError(f"--set {escape_bytes(change)} is not UTF-8 text; type it in UTF-8")
-        _apply(params.values, change)
+    apply_changes(params.values, changes)
     refuse_unknown_plugins(params.values, path.name)
     return params
 
@@ -231,17 +228,3 @@ def _describe_errors(kind: Any, failed: ValidationError) -> str:
         + wrong
         + [f"expected {', '.join(known)}"] * any("." not in key for key in unknown + missing)
     )
-
-
-def _apply(values: dict[str, Any], change: str) -> None:
-    """Set a value by `section.key=value`; the key must exist."""
-    name, equals, text = change.partition("=")
-    *parents, last = name.split(".")
-    place: Any = values
-    for key in parents:
-        place = place.get(key) if isinstance(place, dict) else None
-    if not equals or not isinstance(place, dict) or last not in place:
-        raise ParamsError(
-            f"--set {change}: expected section.key=value with a key that the params file has"
-        )
-    place[last] = parse_yaml(text, f"--set {change}")

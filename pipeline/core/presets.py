@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import ParamsError
 from pipeline.core.names import read_name, refuse_bad_names
-from pipeline.core.paths import list_folder
+from pipeline.core.paths import escape_bytes, list_folder
 from pipeline.core.plugins import KINDS, plugin_of_row
 
 if TYPE_CHECKING:
@@ -156,6 +156,43 @@ def refuse_unknown_plugins(values: Mapping[str, Any], name: str) -> None:
     for kind, about in KINDS.items():
         for row, given in (values.get(about.section) or {}).items():
             plugin_of_row(kind, row, given if isinstance(given, dict) else {}, name)
+
+
+def apply_changes(values: dict[str, Any], changes: Iterable[str]) -> None:
+    """Set values by `section.key=value`; a mapping that is empty or by modality takes new keys.
+
+    Args:
+        values: all sections of a params file; they are changed.
+        changes: each value is YAML.
+
+    Raises:
+        ParamsError: a change is not of this form, or its key is unknown; the nearest is named.
+    """
+    before = _copy(values)
+    for change in changes:
+        if escape_bytes(change) != change:
+            raise ParamsError(f"--set {escape_bytes(change)} is not UTF-8 text; type it in UTF-8")
+        name, equals, text = change.partition("=")
+        *parents, last = name.split(".")
+        if not equals or not parents:
+            raise ParamsError(f"--set {change}: expected section.key=value")
+        place, original = values, before
+        for depth, key in enumerate(parents):
+            _refuse_unknown_key(place, key, ".".join(parents[: depth + 1]), change)
+            place, original = place[key], original.get(key, {})
+        free = isinstance(place, dict) and not _is_section(original)
+        if not free:
+            _refuse_unknown_key(place, last, name, change)
+        place[last] = parse_yaml(text, f"--set {change}")
+
+
+def _refuse_unknown_key(place: Any, key: str, name: str, change: str) -> None:
+    if not isinstance(place, dict):
+        raise ParamsError(
+            f"--set {change}: {name.rpartition('.')[0]} is {place!r}, and has no keys"
+        )
+    if key not in place:
+        raise ParamsError(f"--set {change}: {_describe_unknown(name, key, place)}")
 
 
 def _merge(

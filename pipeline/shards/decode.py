@@ -24,6 +24,7 @@ from pipeline.shards.index import (
 )
 from pipeline.shards.leaks import write_leaks
 from pipeline.shards.ledger import (
+    describe_rejects,
     read_ledger,
     refuse_empty,
     refuse_rejects,
@@ -131,7 +132,7 @@ def decode_all(
         counts = write_ledger(ledger, clips, write_leaks(ledger, params.leak_bits, out), out)
         refuse_empty(ledger, clips, out)
         _write_indices({key: shard for key, (shard, _) in done.items()}, clips, params, source, out)
-    refuse_rejects(counts, params.max_reject_fraction, out)
+    refuse_rejects(counts, describe_rejects(ledger, clips), params.max_reject_fraction, out)
     return counts
 
 

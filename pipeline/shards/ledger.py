@@ -116,22 +116,54 @@ def count_training_windows(out: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def format_counts(counts: dict[str, Any], out: Path) -> list[str]:
-    """Format the two equations and the near-duplicates across splits as lines.
+def format_counts(counts: dict[str, Any], clips: Iterable[Clip], out: Path) -> list[str]:
+    """Format the two equations, the rejects and the near-duplicates across splits as lines.
 
     Args:
         counts: as `write_ledger` returns them.
-        out: the folder of the shards.
+        clips: of the manifest.
+        out: the folder of the shards, with its ledger.
     """
     lines = []
     for noun in ("clips", "windows"):
         (total_name, total), *verdicts = counts[noun].items()
         terms = " + ".join(f"{count} {verdict}" for verdict, count in verdicts)
         lines.append(f"{noun}: {total} {total_name} = {terms}")
+    lines += describe_rejects((row for rows in read_ledger(out).values() for row in rows), clips)
     pairs = [f"{count} {splits}" for splits, count in counts["leaks"].items() if count]
     if pairs:
         lines.append(f"near-duplicates across splits: {', '.join(pairs)}; see {out / LEAKS}")
     return lines
+
+
+def describe_rejects(rows: Iterable[Row], clips: Iterable[Clip]) -> list[str]:
+    """Return a line per verdict but ok: reason, count, and the files of the first.
+
+    Args:
+        rows: of the ledger; a clip that has windows counts by these alone.
+        clips: of the manifest.
+    """
+    rows, paths = list(rows), {clip.clip_id: clip.path for clip in clips}
+    with_windows = {row["clip_id"] for row in rows if row["second"]}
+    lines = []
+    for verdict in VERDICTS[1:]:
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in rows:
+            if row["verdict"] == verdict and (row["second"] or row["clip_id"] not in with_windows):
+                noun = "window" if row["second"] else "clip"
+                found[row["reason"], noun].append(paths.get(row["clip_id"], row["clip_id"]))
+        parts = [
+            f"{reason} {len(named)} {noun}{'s' * (len(named) > 1)} ({_name_files(named)})"
+            for (reason, noun), named in sorted(found.items())
+        ]
+        lines += [f"{verdict}: {'; '.join(parts)}"] if parts else []
+    return lines
+
+
+def _name_files(paths: list[str]) -> str:
+    """Name the first three files by their last folder and name."""
+    names = list(dict.fromkeys("/".join(path.split("/")[-2:]) for path in paths))
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
 
 
 def count_reasons(rows: Iterable[Row]) -> dict[str, int]:
@@ -153,19 +185,28 @@ def refuse_empty(rows: Sequence[Row], clips: Iterable[Clip], out: Path) -> None:
     """
     decoded = {(row["split"], row["label"]) for row in rows if row["verdict"] == "ok"}
     for split, label in sorted({(clip.split, clip.label) for clip in clips} - decoded):
-        failed = (row for row in rows if (row["split"], row["label"]) == (split, label))
+        lost = [row for row in rows if (row["split"], row["label"]) == (split, label)]
+        if all(row["verdict"] == "filtered" for row in lost):
+            counts = _format_reasons(count_reasons(row for row in lost if row["second"]))
+            raise ShardError(
+                f"all windows of class {label!r} in the {split} split were filtered ({counts}); "
+                f"lower that filter in decode.filters, or add clips; {out / LEDGER} names them"
+            )
         raise ShardError(
             f"no window of class {label!r} in the {split} split could be decoded "
-            f"({_format_reasons(count_reasons(failed))}); repair these clips or add others, "
+            f"({_format_reasons(count_reasons(lost))}); repair these clips or add others, "
             f"{out / LEDGER} names them"
         )
 
 
-def refuse_rejects(counts: dict[str, Any], max_fraction: float, out: Path) -> None:
+def refuse_rejects(
+    counts: dict[str, Any], rejects: Sequence[str], max_fraction: float, out: Path
+) -> None:
     """Raise RejectError if a larger fraction of the clips or of the windows failed.
 
     Args:
         counts: as `write_ledger` returns them.
+        rejects: lines of `describe_rejects`.
         max_fraction: the fraction that may fail.
         out: the folder of the shards.
     """
@@ -174,7 +215,7 @@ def refuse_rejects(counts: dict[str, Any], max_fraction: float, out: Path) -> No
         if row["failed"] > max_fraction * row[total]:
             raise RejectError(
                 f"{row['failed']} of {row[total]} {noun} were rejected "
-                f"({_format_reasons(counts['reasons'])}), more than "
+                f"({'; '.join(rejects)}), more than "
                 f"decode.max_reject_fraction = {max_fraction:g}; "
                 f"the shards are written, see {out / LEDGER}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_an_axis_without_values_or_with_one_twice_is_refused(change: str) -> Non
 
 def test_set_changes_a_value_that_is_there() -> None:
     assert values("decode.shards=7").build("decode", DecodeSettings).shards == 7
-    with pytest.raises(ParamsError, match=r"--set decode\.shard=7: expected section\.key=value"):
+    with pytest.raises(ParamsError, match=r"unknown key decode\.shard, the nearest is shards"):
         values("decode.shard=7")
 
 
@@ -105,3 +106,24 @@ def test_a_missing_section_lists_what_is_there() -> None:
 def test_a_list_of_measures_is_checked_item_by_item(run: str, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         values(f"evaluate.run={run}").build("evaluate", Evaluate)
+
+
+def test_set_adds_a_key_to_a_mapping_of_free_keys() -> None:
+    given = values("decode.filters.black=8.0", "decode.filters.still=1.0")
+    assert given.get_section("decode.filters") == {"black": 8.0, "still": 1.0}
+    rates = values("distill.dm.rates.frame=[1.0]").get_section("distill.dm.rates")
+    assert rates["frame"] == [1.0] and len(rates["logmel"]) > 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("grd.ipcs=[1]", "unknown key grd, the nearest is grid"),
+        ("distill.dm.stepz=1", "unknown key distill.dm.stepz, the nearest is steps"),
+        ("decode.shards.x=1", "decode.shards is 4, and has no keys"),
+        ("grid", "expected section.key=value"),
+    ],
+)
+def test_a_change_that_fits_nowhere_says_what_is_near(change: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=re.escape(f"--set {change}: {message}")):
+        values(change)

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 MOST_ARROWS, MOST_CORE_LINES, MOST_STAGE_LINES = 70, 1700, 60
 MOST_WORDS, MOST_CHARACTERS, MOST_FUNCTION_LINES = 25, 100, 40
-# Files of stages/ that are no command.
-NO_COMMANDS = {"__init__", "__main__", "cli", "_runtime", "_progress"}
 # Functions that list a folder, with all that lies in it.
 LISTING = {"glob", "rglob", "iterdir", "listdir", "scandir"}
 # Rooms whose public functions show an example.
 WITH_EXAMPLES = {"artifact", "features", "distillation"}
+
+
+def is_command(stem: str) -> bool:
+    """Tell whether a file of stages/ is a command, not one that the commands share."""
+    return not stem.startswith("_") and stem != "cli"
 
 
 def shared_files_have_no_underscore() -> Iterator[str]:
@@ -80,7 +83,7 @@ def stages_are_thin() -> Iterator[str]:
     """A command has at most 60 lines."""
     for path in sorted((ROOT / "stages").glob("*.py")):
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        if path.stem not in NO_COMMANDS and lines > MOST_STAGE_LINES:
+        if is_command(path.stem) and lines > MOST_STAGE_LINES:
             yield f"stages/{path.name} has {lines} lines"
 
 
@@ -178,7 +181,7 @@ def arguments_of(each: Definition) -> list[str]:
 def parameters_are_documented() -> Iterator[str]:
     """A public function has a line for each of its parameters under `Args:`."""
     for each in functions():
-        if each.module.startswith("stages.") and each.module.split(".")[1] not in NO_COMMANDS:
+        if each.module.startswith("stages.") and is_command(each.module.split(".")[1]):
             continue
         entries = re.findall(
             r"^ +([*\w][*\w, ]*):", each.docstring.partition("Args:")[2], re.MULTILINE

@@ -50,7 +50,7 @@ DOORS = {
     "torchaudio": {"pipeline.media.logmel"},
     "transformers": {"pipeline.features.extractors._transformers"},
     "triton": {f"pipeline.models.kernels.cuda.{name}" for name in ("_kernels", "blocks", "rows")},
-    "typer": {"stages.cli"},
+    "typer": {"stages._arguments", "stages.cli"},
     "upath": {"pipeline.core.paths"},
     "webdataset": {"pipeline.shards.read", "pipeline.shards.write"},
 }

@@ -158,7 +158,7 @@ def test_too_many_rejects_are_an_error_after_everything_is_written(
         dataclasses.replace(clip, clip_id=f"gone{i}", path="gone.mp4", sha256="")
         for i, clip in enumerate(clips)
     ]
-    with pytest.raises(RejectError, match=r"40 of 80 clips were rejected \(40 missing_file\)"):
+    with pytest.raises(RejectError, match=r"40 of 80 clips .* missing_file 40 clips \(gone\.mp4\)"):
         decode_all([*clips, *bad], tmp_path / "shards", DECODE, Local(workers=2), ignore_progress)
     assert all((tmp_path / "shards" / split / INDEX).is_file() for split in SPLITS)
 
@@ -169,6 +169,18 @@ def test_nothing_but_rejects_is_an_error(clips: list[Clip], tmp_path: Path) -> N
         ShardError, match="no window of class 'ball_bounce' in the test split could be decoded"
     ):
         decode_all(bad, tmp_path / "shards", DECODE, Local(workers=1), ignore_progress)
+
+
+def test_a_class_that_a_filter_takes_away_is_called_filtered(
+    clips: list[Clip], tmp_path: Path
+) -> None:
+    strict = dataclasses.replace(DECODE, filters={"silent": 0.0})
+    with pytest.raises(
+        ShardError,
+        match=r"all windows of class 'ball_bounce' in the test split were filtered "
+        r"\(\d+ silent\); lower that filter in decode\.filters",
+    ):
+        decode_all(clips, tmp_path / "shards", strict, Local(workers=2), ignore_progress)
 
 
 def test_a_passing_failure_is_tried_again(clips: list[Clip], shards: Path, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from pipeline.core import plugins
 from pipeline.core.records import Clip
 from pipeline.datasets.manifest import write_manifest
 from stages import cli
@@ -48,6 +50,90 @@ def test_every_command_has_help_with_an_example(stage: str) -> None:
     result = CliRunner().invoke(cli.app, [stage, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert f"avdistill {stage} " in result.output.split("Example:")[1]
+
+
+@pytest.mark.parametrize("stage", cli.STAGES)
+def test_every_argument_and_option_has_a_sentence(stage: str) -> None:
+    command = typer.main.get_command(cli.app).commands[stage]
+    for parameter in command.params:
+        assert re.search(r"[a-z.;,]+ .*\.$", parameter.help or ""), parameter.name
+        if parameter.param_type_name == "argument":
+            assert parameter.metavar == parameter.name.upper()
+
+
+def test_commands_stand_in_groups() -> None:
+    page = CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output
+    places = [page.index(f" {panel} ") for panel in ("Pipeline", "Artifacts", "Extras")]
+    assert places == sorted(places) and "--install-completion" in page
+
+
+def test_a_shell_completes_the_names_of_commands() -> None:
+    result = CliRunner().invoke(
+        cli.app,
+        prog_name="avdistill",
+        env={"_AVDISTILL_COMPLETE": "complete_bash", "_TYPER_COMPLETE_ARGS": "avdistill extr"}
+        | {"COMP_WORDS": "avdistill extr", "COMP_CWORD": "1"},
+    )
+    assert result.output.split() == ["extract", "extract-text"]
+
+
+def test_a_change_counts_behind_the_command_too(tmp_path: Path) -> None:
+    both = ("--set", "metrics.vote={}", "list", "methods", "--set", "metrics.top5={}")
+    assert run(*both).returncode == 0
+    message = refused("list", "methods", "--set", "distill.dm.stepz=3")
+    assert message == (
+        "error: --set distill.dm.stepz=3: unknown key distill.dm.stepz, the nearest is steps"
+    )
+
+
+@pytest.mark.parametrize("kind", ["methods", "datasets", *plugins.list_kinds()])
+def test_plugins_are_listed_with_a_line_each(kind: str) -> None:
+    lines = run("list", kind).stdout.splitlines()
+    names = {line.split()[0] for line in lines}
+    assert all(len(line.split()) > 1 for line in lines)
+    assert set(plugins.list_names(plugins.kind_of(kind))) - {"folder", "gradient", "coreset"} <= (
+        names | {"resnet", "external"}
+    )
+
+
+def test_an_adapter_is_not_a_section_and_the_message_names_some(tmp_path: Path) -> None:
+    message = refused("ingest", "folder", "--root", tmp_path, "--out", tmp_path / "manifest.csv")
+    assert "folder is a plugin, and params.yaml has no section ingest.folder" in message
+    assert message.endswith("sections that use it: mine")
+
+
+def test_without_a_params_file_the_packaged_values_count_and_that_is_said(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "avdistill", "list", "selectors"],
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == "note: no params.yaml here, so the packaged values count\n"
+    assert "herding" in result.stdout
+
+
+def test_force_replaces_an_output(tmp_path: Path) -> None:
+    out = tmp_path / "card"
+    out.mkdir()
+    (out / "old").touch()
+    artifact = ROOT / "tests/golden/1.0-scores-uint8.h5"
+    assert run("convert", "card", artifact, out, "--force").returncode == 0
+    assert out.is_file() and [path.name for path in tmp_path.iterdir()] == ["card"]
+
+
+def test_force_keeps_the_old_output_when_the_new_one_fails(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("old")
+    refused("convert", "card", tmp_path / "none.h5", out, "--force")
+    assert out.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_force_never_takes_an_input_away(tmp_path: Path) -> None:
+    message = refused("convert", "card", tmp_path / "in.h5", tmp_path, "--force")
+    assert "which is needed; name another output" in message
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
@@ -96,7 +182,9 @@ def test_an_output_that_exists_is_left_alone(tmp_path: Path, media: Path, manife
         ("convert", "card", tmp_path, out),
         ("adopt", "dc", tmp_path, out),
     ):
-        assert "exists already; remove it or name another output" in refused(*arguments)
+        assert "exists already; name another output, or replace it with --force" in refused(
+            *arguments
+        )
     assert out.read_text() == page.read_text() == "mine"
 
 
@@ -107,7 +195,8 @@ def test_a_text_file_named_mp4_is_in_the_ledger(tmp_path: Path, media: Path) -> 
     run("ingest", "mine", "--root", tmp_path / "media", "--out", tmp_path / "manifest.csv")
     message = refused("decode", tmp_path / "manifest.csv", tmp_path / "shards", "--quiet", code=3)
     assert (
-        "4 of 44 clips were rejected (4 decode_error), more than decode.max_reject_fraction = 0.05"
+        "4 of 44 clips were rejected (failed: decode_error 4 clips (sonar/text0.mp4, "
+        "sonar/text1.mp4, sonar/text2.mp4, ...)), more than decode.max_reject_fraction = 0.05"
         in message
     )
     ledger = (tmp_path / "shards" / "ledger.csv").read_text()
