@@ -5,20 +5,22 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import shutil
 import signal
 import threading
 import time
 import weakref
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import EchoError, ParamsError
+from pipeline.core.errors import EchoError, OutputError, ParamsError
+from pipeline.core.paths import is_local
 from pipeline.shards.machine import count_processors, describe_memory, describe_processors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
 
@@ -175,6 +177,43 @@ def checkpoint_folder_of(out: Path) -> Path:
     from pathlib import Path
 
     return Path(os.environ.get("DVC_ROOT", out.parent)) / ".work"
+
+
+@contextmanager
+def replace_output(path: Path, inputs: Iterable[Path] = ()) -> Iterator[None]:
+    """Put an existing output aside while the block writes it anew; put it back on an error.
+
+    Args:
+        path: a file or a folder; nothing happens where there is none.
+        inputs: that the block reads.
+
+    Raises:
+        OutputError: the output is in an object store, or an input or the working folder lies in it.
+    """
+    if not path.exists():
+        yield
+        return
+    if not is_local(path):
+        raise OutputError(f"{path} exists already, and --force is for local files; remove it first")
+    whole = path.resolve()
+    for read in (*(each for each in inputs if is_local(each)), Path()):
+        if read.resolve().is_relative_to(whole):
+            raise OutputError(f"{path} holds {read}, which is needed; name another output")
+    aside = path.with_name(f".{path.name}.old")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        path.replace(aside)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be replaced ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        if not path.exists():
+            aside.replace(path)
+        elif aside.is_dir():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
 
 
 def write_seconds(out: Path, seconds: float, device: torch.device, threads: int = 1) -> None:

@@ -14,7 +14,6 @@ import typer
 
 import pipeline
 from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
-from pipeline.core.files import replace_output
 from pipeline.core.paths import escape_bytes
 from pipeline.shards.machine import count_workers
 from stages._arguments import (
@@ -26,7 +25,13 @@ from stages._arguments import (
     format_docstring,
 )
 from stages._progress import ProgressReporter
-from stages._runtime import device_of, exit_code_of, raise_signals, read_rank_and_count
+from stages._runtime import (
+    device_of,
+    exit_code_of,
+    raise_signals,
+    read_rank_and_count,
+    replace_output,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.core.params import Params
 
 
@@ -16,7 +19,7 @@ def list(kind: str = "", *, params: Params) -> str:  # noqa: A001 - the command'
 
     Example: avdistill list methods
     """
-    from pipeline.core.plugins import kind_of, list_kinds, summarise
+    from pipeline.core.plugins import kind_of, list_kinds
 
     if not kind:
         return "\n".join(list_kinds())
@@ -24,3 +27,27 @@ def list(kind: str = "", *, params: Params) -> str:  # noqa: A001 - the command'
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, wide)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def summarise(kind: str, params: Params) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, line, address) of each row of a kind's section, and of plugins without a row.
+
+    The line is the plugin's title, or its module's first one. The address is its paper, or the home
+    page of the dataset that it reads.
+
+    Args:
+        kind: a key of KINDS.
+        params: the params file.
+    """
+    from pipeline.core import plugins
+
+    section = plugins.KINDS[kind].section
+    names = params.get_section(section) if section else {}
+    rows = {row: plugins.plugin_of(kind, row, params) for row in names}
+    others = {name: name for name in plugins.list_names(kind) if name not in rows.values()}
+    for row, name in sorted({**others, **rows}.items()):
+        module = importlib.import_module(plugins.module_name(kind, name))
+        title, paper = plugins.describe(kind, name, row)
+        first = str(module.__doc__).strip().splitlines()[0]
+        home = getattr(getattr(module, "SOURCE", None), "home", "")
+        yield row, first if title in (row, name) else title, paper or home

@@ -17,7 +17,7 @@ from pipeline.core.errors import OutputError, SourceError
 from pipeline.core.paths import is_local, rename, to_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from filelock import FileLock
 
@@ -50,41 +50,6 @@ def refuse_existing(path: AnyPath) -> None:
             f"{path} cannot be written: {nearest} is not a folder with write permission; "
             "name another output"
         )
-
-
-@contextmanager
-def replace_output(path: Path, inputs: Iterable[Path] = ()) -> Iterator[None]:
-    """Put an existing output aside while the block writes it anew; put it back on an error.
-
-    Args:
-        path: a file or a folder; nothing happens where there is none.
-        inputs: that the block reads.
-
-    Raises:
-        OutputError: the output is in an object store, or an input or the working folder lies in it.
-    """
-    if not path.exists():
-        yield
-        return
-    if not is_local(path):
-        raise OutputError(f"{path} exists already, and --force is for local files; remove it first")
-    whole = path.resolve()
-    for read in (*(each for each in inputs if is_local(each)), Path()):
-        if read.resolve().is_relative_to(whole):
-            raise OutputError(f"{path} holds {read}, which is needed; name another output")
-    aside = path.with_name(f".{path.name}.old")
-    with _convert_errors(path):
-        shutil.rmtree(aside, ignore_errors=True)
-        path.replace(aside)
-    try:
-        yield
-    finally:
-        if not path.exists():
-            aside.replace(path)
-        elif aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink()
 
 
 @contextmanager

@@ -196,28 +196,6 @@ def kind_of(word: str) -> str:
     return kind
 
 
-def summarise(kind: str, params: Params) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, line, address) of each row of a kind's section, and of plugins without a row.
-
-    The line is the plugin's title, or its module's first one. The address is its paper, or the home
-    page of the dataset that it reads.
-
-    Args:
-        kind: a key of KINDS.
-        params: the params file.
-    """
-    section = KINDS[kind].section
-    names = params.get_section(section) if section else {}
-    rows = {row: plugin_of(kind, row, params) for row in names}
-    others = {name: name for name in list_names(kind) if name not in rows.values()}
-    for row, name in sorted({**others, **rows}.items()):
-        module = importlib.import_module(module_name(kind, name))
-        title, paper = describe(kind, name, row)
-        first = str(module.__doc__).strip().splitlines()[0]
-        home = getattr(getattr(module, "SOURCE", None), "home", "")
-        yield row, first if title in (row, name) else title, paper or home
-
-
 def plugin_of(kind: str, row: str, params: Params) -> str:
     """Return the plugin that a row of params.yaml names, by default its own name.
 
