@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import MediaError
-from pipeline.core.paths import fetch
+from pipeline.core.paths import fetch, to_path
 from pipeline.media.decord_backend import Decord
 from pipeline.media.encode import encode_mp3, encode_png, write_clip
 from pipeline.media.pyav_backend import PyAV
@@ -117,7 +117,7 @@ def read(
     Raises:
         MediaError: as in `decode`.
     """
-    with fetch(str(path)) as local:
+    with fetch(str(to_path(path))) as local:
         return _read_with_fallback(track, local, probe(local), starts, backends)
 
 
