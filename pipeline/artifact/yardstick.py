@@ -37,8 +37,8 @@ def format_whole(entry: Mapping[str, Any], metric: str, view: str, *, plain: boo
     Example:
         format_whole(about["scores"][0], "accuracy", "av", plain=False)  # "89.0 ± 1.5"
     """
-    views = entry.get("whole", {}).get("metrics", {}).get(metric, {})
-    return format_score(views[view], plain=plain) if view in views else ""
+    summary = _dig(entry, "whole", "metrics", metric, view)
+    return format_score(summary, plain=plain) if summary else ""
 
 
 def describe_students(about: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
@@ -51,9 +51,8 @@ def describe_students(about: Mapping[str, Any], entry: Mapping[str, Any]) -> str
     Example:
         describe_students(about, about["scores"][0])  # "rates frame 0.004, logmel 0.0007; steps 60"
     """
-    params = about.get("evaluation", {}).get("params", {}).get("evaluate", {})
-    protocol = params.get("protocols", {}).get(entry["protocol"], {})
-    known = {**protocol, **entry.get("chosen", {})}
+    protocol = _dig(about, "evaluation", "params", "evaluate", "protocols", entry["protocol"])
+    known = {**protocol, **_dig(entry, "chosen")}
     return "; ".join(f"{name} {_format(known[name])}" for name in STUDENTS if name in known)
 
 
@@ -66,9 +65,16 @@ def describe_test_split(about: Mapping[str, Any]) -> str:
     Example:
         describe_test_split(about)  # "75 windows of 25 clips"
     """
-    evaluation = about.get("evaluation", {})
+    evaluation = _dig(about, "evaluation")
     counts = {noun: evaluation.get(f"test_{noun}") for noun in ("windows", "clips")}
     return " of ".join(f"{count} {noun}" for noun, count in counts.items() if count is not None)
+
+
+def _dig(value: Any, *keys: str) -> Mapping[str, Any]:
+    """Return the mapping at these keys, {} if there is none: a stranger's file may hold others."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _format(value: Any) -> str:

@@ -22,14 +22,15 @@ SOFT = "soft_label_"
 NOT_STATED = "not stated"
 
 
-def join_names(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str], most: int | None = None) -> str:
     """Join names of classes by semicolons, since many hold a comma.
 
     Args:
         names: of classes; one that holds a semicolon or a quote is put in quotes.
+        most: how many are written, the others are counted; None writes all.
     """
-    quoted = (json.dumps(x, ensure_ascii=False) if {*';"'} & {*x} else x for x in names)
-    return "; ".join(quoted)
+    shown = [json.dumps(x, ensure_ascii=False) if {*';"'} & {*x} else x for x in names[:most]]
+    return "; ".join(shown) + (f" and {more} more" if (more := len(names) - len(shown)) else "")
 
 
 @dataclass(frozen=True, kw_only=True)

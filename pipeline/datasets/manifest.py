@@ -15,7 +15,7 @@ from pipeline.core.csv import write_rows
 from pipeline.core.errors import OutputError, SourceError
 from pipeline.core.files import read_json, refuse_existing, write_json
 from pipeline.core.paths import join_path, make_absolute, parse_path, to_path
-from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source
+from pipeline.core.records import SPLITS, UNKNOWN, Clip, Source, join_names
 from pipeline.datasets.locations import find_below, refuse_undecodable
 from pipeline.datasets.tables import parse_seconds, read_rows
 
@@ -59,12 +59,12 @@ def write_manifest(path: AnyPath, clips: list[Clip], source: Source = UNKNOWN) -
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise SourceError(
-            f"found one class only, {', '.join(labels)}; "
+            f"found one class only, {join_names(sorted(labels))}; "
             "a distilled set needs two or more label folders"
         )
     for split, names in find_missing(clips).items():
         raise SourceError(
-            f"the {split} split has no clip of {', '.join(names)}; "
+            f"the {split} split has no clip of {join_names(names)}; "
             "add clips, carve a larger fraction, or leave the class out"
         )
     cells = [_format_row(clip, path.parent) for clip in clips]

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
+from pipeline.core.records import join_names
 from pipeline.datasets.leftovers import join_first
 from pipeline.datasets.manifest import find_missing
 
@@ -80,7 +81,7 @@ def describe_missing_classes(clips: list[Clip]) -> list[str]:
         "test": "the test split is empty; evaluate needs it",
     }
     return [empty[split] for split in absent] + [
-        f"the {split} split lists no clip of {', '.join(names)}; evaluate will ask for some"
+        f"the {split} split lists no clip of {join_names(names)}; evaluate will ask for some"
         for split, names in find_missing(clips).items()
     ]
 

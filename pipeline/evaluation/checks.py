@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pipeline.evaluation.protocols import AvddProtocol, BudgetProtocol
     from pipeline.models.model import HeadPlugin
 
+# Names of classes that a message lists.
+MOST_NAMES = 5
+
 
 def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None:
     """Refuse an artifact that does not fit the shards, or holds values that are not finite.
@@ -28,8 +31,8 @@ def refuse_other_data(synthetic: SyntheticSet, real: RealSet, name: str) -> None
     """
     if synthetic.classes != real.classes:
         raise ArtifactError(
-            f"{name} holds the classes {_list_names(synthetic.classes)}, "
-            f"the shards {_list_names(real.classes)}; take the shards it was made from"
+            f"{name} holds the classes {join_names(synthetic.classes, MOST_NAMES)}, "
+            f"the shards {join_names(real.classes, MOST_NAMES)}; take the shards it was made from"
         )
     preprocessing = str(synthetic.provenance.get("preprocessing", ""))
     if preprocessing != real.preprocessing:
@@ -65,7 +68,7 @@ def refuse_absent_classes(real: RealSet, split: str) -> None:
     absent = [name for name, count in zip(real.classes, counts, strict=True) if not count]
     if absent:
         raise ShardError(
-            f"the {split} split holds no window of {_list_names(absent)} "
+            f"the {split} split holds no window of {join_names(absent, MOST_NAMES)} "
             f"({len(real.classes)} classes are in training); "
             "the ledger says why clips are missing; decode some, or ingest without the class"
         )
@@ -143,7 +146,3 @@ def refuse_single(measurement: Measurement, task: TaskPlugin, real: RealSet) -> 
             f"task {measurement.task} needs {task.modalities} modalities, the shards hold "
             f"{', '.join(real.rows)}; take it out of evaluate.run"
         )
-
-
-def _list_names(names: Sequence[str]) -> str:
-    return join_names(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

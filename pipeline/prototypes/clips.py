@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core.errors import SourceError, StoreError
 from pipeline.core.files import shorten_digest
-from pipeline.core.records import SPLITS, space_of
+from pipeline.core.records import SPLITS, join_names, space_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,12 +192,12 @@ def _refuse_other_labels(texts: Texts, name: str, classes: Sequence[str]) -> Non
     if missing:
         raise StoreError(
             f"{name} has no prompt for {len(missing)} of {len(classes)} labels, "
-            f"{_abbreviate_names(missing)}; add them"
+            f"{join_names(missing, LISTED_NAMES)}; add them"
         )
     unknown = sorted(set(texts.classes) - set(classes))
     if unknown:
         raise StoreError(
-            f"{name} is of another label map, no clip is of {_abbreviate_names(unknown)}; "
+            f"{name} is of another label map, no clip is of {join_names(unknown, LISTED_NAMES)}; "
             "run `avdistill extract-text` for this manifest"
         )
 

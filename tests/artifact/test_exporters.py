@@ -19,6 +19,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from pipeline.artifact import PublishSettings, publish_artifact, read_artifact, write_artifact
 from pipeline.artifact.exporters.card import LICENCES
+from pipeline.artifact.inspection import render_page
 from pipeline.artifact.pictures import PICTURES
 from pipeline.core.errors import ArtifactError, OutputError, ParamsError
 from pipeline.core.files import file_digest
@@ -301,3 +302,28 @@ def test_no_artifact_is_one_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="is no HDF5 file"):
         exported(name, tmp_path / "seed0.h5")
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+# Twenty-three names of VGGSound hold a comma.
+NAMES = ("people sniggering, laughing", "dog; barking")
+
+
+@pytest.fixture
+def with_commas(tmp_path: Path) -> Path:
+    write_artifact(tmp_path / "seed0.h5", dataclasses.replace(soft_toy(), classes=NAMES), FULL)
+    return tmp_path / "seed0.h5"
+
+
+def test_the_card_and_the_page_tell_names_with_commas_apart(with_commas: Path) -> None:
+    listed = 'people sniggering, laughing; "dog; barking"'
+    card = exported("card", with_commas).read_text(encoding="utf-8")
+    assert f"in the order of the labels: {listed}\n" in card
+    assert f" {listed}\n" in render_page(with_commas)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_no_file_joins_the_names_by_commas(with_commas: Path, name: str) -> None:
+    out = exported(name, with_commas)
+    written = [path for path in [out, *out.rglob("*")] if path.is_file()]
+    assert written
+    assert not [path for path in written if ", ".join(NAMES).encode() in path.read_bytes()]

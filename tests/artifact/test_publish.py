@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.artifact import PublishSettings, publish_artifact, read_artifact, write_artifact
 from pipeline.artifact.inspection import render_page, verify_files
+from pipeline.core import hdf5 as tables
 from pipeline.core.errors import ArtifactError
 from stages.publish import publish
 from tests.toys.artifacts import CEILING, EVALUATED, FULL, SCORES, WHOLE, toy_synthetic
@@ -127,3 +128,13 @@ def test_scores_without_a_protocol_are_published(artifact: Path) -> None:
     plain = {"artifacts": {"seed0.h5": digest}, "scores": SCORES}
     publish_artifact(artifact, plain, SETTINGS, artifact.with_name("out.h5"))
     assert "recognition accuracy av 50.0" in render_page(artifact.with_name("out.h5"))
+
+
+@pytest.mark.parametrize("held", ["none", [1], {"params": 3}, {"params": {"evaluate": []}}])
+def test_a_strangers_values_do_not_break_the_page(artifact: Path, held: Any) -> None:
+    path = published(artifact, ceiling=None)
+    columns, about = tables.read_table(path)
+    scores = json.loads(about["scores"])
+    scores[0] |= {"whole": held, "chosen": held}
+    tables.write_table(path, columns, {**about, "evaluation": held, "scores": scores})
+    assert "recognition accuracy av 50.0" in render_page(path)

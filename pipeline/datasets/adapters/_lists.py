@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import SourceError
-from pipeline.core.records import SPLITS
+from pipeline.core.records import SPLITS, join_names
 from pipeline.datasets import tables
 
 if TYPE_CHECKING:
@@ -276,10 +276,10 @@ def select_classes(
     )
     missing = [name for name in requested or () if name.casefold() not in names]
     if missing:
-        examples = ", ".join(sorted(names.values())[:5])
+        examples = join_names(sorted(names.values()), 5)
         raise SourceError(
             f"no clip of the class {missing[0]!r} is listed; "
-            f"take it out of `classes`, there are {examples}, ..."
+            f"take it out of `classes`, there are {examples}"
         )
     return {name.casefold() for name in (names if requested is None else requested)}
 

@@ -260,9 +260,9 @@ def _refuse_empty_classes(kept: np.ndarray, real: RealSet) -> None:
     if len(empty):
         raise SourceError(
             f"{len(empty)} classes have no sample with a vector in every file, "
-            f"{_format_names(empty)}; add some for each"
+            f"{join_names(empty.tolist(), 3)}; add some for each"
         )
 
 
 def _format_names(names: Sequence[str] | np.ndarray) -> str:
-    return join_names([str(name) for name in names[:3]]) + ("; ..." if len(names) > 3 else "")
+    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
