@@ -66,7 +66,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(first / "dm" / "ipc1" / "scores.json", lambda value: value.update(blank=blank))
     shutil.copytree(first / "dm" / "ipc10", first / "dm" / ("by_hand_" * 8))
     shutil.rmtree(first / "random" / "ipc10")
-    save(first / "random" / "ipc10" / "skipped.json", {"reason": "bell has 9 samples of 10"})
+    save(first / "random" / "ipc10" / "scores.json", {"skipped": "bell has 9 samples of 10"})
     save(first / "other" / "scores.json", "no JSON")
     write_report(
         results,

@@ -100,7 +100,7 @@ def test_a_silent_pick_is_named_with_its_set(results: Path, out: Path) -> None:
 def skip(results: Path, method: str, ipc: int) -> None:
     cell = results / "toy" / method / f"ipc{ipc}"
     shutil.rmtree(cell)
-    save(cell / "skipped.json", {"reason": "bell has 1 sample, 2 are needed"})
+    save(cell / "scores.json", {"skipped": "bell has 1 sample, 2 are needed"})
 
 
 @pytest.mark.parametrize("method", ["dm", "random"])

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # Points of a loss curve that are drawn.
 MAX_POINTS = 200
-# Beside a cell's scores, or in their place: why the cell was left out of the grid.
-SKIPPED = "skipped.json"
 
 
 def gather_results(
@@ -164,12 +162,9 @@ def _read_dataset(
 
 def _read_skipped(cell: Path) -> str:
     """Return why a cell was left out of the grid, empty for a cell with scores."""
-    path = cell / SKIPPED
-    if (cell / "scores.json").is_file() or not path.is_file():
-        return ""
-    value = read_json(path, "distill")
-    with explain_damage(path, "distill", "gives no reason"):
-        return str(value["reason"]).strip() or "no reason is given"
+    path = cell / "scores.json"
+    value = read_json(path, "evaluate") if path.is_file() else {}
+    return str(value.get("skipped", "")) if isinstance(value, dict) else ""
 
 
 def _read_count(about: Mapping[str, Any], name: str, path: Path, stage: str) -> int:
