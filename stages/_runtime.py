@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import getpass
 import math
 import os
 import shutil
 import signal
+import tempfile
 import threading
 import time
 import weakref
@@ -36,6 +38,25 @@ CLEANUP_S = 30.0
 # Seconds after which a stage is interrupted again, if a library has swallowed the error: numpy and
 # torch do so while they are imported.
 AGAIN_S = 0.5
+
+
+def prepare_process() -> None:
+    """Make up for a user without an entry in passwd, as `docker run --user 12345` has.
+
+    Raises:
+        ParamsError: no temporary folder can be written.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        # torch names its folder in TMPDIR after the user.
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise ParamsError(
+            f"no temporary folder can be written ({error.strerror}); set TMPDIR to one that can"
+        ) from error
 
 
 class Interruption(KeyboardInterrupt):

@@ -28,6 +28,7 @@ from stages._progress import ProgressReporter
 from stages._runtime import (
     device_of,
     exit_code_of,
+    prepare_process,
     raise_signals,
     read_rank_and_count,
     replace_output,
@@ -198,6 +199,7 @@ def _run_stage(
         stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0)
     )
     try:
+        prepare_process()
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
             given["params"] = _load_params(context.obj, given.get("change") or ())

@@ -10,6 +10,8 @@ Kernels release the interpreter's lock, and use one thread each.
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Any
 
 import numba
@@ -23,6 +25,7 @@ from pipeline.models.kernels.cpu._product import (
     multiply_block,
 )
 
+LOG = logging.getLogger(__name__)
 ZERO, ONE, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 1, 2, 4, 5, 8))
 # Tiles of 4 x 4 pixels per batch. They and their products, 36 matrices of tiles x channels each,
 # fit a cache of 1 MB at 128 channels.
@@ -42,8 +45,17 @@ def compile_kernel(function: Any) -> Any:
     options = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder for the cache
+    except RuntimeError:
+        _warn_of_no_cache()
         return numba.njit(**options)(function)
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    LOG.warning(
+        "kernels are compiled in each run, since neither the package's folder nor a home can be "
+        "written; set NUMBA_CACHE_DIR to a folder that can"
+    )
 
 
 @compile_kernel
