@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import pipeline
-from pipeline.core.errors import EchoError, ParamsError, PipelineError, RejectError
+from pipeline.core.errors import EchoError, MachineError, ParamsError, PipelineError, RejectError
 from pipeline.core.paths import escape_bytes
 from pipeline.shards.machine import count_workers
 from stages._arguments import (
@@ -199,6 +199,7 @@ def _run_stage(
         stage.__name__, quiet=given.get("report", True) or (ranks is not None and ranks.number > 0)
     )
     try:
+        _refuse_other_encodings()
         prepare_process()
         given |= {"report": report, "ranks": ranks}
         if "params" in wanted:
@@ -211,6 +212,13 @@ def _run_stage(
             return str(stage(**arguments))
     finally:
         report.close()
+
+
+def _refuse_other_encodings() -> None:
+    """Refuse a locale in which the same names of files would be other texts, and other ids."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        raise MachineError(f"file names are read as {encoding} here; set PYTHONUTF8=1")
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ def ingest(name: str, *, root: PathOrURL, out: PathOrURL, params: Params) -> str
     from pipeline.core.records import NOT_STATED
     from pipeline.datasets.fingerprint import digest_listing, write_listing
     from pipeline.datasets.leftovers import find_leftovers
-    from pipeline.datasets.manifest import read_standing, write_manifest
+    from pipeline.datasets.manifest import read_manifest, read_standing, write_manifest
     from pipeline.datasets.summary import (
         describe_changes,
         describe_close_labels,
@@ -42,5 +42,5 @@ def ingest(name: str, *, root: PathOrURL, out: PathOrURL, params: Params) -> str
     with explain_refusal([*close, *leftovers.describe()]):
         write_manifest(out, clips, source)
     write_listing(out, before, digest_listing(root))
-    notes = [*describe_changes(standing, clips), *close, *leftovers.write(out)]
+    notes = [*describe_changes(standing, read_manifest(out)), *close, *leftovers.write(out)]
     return "\n".join([describe_manifest(clips, source, out), *notes])

@@ -14,7 +14,7 @@ PipelineError
 ├── CellError          this method cannot make sets at this IPC from these data
 │   ├── DivergedError  a loss became NaN or infinite
 │   └── InfeasibleError  a class has too few samples
-├── MachineError       this machine's decoders return wrong times
+├── MachineError       this machine's decoders return wrong times, or its names are not UTF-8
 ├── RankError          the processes of one run cannot be joined, or one was lost
 │   └── EchoError      this process failed after another one, which has reported why
 ├── RejectError        finished, with more rejects than allowed (exit code 3)
@@ -91,7 +91,7 @@ class InfeasibleError(CellError):
 
 
 class MachineError(PipelineError):
-    """This machine's decoders return wrong times."""
+    """This machine's decoders return wrong times, or its file names are not read as UTF-8."""
 
 
 class RankError(PipelineError):

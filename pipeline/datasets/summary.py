@@ -43,8 +43,8 @@ def describe_changes(before: list[Clip], after: list[Clip]) -> list[str]:
     """Return a sentence on the clips that differ from those of an earlier manifest, if any does.
 
     Args:
-        before: rows of the earlier manifest; if there is none, there are no changes.
-        after: rows of the new one.
+        before: rows of the earlier manifest as they are read; without rows nothing has changed.
+        after: rows of the new one, read from the same place.
     """
     if not before:
         return []
@@ -55,14 +55,14 @@ def describe_changes(before: list[Clip], after: list[Clip]) -> list[str]:
         if key in old and old[key].split != new[key].split
     ]
     edited = [new[key].clip_id for key in new if key in old and old[key].sha256 != new[key].sha256]
-    parts = [
+    changes = [
         ("added", [new[key].clip_id for key in new if key not in old]),
         ("removed", [old[key].clip_id for key in old if key not in new]),
-        ("with other bytes", edited),
-        ("moved to another split", moved),
+        ("changed", edited),
+        ("in another split", moved),
     ]
-    texts = [f"{len(names)} {verb}: {join_first(names)}" for verb, names in parts if names]
-    return [f"the manifest that stood there is replaced; clips {', '.join(texts)}"] * bool(texts)
+    texts = [f"{len(names)} {verb} ({join_first(names)})" for verb, names in changes if names]
+    return [f"clips against the manifest before: {', '.join(texts)}"] * bool(texts)
 
 
 def _identify(clip: Clip) -> tuple[str, str, float, float | None]:

@@ -166,6 +166,16 @@ def test_a_list_names_a_file_in_either_unicode_form(tmp_path: Path) -> None:
     assert len({clip.group for clip in clips}) == 10
 
 
+def test_a_manifest_over_a_link_holds_relative_paths(tmp_path: Path) -> None:
+    place = touch(tmp_path / "here", *(f"media/{x}/{i}.mp4" for x in "ab" for i in range(8)))
+    (tmp_path / "link").symlink_to(place)
+    texts = []
+    for root, out in (("here", "here"), ("link", "here"), ("here", "link"), ("link", "link")):
+        write_manifest(tmp_path / out / "m.csv", FOLDER.clips(tmp_path / root / "media"))
+        texts.append((place / "m.csv").read_text())
+    assert len(set(texts)) == 1 and ",media/a/0.mp4," in texts[0]
+
+
 # Names that are not text
 
 

@@ -119,7 +119,7 @@ def test_an_edit_of_code_runs_the_stages_that_run_it(
 
 
 def test_changed_media_are_noticed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where ingest writes media itself."""
+    """Also where ingest writes media itself; it says which clips went."""
     monkeypatch.setenv("PYTHONPATH", str(project))
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("train: 40", "train: 3"))
@@ -127,7 +127,8 @@ def test_changed_media_are_noticed(project: Path, monkeypatch: pytest.MonkeyPatc
     assert ran(call(project, *command)) == both
     assert ran(call(project, *command)) == {"code"}
     (project / "data/generated/media/train/sonar/0000.mp4").unlink()
-    assert ran(call(project, *command)) == both
+    text = call(project, *command)
+    assert ran(text) == both and "1 removed (train-sonar-0000)" in text
     assert ran(call(project, *command)) == {"code"}
 
 

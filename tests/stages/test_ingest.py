@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.toys.commands import refused, run
+from tests.toys.project import ROOT
 
 
 @pytest.fixture
@@ -26,17 +29,17 @@ def ingest(root: Path, *options: str) -> str:
 
 
 def test_a_second_run_says_which_clips_came_went_or_changed(root: Path) -> None:
-    assert "stood there" not in ingest(root)
+    assert "against the manifest before" not in ingest(root)
     before = (root.parent / "manifest.csv").read_bytes()
-    assert "stood there" not in ingest(root)
+    assert "against the manifest before" not in ingest(root)
     assert (root.parent / "manifest.csv").read_bytes() == before
     (root / "a" / "new.mp4").write_bytes(b"new")
     (root / "a" / "1.mp4").unlink()
     (root / "b" / "1.mp4").write_bytes(b"other")
     message = ingest(root)
-    assert "replaced; clips 1 added: a-new, 1 removed: a-1, 1 with other bytes: b-1" in message
+    assert "before: 1 added (a-new), 1 removed (a-1), 1 changed (b-1)\n" in message
     message = ingest(root, "--set", "ingest.mine.seed=1")
-    assert " moved to another split: " in message and " to test)" in message
+    assert " in another split (" in message and " to test)" in message
 
 
 def test_another_file_at_the_output_is_left_alone(root: Path) -> None:
@@ -45,6 +48,16 @@ def test_another_file_at_the_output_is_left_alone(root: Path) -> None:
     message = refused("ingest", "mine", "--root", root, "--out", out)
     assert "exists already; remove it or name another output" in message
     assert out.read_text() == "mine"
+
+
+def test_a_locale_that_is_not_utf8_is_refused() -> None:
+    command = [sys.executable, "-m", "stages", "ingest", "mine", "--root", "x", "--out", "y"]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = subprocess.run(
+        command, cwd=ROOT, env=locale, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "file names are read as ascii here; set PYTHONUTF8=1" in result.stderr
 
 
 def test_names_that_are_not_utf8_are_printed(root: Path, tmp_path: Path) -> None:
