@@ -72,6 +72,7 @@ SPECIAL = {
     ("distill", "shards"): "The training split's folder; the validation split lies beside it.",
     ("experts", "shards"): "The training split's folder; the validation split lies beside it.",
     ("extract", "shards"): "The folder of one split, as a rule train.",
+    ("ingest", "force"): "Replace OUT even if it is no manifest.",
     ("init", "force"): "Overwrite files of the project that exist.",
     ("prototypes", "features"): "The folder of train.h5, val.h5 and test.h5.",
     ("teach", "features"): "A table that `avdistill extract` wrote, or a folder of them.",

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from pipeline.core.paths import PathOrURL
 
 
-def ingest(name: str, *, root: PathOrURL, out: PathOrURL, params: Params) -> str:
+def ingest(
+    name: str, *, root: PathOrURL, out: PathOrURL, force: bool = False, params: Params
+) -> str:
     """List a dataset's clips in a manifest: id, path, label, split, span, group and digest of each.
 
     NAME is a section of `ingest` in the params file; its `adapter` reads ROOT. Name, home page,
@@ -34,7 +36,7 @@ def ingest(name: str, *, root: PathOrURL, out: PathOrURL, params: Params) -> str
         explain_refusal,
     )
 
-    standing, before = read_standing(out), digest_listing(root)
+    standing, before = read_standing(out, force), digest_listing(root)
     dataset = plugins.build("adapter", name, params)
     clips, source = dataset.clips(root), dataset.source(root)
     source = replace(source, name=name) if source.name == NOT_STATED else source

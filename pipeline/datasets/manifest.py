@@ -120,6 +120,8 @@ def read_standing(path: AnyPath) -> list[Clip]:
     try:
         return read_manifest(path)
     except SourceError as error:
+        if force:
+            return []
         raise OutputError(
             f"{path} exists already; remove it or name another output ({error})"
         ) from error

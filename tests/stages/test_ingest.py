@@ -48,6 +48,8 @@ def test_another_file_at_the_output_is_left_alone(root: Path) -> None:
     message = refused("ingest", "mine", "--root", root, "--out", out)
     assert "exists already; remove it or name another output" in message
     assert out.read_text() == "mine"
+    assert run("ingest", "mine", "--root", root, "--out", out, "--force").returncode == 0
+    assert out.read_text().startswith("clip_id,")
 
 
 def test_a_locale_that_is_not_utf8_is_refused() -> None:
