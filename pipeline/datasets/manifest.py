@@ -104,11 +104,12 @@ def read_manifest(path: AnyPath) -> list[Clip]:
     return clips
 
 
-def read_standing(path: AnyPath) -> list[Clip]:
+def read_standing(path: AnyPath, force: bool) -> list[Clip]:
     """Return the rows of a manifest that is about to be replaced; none if there is no file.
 
     Args:
         path: of the manifest.
+        force: whether another file may be replaced, too.
 
     Raises:
         OutputError: another file lies there, or it cannot be written.
@@ -123,7 +124,7 @@ def read_standing(path: AnyPath) -> list[Clip]:
         if force:
             return []
         raise OutputError(
-            f"{path} exists already; remove it or name another output ({error})"
+            f"{path} exists already; name another output, or replace it with --force ({error})"
         ) from error
 
 

@@ -46,7 +46,7 @@ def test_another_file_at_the_output_is_left_alone(root: Path) -> None:
     out = root.parent / "manifest.csv"
     out.write_text("mine")
     message = refused("ingest", "mine", "--root", root, "--out", out)
-    assert "exists already; remove it or name another output" in message
+    assert "exists already; name another output, or replace it with --force" in message
     assert out.read_text() == "mine"
     assert run("ingest", "mine", "--root", root, "--out", out, "--force").returncode == 0
     assert out.read_text().startswith("clip_id,")
