@@ -1,4 +1,4 @@
-"""Describe a manifest in a sentence: clips, licence, shared groups, missing files."""
+"""Describe a manifest in lines: clips, licence, shared groups, missing files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
-from pipeline.core.records import join_names
+from pipeline.core.records import SPLITS, join_names
 from pipeline.datasets.leftovers import join_first
 from pipeline.datasets.manifest import find_missing
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
-    """Return a sentence about a manifest.
+    """Return lines about a manifest.
 
     Args:
         clips: its rows.
@@ -29,14 +29,16 @@ def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
         path: its file.
     """
     classes, splits = {clip.label for clip in clips}, Counter(clip.split for clip in clips)
+    counts = ", ".join(f"{split} {splits[split]}" for split in SPLITS)
     parts = [
-        f"{len(clips)} clips of {len(classes)} classes ({dict(splits)}) -> {path}",
+        f"{len(clips)} clips of {len(classes)} classes ({counts}) -> {path}",
         f"licence: {source.licence}",
+        *describe_missing_classes(clips),
         _describe_shared_groups(clips),
         _describe_missing_files(clips, path),
         _describe_empty_files(clips),
     ]
-    return "; ".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part)
 
 
 def describe_changes(before: list[Clip], after: list[Clip]) -> list[str]:
