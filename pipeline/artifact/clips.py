@@ -63,7 +63,10 @@ def preprocess_clip(path: str, about: Mapping[str, Any]) -> ClipSamples:
     names = about["normalisation"]
     params = {name: about[PREPROCESSING_PARAMS][name] for name in names}
     preprocessing = Preprocessing.from_json(params, PREPROCESSING_PARAMS)
-    decoded = media.decode(_make_clip(path), preprocessing.tracks, BACKENDS)
+    try:
+        decoded = media.decode(_make_clip(path), preprocessing.tracks, BACKENDS)
+    except MediaError as error:
+        raise MediaError(error.reason, f"{error.detail}; expected a clip, found {path}") from error
     omitted = {second.second: text for second in decoded if (text := _explain_gap(second))}
     kept = [second for second in decoded if second.second not in omitted]
     if not kept:

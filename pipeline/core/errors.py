@@ -57,6 +57,9 @@ class MediaError(PipelineError):
         self.reason = reason
         self.detail = detail
 
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
 
 class ShardError(PipelineError):
     """Shards are missing, damaged or made from something else."""
