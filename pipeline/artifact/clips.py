@@ -63,10 +63,7 @@ def preprocess_clip(path: str, about: Mapping[str, Any]) -> ClipSamples:
     names = about["normalisation"]
     params = {name: about[PREPROCESSING_PARAMS][name] for name in names}
     preprocessing = Preprocessing.from_json(params, PREPROCESSING_PARAMS)
-    try:
-        decoded = media.decode(_make_clip(path), preprocessing.tracks, BACKENDS)
-    except MediaError as error:
-        raise MediaError(error.reason, f"{error.detail}; expected a clip, found {path}") from error
+    decoded = _decode(path, preprocessing)
     omitted = {second.second: text for second in decoded if (text := _explain_gap(second))}
     kept = [second for second in decoded if second.second not in omitted]
     if not kept:
@@ -83,8 +80,8 @@ def preprocess_clip(path: str, about: Mapping[str, Any]) -> ClipSamples:
     return ClipSamples(rows=rows, seconds=seconds, omitted=omitted)
 
 
-def _make_clip(path: str) -> Clip:
-    return Clip(
+def _decode(path: str, preprocessing: Preprocessing) -> list[Second]:
+    clip = Clip(
         clip_id="clip",
         path=path,
         label="",
@@ -95,6 +92,10 @@ def _make_clip(path: str) -> Clip:
         bytes=0,
         sha256="",
     )
+    try:
+        return media.decode(clip, preprocessing.tracks, BACKENDS)
+    except MediaError as error:
+        raise MediaError(error.reason, f"{error.detail}; expected a clip, found {path}") from error
 
 
 def _explain_gap(second: Second) -> str:
