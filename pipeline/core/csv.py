@@ -93,5 +93,8 @@ def format_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _write(stream: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
+    # Python quotes no cell with another line end than its own, and reads two rows of it.
+    quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
-    writer.writerows(rows)
+    for row in rows:
+        (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)

@@ -54,3 +54,12 @@ def test_what_is_written_is_what_is_formatted(table: Path) -> None:
     write_rows(table, ["a", "b"], rows)
     assert table.read_bytes() == b'a,b\n1,\n"x,y","say ""z"""\n'
     assert format_rows(["a", "b"], rows) == table.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("cell", ["a\rb", "a\nb", "a\r\nb", "\r", ' "a', "a,b"])
+def test_any_cell_comes_back(cell: str, table: Path) -> None:
+    write_rows(table, ["a", "b"], [[cell, "x"], ["y", cell]])
+    assert [row for _, row in read_rows(table, "a,b")] == [
+        {"a": cell, "b": "x"},
+        {"a": "y", "b": cell},
+    ]

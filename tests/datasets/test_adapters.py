@@ -236,12 +236,19 @@ def test_lists_are_found_in_any_folder(name: str, folder: str, tmp_path: Path) -
     assert dataset(name).clips(root) == before
 
 
+@pytest.mark.parametrize(
+    ("end", "encoding"), [("\r\n", "utf-8-sig"), ("\r", "utf-8"), ("\n", "utf-16")]
+)
 @pytest.mark.parametrize("name", sorted(TOYS))
-def test_a_mark_windows_lines_and_empty_lines_are_read(name: str, tmp_path: Path) -> None:
+def test_a_list_is_read_however_it_was_saved(
+    name: str, end: str, encoding: str, tmp_path: Path
+) -> None:
+    """With a mark, other line ends, and empty lines at the end."""
     root = TOYS[name](tmp_path)
     before = dataset(name).clips(root)
     for path in [path for path in root.rglob("*") if path.suffix in (".csv", ".json", ".txt")]:
-        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n \r\n")
+        text = path.read_text().replace("\n", end) + f"{end} {end}"
+        path.write_bytes(text.encode(encoding))
     assert dataset(name).clips(root) == before
 
 

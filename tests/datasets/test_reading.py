@@ -58,6 +58,31 @@ def test_a_table_reads_the_same_however_it_was_saved(content: bytes, table: Path
     assert rows == [dict(zip(KNOWN, cells, strict=True)) for cells in CELLS[1:]]
 
 
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+
+
+@given(
+    cells=st.lists(st.tuples(texts, texts, texts), max_size=5),
+    delimiter=st.sampled_from(",;\t"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_any_cells_come_back(
+    cells: list[tuple[str, ...]],
+    delimiter: str,
+    encoding: str,
+    end: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writerows([KNOWN, *cells])
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(text.getvalue().encode(encoding))
+    rows = [tuple(row.values()) for _, row in read_rows(path, "path,label", KNOWN, KNOWN)]
+    assert rows == [row for row in cells if any(cell.strip() for cell in row)]
+
+
 def test_rows_have_their_first_lines(table: Path) -> None:
     table.write_bytes(b'\xef\xbb\xbfa,b\r\n\r\n1,"x\r\ny"\r\n2\r\n , \r\n3,4,\r\n')
     assert list(read_rows(table, "a,b", ("a", "b"))) == [
