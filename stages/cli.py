@@ -83,6 +83,9 @@ ABOUT = (
     "extract, coreset, experts, distill, export, evaluate, ceiling, publish, report."
 )
 
+# Keys that a note about an older params file names.
+MOST_NEW = 8
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -257,7 +260,11 @@ def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
     if file == PARAMS_FILE and not file.exists():
         print(f"note: no {file} here, so the packaged values count", file=sys.stderr)
         file = PACKAGED / file
-    return params.load(file, changes)
+    loaded = params.load(file, changes)
+    if loaded.new:
+        listed = ", ".join(loaded.new[:MOST_NEW]) + ", ..." * (len(loaded.new) > MOST_NEW)
+        print(f"note: {loaded.name} lacks {listed}; packaged values count", file=sys.stderr)
+    return loaded
 
 
 def _print_error(message: str, code: int) -> int:

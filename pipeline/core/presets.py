@@ -22,7 +22,7 @@ from pipeline.core.paths import escape_bytes, list_folder
 from pipeline.core.plugins import KINDS, plugin_of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # The files of a new project, and the values of the tests. In a clone params.yaml and graph.yaml are
 # copied to the top folder, where users edit them; the others are links to files there.
@@ -144,6 +144,32 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any], name: str) -> d
     refuse_unknown_plugins(values, name)
     copied: dict[str, Any] = _copy(values)
     return copied
+
+
+def list_new_keys(values: Mapping[str, Any]) -> list[str]:
+    """List the packaged keys that a params file lacks, e.g. one of an older version.
+
+    A row that is missing was removed. A file with few of the sections is an overlay.
+
+    Args:
+        values: the file's sections.
+    """
+    known = read_packaged()
+    return list(_find_new(known, values, "")) if 4 * len(values) > 3 * len(known) else []
+
+
+def _find_new(base: Mapping[str, Any], values: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key, known in base.items():
+        place, given = f"{path}.{key}" if path else key, values.get(key)
+        if key not in values:
+            yield place
+        elif place in ROWS:
+            for row, own in (given or {}).items():
+                whole = known.get(row, {})
+                if own and _plugin(place, row, own) == _plugin(place, row, whole):
+                    yield from (f"{place}.{row}.{new}" for new in whole if new not in own)
+        elif _is_section(known):
+            yield from _find_new(known, given or {}, place)
 
 
 def refuse_unknown_plugins(values: Mapping[str, Any], name: str) -> None:

@@ -22,7 +22,7 @@ from pipeline.core.records import Clip
 from pipeline.datasets.manifest import write_manifest
 from stages import cli
 from tests.toys.commands import SMALL, refused, run
-from tests.toys.project import ROOT, values
+from tests.toys.project import PARAMS, ROOT, values
 
 
 @pytest.fixture
@@ -32,6 +32,17 @@ def params_file(tmp_path: Path) -> Path:
     with path.open("w") as stream:
         YAML().dump(values(*SMALL).values, stream)
     return path
+
+
+def test_an_older_params_file_says_once_which_keys_are_new(tmp_path: Path) -> None:
+    text = PARAMS.read_text(encoding="utf-8")
+    (tmp_path / "old.yaml").write_text(
+        text.replace("  gallery: 2", "").replace("  runs: false", "")
+    )
+    result = run("code", tmp_path / "code.json", params=tmp_path / "old.yaml")
+    assert result.stderr == (
+        "note: old.yaml lacks publish.runs, report.gallery; packaged values count\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([stage, "--help"] for stage in cli.STAGES)])
