@@ -23,11 +23,11 @@ def code(out: Path, *, data: Path = Path("data"), params: Params) -> str:
     """
     from pipeline.core.files import refuse_existing, write_json
     from pipeline.core.params import Grid
-    from pipeline.datasets.fingerprint import find_change
+    from pipeline.datasets.fingerprint import find_changes
 
     refuse_existing(out)
     digests, names = _digest_stages(params), params.build("grid", Grid).datasets
-    write_json(out, {"code": digests, "media": {name: find_change(data / name) for name in names}})
+    write_json(out, {"code": digests, "media": find_changes(data, names)})
     return f"digests of {len(digests)} stages -> {out}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import SourceError
@@ -11,7 +12,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import is_local, walk
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 ABSENT = "absent"
 
@@ -51,6 +52,28 @@ def write_listing(manifest: Path, before: str, after: str) -> None:
         after: the digest when it ended; an adapter may write media.
     """
     write_json(manifest.with_suffix(".media.json"), {"before": before, "after": after})
+
+
+def find_changes(data: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return dataset -> `find_change`.
+
+    Args:
+        data: the folder of the datasets; DVC runs in the project's.
+        names: of the datasets.
+
+    Raises:
+        SourceError: a link leads a dataset out of the project; DVC would refuse its results.
+    """
+    here = Path.cwd().resolve()
+    for name in names:
+        place = (data / name).resolve()
+        if not data.is_absolute() and not place.is_relative_to(here):
+            raise SourceError(
+                f"{data}/{name} lies behind a link, at {place}, and DVC keeps no results outside "
+                f"of {here}; link {data}/{name}/media alone, and move DVC's cache to the other "
+                "disk: docs/guide/dvc.md, Data on another disk"
+            )
+    return {name: find_change(data / name) for name in names}
 
 
 def find_change(folder: Path) -> str:

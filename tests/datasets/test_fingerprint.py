@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.datasets.fingerprint import ABSENT, digest_listing, find_change, write_listing
+from pipeline.core.errors import SourceError
+from pipeline.datasets.fingerprint import (
+    ABSENT,
+    digest_listing,
+    find_change,
+    find_changes,
+    write_listing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -87,6 +94,19 @@ def test_without_an_ingest_it_is_the_media_s_own(dataset: Path) -> None:
     (dataset / "manifest.media.json").unlink()
     assert find_change(dataset) == digest_listing(dataset / "media")
     assert find_change(dataset.parent / "nowhere") == ABSENT
+
+
+@pytest.mark.parametrize("link", ["data", "data/mine"])
+def test_results_behind_a_link_are_refused(
+    link: str, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC refuses them after the work is done."""
+    place = tmp_path / "project" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(dataset if link == "data/mine" else dataset.parent)
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(SourceError, match=r"data/mine lies behind a link, .* link data/mine/media"):
+        find_changes(Path("data"), ["mine"])
 
 
 def test_a_name_that_is_no_text_is_listed(dataset: Path) -> None:

@@ -44,7 +44,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def written(folder: Path, *changes: str) -> dict[str, str]:
     """What the stage `code` writes: stage, or stage.row -> digest."""
     out = folder / "code.json"
-    code(out, params=values(*changes))
+    code(out, data=folder, params=values(*changes))
     read: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["code"]
     out.unlink()
     rows = {stage: rows if isinstance(rows, dict) else {"": rows} for stage, rows in read.items()}
@@ -161,7 +161,7 @@ def test_a_short_row_depends_on_the_row_that_it_starts_from(tmp_path: Path) -> N
             f"grid: {{methods: [dm, idm, dm-fast]}}\n"
             f"distill: {{dm: {{steps: {steps}}}, dm-fast: {{method: dm, batch_real: 2}}}}\n"
         )
-        code(tmp_path / f"{steps}.json", params=load(path))
+        code(tmp_path / f"{steps}.json", data=tmp_path, params=load(path))
         entries.append(json.loads((tmp_path / f"{steps}.json").read_text())["code"]["distill"])
     assert changed(*entries) == {"dm", "dm-fast"}
 
