@@ -83,9 +83,6 @@ ABOUT = (
     "extract, coreset, experts, distill, export, evaluate, ceiling, publish, report."
 )
 
-# Keys that a note about an older params file names.
-MOST_NEW = 8
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -255,15 +252,15 @@ def _convert_knob(parameter: inspect.Parameter) -> inspect.Parameter:
 def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
     from pipeline.core import params
     from pipeline.core.presets import PACKAGED
+    from pipeline.project.news import describe_news
 
     file, changes = given["params_file"], [*given["changes"], *changes]
     if file == PARAMS_FILE and not file.exists():
         print(f"note: no {file} here, so the packaged values count", file=sys.stderr)
         file = PACKAGED / file
     loaded = params.load(file, changes)
-    if loaded.new:
-        listed = ", ".join(loaded.new[:MOST_NEW]) + ", ..." * (len(loaded.new) > MOST_NEW)
-        print(f"note: {loaded.name} lacks {listed}; packaged values count", file=sys.stderr)
+    if news := describe_news(file):
+        print(f"note: {news}", file=sys.stderr)
     return loaded
 
 

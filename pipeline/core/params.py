@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
@@ -24,7 +24,6 @@ from pipeline.core.names import read_name
 from pipeline.core.paths import to_path
 from pipeline.core.presets import (
     apply_changes,
-    list_new_keys,
     overlay,
     read_packaged,
     read_values,
@@ -106,12 +105,10 @@ class Params:
     Args:
         name: the file's name, for messages.
         values: its sections.
-        new: keys that the file lacks, whose values are the packaged ones.
     """
 
     name: str
     values: dict[str, Any]
-    new: tuple[str, ...] = ()
 
     def get_section(self, dotted: str) -> dict[str, Any]:
         """Return the mapping at `a.b`.
@@ -163,8 +160,7 @@ def load(path: AnyPath, changes: Sequence[str] = ()) -> Params:
         PluginError: a row names a plugin that does not exist.
     """
     path = to_path(path)
-    given = read_values(path)
-    params = replace(from_values(given, path.name), new=tuple(list_new_keys(given)))
+    params = from_values(read_values(path), path.name)
     apply_changes(params.values, changes)
     refuse_unknown_plugins(params.values, path.name)
     return params

@@ -22,7 +22,7 @@ from pipeline.core.paths import escape_bytes, list_folder
 from pipeline.core.plugins import KINDS, plugin_of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 # The files of a new project, and the values of the tests. In a clone params.yaml and graph.yaml are
 # copied to the top folder, where users edit them; the others are links to files there.
@@ -146,32 +146,6 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any], name: str) -> d
     return copied
 
 
-def list_new_keys(values: Mapping[str, Any]) -> list[str]:
-    """List the packaged keys that a params file lacks, e.g. one of an older version.
-
-    A row that is missing was removed. A file with few of the sections is an overlay.
-
-    Args:
-        values: the file's sections.
-    """
-    known = read_packaged()
-    return list(_find_new(known, values, "")) if 4 * len(values) > 3 * len(known) else []
-
-
-def _find_new(base: Mapping[str, Any], values: Mapping[str, Any], path: str) -> Iterator[str]:
-    for key, known in base.items():
-        place, given = f"{path}.{key}" if path else key, values.get(key)
-        if key not in values:
-            yield place
-        elif place in ROWS:
-            for row, own in (given or {}).items():
-                whole = known.get(row, {})
-                if own and _plugin(place, row, own) == _plugin(place, row, whole):
-                    yield from (f"{place}.{row}.{new}" for new in whole if new not in own)
-        elif _is_section(known):
-            yield from _find_new(known, given or {}, place)
-
-
 def refuse_unknown_plugins(values: Mapping[str, Any], name: str) -> None:
     """Raise a PluginError if a row names a plugin that does not exist.
 
@@ -206,7 +180,7 @@ def apply_changes(values: dict[str, Any], changes: Iterable[str]) -> None:
         for depth, key in enumerate(parents):
             _refuse_unknown_key(place, key, ".".join(parents[: depth + 1]), change)
             place, original = place[key], original.get(key, {})
-        free = isinstance(place, dict) and not _is_section(original)
+        free = isinstance(place, dict) and not is_section(original)
         if not free:
             _refuse_unknown_key(place, last, name, change)
         place[last] = parse_yaml(text, f"--set {change}")
@@ -230,7 +204,7 @@ def _merge(
         place = f"{path}.{key}" if path else str(key)
         if key not in base:
             unknown.append(_describe_unknown(place, key, base))
-        elif place not in ROWS and not _is_section(base[key]):
+        elif place not in ROWS and not is_section(base[key]):
             merged[key] = value
         elif isinstance(value, dict):
             merge = _merge_rows if place in ROWS else _merge
@@ -240,8 +214,12 @@ def _merge(
     return merged
 
 
-def _is_section(value: Any) -> bool:
-    """Tell whether a value is a mapping of known keys; others are empty, or by modality."""
+def is_section(value: Any) -> bool:
+    """Tell whether a value is a mapping of known keys; others are empty, or by modality.
+
+    Args:
+        value: of a key in the packaged params.yaml.
+    """
     return isinstance(value, dict) and not value.keys() <= MODALITIES
 
 

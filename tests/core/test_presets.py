@@ -12,7 +12,6 @@ from pipeline.core.errors import ParamsError, PluginError
 from pipeline.core.params import Params
 from pipeline.core.presets import (
     find_preset,
-    list_new_keys,
     list_presets,
     overlay,
     parse_yaml,
@@ -135,42 +134,6 @@ def test_a_file_that_lacks_a_key_has_the_packaged_value(tmp_path: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("    tried: 3", "    #"))
     assert params.load(tmp_path / "params.yaml").get_section("distill.jcf")["tried"] == 3
-
-
-def without(*places: str) -> dict[str, Any]:
-    """The packaged values without some keys."""
-    values: Any = read_values(PARAMS)
-    for place in places:
-        *parents, last = place.split(".")
-        inner = values
-        for key in parents:
-            inner = inner[key]
-        del inner[last]
-    return values
-
-
-@pytest.mark.parametrize(
-    "lacking",
-    [
-        [],
-        ["report.gallery"],
-        ["decode.logmel.hop", "teach"],
-        ["distill.jcf.tried", "evaluate.protocols.budget.trials"],
-    ],
-)
-def test_keys_that_a_file_lacks_are_new(lacking: list[str]) -> None:
-    assert list_new_keys(without(*lacking)) == lacking
-
-
-def test_rows_that_a_file_lacks_or_adds_are_not_new() -> None:
-    values = without("ingest.ave", "distill.dc")
-    values["distill"] |= {"dm-fast": {"method": "dm"}, "pieces": {"method": "dm"}, "dm": None}
-    values["distill"]["herding"] = {"method": "dm", "steps": 1}
-    assert list_new_keys(values) == []
-
-
-def test_an_overlay_has_no_new_keys() -> None:
-    assert not [name for name in list_presets() if list_new_keys(read_values(find_preset(name)))]
 
 
 def test_a_plugin_s_rows_state_every_parameter() -> None:
