@@ -629,14 +629,14 @@ def test_what_is_not_at_hand_is_not_run(files: Path) -> None:
         (
             lambda files: (files / "out.json").write_text("mine"),
             {},
-            "exists already; remove it or name another output",
+            "exists already; name another output, or replace it with --force",
         ),
         (
             lambda files: (files / "features" / "train.h5").unlink(),
             {},
             r"holds no train\.h5; `avdistill extract` writes it",
         ),
-        (lambda files: (files / "manifest.csv").write_text("a\n1\n"), {}, "is not a manifest"),
+        (lambda files: (files / "manifest.csv").write_text("a\n1\n"), {}, "expected a manifest"),
     ],
 )
 def test_a_bad_call_is_one_sentence(
