@@ -368,7 +368,8 @@ def wrap(text: str) -> str:
 
 def params_page() -> str:
     """Return docs/reference/params.md."""
-    values = YAML(typ="safe").load((PACKAGED / "params.yaml").read_text(encoding="utf-8"))
+    text = (PACKAGED / "params.yaml").read_text(encoding="utf-8")
+    values = YAML(typ="safe").load(text)
     sections, kinds = (
         built_sections(),
         {about.section: kind for kind, about in plugins.KINDS.items()},
@@ -380,7 +381,10 @@ def params_page() -> str:
     ]
     for name, given in values.items():
         lines.append(f"\n## {name}\n")
-        if name in kinds:
+        if not isinstance(given, dict):  # one value, with its comment
+            (comment,) = re.findall(rf"^{name}:.*# (.*)$", text, re.MULTILINE)
+            lines.append(wrap(f"{value_text(given)}: {comment}"))
+        elif name in kinds:
             lines += plugin_sections(name, kinds[name], given)
         elif name in sections:
             lines.append(wrap(summary(sections[name])))

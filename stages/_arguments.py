@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.core.errors import PluginError
 from pipeline.core.paths import parse_path
+from pipeline.core.plugins import KINDS as PLUGINS
+from pipeline.core.plugins import list_names
 
 POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
@@ -137,9 +140,6 @@ def fill_lists(text: str) -> str:
     Args:
         text: of a docstring.
     """
-    from pipeline.core.plugins import KINDS as PLUGINS
-    from pipeline.core.plugins import list_kinds, list_names
-
     text = text.replace("{kinds}", ", ".join(list_kinds()))
     if "{presets}" in text:
         from pipeline.project import describe_presets
@@ -150,3 +150,23 @@ def fill_lists(text: str) -> str:
         if place in text:
             text = text.replace(place, ", ".join(list_names(kind)))
     return text
+
+
+def list_kinds() -> list[str]:
+    """List the kinds of plugins as the command line writes them, e.g. "kd-methods"."""
+    return sorted(f"{kind.replace(' ', '-')}s" for kind in PLUGINS)
+
+
+def kind_of(word: str) -> str:
+    """Return the key of KINDS for a word of `list_kinds`; "datasets" are adapters.
+
+    Args:
+        word: e.g. "methods".
+
+    Raises:
+        PluginError: there is no such kind.
+    """
+    kind = {"datasets": "adapter"}.get(word, word.removesuffix("s").replace("-", " "))
+    if kind not in PLUGINS:
+        raise PluginError(f"no kind of plugin {word!r}; name one of {', '.join(list_kinds())}")
+    return kind

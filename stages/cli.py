@@ -6,15 +6,23 @@ import importlib
 import inspect
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import pipeline
-from pipeline.core.errors import EchoError, MachineError, ParamsError, PipelineError, RejectError
+from pipeline.core.errors import (
+    EchoError,
+    MachineError,
+    ParamsError,
+    PipelineError,
+    PluginError,
+    RejectError,
+)
 from pipeline.core.paths import escape_bytes
+from pipeline.project import load_params, use_plugins
 from pipeline.shards.machine import count_workers
 from stages._arguments import (
     KEYWORD,
@@ -250,7 +258,6 @@ def _convert_knob(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
-    from pipeline.core import params
     from pipeline.core.presets import PACKAGED
     from pipeline.project.news import describe_news
 
@@ -258,7 +265,7 @@ def _load_params(given: dict[str, Any], changes: Sequence[str]) -> Any:
     if file == PARAMS_FILE and not file.exists():
         print(f"note: no {file} here, so the packaged values count", file=sys.stderr)
         file = PACKAGED / file
-    loaded = params.load(file, changes)
+    loaded = load_params(file, changes)
     if news := describe_news(file):
         print(f"note: {news}", file=sys.stderr)
     return loaded
@@ -271,5 +278,7 @@ def _print_error(message: str, code: int) -> int:
     return code
 
 
+with suppress(PluginError):  # commands that read params say so; the help is there all the same
+    use_plugins()
 for _name in STAGES:
     add_command(_name)

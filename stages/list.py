@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def list(kind: str = "", *, params: Params) -> str:  # noqa: A001 - the command'
 
     Example: avdistill list methods
     """
-    from pipeline.core.plugins import kind_of, list_kinds
+    from stages._arguments import kind_of, list_kinds
 
     if not kind:
         return "\n".join(list_kinds())
@@ -46,7 +45,7 @@ def summarise(kind: str, params: Params) -> Iterator[tuple[str, str, str]]:
     rows = {row: plugins.plugin_of(kind, row, params) for row in names}
     others = {name: name for name in plugins.list_names(kind) if name not in rows.values()}
     for row, name in sorted({**others, **rows}.items()):
-        module = importlib.import_module(plugins.module_name(kind, name))
+        module = plugins.import_plugin(kind, name)
         title, paper = plugins.describe(kind, name, row)
         first = str(module.__doc__).strip().splitlines()[0]
         home = getattr(getattr(module, "SOURCE", None), "home", "")

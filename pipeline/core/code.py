@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.errors import PluginError
 from pipeline.core.files import digest_of, file_digest
 from pipeline.core.paths import walk
-from pipeline.core.plugins import KINDS, find_used, list_installed
+from pipeline.core.plugins import OUTSIDE, find_used
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,34 +74,53 @@ def find_closure(modules: Iterable[str], plugins: Iterable[str] = ()) -> dict[st
     Args:
         modules: dotted names.
         plugins: dotted names of plugins' modules; those of other packages than avdistill's, or than
-            an installed plugin's, are left out.
+            a plugin's from outside, are left out.
     """
-    installed = [name for kind in KINDS for name in list_installed(kind).values()]
-    packages = {name.partition(".")[0] for name in [*modules, *installed, __name__]}
+    packages = {name.partition(".")[0] for name in [*modules, *OUTSIDE.values(), __name__]}
     waiting = [*modules, *plugins]
     closure: dict[str, Path] = {}
     while waiting:
         name = waiting.pop()
         if name in closure or name.partition(".")[0] not in packages:
             continue
-        if path := _find_file(name):
+        if path := find_file(name):
             closure[name] = path
-            waiting += [name.rpartition(".")[0], *_read(path)[1]]
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            imported = (resolve_name(each, package) for each in _read(path)[1])
+            waiting += [name.rpartition(".")[0], *imported]
     return closure
 
 
-def _find_file(module: str) -> Path | None:
+def find_file(module: str) -> Path | None:
+    """Return the file of a module, which is not imported; None where there is none.
+
+    Args:
+        module: dotted name; avdistill's own lie in ROOT, also where Python finds others.
+    """
     package, *parts = module.split(".")
-    place = _find_root(package).joinpath(package, *parts)
-    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    return next((file for file in files if file.is_file()), None)
+    places = [str(ROOT / package)]
+    if not (ROOT / package / "__init__.py").exists() and (spec := find_spec(package)):
+        places = list(spec.submodule_search_locations or [(spec.origin or "").removesuffix(".py")])
+    for place in (Path(place, *parts) for place in places):
+        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if path.is_file():
+                return path
+    return None
 
 
-def _find_root(package: str) -> Path:
-    """Return the folder that a package lies in: avdistill's, or an installed plugin's."""
-    spec = None if (ROOT / package).exists() else find_spec(package)
-    depth = 1 if spec and spec.submodule_search_locations else 0
-    return Path(spec.origin).parents[depth] if spec and spec.origin else ROOT
+def parse(path: Path) -> ast.Module:
+    """Parse a module.
+
+    Args:
+        path: its file.
+
+    Raises:
+        PluginError: it is no Python, as only a file from outside can be.
+    """
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise PluginError(f"{path} is no Python ({error}); correct it") from error
 
 
 def _read(path: Path) -> tuple[str, frozenset[str]]:
@@ -112,7 +132,7 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
 @cache
 def _parse(path: Path, modified_ns: int, size: int) -> tuple[str, frozenset[str]]:
     """As `_read`; a file whose time or size differs is parsed again."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parse(path)
     for node in ast.walk(tree):
         for block in ("body", "orelse", "finalbody"):
             if isinstance(statements := getattr(node, block, None), list):
@@ -128,9 +148,13 @@ def _is_idle(node: ast.stmt) -> bool:
 
 
 def _list_imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the names of imported modules; for `from a import b` a, and a.b, which may be one."""
+    """Yield the names of imported modules; for `from a import b` a, and a.b, which may be one.
+
+    Those of `from . import b` begin with dots.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield from (base, *(f"{base}{'.' * bool(node.module)}{a.name}" for a in node.names))

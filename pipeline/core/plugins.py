@@ -1,15 +1,12 @@
 """Plugins: a file in a kind's folder is a plugin, and its name there is its name in params.yaml.
 
-Installed packages may bring more, as entry points of the group `avdistill.<folder>`, e.g.
-`avdistill.distillation.methods`; such a plugin is named as its module.
+OUTSIDE holds those that lie elsewhere; `pipeline.project.plugins` finds them.
 """
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -74,15 +71,8 @@ KINDS = {
 }
 
 
-@cache
-def list_installed(kind: str) -> dict[str, str]:
-    """Return name -> module of the plugins of a kind that installed packages bring.
-
-    Args:
-        kind: a key of KINDS.
-    """
-    points = entry_points(group=f"avdistill.{KINDS[kind].folder.replace('/', '.')}")
-    return {point.module.rpartition(".")[2]: point.module for point in points}
+# (kind, name) -> module of the plugins from outside.
+OUTSIDE: dict[tuple[str, str], str] = {}
 
 
 def list_names(kind: str) -> list[str]:
@@ -92,7 +82,7 @@ def list_names(kind: str) -> list[str]:
         kind: a key of KINDS.
     """
     files = {path.stem for path in list_folder(PACKAGE / KINDS[kind].folder, "[!_]*.py")}
-    return sorted(files | list_installed(kind).keys())
+    return sorted(files | {name for own, name in OUTSIDE if own == kind})
 
 
 def plugin_of_row(kind: str, name: str, row: Mapping[str, Any], where: str) -> str:
@@ -129,10 +119,28 @@ def module_name(kind: str, name: str) -> str:
     """
     if name not in list_names(kind):
         raise PluginError(f"no {kind} named {name!r}; there are {', '.join(list_names(kind))}")
-    ours = f"{KINDS[kind].folder}/{name}"
-    if (PACKAGE / f"{ours}.py").exists():
-        return f"pipeline.{ours.replace('/', '.')}"
-    return list_installed(kind)[name]
+    ours = f"pipeline.{KINDS[kind].folder.replace('/', '.')}.{name}"
+    return OUTSIDE.get((kind, name), ours)
+
+
+def import_plugin(kind: str, name: str) -> Any:
+    """Import the module of a plugin.
+
+    Args:
+        kind: a key of KINDS.
+        name: the plugin's name.
+
+    Raises:
+        PluginError: there is no such plugin, or one from outside cannot be imported.
+    """
+    module = module_name(kind, name)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        if (kind, name) not in OUTSIDE:
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"the {kind} {module} cannot be imported ({reason})") from error
 
 
 def find(kind: str, name: str) -> Any:
@@ -145,7 +153,7 @@ def find(kind: str, name: str) -> Any:
     Raises:
         PluginError: there is no such plugin; the message lists the known.
     """
-    return getattr(importlib.import_module(module_name(kind, name)), KINDS[kind].defines)
+    return getattr(import_plugin(kind, name), KINDS[kind].defines)
 
 
 class PluginTitle(NamedTuple):
@@ -169,31 +177,11 @@ def describe(kind: str, name: str, row: str = "") -> PluginTitle:
     Raises:
         PluginError: there is no such plugin; the message lists the known.
     """
-    module = importlib.import_module(module_name(kind, name))
+    module = import_plugin(kind, name)
     rows = getattr(module, "ROWS", {})
     if row in rows:
         return PluginTitle(*rows[row])
     return PluginTitle(getattr(module, "TITLE", row or name), getattr(module, "PAPER", ""))
-
-
-def list_kinds() -> list[str]:
-    """List the kinds of plugins as the command line writes them, e.g. "kd-methods"."""
-    return sorted(f"{kind.replace(' ', '-')}s" for kind in KINDS)
-
-
-def kind_of(word: str) -> str:
-    """Return the key of KINDS for a word of `list_kinds`; "datasets" are adapters.
-
-    Args:
-        word: e.g. "methods".
-
-    Raises:
-        PluginError: there is no such kind.
-    """
-    kind = {"datasets": "adapter"}.get(word, word.removesuffix("s").replace("-", " "))
-    if kind not in KINDS:
-        raise PluginError(f"no kind of plugin {word!r}; name one of {', '.join(list_kinds())}")
-    return kind
 
 
 def plugin_of(kind: str, row: str, params: Params) -> str:

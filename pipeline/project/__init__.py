@@ -1,5 +1,13 @@
-"""Projects: a new folder with params.yaml, dvc.yaml and the files of DVC."""
+"""Projects: a folder with params.yaml, dvc.yaml and the files of DVC; plugins from outside."""
 
 from pipeline.project.create import FILES, create_project, describe_presets, render_params
+from pipeline.project.plugins import load_params, use_plugins
 
-__all__ = ["FILES", "create_project", "describe_presets", "render_params"]
+__all__ = [
+    "FILES",
+    "create_project",
+    "describe_presets",
+    "load_params",
+    "render_params",
+    "use_plugins",
+]

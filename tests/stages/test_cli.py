@@ -21,6 +21,7 @@ from pipeline.core import plugins
 from pipeline.core.records import Clip
 from pipeline.datasets.manifest import write_manifest
 from stages import cli
+from stages._arguments import kind_of, list_kinds
 from tests.toys.commands import SMALL, refused, run
 from tests.toys.project import PARAMS, ROOT, values
 
@@ -97,12 +98,12 @@ def test_a_change_counts_behind_the_command_too(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["methods", "datasets", *plugins.list_kinds()])
+@pytest.mark.parametrize("kind", ["methods", "datasets", *list_kinds()])
 def test_plugins_are_listed_with_a_line_each(kind: str) -> None:
     lines = run("list", kind).stdout.splitlines()
     names = {line.split()[0] for line in lines}
     assert all(len(line.split()) > 1 for line in lines)
-    assert set(plugins.list_names(plugins.kind_of(kind))) - {"folder", "gradient", "coreset"} <= (
+    assert set(plugins.list_names(kind_of(kind))) - {"folder", "gradient", "coreset"} <= (
         names | {"resnet", "external"}
     )
 
