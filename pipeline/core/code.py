@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 from importlib.util import find_spec, resolve_name
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,11 +102,9 @@ def find_file(module: str) -> Path | None:
     places = [str(ROOT / package)]
     if not (ROOT / package / "__init__.py").exists() and (spec := find_spec(package)):
         places = list(spec.submodule_search_locations or [(spec.origin or "").removesuffix(".py")])
-    for place in (Path(place, *parts) for place in places):
-        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-            if path.is_file():
-                return path
-    return None
+    stems = [Path(place, *parts) for place in places]
+    files = ((stem / "__init__.py", stem.with_name(f"{stem.name}.py")) for stem in stems)
+    return next(filter(Path.is_file, chain.from_iterable(files)), None)
 
 
 def parse(path: Path) -> ast.Module:

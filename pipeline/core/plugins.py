@@ -137,10 +137,9 @@ def import_plugin(kind: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except Exception as error:
-        if (kind, name) not in OUTSIDE:
-            raise
-        reason = f"{type(error).__name__}: {error}"
-        raise PluginError(f"the {kind} {module} cannot be imported ({reason})") from error
+        if (kind, name) in OUTSIDE:
+            raise PluginError(f"the {kind} {module} cannot be imported ({error!r})") from error
+        raise
 
 
 def find(kind: str, name: str) -> Any:
