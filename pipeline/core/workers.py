@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, util
@@ -32,8 +33,6 @@ R = TypeVar("R")
 WATCH_S = 0.25
 # Seconds that a worker may take to start, besides those of its first task.
 START_S = 60.0
-# A worker's first message.
-_READY = "ready"
 # Megabytes that a lone worker may always take; at 224 x 224 one takes 200 to 300.
 WORKER_MB = 512
 # Share of the usable memory that this process and its workers take at most.
@@ -77,14 +76,14 @@ def work(
 ) -> Iterator[tuple[T, R | MediaError]]:
     """Yield (task, result) as results come in; a task that failed or crashed has a MediaError.
 
-    If the workers take more than `usable_mb`, the largest is stopped, and its task waits.
+    If the workers take more than `usable_mb`, the largest is stopped, and its task waits. Values of
+    a generator are results, one by one; those of a task that has waited again begin anew.
 
     Args:
         function: importable by name, for spawned processes; its module must not import torch.
         tasks: its arguments.
         workers: processes at once.
-        deadline_s: seconds per task, after which its worker is killed and replaced; the worker's
-            start does not count.
+        deadline_s: seconds per task, or value of a generator, without the worker's start.
         memory_mb: resident megabytes at which a worker is killed, checked every WATCH_S seconds.
         recycle: tasks after which a worker is replaced, since decoders leak.
         usable_mb: megabytes for all workers and this process.
@@ -144,8 +143,10 @@ def _advance(
         collected = _collect(worker, deadline_s, memory_mb)
         if collected is None:
             continue
-        result, lost = collected
-        results.append((worker.task, result))
+        values, lost = collected
+        results += [(worker.task, value) for value in values]
+        if lost is None:
+            continue
         staff.remove(worker)
         if not waiting:
             worker.stop()
@@ -157,23 +158,23 @@ def _advance(
     return results
 
 
-def _collect(worker: _Worker, deadline_s: float, memory_mb: float) -> tuple[Any, bool] | None:
-    """Return (result, whether the worker is lost), or None while it works."""
+def _collect(worker: _Worker, deadline_s: float, memory_mb: float) -> Any:
+    """Return (results, whether the worker is lost), or None while it works.
+
+    Whether it is lost is None if more results follow.
+    """
     if worker.pipe.poll():
         try:
-            answer = worker.pipe.recv()
-            if worker.ready:
-                return answer, False
             worker.ready, worker.until = True, time.monotonic() + deadline_s
-            return None
+            return worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             worker.process.join()
             code = worker.process.exitcode
-            return MediaError("crash", f"it crashed its process (exit code {code})"), True
+            return [MediaError("crash", f"it crashed its process (exit code {code})")], True
     if time.monotonic() >= worker.until:
-        return MediaError("timeout", f"not done after {deadline_s:g} s"), True
+        return [MediaError("timeout", f"not done after {deadline_s:g} s")], True
     if measure_resident(worker.process.pid) > memory_mb:
-        return MediaError("memory", f"it took more than {memory_mb:.0f} MB"), True
+        return [MediaError("memory", f"it took more than {memory_mb:.0f} MB")], True
     return None
 
 
@@ -262,18 +263,20 @@ def _serve(pipe: Connection, function: Callable[[T], R]) -> None:
 
 
 def _answer(pipe: Connection, function: Callable[[T], R]) -> None:
-    pipe.send(_READY)
+    pipe.send(([], None))  # it has started
     while True:
         task = pipe.recv()
         try:
-            result: R | MediaError = function(task)
+            values: list[Any] = [function(task)]
+            for value in values.pop() if isinstance(values[0], Generator) else ():
+                pipe.send(([value], None))
         except MediaError as error:
-            result = error
+            values = [error]
         except MemoryError:
-            result = MediaError("memory", "the clip does not fit into memory")
+            values = [MediaError("memory", "the clip does not fit into memory")]
         except Exception as error:  # one clip must not end the run; the ledger shows the error
-            result = MediaError("decode_error", f"{type(error).__name__}: {error}"[:200])
-        pipe.send(result)
+            values = [MediaError("decode_error", f"{type(error).__name__}: {error}"[:200])]
+        pipe.send((values, False))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line
 from pipeline.media.tracks import Backend, FrameTrack, Reading, SoundTrack, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from pipeline.core.paths import AnyPath
     from pipeline.core.records import Clip
@@ -34,11 +34,13 @@ __all__ = [
     "FrameTrack",
     "MediaProbe",
     "MediaStream",
+    "Piece",
     "Reading",
     "Second",
     "SoundTrack",
     "Track",
     "decode",
+    "decode_pieces",
     "encode_mp3",
     "encode_png",
     "probe",
@@ -49,6 +51,8 @@ __all__ = [
 # A span may end this far behind its file: its last seconds are then truncated in the ledger.
 # A span that ends later is a mistake in the table.
 MAX_OVERRUN_S = 60.0
+# Windows of a long file that are in memory at once; blocks of sound divide them evenly.
+PIECE_WINDOWS = 120
 BACKENDS: dict[str, Backend] = {"decord": Decord(), "pyav": PyAV()}
 
 
@@ -58,6 +62,21 @@ class Second:
 
     second: int
     readings: dict[str, Reading]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Windows of a clip that follow one another.
+
+    Args:
+        seconds: the windows.
+        first: whether the clip begins with them.
+        last: whether no more follow.
+    """
+
+    seconds: list[Second]
+    first: bool
+    last: bool
 
 
 def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> list[Second]:
@@ -72,35 +91,51 @@ def decode(clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]) -> 
         MediaError: the file is unreadable, a required stream is absent, or the span holds no
             whole second or ends far outside the file.
     """
+    pieces = decode_pieces(clip, tracks, backends)
+    return [second for piece in pieces for second in piece.seconds]
+
+
+def decode_pieces(
+    clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]
+) -> Generator[Piece, None, None]:
+    """Decode every whole second of a clip, piece by piece where its file is long.
+
+    Args:
+        clip: a row of the manifest.
+        tracks: modality -> how it is read.
+        backends: names in BACKENDS, in the order in which they are tried.
+
+    Raises:
+        MediaError: as in `decode`.
+    """
     with fetch(clip.path) as path:
-        try:
-            return _decode_seconds(path, clip, tracks, backends)
-        except MediaError as error:
-            # A fetched copy has a random name.
-            raise MediaError(error.reason, error.detail.replace(path, clip.path)) from error
+        header = probe(path)
+        for track in tracks.values():
+            track.require(header)
+        count = _count_seconds(clip, header)
+        size = PIECE_WINDOWS if header.is_long else count
+        for first in range(0, count, size):
+            numbers = range(first, min(first + size, count))
+            starts = [clip.start_s + number for number in numbers]
+            rows = {
+                modality: _read_with_fallback(track, path, header, starts, backends)
+                for modality, track in tracks.items()
+            }
+            seconds = [
+                Second(second=number, readings={m: rows[m][at] for m in tracks})
+                for at, number in enumerate(numbers)
+            ]
+            yield Piece(seconds=seconds, first=first == 0, last=numbers.stop == count)
 
 
-def _decode_seconds(
-    path: str, clip: Clip, tracks: Mapping[str, Track], backends: Sequence[str]
-) -> list[Second]:
-    header = probe(path)
-    for track in tracks.values():
-        track.require(header)
+def _count_seconds(clip: Clip, header: MediaProbe) -> int:
     end = header.end if clip.end_s is None else clip.end_s
     if end > header.end + MAX_OVERRUN_S:
         raise MediaError("bad_span", f"the span ends at {end:g} s, the file at {header.end:g} s")
     count = math.floor(end - clip.start_s + SLACK_S)
     if count < 1:
         raise MediaError("short", f"{max(end - clip.start_s, 0):.2f} s, one second is the shortest")
-    starts = [clip.start_s + second for second in range(count)]
-    rows = {
-        modality: _read_with_fallback(track, path, header, starts, backends)
-        for modality, track in tracks.items()
-    }
-    return [
-        Second(second=k, readings={modality: rows[modality][k] for modality in tracks})
-        for k in range(count)
-    ]
+    return count
 
 
 def read(

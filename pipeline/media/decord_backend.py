@@ -18,7 +18,8 @@ import numpy as np
 from pipeline.core.errors import MediaError
 from pipeline.media.container import open_container
 from pipeline.media.downmix import mix_to_mono
-from pipeline.media.geometry import read_display_matrix
+from pipeline.media.geometry import DisplayMatrices
+from pipeline.media.placement import cut_second
 from pipeline.media.timeline import (
     MAX_JITTER_S,
     PACKET_S,
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     from pipeline.media.tracks import DisplayedFrame, Shrink
 
 
-# Native frames that are decoded before they are made smaller take at most so many bytes; one frame
-# may be larger.
-BATCH_BYTES = 64 << 20
+# Native frames that decord may keep in memory; it keeps all that it has decoded.
+MAX_BYTES = 256 << 20
 
 
 class Decord:
@@ -46,7 +46,7 @@ class Decord:
         self, path: str, probe: MediaProbe, times: Sequence[float], shrink: Shrink
     ) -> list[DisplayedFrame | None]:
         assert probe.video is not None
-        self._refuse_unsuitable(probe.video)
+        self._refuse_unsuitable(probe, probe.video)
         if probe.video.hidden:
             raise MediaError(
                 "av_offset",
@@ -63,15 +63,23 @@ class Decord:
             if not (spans[0, 0] >= -probe.video.tick and (np.diff(spans[:, 0]) > 0).all()):
                 raise MediaError("decode_error", "decord has no ascending time stamps")
             wanted = [_find_frame(spans[:, 0], float(spans[-1, 1]), time, probe) for time in times]
-            rgb = _read_batches(
-                reader, {index for index in wanted if index is not None}, probe, shrink
-            )
+            unique = sorted({index for index in wanted if index is not None})
+            _refuse_large(len(unique), probe.video)
+            batch: Any = reader.get_batch(unique).asnumpy() if unique else ()
             reader.seek(0)
+        picture = probe.video.picture
+        assert picture is not None
+        # Frames keep their size up to here: at widths of 32, 48 or 96 pixels, decord2 3.4.0 returns
+        # padded rows as if they were pixels.
+        pictures = (shrink(*picture.straighten(frame)) for frame in batch)
+        rgb = dict(zip(unique, pictures, strict=True))
         return [None if index is None else (rgb[index], float(spans[index, 0])) for index in wanted]
 
-    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
+    def read_sound(
+        self, path: str, probe: MediaProbe, rate: int, starts: Sequence[float]
+    ) -> list[np.ndarray]:
         assert probe.audio is not None
-        self._refuse_unsuitable(probe.audio)
+        self._refuse_unsuitable(probe, probe.audio)
         with _import_decord() as decord:
             reader = decord.AudioReader(
                 str(Path(path).absolute()), ctx=decord.cpu(0), sample_rate=rate, mono=False
@@ -84,9 +92,11 @@ class Decord:
                 "decode_error",
                 f"decord has {seconds:.2f} s of sound, the track {probe.audio.end:.2f} s",
             )
-        return waveform
+        return [cut_second(waveform, rate, start) for start in starts]
 
-    def _refuse_unsuitable(self, stream: MediaStream) -> None:
+    def _refuse_unsuitable(self, probe: MediaProbe, stream: MediaStream) -> None:
+        if probe.is_long:
+            raise MediaError("decode_error", "decord reads a long file whole")
         if not stream.indexed:
             raise MediaError(
                 "decode_error",
@@ -117,26 +127,16 @@ def _refuse_packets(path: str, stream: MediaStream) -> None:
                     frames = packet.decode()
             for frame in frames:
                 undecoded = False
-                if read_display_matrix(frame) is not None:
+                if DisplayMatrices().read(frame) is not None:
                     raise MediaError("decode_error", "decord would not turn or mirror the picture")
 
 
-def _read_batches(
-    reader: Any, indices: set[int], probe: MediaProbe, shrink: Shrink
-) -> dict[int, np.ndarray]:
-    """Return frames by index, made smaller batch by batch."""
-    assert probe.video is not None and probe.video.picture is not None
-    picture, rgb = probe.video.picture, {}
-    ordered = sorted(indices)
-    size = max(BATCH_BYTES // max(3 * picture.width * picture.height, 1), 1)
-    for first in range(0, len(ordered), size):
-        some = ordered[first : first + size]
-        # Frames keep their size: at widths of 32, 48 or 96 pixels, decord2 3.4.0 returns padded
-        # rows as if they were pixels.
-        batch = reader.get_batch(some).asnumpy()
-        for index, frame in zip(some, batch, strict=True):
-            rgb[index] = shrink(*picture.straighten(frame))
-    return rgb
+def _refuse_large(count: int, stream: MediaStream) -> None:
+    assert stream.picture is not None
+    if count * 3 * stream.picture.width * stream.picture.height > MAX_BYTES:
+        raise MediaError(
+            "decode_error", f"decord keeps all {count} frames in memory until the last is decoded"
+        )
 
 
 @contextmanager

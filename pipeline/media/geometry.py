@@ -42,7 +42,7 @@ class PictureGeometry:
 
         Args:
             rgb: a stored frame, u8 [H, W, 3].
-            matrix: its display matrix, int [9], see `read_display_matrix`; None: it is upright.
+            matrix: its display matrix, int [9], see `DisplayMatrices`; None: it is upright.
         """
         left, right, top, bottom = self.margins
         high, wide = rgb.shape[:2]
@@ -64,12 +64,28 @@ def check_aspect(ratio: Any) -> float:
     return aspect if 1 / MAX_ASPECT <= aspect <= MAX_ASPECT else 1.0
 
 
-def read_display_matrix(frame: Any) -> np.ndarray | None:
-    """Return how a decoded frame is turned and mirrored for display, int [9]; None: not at all.
+class DisplayMatrices:
+    """How decoded frames are turned and mirrored for display."""
 
-    Args:
-        frame: PyAV's video frame.
-    """
+    def __init__(self) -> None:
+        self._known: dict[int, np.ndarray | None] = {}
+
+    def read(self, frame: Any) -> np.ndarray | None:
+        """Return the matrix of a frame, int [9], in 1 / 2 ** 16; None: it is upright.
+
+        A frame whose side data was read stays in memory until the garbage collector finds it, so
+        that is done once per angle.
+
+        Args:
+            frame: PyAV's video frame.
+        """
+        angle = frame.rotation
+        if angle not in self._known:
+            self._known[angle] = _read_display_matrix(frame)
+        return self._known[angle]
+
+
+def _read_display_matrix(frame: Any) -> np.ndarray | None:
     # PyAV does not know every kind of side data, and raises ValueError then.
     with suppress(ValueError):
         for data in frame.side_data:

@@ -70,8 +70,30 @@ class PlacedSound:
         Args:
             end: the file's end, in seconds from time zero.
         """
+        placed = self._place_runs()
+        last = min(
+            max((first + len(piece) for first, piece in placed), default=0),
+            round((end + MAX_OVERRUN_S) * self.rate),
+        )
+        return _lay_out(placed, 0, max(last, 0))
+
+    def assemble_part(self, first: int, last: int) -> np.ndarray:
+        """Return samples `first` to `last` of the track, float32 [last - first].
+
+        Args:
+            first: counted from time zero.
+            last: one behind the last one.
+        """
+        return _lay_out(self._place_runs(), first, last)
+
+    @property
+    def reached(self) -> float:
+        """When the sound so far ends, in seconds from time zero."""
+        return self.runs[-1].start + self.runs[-1].seconds if self.runs else 0.0
+
+    def _place_runs(self) -> list[tuple[int, np.ndarray]]:
         self._flush()
-        placed = [
+        return [
             (
                 round(run.start * self.rate),
                 mix_to_mono(np.concatenate(run.pieces, 1), self.channels),
@@ -79,17 +101,30 @@ class PlacedSound:
             for run in self.runs
             if run.pieces
         ]
-        last = min(
-            max((first + len(piece) for first, piece in placed), default=0),
-            round((end + MAX_OVERRUN_S) * self.rate),
-        )
-        track = np.full(max(last, 0), np.nan, np.float32)
-        for first, piece in placed:
-            fits = piece[max(-first, 0) : max(last - first, 0)]
-            track[max(first, 0) : max(first, 0) + len(fits)] = fits
-        return track
 
     def _flush(self) -> None:
         if self.runs:
             run = self.runs[-1]
             run.pieces += [piece.to_ndarray() for piece in run.resampler.resample(None)]
+
+
+def _lay_out(placed: list[tuple[int, np.ndarray]], first: int, last: int) -> np.ndarray:
+    track = np.full(last - first, np.nan, np.float32)
+    for begin, piece in placed:
+        fits = piece[max(first - begin, 0) : max(last - begin, 0)]
+        target = max(begin - first, 0)
+        track[target : target + len(fits)] = fits
+    return track
+
+
+def cut_second(track: np.ndarray, rate: int, start: float) -> np.ndarray:
+    """Return one second of a track, float32 [rate]; NaN where it has ended.
+
+    Args:
+        track: from time zero, float32 [n].
+        rate: its sample rate, in Hz.
+        start: when the second begins, in seconds.
+    """
+    first = round(start * rate)
+    piece = track[first : first + rate]
+    return np.pad(piece, (0, rate - len(piece)), constant_values=np.nan)

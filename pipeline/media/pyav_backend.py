@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 
-from pipeline.core.errors import MediaError
+from pipeline.media.blocks import read_in_blocks
 from pipeline.media.container import open_container
-from pipeline.media.geometry import read_display_matrix
-from pipeline.media.placement import PlacedSound
-from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream, first_line, refuse_encrypted
+from pipeline.media.geometry import DisplayMatrices
+from pipeline.media.packets import decode_frames, read_packets
+from pipeline.media.placement import PlacedSound, cut_second
+from pipeline.media.timeline import SLACK_S, MediaProbe, MediaStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,24 +35,30 @@ class PyAV:
         if not times:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
-        seek = times[order[0]] > SEEK_BEYOND_S and probe.video.stamped
-        displayed = _find_frames(path, probe, times, order, shrink, seek=seek)
-        if displayed[order[0]] is None and seek:
+        first = times[order[0]]
+        if first > SEEK_BEYOND_S and probe.video.stamped:
+            displayed = _find_frames(path, probe, times, order, shrink, seek=True)
+            if displayed[order[0]] is not None or not _has_picture_at(path, probe.video, first):
+                return displayed
             # The index may lead to a key frame behind the time: decode from the start instead.
-            displayed = _find_frames(path, probe, times, order, shrink, seek=False)
-        return displayed
+        return _find_frames(path, probe, times, order, shrink, seek=False)
 
-    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
+    def read_sound(
+        self, path: str, probe: MediaProbe, rate: int, starts: Sequence[float]
+    ) -> list[np.ndarray]:
         assert probe.audio is not None
+        if probe.is_long:
+            return read_in_blocks(path, probe, rate, starts)
         track = PlacedSound(rate=rate, channels=probe.audio.channels)
         with open_container(path) as container:
             stream = container.streams[probe.audio.index]
-            for frame, _ in _decode_frames(container, stream, probe.audio):
+            for frame, _ in decode_frames(read_packets(container, stream), stream, probe.audio):
                 if frame is not None:
                     stamp = frame.pts
                     time = None if stamp is None else float(stamp * frame.time_base) - probe.zero
                     track.add(frame, time)
-        return track.assemble(probe.end)
+        whole = track.assemble(probe.end)
+        return [cut_second(whole, rate, start) for start in starts]
 
 
 def _find_frames(
@@ -67,86 +72,27 @@ def _find_frames(
 ) -> list[DisplayedFrame | None]:
     assert probe.video is not None
     displayed: list[DisplayedFrame | None] = [None] * len(times)
+    matrices = DisplayMatrices()
     with open_container(path) as container:
         stream = container.streams[probe.video.index]
         if seek:
             container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
         pending = iter(order)
         at = next(pending, None)
-        frames = _decode_frames(container, stream, probe.video)
+        frames = decode_frames(read_packets(container, stream), stream, probe.video)
         for frame, pts, until in _compute_spans(frames, probe):
             shown: DisplayedFrame | None = None
             while at is not None and times[at] + 1e-6 < until:
                 if pts <= times[at] + 1e-6:
-                    shown = shown or (_make_picture(frame, stream, probe.video, shrink), pts)
+                    shown = shown or (
+                        _make_picture(frame, stream, probe.video, matrices, shrink),
+                        pts,
+                    )
                     displayed[at] = shown
                 at = next(pending, None)
             if at is None:
                 break
     return displayed
-
-
-def _decode_frames(
-    container: Any, stream: Any, header: MediaStream
-) -> Iterator[tuple[Any, int | None]]:
-    """Yield (frame, time stamp) in the order of display.
-
-    The frame is None where it, or one that it depends on, is damaged.
-
-    Raises:
-        MediaError: all frames are damaged.
-    """
-    if stream.codec_context is None:
-        raise MediaError("decode_error", "there is no decoder for this codec")
-    # The decoder shall report damage, not paint over it.
-    stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
-    decode_times: deque[int] = deque()
-    intact, refusal, count, counted = True, "", 0, 0
-    for packet in _read_packets(container, stream):
-        if packet.size == 0 and packet.dts is not None:
-            continue  # AVI and Ogg: "the last frame stays"; a decoder would take it for the end
-        refuse_encrypted(packet)
-        counted += packet.duration or 0
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError as error:
-            refusal, intact = first_line(error), False
-            yield None, packet.dts if packet.pts is None else packet.pts
-            continue
-        if packet.dts is not None:
-            decode_times.append(packet.dts)
-        elif not header.stamped:
-            decode_times.append(counted - (packet.duration or 0))
-        for frame in frames:
-            intact = intact or bool(frame.key_frame)
-            count += 1
-            yield (
-                frame if intact and not frame.is_corrupt else None,
-                _timestamp_of(frame, decode_times, stream, header),
-            )
-    if refusal and not count:
-        raise MediaError("decode_error", f"pyav: {refusal}")
-
-
-def _read_packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield a stream's packets up to where the file is unreadable; later windows are truncated."""
-    with suppress(av.error.FFmpegError):
-        yield from container.demux(stream)
-
-
-def _timestamp_of(
-    frame: Any, decode_times: deque[int], stream: Any, header: MediaStream
-) -> int | None:
-    """Return when a frame is shown, in ticks.
-
-    Without presentation times it is its packet's decoding time; with B-frames, the n-th shown
-    frame has the n-th decoding time. Without any time stamps, it is the sum of durations so far.
-    """
-    reordered = header.ordered and getattr(stream.codec_context, "has_b_frames", False)
-    if decode_times and (reordered or not header.stamped):
-        return decode_times.popleft()
-    stamp: int | None = frame.dts if header.ordered or frame.pts is None else frame.pts
-    return None if stamp is None else stamp + header.skew
 
 
 def _compute_spans(
@@ -170,14 +116,31 @@ def _compute_spans(
         yield frame, pts, pts + duration + SLACK_S
 
 
+def _has_picture_at(path: str, header: MediaStream, time: float) -> bool:
+    """Tell whether the packets of a stream reach a time; where a file was cut short, they do not.
+
+    Nothing is decoded for it.
+    """
+    with open_container(path) as container:
+        stream = container.streams[header.index]
+        start = stream.start_time or 0
+        for packet in read_packets(container, stream):
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None:
+                passed = float((stamp + (packet.duration or 0) - start) * header.tick)
+                if header.start + passed > time:
+                    return True
+    return False
+
+
 def _make_picture(
-    frame: Any, stream: Any, header: MediaStream, shrink: Shrink
+    frame: Any, stream: Any, header: MediaStream, matrices: DisplayMatrices, shrink: Shrink
 ) -> np.ndarray | None:
     if frame is None:
         return None
     assert header.picture is not None
     rgb = _convert_to_rgb(frame, stream)
-    return shrink(*header.picture.straighten(rgb, read_display_matrix(frame)))
+    return shrink(*header.picture.straighten(rgb, matrices.read(frame)))
 
 
 def _convert_to_rgb(frame: Any, stream: Any) -> np.ndarray:

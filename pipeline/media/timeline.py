@@ -44,6 +44,8 @@ PRIMING_S = 0.2
 MAX_TRUSTED_S, MAX_DURATION_S = 3600.0, 24 * 3600.0
 # Packets may go on this long behind a header's end; if they go on longer, the header is wrong.
 MAX_EXCESS_S = 0.5
+# A longer file is read in parts, so that memory does not grow with its length.
+LONG_S = 120.0
 # FFmpeg's names of containers.
 ORDERED = {"avi", "asf"}
 INDEXED = {MP4, "matroska,webm"}
@@ -99,6 +101,11 @@ class MediaProbe:
     end: float
     video: MediaStream | None
     audio: MediaStream | None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the file is read in parts."""
+        return self.end > LONG_S
 
 
 def probe(path: AnyPath) -> MediaProbe:

@@ -61,13 +61,16 @@ class Backend(Protocol):
             shrink: applied to each frame as it comes, so that few native frames are in memory.
         """
 
-    def read_waveform(self, path: str, probe: MediaProbe, rate: int) -> np.ndarray:
-        """Return the whole sound track as mono float32 [n], NaN where it has gaps.
+    def read_sound(
+        self, path: str, probe: MediaProbe, rate: int, starts: Sequence[float]
+    ) -> list[np.ndarray]:
+        """Return seconds of the sound track, mono float32 [rate] each, NaN where it has gaps.
 
         Args:
             path: a local file.
             probe: its header.
             rate: sample rate to return, in Hz.
+            starts: where each second begins, in seconds from time zero.
         """
 
 
@@ -192,13 +195,13 @@ class SoundTrack:
     ) -> list[Reading]:
         self.require(probe)
         assert probe.audio is not None
-        track = backend.read_waveform(path, probe, self.rate)
-        return [self._make_reading(track, start, probe.audio.start) for start in starts]
+        pieces = backend.read_sound(path, probe, self.rate, starts)
+        return [
+            self._make_reading(piece, start, probe.audio.start)
+            for piece, start in zip(pieces, starts, strict=True)
+        ]
 
-    def _make_reading(self, track: np.ndarray, start: float, stream_start: float) -> Reading:
-        first = round(start * self.rate)
-        piece = track[first : first + self.rate]
-        piece = np.pad(piece, (0, self.rate - len(piece)), constant_values=np.nan)
+    def _make_reading(self, piece: np.ndarray, start: float, stream_start: float) -> Reading:
         missing = int(np.isnan(piece).sum())
         if missing > MAX_PADDING_S * self.rate:
             if start + MAX_PADDING_S / 2 < stream_start:
@@ -207,4 +210,8 @@ class SoundTrack:
             detail = f"{missing / self.rate:.2f} s of sound missing at {start:g} s"
             return Reading(array=None, reason="truncated_audio", detail=detail)
         sound = np.nan_to_num(piece)
-        return Reading(array=sound, pts=(first / self.rate,), quality=quality.measure_sound(sound))
+        return Reading(
+            array=sound,
+            pts=(round(start * self.rate) / self.rate,),
+            quality=quality.measure_sound(sound),
+        )

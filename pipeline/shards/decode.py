@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pipeline import media
-from pipeline.core.errors import REASONS, OutputError, ParamsError
+from pipeline.core.errors import REASONS, MediaError, OutputError, ParamsError
 from pipeline.core.files import digest_of, lock_output
 from pipeline.core.paths import list_folder, to_path
 from pipeline.core.records import SPLITS, UNKNOWN, Clip, Normalisation, Source
@@ -34,6 +34,7 @@ from pipeline.shards.outcomes import (
     ClipOutcome,
     Row,
     Status,
+    WindowOutcomes,
     make_outcome,
     refuse_before_decoding,
 )
@@ -230,15 +231,45 @@ def _decode_shards(
         for key in todo
         if len(outcomes[key]) == len(plan.clips[key])
     )
-    function = functools.partial(media.decode, tracks=params.tracks, backends=params.backends)
     total, progress = sum(map(len, batches.values())), DecodeProgress()
-    for clip, result in engine.work(function, batches.values(), **params.limits):
+    for clip, outcome in _decode_clips(batches, shard_key, params, engine):
         key = shard_key[clip.clip_id]
-        outcomes[key][clip.clip_id] = make_outcome(clip, key[1], result, params)
+        outcomes[key][clip.clip_id] = outcome
         progress.add(clip, outcomes[key][clip.clip_id])
         report(progress.ok + progress.rejected, total, **progress.figures)
         if len(outcomes[key]) == len(plan.clips[key]):
             yield _finish_shard(plan, key, outcomes.pop(key), out)
+
+
+def _decode_clips(
+    batches: Mapping[ShardKey, list[Clip]],
+    shard_key: Mapping[str, ShardKey],
+    params: DecodeSettings,
+    engine: EnginePlugin,
+) -> Iterator[tuple[Clip, ClipOutcome]]:
+    """Yield each clip's outcome; pieces of a long clip are encoded as they come."""
+    function: Any = functools.partial(
+        media.decode_pieces, tracks=params.tracks, backends=params.backends
+    )
+    unfinished: dict[str, WindowOutcomes] = {}
+    finished = set()
+    for clip, result in engine.work(function, batches.values(), **params.limits):
+        if clip.clip_id in finished:  # its worker ended behind the last piece
+            continue
+        shard = shard_key[clip.clip_id][1]
+        if isinstance(result, MediaError):
+            outcome = make_outcome(clip, shard, result, params)
+        else:
+            if result.first:  # perhaps again, where a worker had to make room for others
+                unfinished[clip.clip_id] = WindowOutcomes()
+            windows = unfinished[clip.clip_id]
+            windows.add(clip, shard, result.seconds, params)
+            if not result.last:
+                continue
+            outcome = windows.join(clip, shard)
+        unfinished.pop(clip.clip_id, None)
+        finished.add(clip.clip_id)
+        yield clip, outcome
 
 
 def _finish_shard(

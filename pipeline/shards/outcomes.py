@@ -6,7 +6,7 @@ A reason is known before decoding, or comes from the decoder or from a filter.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,18 +85,56 @@ def make_outcome(
         result = Status(verdict="failed", reason=result.reason, detail=result.detail)
     if isinstance(result, Status):
         return ClipOutcome(samples=[], rows=[_make_row(clip, shard, "", result, {})])
-    samples, windows, statuses = [], [], []
-    for second in result:
-        measured = _collect_measures(second.readings)
-        status = _check_window(second.readings, measured, params)
-        if status is OK:
-            samples.append(_make_sample(clip, second, measured, params))
-        windows.append(_make_row(clip, shard, str(second.second), status, measured))
-        statuses.append(status)
-    # A clip without a sample has the reason of its first failure, or else of its first filter.
-    worst = OK if samples else min(statuses, key=lambda status: status.verdict != "failed")
-    summary = Status(verdict=worst.verdict, reason=worst.reason)
-    return ClipOutcome(samples=samples, rows=[_make_row(clip, shard, "", summary, {}), *windows])
+    windows = WindowOutcomes()
+    windows.add(clip, shard, result, params)
+    return windows.join(clip, shard)
+
+
+@dataclass(kw_only=True)
+class WindowOutcomes:
+    """The windows of a clip whose pieces arrive one by one.
+
+    Args:
+        samples: of the windows that are ok.
+        rows: of the ledger, one per window.
+        statuses: one per window.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+
+    def add(self, clip: Clip, shard: str, seconds: list[Second], params: DecodeSettings) -> None:
+        """Judge a piece's windows, and encode those that are ok.
+
+        Args:
+            clip: a row of the manifest.
+            shard: its name.
+            seconds: the windows.
+            params: filters and encoders.
+        """
+        for second in seconds:
+            measured = _collect_measures(second.readings)
+            status = _check_window(second.readings, measured, params)
+            if status is OK:
+                self.samples.append(_make_sample(clip, second, measured, params))
+            self.rows.append(_make_row(clip, shard, str(second.second), status, measured))
+            self.statuses.append(status)
+
+    def join(self, clip: Clip, shard: str) -> ClipOutcome:
+        """Return the clip's outcome.
+
+        A clip without a sample has the reason of its first failure, or else of its first filter.
+
+        Args:
+            clip: a row of the manifest.
+            shard: its name.
+        """
+        failed_first = min(self.statuses, key=lambda status: status.verdict != "failed")
+        worst = OK if self.samples else failed_first
+        summary = Status(verdict=worst.verdict, reason=worst.reason)
+        rows = [_make_row(clip, shard, "", summary, {}), *self.rows]
+        return ClipOutcome(samples=self.samples, rows=rows)
 
 
 def _check_clip(clip: Clip) -> Status:

@@ -60,7 +60,7 @@ class DecodeSettings:
         leak_bits: windows of different splits are reported as near-duplicates if their 64-bit
             hashes of picture and sound differ by at most this many bits.
         shards: tars per split.
-        deadline_s: seconds per clip.
+        deadline_s: seconds per clip, or per two minutes of a longer one.
         memory_mb: megabytes per worker.
         recycle: clips per worker process.
         max_reject_fraction: of clips and of windows; if more are rejected, the exit code is 3.

@@ -88,3 +88,12 @@ def test_a_worker_is_recycled() -> None:
 
 def test_no_task_no_worker() -> None:
     assert answers() == {}
+
+
+def test_a_generator_gives_its_values_one_by_one_and_each_in_its_time() -> None:
+    limits: dict[str, Any] = {"deadline_s": 1.5, "memory_mb": 1000, "recycle": 100}
+    results = list(pool.work(act, ["count", "break", "double"], workers=1, **limits))
+    assert [value for task, value in results if task == "count"] == [0, 1, 2, 3]
+    *values, failure = [value for task, value in results if task == "break"]
+    assert values == [0, 1, 2, 3] and failure.reason == "decode_error"
+    assert results[-1] == ("double", "doubledouble")

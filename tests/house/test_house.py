@@ -22,10 +22,12 @@ DOORS = {
         *(
             f"pipeline.media.{name}"
             for name in (
+                "blocks",
                 "container",
                 "decord_backend",
                 "encode",
                 "geometry",
+                "packets",
                 "placement",
                 "pyav_backend",
                 "timeline",

@@ -158,7 +158,7 @@ def test_margins_of_a_container_are_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_frame_without_a_matrix_is_upright() -> None:
-    assert geometry.read_display_matrix(av.VideoFrame(8, 8, "rgb24")) is None
+    assert geometry.DisplayMatrices().read(av.VideoFrame(8, 8, "rgb24")) is None
     picture = geometry.PictureGeometry(width=8, height=8, aspect=2.0, margins=(0, 0, 0, 0))
     rgb = np.zeros((8, 8, 3), np.uint8)
     upright, aspect = picture.straighten(rgb)

@@ -131,8 +131,10 @@ def test_a_wrong_decoder_is_called_wrong(clips: Clips, monkeypatch: pytest.Monke
         ) -> list[object]:
             return honest.read_frames(path, probe, [time + 0.04 for time in times], shrink)
 
-        def read_waveform(self, path: str, probe: media.MediaProbe, rate: int) -> object:
-            return honest.read_waveform(path, probe, rate)[int(0.03 * rate) :]
+        def read_sound(
+            self, path: str, probe: media.MediaProbe, rate: int, starts: list[float]
+        ) -> object:
+            return honest.read_sound(path, probe, rate, [start + 0.03 for start in starts])
 
     monkeypatch.setitem(media.BACKENDS, "pyav", Hasty())
     frame, beep = (

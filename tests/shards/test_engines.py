@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline import media
 from pipeline.core import plugins
-from pipeline.core.errors import ParamsError, PluginError
+from pipeline.core.errors import MediaError, ParamsError, PluginError
 from pipeline.shards.decode import decode_all
 from pipeline.shards.engines.local import Engine as Local
 from pipeline.training.loop import ignore_progress
@@ -88,3 +89,27 @@ def test_a_batch_is_a_shard_and_their_order_changes_no_byte(
     assert sorted(clip.clip_id for batch in engine.seen for clip in batch) == sorted(
         clip.clip_id for clip in clips
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Piecewise:
+    """Clips in pieces of one window each; every clip begins anew once, and ends with a crash."""
+
+    def work(self, function: Any, batches: Any, **limits: Any) -> Iterator[Any]:
+        for clip in (clip for batch in batches for clip in batch):
+            (piece,) = function(clip)
+            seconds, count = piece.seconds, len(piece.seconds)
+            parts = [
+                media.Piece(seconds=[second], first=at == 0, last=at == count - 1)
+                for at, second in enumerate(seconds)
+            ]
+            for part in [*parts[:-1], *parts]:
+                yield clip, part
+            yield clip, MediaError("crash", "behind the last piece")
+
+
+def test_pieces_of_a_clip_make_the_bytes_of_the_clip(
+    clips: list[Clip], shards: Path, tmp_path: Path
+) -> None:
+    decode_all(clips, tmp_path / "shards", DECODE, Piecewise(), ignore_progress)
+    assert digests(tmp_path / "shards") == digests(shards)

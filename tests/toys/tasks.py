@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def act(task: str) -> Any:
@@ -22,7 +25,18 @@ def act(task: str) -> Any:
         "pid": os.getpid,
         "grow": grow,
         "hold": hold,
+        "count": count,
+        "break": lambda: count(broken=True),
     }[task.rstrip("0123456789")]()
+
+
+def count(broken: bool = False) -> Iterator[int]:
+    """Give values one by one, and perhaps fail at the end."""
+    yield from range(3)
+    time.sleep(1.0)
+    yield 3
+    if broken:
+        raise MediaError("decode_error", "it ends here")
 
 
 def grow() -> None:
