@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import typer.main
 from ruamel.yaml import YAML
 
-from pipeline.core import plugins
+from pipeline.core import params, plugins
 from pipeline.core.presets import PACKAGED
 from pipeline.project import describe_presets
 from stages import cli
+from stages.list import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +133,15 @@ def presets() -> str:
     return "\n".join(bullet(f"**{name}**: {text.strip()}") for name, _, text in lines)
 
 
+def methods_table() -> str:
+    """Return a table of the rows of `distill`: name, title, paper, as `avdistill list` prints."""
+    rows = summarise("method", params.load(PACKAGED / "params.yaml"))
+    lines = [
+        f"| `{row}` | {f'[{title}]({paper})' if paper else title} |" for row, title, paper in rows
+    ]
+    return "\n".join(["| method | paper |", "| --- | --- |", *lines])
+
+
 def bullet(text: str, depth: int = 0) -> str:
     """Return a Markdown bullet, wrapped."""
     indent = "    " * depth
@@ -150,6 +160,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "floors": floors,
     "licences": licences,
     "separable-methods": separable_methods,
+    "methods-table": methods_table,
     "presets": presets,
     **{
         f"{kind.replace(' ', '-')}s": (lambda kind=kind: plugin_list(kind))
