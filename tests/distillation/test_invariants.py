@@ -23,6 +23,7 @@ from pipeline.distillation.inputs import Runtime
 from pipeline.evaluation import Evaluate
 from pipeline.training.bank import ExpertBank
 from pipeline.training.loop import ignore_progress
+from stages.contract.toys import take_order
 from stages.distill import distill
 from tests.toys.golden import bank, rows_of_golden
 from tests.toys.golden import distiller as golden
@@ -53,22 +54,11 @@ def made(method: str, **changes: Any) -> dict[str, Tensor]:
     return settled(method).distill(given, ipc=2, seed=0, runtime=MACHINE).synthetic.rows
 
 
-def taken(real: RealSet, order: list[int]) -> RealSet:
-    """The same samples in another order."""
-    return dataclasses.replace(
-        real,
-        rows={m: rows[order] for m, rows in real.rows.items()},
-        label=real.label[order],
-        keys=tuple(real.keys[i] for i in order),
-        clips=tuple(real.clips[i] for i in order),
-    )
-
-
 @pytest.mark.parametrize("method", rows_of_golden("order"))
 def test_the_order_of_real_samples_changes_nothing(method: str) -> None:
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0)).tolist()
     given = made(method)
-    for m, rows in made(method, real=taken(toy_real(), order)).items():
+    for m, rows in made(method, real=take_order(toy_real(), order)).items():
         assert torch.allclose(rows, given[m], atol=1e-5)
 
 

@@ -43,3 +43,33 @@ def test_a_method_is_added_as_the_page_says(
     assert int(re.findall(r"(\d+) passed", summary)[0]) >= 20, tested
     assert "**moments**" in (project / "docs/guide/distil.md").read_text(encoding="utf-8")
     assert (project / "tests/golden/moments.json").exists()
+
+
+def test_a_method_of_ones_own_lies_beside_params(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_data: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (path,) = re.findall(r"as `(my_plugins/\w+\.py)`", PAGE)
+    (tmp_path / path).parent.mkdir()
+    (tmp_path / path).write_text(block("python", "### A method"), encoding="utf-8")
+    key, row = block("yaml", "Name the folder"), block("yaml", "Add its values")
+    small = "networks: {convnet: {width: 4, grid: 2, depth: {frame: 2, logmel: 2}}}\n"
+    (tmp_path / "params.yaml").write_text(
+        f"{key}{small}distill:\n{row}    steps: 2\n".replace("    steps: 40\n", ""),
+        encoding="utf-8",
+    )
+    checked, listed, helped = (
+        call(tmp_path, *shlex.split(line, comments=True))
+        for line in block("sh", "keeps the contract of its kind").splitlines()
+    )
+    assert checked.count("ok      method moments") == 12, checked
+    assert "matches the variance of features" in listed and "--experts" in helped
+    shards = (toy_data / "shards" / "train", toy_data / "coreset", "out")
+    options = (
+        "--set",
+        "grid.seeds=[0]",
+        "--set",
+        "distill.moments.rates={frame: [0.5], logmel: [0.5]}",
+    )
+    made = call(tmp_path, "avdistill", "distill", "moments", "1", *map(str, shards), *options)
+    assert (tmp_path / "out" / "seed0.safetensors").exists(), made

@@ -13,23 +13,30 @@ from pipeline.core.records import Features, RealSet, SyntheticSet
 from pipeline.coresets.rankings import Coreset
 from pipeline.distillation.inputs import DistillInputs, Runtime
 from pipeline.evaluation import Bench
-from pipeline.media.logmel import LogMel
-from pipeline.models.networks.convnet import Network
-from pipeline.training.bank import ExpertBank
-from pipeline.training.experts import ExpertSettings, ExpertTrainer
 from pipeline.training.loop import ignore_progress
-from pipeline.training.students import StudentTrainer
+from stages.contract import toys
+from stages.contract.subject import TOY_SOUND, shrink
+from stages.contract.toys import toy_bank, toy_features, toy_networks
 from tests.toys.project import CPU, PARAMS, ROOT, values
-from tests.toys.samples import ORIGIN, toy_real
+from tests.toys.samples import toy_real
 
+__all__ = [
+    "FILES",
+    "NETWORKS",
+    "TOY_SOUND",
+    "built",
+    "distilled",
+    "embed",
+    "head_for",
+    "rankings",
+    "rows_of",
+    "toy_bank",
+    "toy_bench",
+    "toy_features",
+    "toy_inputs",
+]
 FILES = [PARAMS, *sorted((ROOT / "presets").glob("*.yaml"))]
-# What the toy's log-mels, 8 x 8, could have been made with.
-TOY_SOUND = LogMel(rate=700, n_fft=256, hop=100, n_mels=8, f_min=0.0, f_max=350.0, floor_db=-60.0)
-NETWORKS = {
-    "convnet": Network(
-        width=4, depth={"frame": 2, "logmel": 2}, grid=2, padding={"frame": 1, "logmel": 3}
-    ),
-}
+NETWORKS = toy_networks()
 loaded = cache(params.load)
 
 
@@ -50,33 +57,8 @@ def built(kind: str, name: str) -> Any:
                 name not in given.get_section(plugins.KINDS[kind].section)
                 and plugins.plugin_of(kind, section, given) == name
             ):
-                made = plugins.build(kind, section, given)
-                cut = {
-                    "steps": 2,
-                    "counts": (1, 2, 4, 8),
-                    "inner": 2,
-                    "ahead": 1,
-                    "max_start": 1,
-                    "logmel": TOY_SOUND,
-                    "negatives": 8,
-                }
-                return dataclasses.replace(
-                    made,
-                    **{name: value for name, value in cut.items() if getattr(made, name, None)},
-                )
+                return shrink(plugins.build(kind, section, given))
     raise AssertionError(f"no params file gives values to {kind}/{name}")
-
-
-def toy_features() -> Features:
-    real = toy_real()
-    vectors = {m: rows.flatten(1).float().numpy() for m, rows in real.rows.items()}
-    return Features(
-        keys=real.keys,
-        label=real.label.numpy(),
-        vectors=vectors,
-        classes=real.classes,
-        origin=ORIGIN,
-    )
 
 
 def rankings() -> dict[str, Coreset]:
@@ -90,32 +72,6 @@ def rankings() -> dict[str, Coreset]:
         )
         for name in plugins.list_names("selector")
     }
-
-
-@cache
-def toy_bank() -> ExpertBank:
-    """Two experts of two epochs on the toy."""
-    settings = dataclasses.replace(values().build("experts", ExpertSettings), count=2, epochs=2)
-    trainer = ExpertTrainer(
-        settings=settings,
-        network=NETWORKS["convnet"],
-        head=built("head", "ensemble"),
-        real=toy_real(),
-        val=toy_real(),
-        device=CPU,
-        report=ignore_progress,
-    )
-    trajectories = [trainer.train(number) for number in range(2)]
-    about = {"params": dataclasses.asdict(settings)}
-    certain = {"frame": 1.0, "logmel": 1.0}
-    return ExpertBank(
-        network=trainer.network,
-        head=trainer.head,
-        shards="toy0",
-        about=about,
-        temperature=certain,
-        trajectories=trajectories,
-    )
 
 
 def toy_inputs(**changes: Any) -> DistillInputs:
@@ -145,19 +101,9 @@ def head_for(task: str) -> str:
 
 def toy_bench(**changes: Any) -> Bench:
     """A bench of toys; `network` and `head` name the trainer's."""
-    head = built("head", changes.pop("head", "ensemble"))
-    trainer = StudentTrainer(
-        network=NETWORKS["convnet"], head=head, device=CPU, threads=2, report=ignore_progress
-    )
     metrics = {name: built("metric", name) for name in plugins.list_names("metric")}
-    given = {
-        "trainer": trainer,
-        "val": toy_real(4, seed=1),
-        "test": toy_real(6, seed=2),
-        "metrics": metrics,
-        "networks": NETWORKS,
-    }
-    return Bench(**{**given, "repeats": 2, "bootstrap": 50, **changes})
+    head = built("head", changes.pop("head", "ensemble"))
+    return toys.toy_bench(head, changes.pop("metrics", metrics), **changes)
 
 
 def embed(name: str, real: RealSet, folder: Path, **changes: Any) -> Features:

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from pipeline.core.records import Normalisation, Origin, RealSet, Sample
+from pipeline.core.records import RealSet, Sample
 from pipeline.shards.index import Index, write_index
 from pipeline.shards.layout import move_channels_last
 from pipeline.shards.write import write_shard
+from stages.contract.toys import ORIGIN, toy_real, toy_waves
 
-ORIGIN = Origin(extractor="toy", params={}, shards="toy0", preprocessing="toy", weights="none")
-
-
-def toy_real(per_class: int = 12, classes: int = 2, side: int = 8, seed: int = 0) -> RealSet:
-    """Random frames and log-mels whose brightness and loudness tell the class."""
-    numbers = torch.Generator().manual_seed(seed)
-    label = torch.arange(classes).repeat_interleave(per_class)
-    level = label.float() / classes
-    frame = (
-        60 * torch.rand(len(label), 1, 3, side, side, generator=numbers)
-        + 150 * level[:, None, None, None, None]
-    )
-    logmel = (
-        20 * torch.rand(len(label), 1, side, side, generator=numbers)
-        - 40 * level[:, None, None, None]
-    )
-    return RealSet(
-        rows={"frame": frame.to(torch.uint8), "logmel": logmel.half()},
-        label=label,
-        keys=tuple(f"clip{i // 2:03d}_{i % 2:04d}" for i in range(len(label))),
-        clips=tuple(f"clip{i // 2:03d}" for i in range(len(label))),
-        classes=tuple(f"class{c}" for c in range(classes)),
-        normalisation={
-            "frame": Normalisation(
-                scale=1 / 255, mean=(0.4, 0.4, 0.4), std=(0.25, 0.25, 0.25), fill=0.0
-            ),
-            "logmel": Normalisation(scale=1.0, mean=(-10.0,), std=(15.0,), fill=-4.0),
-        },
-        preprocessing="toy",
-        digest=f"toy{seed}",
-    )
-
-
-def toy_waves(rate: int = 1000) -> RealSet:
-    """The toy with a second of noise per sample, louder in the second class."""
-    real = toy_real()
-    noise = torch.randn(len(real), 1, rate, generator=torch.Generator().manual_seed(5))
-    wave = (3000 * noise * (1 + real.label[:, None, None])).to(torch.int16)
-    units = Normalisation(scale=2**-15, mean=(0.0,), std=(0.1,), fill=0.0)
-    return replace(
-        real, rows={**real.rows, "wave": wave}, normalisation={**real.normalisation, "wave": units}
-    )
+__all__ = ["ORIGIN", "toy_real", "toy_sample", "toy_waves", "write_split"]
 
 
 def toy_sample(clip: str, second: int, label: str = "a") -> Sample:

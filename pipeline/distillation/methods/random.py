@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipeline.distillation.inputs import DistillInputs
 
 TITLE = "Random selection"
+# Laws that it breaks by design, see the contract of methods.
+EXEMPT = {"order": "draws numbers of rows"}
 
 
 @dataclass(frozen=True, kw_only=True)
