@@ -9,12 +9,13 @@ from pipeline.core import plugins
 from pipeline.core.errors import CellError, InfeasibleError
 from pipeline.core.files import create_folder, read_json, write_json
 from pipeline.core.params import Grid
+from pipeline.core.paths import to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pipeline.core.params import Params
+    from pipeline.core.paths import AnyPath
     from pipeline.core.records import RealSet
 
 # Stands in the folders of a skipped cell in place of its sets and artifacts.
@@ -113,7 +114,7 @@ def describe_infeasible(
     return [f"will be skipped: {sentence}" for sentence in sentences]
 
 
-def write_skipped(folder: Path, reason: str) -> None:
+def write_skipped(folder: AnyPath, reason: str) -> None:
     """Write a folder that says why a cell is skipped, in place of its sets or artifacts.
 
     Args:
@@ -127,7 +128,7 @@ def write_skipped(folder: Path, reason: str) -> None:
         write_json(part / SKIPPED, {"skipped": reason})
 
 
-def read_skipped(folder: Path) -> str:
+def read_skipped(folder: AnyPath) -> str:
     """Return why a cell is skipped, or "" if it is not.
 
     Args:
@@ -136,5 +137,5 @@ def read_skipped(folder: Path) -> str:
     Example:
         read_skipped(Path("synthetic"))  # ""
     """
-    file = folder / SKIPPED
+    file = to_path(folder) / SKIPPED
     return str(read_json(file, "distill")["skipped"]) if file.is_file() else ""

@@ -177,7 +177,7 @@ def distil(
 
 
 def distil_or_skip(
-    cell: DistillCell, grid: Grid, out: Path, checkpoints: Path
+    cell: DistillCell, grid: Grid, out: AnyPath, checkpoints: AnyPath
 ) -> tuple[str, float]:
     """Distil a cell, or write why it is skipped; return a line about it and its seconds.
 

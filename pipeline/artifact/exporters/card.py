@@ -87,7 +87,7 @@ With avdistill and PyTorch, normalised training instances, the formation undone:
 ```python
 from torch.utils.data import DataLoader
 
-from pipeline.artifact import read_artifact
+from avdistill import read_artifact
 
 batches = DataLoader(read_artifact("{file}").to_torch(), batch_size=32, shuffle=True)
 ```
