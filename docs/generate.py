@@ -84,6 +84,7 @@ def tree() -> str:
     lines += entry(0, "stages/", first_line(ROOT / "stages" / "__init__.py"))
     for name in ("cli", "_arguments", "_runtime", "_progress"):
         lines += entry(1, f"{name}.py", first_line(ROOT / "stages" / f"{name}.py"))
+    lines += entry(1, "contract/", first_line(ROOT / "stages" / "contract" / "__init__.py"))
     return "\n".join(["```text", *lines, "```"])
 
 
