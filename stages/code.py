@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pipeline.core.params import Params
 
 
@@ -22,12 +20,13 @@ def code(out: Path, *, data: Path = Path("data"), params: Params) -> str:
     Example: avdistill code code.json
     """
     from pipeline.core.files import refuse_existing, write_json
-    from pipeline.core.params import Grid
     from pipeline.datasets.fingerprint import find_changes
+    from pipeline.project import refuse_unfit
 
     refuse_existing(out)
-    digests, names = _digest_stages(params), params.build("grid", Grid).datasets
-    write_json(out, {"code": digests, "media": find_changes(data, names)})
+    digests = _digest_stages(params)
+    refuse_unfit(params)
+    write_json(out, {"code": digests, "media": find_changes(data, list(digests["ingest"]))})
     return f"digests of {len(digests)} stages -> {out}"
 
 
@@ -39,7 +38,7 @@ def _digest_stages(params: Params) -> dict[str, Any]:
     def digest(stage: str, *rows: str, values: Any = ()) -> str:
         return shorten_digest(digest_with_plugins(f"stages.{stage}", params, rows, values))
 
-    def digest_rows(stage: str, names: Iterable[str], values: Any = ()) -> dict[str, str]:
+    def digest_rows(stage: str, names: Any, values: Any = ()) -> dict[str, str]:
         return {name: digest(stage, f"{stage}.{name}", values=values) for name in names}
 
     grid, section = params.build("grid", Grid), params.get_section

@@ -18,7 +18,10 @@ def init(folder: Path = Path(), *, preset: tuple[str, ...] = (), force: bool = F
 
     Example: avdistill init mine --preset small
     """
+    from shlex import quote
+
     from pipeline.project import create_project
 
     names = dict.fromkeys(name.split("/")[0] for name in create_project(folder, preset, force))
-    return f"{', '.join(names)} -> {folder}\nnext: cd {folder} && dvc repro"
+    enter = "" if folder == Path() else f"cd {quote(str(folder))} && "
+    return f"{', '.join(names)} -> {folder}\nnext: {enter}dvc repro"

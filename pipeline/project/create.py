@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import OutputError, ParamsError
-from pipeline.core.names import read_name
+from pipeline.core.errors import OutputError
+from pipeline.core.params import Params
 from pipeline.core.paths import list_folder, to_path
 from pipeline.core.presets import PACKAGED, find_preset, overlay, read_packaged, read_values
+from pipeline.project.checks import refuse_unfit
 from pipeline.project.yaml_patch import patch_yaml
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ FILES = {
         for path in list_folder(PACKAGED / "dvc/plots", "*.json")
     },
 }
-# Section of rows -> the axis of the grid that names its rows.
-AXES = {"ingest": "datasets", "coreset": "selectors", "distill": "methods"}
 
 
 def create_project(folder: AnyPath, presets: Sequence[str], force: bool = False) -> list[str]:
@@ -94,7 +93,7 @@ def render_params(presets: Sequence[str]) -> str:
     heads = []
     for path in map(find_preset, presets):
         values = overlay(values, read_values(path), path.name)
-        _refuse_unknown_rows(values, path.name)
+        refuse_unfit(Params(name=path.name, values=dict(values)))
         heads.append(f"# Preset {path.stem}:\n{_read_head(path)}\n")
     return "".join(heads) + patch_yaml((PACKAGED / PARAMS).read_text(encoding="utf-8"), values)
 
@@ -153,17 +152,6 @@ def _move(names: Iterable[str], staging: Path, folder: Path) -> None:
         for source, target in reversed(moved):
             os.replace(source, target)
         raise
-
-
-def _refuse_unknown_rows(values: Mapping[str, Any], name: str) -> None:
-    """Raise a ParamsError if the grid names a row that does not exist."""
-    for section, axis in AXES.items():
-        for row in map(read_name, values["grid"][axis]):
-            if row not in values[section]:
-                known = ", ".join(values[section])
-                raise ParamsError(
-                    f"{name}: grid.{axis} names {row!r}, {section} has no such row; it has {known}"
-                )
 
 
 def _read_head(path: Path) -> str:

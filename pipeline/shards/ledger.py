@@ -7,6 +7,7 @@ Two equations hold: rows = ok + failed + filtered (clips), seconds = ok + failed
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.csv import read_rows, write_rows
@@ -210,14 +211,17 @@ def refuse_rejects(
         max_fraction: the fraction that may fail.
         out: the folder of the shards.
     """
-    for noun, total in (("clips", "rows"), ("windows", "seconds")):
-        row = counts[noun]
-        if row["failed"] > max_fraction * row[total]:
+    nouns = {"clips": "rows", "windows": "seconds"}
+    failed = {noun: counts[noun]["failed"] for noun in nouns}
+    totals = {noun: counts[noun][total] for noun, total in nouns.items()}
+    fitting = max(ceil(100 * failed[noun] / max(totals[noun], 1)) for noun in nouns) / 100
+    for noun, total in totals.items():
+        if failed[noun] > max_fraction * total:
             raise RejectError(
-                f"{row['failed']} of {row[total]} {noun} were rejected "
-                f"({'; '.join(rejects)}), more than "
-                f"decode.max_reject_fraction = {max_fraction:g}; "
-                f"the shards are written, see {out / LEDGER}"
+                f"{failed[noun]} of {total} {noun} were rejected ({'; '.join(rejects)}), more than "
+                f"decode.max_reject_fraction = {max_fraction:g}; the shards are written, see "
+                f"{out / LEDGER}; repair or add these files, or go on without them: set "
+                f"decode.max_reject_fraction to {fitting:g} or more"
             )
 
 

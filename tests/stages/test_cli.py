@@ -211,6 +211,7 @@ def test_a_text_file_named_mp4_is_in_the_ledger(tmp_path: Path, media: Path) -> 
         "sonar/text1.mp4, sonar/text2.mp4, ...)), more than decode.max_reject_fraction = 0.05"
         in message
     )
+    assert "or go on without them: set decode.max_reject_fraction to 0.1 or more" in message
     ledger = (tmp_path / "shards" / "ledger.csv").read_text()
     assert ledger.count("decode_error") == 4
 

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.core import code as digests
+from pipeline.core.errors import ParamsError
 from pipeline.core.params import load
 from stages.code import code
 from tests.house.source import MODULES, first_party, room
@@ -100,7 +101,9 @@ def test_a_stage_depends_on_its_own_entry(stage: str, entries: dict[str, str]) -
 
 
 def test_every_row_of_the_grid_has_an_entry(tmp_path: Path) -> None:
-    entries = written(tmp_path, "grid.methods=[dm, dc]", "grid.datasets=[generated, mine]")
+    entries = written(
+        tmp_path, "grid.methods=[dm, dc]", "report.baseline=dm", "grid.datasets=[generated, mine]"
+    )
     assert {"distill.dm", "distill.dc", "ingest.generated", "ingest.mine"} <= entries.keys()
     assert "distill.jcf" not in entries
 
@@ -158,7 +161,7 @@ def test_a_short_row_depends_on_the_row_that_it_starts_from(tmp_path: Path) -> N
     path, entries = tmp_path / "params.yaml", []
     for steps in (4, 5):
         path.write_text(
-            f"grid: {{methods: [dm, idm, dm-fast]}}\n"
+            f"grid: {{methods: [dm, idm, dm-fast]}}\nreport: {{baseline: dm}}\n"
             f"distill: {{dm: {{steps: {steps}}}, dm-fast: {{method: dm, batch_real: 2}}}}\n"
         )
         code(tmp_path / f"{steps}.json", data=tmp_path, params=load(path))
@@ -181,3 +184,22 @@ def test_imports_for_type_checkers_do_not_count(clone: Path) -> None:
     typed = digests.digest_code(["pipeline.core.rng"])
     append(path, "if TYPE_CHECKING:\n    from pipeline.core.scores import Scores")
     assert digests.digest_code(["pipeline.core.rng"]) == typed != before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("report.baseline=dc", r"report\.baseline is 'dc', which is not in grid\.methods; add it"),
+        (
+            "grid.selectors=[random]",
+            r"distill\.herding\.coreset is 'herding', which is not in",
+        ),
+        ("evaluate.run=[{protocol: fast}]", r"evaluate\.run names 'fast', .* it has avdd, budget"),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused_first(
+    change: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        written(tmp_path, change)
+    assert not (tmp_path / "code.json").exists()

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -15,6 +16,9 @@ from pipeline.core.presets import list_presets
 from pipeline.project import render_params
 from tests.toys.commands import SMALL, call, copied
 from tests.toys.project import values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def ran(text: str) -> set[str]:
@@ -143,6 +147,25 @@ def edit_unused_code(code: Path) -> None:
 
 def append(path: Path, line: str) -> None:
     path.write_text(f"{path.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+
+
+def test_git_ignores_the_outputs_that_dvc_keeps(project: Path) -> None:
+    """Also after a run that failed: DVC has written no .gitignore of its own then."""
+    graph = YAML(typ="safe").load(project / "dvc.yaml")
+    plain = [re.sub(r"\$\{(\w+\.)?(\w+)\}", r"\2", str(out)) for out in list_kept(graph)]
+    outs = ["code.json" if out == "code" else out.replace("page/", "report/") for out in plain]
+    tracked = ["dvc.lock", "data/mine/shards.json", "report/index.txt", "report/index.json"]
+    assert len(outs) > 15
+    assert call(project, "git", "check-ignore", *outs, *tracked).split() == outs
+
+
+def list_kept(graph: dict[str, Any]) -> Iterator[str]:
+    """Outputs in DVC's cache."""
+    for stage in graph["stages"].values():
+        for out in stage["outs"]:
+            name, options = (out, {}) if isinstance(out, str) else next(iter(out.items()))
+            if options.get("cache", True):
+                yield name
 
 
 def assert_comparisons(project: Path) -> None:

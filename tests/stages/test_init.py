@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.init import init
 from tests.toys.commands import refused, run
 
 
@@ -24,6 +25,12 @@ def test_the_next_command_is_named(place: Path) -> None:
     ]
 
 
+def test_the_next_command_can_be_pasted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    assert init(Path("my set")).endswith("\nnext: cd 'my set' && dvc repro")
+    assert init().endswith("\nnext: dvc repro")
+
+
 @pytest.mark.parametrize(
     ("preset", "message"),
     [
@@ -31,6 +38,7 @@ def test_the_next_command_is_named(place: Path) -> None:
         ("{distill: {jcf: {jiont: 0.5}}}", "unknown key distill.jcf.jiont, the nearest is joint"),
         ("{distill: {mine: {method: jfc}}}", "distill.mine: no method named 'jfc'; set method to"),
         ("{grid: {methods: [mine]}}", "grid.methods names 'mine', distill has no such row"),
+        ("{grid: {methods: [random]}}", "report.baseline is 'herding', which is not in grid.meth"),
         ("[a list]", "has no sections"),
     ],
 )
