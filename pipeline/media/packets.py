@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def decode_frames(
-    packets: Iterable[Any], stream: Any, header: MediaStream
+    packets: Iterable[Any], stream: Any, header: MediaStream, *, resumed: bool = False
 ) -> Iterator[tuple[Any, int | None]]:
     """Yield (frame, time stamp) in the order of display.
 
@@ -28,13 +28,14 @@ def decode_frames(
         packets: of the stream, see `read_packets`.
         stream: PyAV's stream.
         header: of the stream.
+        resumed: whether a seek has led here; frames before the first key frame are None then.
 
     Raises:
         MediaError: all frames are damaged.
     """
     _prepare_decoder(stream)
     decode_times: deque[int] = deque()
-    intact, refusal, count, counted = True, "", 0, 0
+    intact, refusal, count, counted = not resumed, "", 0, 0
     for packet in packets:
         begin, counted = counted, counted + (packet.duration or 0)
         try:
@@ -45,6 +46,8 @@ def decode_frames(
             continue
         if packet.dts is not None or not header.stamped:
             decode_times.append(begin if packet.dts is None else packet.dts)
+        if frames and resumed and not count:
+            _forget_skipped(decode_times, stream)
         for frame in frames:
             intact = intact or bool(frame.key_frame)
             count += 1
@@ -54,6 +57,13 @@ def decode_frames(
             )
     if refusal and not count:
         raise MediaError("decode_error", f"pyav: {refusal}")
+
+
+def _forget_skipped(decode_times: deque[int], stream: Any) -> None:
+    """Drop the times of frames before the first one that is shown, which a decoder left out."""
+    delay = getattr(stream.codec_context, "has_b_frames", 0)
+    while len(decode_times) > delay + 1:
+        decode_times.popleft()
 
 
 def _prepare_decoder(stream: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 
+from pipeline.core.errors import MediaError
 from pipeline.media.blocks import read_in_blocks
 from pipeline.media.container import open_container
 from pipeline.media.geometry import DisplayMatrices
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 # Times later than this are reached by a seek to the key frame before them, earlier ones by
 # decoding from the start.
 SEEK_BEYOND_S = 5.0
+# A seek may lead behind the key frame; then it aims this many seconds earlier, and at last at the
+# start. Where there is no index, the first time stamps behind a seek may be guesses.
+SEEK_BACK_S = {True: (0.0, 10.0, 60.0), False: (5.0, 20.0, 60.0)}
 
 
 class PyAV:
@@ -36,12 +41,17 @@ class PyAV:
             return []
         order = sorted(range(len(times)), key=times.__getitem__)
         first = times[order[0]]
-        if first > SEEK_BEYOND_S and probe.video.stamped:
-            displayed = _find_frames(path, probe, times, order, shrink, seek=True)
-            if displayed[order[0]] is not None or not _has_picture_at(path, probe.video, first):
-                return displayed
-            # The index may lead to a key frame behind the time: decode from the start instead.
-        return _find_frames(path, probe, times, order, shrink, seek=False)
+        if probe.video.stamped:
+            for back in SEEK_BACK_S[probe.video.indexed]:
+                if first - back <= SEEK_BEYOND_S:
+                    break
+                displayed = _find_from(path, probe, times, order, shrink, first - back)
+                shown = displayed[order[0]]
+                if shown is not None and shown[0] is not None:
+                    return displayed
+                if not _has_picture_at(path, probe.video, first):
+                    return displayed
+        return _find_frames(path, probe, times, order, shrink)
 
     def read_sound(
         self, path: str, probe: MediaProbe, rate: int, starts: Sequence[float]
@@ -61,25 +71,40 @@ class PyAV:
         return [cut_second(whole, rate, start) for start in starts]
 
 
+def _find_from(
+    path: str,
+    probe: MediaProbe,
+    times: Sequence[float],
+    order: Sequence[int],
+    shrink: Shrink,
+    begin: float,
+) -> list[DisplayedFrame | None]:
+    """Find frames behind a seek; where it fails, there are none."""
+    with suppress(MediaError, av.error.FFmpegError):
+        return _find_frames(path, probe, times, order, shrink, begin)
+    return [None] * len(times)
+
+
 def _find_frames(
     path: str,
     probe: MediaProbe,
     times: Sequence[float],
     order: Sequence[int],
     shrink: Shrink,
-    *,
-    seek: bool,
+    begin: float | None = None,
 ) -> list[DisplayedFrame | None]:
+    """Decode from the start, or from a seek to `begin` on; `order` sorts the times."""
     assert probe.video is not None
     displayed: list[DisplayedFrame | None] = [None] * len(times)
     matrices = DisplayMatrices()
     with open_container(path) as container:
         stream = container.streams[probe.video.index]
-        if seek:
-            container.seek(int((times[order[0]] + probe.zero) / probe.video.tick), stream=stream)
+        if begin is not None:
+            container.seek(int((begin + probe.zero) / probe.video.tick), stream=stream)
         pending = iter(order)
         at = next(pending, None)
-        frames = decode_frames(read_packets(container, stream), stream, probe.video)
+        packets = read_packets(container, stream)
+        frames = decode_frames(packets, stream, probe.video, resumed=begin is not None)
         for frame, pts, until in _compute_spans(frames, probe):
             shown: DisplayedFrame | None = None
             while at is not None and times[at] + 1e-6 < until:

@@ -124,22 +124,54 @@ def film(path: Path, seconds: int, wide: int, high: int) -> None:
         container.mux([*video.encode(None), *audio.encode(None)])
 
 
-def test_a_span_sees_the_very_windows_of_the_whole_film(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    film(path, SECONDS, 64, 64)
+def test_a_span_of_a_film_hears_and_sees_the_whole(tmp_path: Path) -> None:
+    film(tmp_path / "clip.mp4", SECONDS, 64, 64)
     track = FrameTrack(width=16, height=16, crop=True, offsets=(0.0, 0.5))
+    assert_spans_are_windows(tmp_path / "clip.mp4", track)
 
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "options"),
+    [
+        ("matroska", "libx264", {"g": "40", "bf": "2"}),
+        # A seek in a transport stream leads anywhere, and key frames are far apart.
+        ("mpegts", "libx264", {"g": "250", "bf": "2"}),
+        # AVI knows decoding times alone; the pictures before a key frame depend on those before it.
+        ("avi", "mpeg4", {"g": "12", "bf": "2"}),
+        ("mpeg", "mpeg2video", {"g": "12", "bf": "2"}),
+        ("asf", "wmv2", {"g": "40"}),
+        ("h264", "libx264", {"g": "40", "bf": "0"}),
+    ],
+)
+def test_a_span_sees_the_very_windows_of_the_whole_film(
+    tmp_path: Path, kind: str, codec: str, options: dict[str, str]
+) -> None:
+    path, fps = tmp_path / "clip", 25 if kind in ("mpeg", "h264") else 8
+    with av.open(str(path), "w", format=kind) as container:
+        stream: Any = container.add_stream(codec, rate=fps, options={"threads": "1", **options})
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for number in range(SECONDS * fps):
+            picture = np.full((32, 32, 3), 40 + 3 * (number % 60), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    track = FrameTrack(width=16, height=16, crop=True, offsets=(0.1, 0.5))
+    assert_spans_are_windows(path, track)
+
+
+def assert_spans_are_windows(path: Path, track: FrameTrack) -> None:
     def read(start: float = 0.0, end: float | None = None) -> list[Any]:
         seconds = media.decode(clip_of(path, start, end), {"it": track}, BOTH)
         return [second.readings["it"] for second in seconds]
 
     whole = read()
-    assert len(whole) == SECONDS and all(reading.array is not None for reading in whole)
+    assert len(whole) >= SECONDS - 1 and all(r.array is not None for r in whole)
     for start in (0, 33, 119, 121, 147):
         for span, reading in zip(read(start, start + 3), whole[start:], strict=False):
-            assert np.array_equal(span.array, reading.array)
             # Times are those of the file, wherever the span begins.
-            assert span.pts == reading.pts
+            assert span.pts == reading.pts and np.array_equal(span.array, reading.array)
 
 
 def test_pieces_are_the_clip(tmp_path: Path) -> None:
