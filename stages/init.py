@@ -18,10 +18,7 @@ def init(folder: Path = Path(), *, preset: tuple[str, ...] = (), force: bool = F
 
     Example: avdistill init mine --preset small
     """
-    from shlex import quote
-
-    from pipeline.project import create_project
+    from pipeline.project import create_project, describe_next
 
     names = dict.fromkeys(name.split("/")[0] for name in create_project(folder, preset, force))
-    enter = "" if folder == Path() else f"cd {quote(str(folder))} && "
-    return f"{', '.join(names)} -> {folder}\nnext: {enter}dvc repro"
+    return f"{', '.join(names)} -> {folder}\nnext: {describe_next(folder)}"

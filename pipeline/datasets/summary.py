@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from pipeline.core.records import Clip, Source
 
+FEW = 5  # clips of a class, below which its share of a split says nothing
+
 
 def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
     """Return lines about a manifest.
@@ -34,6 +36,7 @@ def describe_manifest(clips: list[Clip], source: Source, path: Path) -> str:
         f"{len(clips)} clips of {len(classes)} classes ({counts}) -> {path}",
         f"licence: {source.licence}",
         *describe_missing_classes(clips),
+        _describe_thin_classes(clips),
         _describe_shared_groups(clips),
         _describe_missing_files(clips, path),
         _describe_empty_files(clips),
@@ -86,6 +89,24 @@ def describe_missing_classes(clips: list[Clip]) -> list[str]:
         f"the {split} split lists no clip of {join_names(names)}; evaluate will ask for some"
         for split, names in find_missing(clips).items()
     ]
+
+
+def _describe_thin_classes(clips: list[Clip]) -> str:
+    """Name classes with under half the share of train of all clips; empty if none is."""
+    totals = Counter(clip.label for clip in clips)
+    trained = Counter(clip.label for clip in clips if clip.split == "train")
+    share = trained.total() / max(len(clips), 1)
+    thin = [
+        f"{label} {trained[label]} of {count}"
+        for label, count in sorted(totals.items())
+        if count >= FEW and 0 < trained[label] < count * share / 2
+    ]
+    if not thin:
+        return ""
+    return (
+        f"train has few clips of {len(thin)} of {len(totals)} classes ({join_first(thin)}; "
+        f"{share:.0%} of all clips); where splits are carved, another seed draws others"
+    )
 
 
 @contextmanager

@@ -77,8 +77,8 @@ class DistillCell:
         variants = len(self.variants)
         if variants > self.budget.trials:
             raise CellError(
-                f"{variants} candidates are more than the {self.budget.trials} trials "
-                "of the budget; give fewer"
+                f"{variants} candidates of {self.method} are more than the {self.budget.trials} "
+                "trials of evaluate.protocols.budget.trials; give fewer, or more trials"
             )
         if variants > 1 and self.val is None:
             raise CellError(

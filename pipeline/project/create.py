@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import OutputError
@@ -96,6 +97,24 @@ def render_params(presets: Sequence[str]) -> str:
         refuse_unfit(Params(name=path.name, values=dict(values)))
         heads.append(f"# Preset {path.stem}:\n{_read_head(path)}\n")
     return "".join(heads) + patch_yaml((PACKAGED / PARAMS).read_text(encoding="utf-8"), values)
+
+
+def describe_next(folder: AnyPath) -> str:
+    """Return the commands that run a new project, and where its grid expects clips.
+
+    Args:
+        folder: the project's folder.
+    """
+    folder = to_path(folder)
+    here = folder.absolute() == Path.cwd()
+    command = "dvc repro" if here else f"cd {quote(str(folder))} && dvc repro"
+    datasets = read_values(folder / PARAMS)["grid"]["datasets"]
+    if datasets == read_packaged()["grid"]["datasets"]:
+        return command
+    return (
+        f"{command}, with clips in data/<name>/media of each name in grid.datasets "
+        f"({', '.join(map(str, datasets))}); name your own there"
+    )
 
 
 def describe_presets() -> list[str]:

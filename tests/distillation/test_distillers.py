@@ -13,7 +13,7 @@ from pipeline.core.errors import CellError, PluginError
 from pipeline.core.rng import make_generator
 from pipeline.distillation import distribution_matching as matching
 from pipeline.distillation.distribution_matching import FeatureBatch
-from pipeline.distillation.methods._selection import form
+from pipeline.distillation.methods._selection import coreset_of, form
 from pipeline.distillation.methods.jcf import Candidate
 from pipeline.training.formation import split
 from tests.toys.golden import distiller as golden
@@ -204,6 +204,11 @@ def test_a_modality_without_a_value_is_named() -> None:
 def test_no_instance_is_no_set() -> None:
     with pytest.raises(CellError, match="ipc is 0; expected 1 or more"):
         distilled(built("method", "random"), ipc=0)
+
+
+def test_without_a_ranking_the_command_is_named() -> None:
+    with pytest.raises(CellError, match=r"'herding' is needed; run `avdistill coreset` and name"):
+        coreset_of({}, "herding")
 
 
 def test_a_start_that_was_not_given_is_named() -> None:

@@ -21,7 +21,8 @@ def test_the_next_command_is_named(place: Path) -> None:
     result = run("init", place / "mine", "--preset", "small", params=place / "none.yaml")
     assert result.stdout.splitlines() == [
         f"params.yaml, dvc.yaml, .dvc, .dvcignore, .gitignore -> {place}/mine",
-        f"next: cd {place}/mine && dvc repro",
+        f"next: cd {place}/mine && dvc repro, with clips in data/<name>/media of each name in "
+        "grid.datasets (avmnist_fsdd, grid_digits, esc_photo); name your own there",
     ]
 
 

@@ -118,7 +118,12 @@ def coreset_of(coresets: Mapping[str, Coreset], name: str) -> Coreset:
         coreset_of(inputs.coresets, "herding").select(10)  # label -> the 10 best keys
     """
     if name not in coresets:
-        given = ", ".join(sorted(coresets)) or "none"
+        if not coresets:
+            raise CellError(
+                f"no ranking was given, {name!r} is needed; run `avdistill coreset` "
+                "and name its folder"
+            )
+        given = ", ".join(sorted(coresets))
         raise CellError(
             f"no coreset named {name!r} was given; there are {given}; "
             f"add {name} to grid.selectors and run `avdistill coreset` again"
