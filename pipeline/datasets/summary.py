@@ -54,20 +54,41 @@ def describe_changes(before: list[Clip], after: list[Clip]) -> list[str]:
     if not before:
         return []
     old, new = ({_identify(clip): clip for clip in clips} for clips in (before, after))
-    moved = [
-        f"{new[key].clip_id} ({old[key].split} to {new[key].split})"
-        for key in new
-        if key in old and old[key].split != new[key].split
-    ]
-    edited = [new[key].clip_id for key in new if key in old and old[key].sha256 != new[key].sha256]
+    both = [(old[key], new[key]) for key in new if key in old]
+    added = [new[key] for key in new if key not in old]
+    removed = [old[key] for key in old if key not in new]
+    renamed = _match_renamed(removed, added)
+    known = {clip.clip_id for pair in renamed for clip in pair}
     changes = [
-        ("added", [new[key].clip_id for key in new if key not in old]),
-        ("removed", [old[key].clip_id for key in old if key not in new]),
-        ("changed", edited),
-        ("in another split", moved),
+        ("added", [clip.clip_id for clip in added if clip.clip_id not in known]),
+        ("removed", [clip.clip_id for clip in removed if clip.clip_id not in known]),
+        ("renamed", [f"{one.clip_id} to {other.clip_id}" for one, other in renamed]),
+        ("changed", [other.clip_id for one, other in both if one.sha256 != other.sha256]),
+        (
+            "in another split",
+            [
+                f"{other.clip_id} ({one.split} to {other.split})"
+                for one, other in [*both, *renamed]
+                if one.split != other.split
+            ],
+        ),
     ]
     texts = [f"{len(names)} {verb} ({join_first(names)})" for verb, names in changes if names]
     return [f"clips against the manifest before: {', '.join(texts)}"] * bool(texts)
+
+
+def _match_renamed(removed: list[Clip], added: list[Clip]) -> list[tuple[Clip, Clip]]:
+    """Pair removed and added clips of the same bytes and span, where one of each has them."""
+    rows: dict[tuple[str, float, float | None], tuple[list[Clip], list[Clip]]] = {}
+    for side, clips in enumerate((removed, added)):
+        for clip in clips:
+            key = (clip.sha256, clip.start_s, clip.end_s)
+            rows.setdefault(key, ([], []))[side].append(clip)
+    return [
+        (one[0], other[0])
+        for (sha256, _, _), (one, other) in rows.items()
+        if sha256 and len(one) == len(other) == 1
+    ]
 
 
 def _identify(clip: Clip) -> tuple[str, str, float, float | None]:

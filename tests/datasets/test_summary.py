@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.records import NOT_STATED, Clip, Source
-from pipeline.datasets.summary import describe_manifest
+from pipeline.datasets.summary import describe_changes, describe_manifest
 
 
 def clips(label: str, train: int, test: int) -> list[Clip]:
@@ -40,3 +41,26 @@ def test_a_class_with_few_clips_in_train_is_named() -> None:
 @pytest.mark.parametrize(("train", "test"), [(9, 3), (1, 3)])
 def test_a_class_near_the_others_or_of_few_clips_is_not(train: int, test: int) -> None:
     assert "few clips" not in described([*clips("dog", 10, 2), *clips("rain", train, test)])
+
+
+def rename(clip: Clip, split: str) -> Clip:
+    return replace(clip, clip_id="rain-new", path="rain/new.mp4", split=split)
+
+
+@pytest.mark.parametrize(
+    ("split", "rest"), [("train", ""), ("test", ", 1 in another split (rain-new (train to test))")]
+)
+def test_a_renamed_clip_is_said_to_be_one_and_to_change_its_split(split: str, rest: str) -> None:
+    before = [replace(clip, sha256=clip.clip_id) for clip in clips("rain", 2, 1)]
+    after = [*before[1:], rename(before[0], split)]
+    assert describe_changes(before, after) == [
+        f"clips against the manifest before: 1 renamed (rain-0 to rain-new){rest}"
+    ]
+
+
+def test_a_clip_that_two_have_the_bytes_of_is_added() -> None:
+    before = clips("rain", 2, 0)
+    after = [rename(before[0], "train")]
+    assert describe_changes(before, after) == [
+        "clips against the manifest before: 1 added (rain-new), 2 removed (rain-0, rain-1)"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,23 @@ def test_a_folder_of_a_repository_gets_none_of_its_own(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     create_project(tmp_path / "mine", [])
     assert not (tmp_path / "mine/.git").exists()
+
+
+def test_git_leaves_results_to_dvc_before_a_first_run_is_whole(tmp_path: Path) -> None:
+    create_project(tmp_path, [])
+    graph = parse_yaml((tmp_path / "dvc.yaml").read_text(), "dvc.yaml")
+    names = {key: value for row in graph["vars"] for key, value in row.items()}
+    outs = [
+        out if isinstance(out, str) else next(iter(out))
+        for stage in graph["stages"].values()
+        for out in stage["outs"]
+        if isinstance(out, str) or next(iter(out.values())).get("cache", True)
+    ]
+    paths = [re.sub(r"\$\{([^}]*)\}", lambda found: names.get(found[1], "x"), out) for out in outs]
+    listed = subprocess.run(
+        ["git", "check-ignore", *paths], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert listed.stdout.split() == paths
 
 
 def state_of(folder: Path) -> dict[str, bytes]:
