@@ -39,6 +39,11 @@ class ClipSamples:
     seconds: np.ndarray
     omitted: dict[int, str]
 
+    def __repr__(self) -> str:
+        """Name the shape of each modality, and the number of seconds without a sample."""
+        shapes = "".join(f"{m} {list(rows.shape)}, " for m, rows in self.rows.items())
+        return f"ClipSamples({shapes}{len(self.omitted)} seconds omitted)"
+
 
 def preprocess_clip(path: str, about: Mapping[str, Any]) -> ClipSamples:
     """Make a sample of every whole second of a clip; no filter is applied.
@@ -57,8 +62,8 @@ def preprocess_clip(path: str, about: Mapping[str, Any]) -> ClipSamples:
     if PREPROCESSING_PARAMS not in about:
         raise ArtifactError(
             f"this artifact of format {about['format_version']} does not hold its "
-            f"{PREPROCESSING_PARAMS}, so no clip can be made like its samples; run "
-            "`avdistill decode` again, which keeps finished shards, then distil and export"
+            f"{PREPROCESSING_PARAMS}, so no clip can be made like its samples; ask "
+            "its maker for one of format 1.1: `avdistill decode` again, then distil and export"
         )
     names = about["normalisation"]
     params = {name: about[PREPROCESSING_PARAMS][name] for name in names}
@@ -95,7 +100,9 @@ def _decode(path: str, preprocessing: Preprocessing) -> list[Second]:
     try:
         return media.decode(clip, preprocessing.tracks, BACKENDS)
     except MediaError as error:
-        raise MediaError(error.reason, f"{error.detail}; expected a clip, found {path}") from error
+        needed = " and ".join(preprocessing.encoders)
+        detail = f"{error.detail}; expected a clip with {needed}, found {path}"
+        raise MediaError(error.reason, detail) from error
 
 
 def _explain_gap(second: Second) -> str:

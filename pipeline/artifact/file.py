@@ -81,6 +81,15 @@ class Artifact:
     columns: dict[str, np.ndarray]
     about: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Name the method, instances per class, number of classes, and shape of each modality."""
+        shapes = "".join(
+            f", {m} {list(self.columns[m].shape)}" for m in list_modalities(self.columns)
+        )
+        classes = len(self.about.get("classes", ()))
+        named = f"{self.about.get('method', 'unnamed')}, IPC {self.about.get('ipc')}"
+        return f"Artifact({named}, {classes} classes{shapes})"
+
     @property
     def synthetic(self) -> SyntheticSet:
         """The synthetic set with torch tensors, as students are trained on it."""
@@ -257,11 +266,12 @@ def read_about(path: AnyPath) -> tuple[dict[str, tables.ColumnType], dict[str, A
         types["frame"].shape, about["method"]
     """
     path = to_path(path)
+    _refuse_other_formats(path)
     try:
         types, attributes = tables.read_attributes(path)
     except TableError as error:
         raise ArtifactError(str(error)) from error
-    return types, _parse_attributes(path, attributes)
+    return types, _parse_attributes(attributes)
 
 
 def list_artifacts(path: AnyPath) -> list[Path]:
@@ -298,15 +308,20 @@ def read_stored(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Example:
         columns, about = read_stored(Path("seed0.h5"))
     """
+    _refuse_other_formats(path)
     try:
         columns, attributes = tables.read_table(path)
     except TableError as error:
         raise ArtifactError(str(error)) from error
-    return columns, _parse_attributes(path, attributes)
+    return columns, _parse_attributes(attributes)
 
 
-def _parse_attributes(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Check format and version, and return the attributes with their JSON parsed."""
+def _refuse_other_formats(path: Path) -> None:
+    """Check format and version first: a newer one may have other rows and another digest."""
+    try:
+        attributes = tables.read_some_attributes(path, ("format", "format_version"))
+    except TableError as error:
+        raise ArtifactError(str(error)) from error
     if attributes.get("format") != FORMAT:
         raise ArtifactError(
             f"{path} is not an artifact of avdistill; expected a file of `avdistill export`"
@@ -317,6 +332,9 @@ def _parse_attributes(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
             f"{path} has format version {version[:20]}, this program reads {VERSION}; "
             "install the avdistill that reads it: pip install --upgrade avdistill"
         )
+
+
+def _parse_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     return {name: _parse(value) for name, value in attributes.items()}
 
 

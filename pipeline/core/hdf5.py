@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from pipeline.core.hdf5_guard import list_attributes, list_columns
 from pipeline.core.paths import to_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from pipeline.core.paths import AnyPath
@@ -33,6 +34,10 @@ DIGEST = "content_digest"
 APART = (DIGEST, "scores", "evaluation", "package_version")
 # Parts of HDF5's messages: no lock was granted; a writer has marked the file.
 UNLOCKED, IN_USE = "unable to lock file", "file is already open for write"
+CUT_OFF = re.compile(r"truncated file: eof = (\d+), .*stored_eof = (\d+)")
+FOREIGN = "file signature not found"
+# The first bytes of a note that git-lfs leaves in place of a file.
+LFS_NOTE = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +150,21 @@ def read_attributes(path: AnyPath) -> tuple[dict[str, ColumnType], dict[str, Any
         }
 
 
+def read_some_attributes(path: AnyPath, names: Collection[str]) -> dict[str, Any]:
+    """Read a few attributes, whatever else the file holds.
+
+    Args:
+        path: an HDF5 file.
+        names: of the attributes; those that are absent are left out.
+
+    Raises:
+        TableError: the file is missing, damaged, or its attributes are too large.
+    """
+    with _open(to_path(path)) as file:
+        held = [name for name in list_attributes(file["/"].id) if name in names]
+        return {name: _decode_attribute(file.attrs[name]) for name in held}
+
+
 def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with _open(path) as file:
         names = list_columns(file["/"].id, path.stat().st_size, ours=ours)
@@ -201,7 +221,15 @@ def _describe_failure(path: Path, error: Exception) -> str:
         )
     if number:
         return f"{path} cannot be read ({os.strerror(number)}); see that you may read it"
-    return f"{path} is no HDF5 file of datasets, or is damaged ({message}); write or fetch it again"
+    reason, advice = message, "write or fetch it again"
+    if cut := CUT_OFF.search(message):
+        reason = f"it ends after {cut[1]} of {cut[2]} bytes"
+    elif FOREIGN in message:
+        with path.open("rb") as file:
+            start = file.read(len(LFS_NOTE))
+        reason = f"it begins with {start!r}" if start else "it is empty"
+        advice = "fetch the file by `git lfs pull`" if start == LFS_NOTE else advice
+    return f"{path} is no HDF5 file of datasets, or is damaged ({reason}); {advice}"
 
 
 def _encode_column(column: np.ndarray) -> np.ndarray:

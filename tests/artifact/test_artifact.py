@@ -117,6 +117,43 @@ def test_a_newer_major_version_says_what_to_do(
         read_artifact(tmp_path / "new.h5")
 
 
+def test_a_newer_major_version_may_have_another_structure(artifact: Path) -> None:
+    with h5py.File(artifact, "r+") as file:
+        file.attrs["format_version"] = "2.0"
+        file.create_group("frames")
+    with pytest.raises(ArtifactError, match=r"format version 2\.0, this program reads 1\.1"):
+        read_artifact(artifact)
+
+
+def test_an_artifact_prints_as_one_line(artifact: Path) -> None:
+    assert repr(read_artifact(artifact)) == (
+        "Artifact(herding, IPC 2, 2 classes, frame [4, 1, 3, 8, 8], logmel [4, 1, 8, 8])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"it is empty\); write or fetch it again"),
+        (b"hello", r"it begins with b'hello'\)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "fetch the file by `git lfs pull`"),
+    ],
+)
+def test_another_file_is_named_by_its_first_bytes(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "seed0.h5").write_bytes(content)
+    with pytest.raises(ArtifactError, match=message):
+        read_artifact(tmp_path / "seed0.h5")
+
+
+def test_a_file_cut_short_says_how_much_is_there(artifact: Path) -> None:
+    whole = artifact.read_bytes()
+    artifact.write_bytes(whole[:3000])
+    with pytest.raises(ArtifactError, match=rf"ends after 3000 of {len(whole)} bytes"):
+        read_artifact(artifact)
+
+
 def test_a_folder_without_artifacts_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no artifact"):
         list_artifacts(tmp_path)

@@ -25,10 +25,11 @@ from pipeline.core.errors import ArtifactError, OutputError, ParamsError
 from pipeline.core.files import file_digest
 from pipeline.core.records import SyntheticSet
 from pipeline.shards.layout import move_channels_last
+from pipeline.shards.preprocessing import Preprocessing
 from pipeline.training import formation
 from pipeline.training.instances import decode_synthetic_set
 from stages.convert import convert
-from tests.toys.artifacts import FULL, SCORES, toy_synthetic
+from tests.toys.artifacts import FULL, PREPROCESSING, SCORES, toy_synthetic
 from tests.toys.plugins import TOY_SOUND, built
 from tests.toys.project import CPU, values
 
@@ -247,6 +248,18 @@ def test_previews_of_other_log_mels_are_refused(artifact: Path) -> None:
     with pytest.raises(ParamsError, match=r"makes log-mels of 6 x 8, .* holds 8 x 8"):
         other.write(artifact, artifact.parent / "previews")
     assert not (artifact.parent / "previews").exists()
+
+
+def test_previews_take_the_parameters_that_the_file_holds(tmp_path: Path) -> None:
+    held = Preprocessing(sections={**PREPROCESSING.sections, "logmel": TOY_SOUND})
+    path = described(
+        tmp_path / "seed0.h5", preprocessing=held.digest, preprocessing_params=held.params
+    )
+    other = dataclasses.replace(
+        built("exporter", "previews"), logmel=dataclasses.replace(TOY_SOUND, n_mels=6)
+    )
+    other.write(path, tmp_path / "previews")
+    assert (tmp_path / "previews" / "0001_0000.wav").exists()
 
 
 def tensors(folder: Path) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_a_second_without_sound_is_named(artifact: Path, tmp_path: Path) -> None
 def test_a_file_that_is_no_clip_is_one_error(artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "page.mp4").write_text("<html>")
     message = (
-        r"^decode_error: not a readable media file \(.*\); expected a clip, found .*page\.mp4$"
+        r"^decode_error: not a readable media file \(.*\); expected a clip with .*, found .*\.mp4$"
     )
     with pytest.raises(MediaError, match=message):
         read_artifact(artifact).preprocess(tmp_path / "page.mp4")

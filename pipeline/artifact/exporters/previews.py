@@ -9,8 +9,10 @@ from pipeline import media
 from pipeline.artifact import read_artifact
 from pipeline.artifact.exporters._instances import make_keys
 from pipeline.artifact.pictures import PICTURES
+from pipeline.artifact.schema import PREPROCESSING_PARAMS
 from pipeline.artifact.sounds import MODALITY, encode_wav, reconstruct_waveforms
 from pipeline.core.files import create_folder
+from pipeline.core.params import build
 from pipeline.core.paths import list_folder
 from pipeline.media.logmel import LogMel
 
@@ -31,7 +33,8 @@ class Exporter:
     """Previews of an artifact.
 
     Args:
-        logmel: the parameters that the log-mels were made with, from which sound is estimated.
+        logmel: the parameters that the log-mels were made with, from which sound is estimated;
+            those that the artifact holds count before these.
     """
 
     logmel: LogMel
@@ -46,7 +49,9 @@ class Exporter:
             artifact: the .h5 file.
             out: the new folder.
         """
-        synthetic = read_artifact(artifact).synthetic
+        content = read_artifact(artifact)
+        synthetic, held = content.synthetic, content.about.get(PREPROCESSING_PARAMS, {})
+        logmel = build(LogMel, held[MODALITY], str(artifact)) if MODALITY in held else self.logmel
         names = make_keys(synthetic.label.tolist())
         with create_folder(out) as part:
             for modality in sorted(synthetic.rows.keys() & PICTURES.keys()):
@@ -54,16 +59,17 @@ class Exporter:
                 for name, row in zip(names, synthetic.rows[modality], strict=True):
                     picture = media.encode_png(draw(row, synthetic.normalisation[modality]))
                     (part / f"{name}.{modality}.png").write_bytes(picture)
-            sounds = self._reconstruct_sounds(synthetic, str(artifact))
+            sounds = _reconstruct_sounds(synthetic, logmel, str(artifact))
             for name, sound in zip(names, sounds, strict=False):
-                (part / f"{name}.wav").write_bytes(encode_wav(sound.numpy(), self.logmel.rate))
+                (part / f"{name}.wav").write_bytes(encode_wav(sound.numpy(), logmel.rate))
             return f"{out}  {len(names)} stored rows, {len(list_folder(part))} files"
 
-    def _reconstruct_sounds(self, synthetic: SyntheticSet, where: str) -> Iterator[Tensor]:
-        """Yield the sound of each row, or nothing if the set has none."""
-        if MODALITY not in synthetic.rows or not self.logmel.invertible:
-            return
-        count = len(synthetic.label)
-        for first in range(0, count, CHUNK):
-            index = list(range(first, min(first + CHUNK, count)))
-            yield from reconstruct_waveforms(synthetic, index, self.logmel, where)
+
+def _reconstruct_sounds(synthetic: SyntheticSet, logmel: LogMel, where: str) -> Iterator[Tensor]:
+    """Yield the sound of each row, or nothing if the set has none."""
+    if MODALITY not in synthetic.rows or not logmel.invertible:
+        return
+    count = len(synthetic.label)
+    for first in range(0, count, CHUNK):
+        index = list(range(first, min(first + CHUNK, count)))
+        yield from reconstruct_waveforms(synthetic, index, logmel, where)
