@@ -119,7 +119,8 @@ def parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise PluginError(f"{path} is no Python ({error}); correct it") from error
+        line = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+        raise PluginError(f"{path} is no Python ({line}); correct it") from error
 
 
 def _read(path: Path) -> tuple[str, frozenset[str]]:

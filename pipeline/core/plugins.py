@@ -198,10 +198,9 @@ def plugin_of(kind: str, row: str, params: Params) -> str:
     rows = params.get_section(about.section)
     if row not in rows and row in list_names(kind):
         users = [name for name, values in rows.items() if (values or {}).get(about.key) == row]
-        named = ", ".join(users) if users else f"none; add one with `{about.key}: {row}`"
+        advice = f"sections that use it: {', '.join(users)}" if users else "add it with its values"
         raise PluginError(
-            f"{row} is a plugin, and {params.name} has no section {about.section}.{row}; "
-            f"sections that use it: {named}"
+            f"{row} is a plugin, and {params.name} has no section {about.section}.{row}; {advice}"
         )
     values = params.get_section(f"{about.section}.{row}")
     return plugin_of_row(kind, row, values, params.name)

@@ -162,7 +162,7 @@ def test_spawned_processes_and_threads_find_it(project: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("broken", "class Metric(", r"mine/broken\.py is no Python"),
+        ("broken", "class Metric(", r"mine/broken\.py is no Python \(line 1: "),
         ("broken", "class Other:\n    pass", r"mine/broken\.py defines no class of a plugin"),
         ("broken", "class Task: 0\nclass Head: 0", r"mine/broken\.py defines Head and Task"),
         ("accuracy", METRIC, r"mine/accuracy\.py: there is a metric 'accuracy' already"),
