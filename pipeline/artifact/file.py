@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # The attribute `units`; to undo it: raw = (stored * std + mean) / scale.
 UNITS = "(raw * scale - mean) / std per channel; raw is 0..255 for frame, decibels for logmel"
+# The first bytes of an HDF5 file, and of the note that git-lfs leaves in place of a file.
+HDF5, LFS_NOTE = b"\x89HDF", b"version https://git-lfs"
 # Attributes that the format or the fields of a synthetic set define; all others are provenance.
 _DEFINED = (
     "format",
@@ -321,7 +323,7 @@ def _refuse_other_formats(path: Path) -> None:
     try:
         attributes = tables.read_some_attributes(path, ("format", "format_version"))
     except TableError as error:
-        raise ArtifactError(str(error)) from error
+        raise ArtifactError(_describe_foreign(path) or str(error)) from error
     if attributes.get("format") != FORMAT:
         raise ArtifactError(
             f"{path} is not an artifact of avdistill; expected a file of `avdistill export`"
@@ -332,6 +334,20 @@ def _refuse_other_formats(path: Path) -> None:
             f"{path} has format version {version[:20]}, this program reads {VERSION}; "
             "install the avdistill that reads it: pip install --upgrade avdistill"
         )
+
+
+def _describe_foreign(path: Path) -> str:
+    """Return a sentence about a file that does not begin like HDF5, "" for any other."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(LFS_NOTE))
+    except OSError:
+        return ""
+    if start.startswith(HDF5):
+        return ""
+    found = f"it begins with {start!r}" if start else "it is empty"
+    advice = "fetch the file by `git lfs pull`" if start == LFS_NOTE else "write or fetch it again"
+    return f"{path} is no HDF5 file of datasets, or is damaged ({found}); {advice}"
 
 
 def _parse_attributes(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -34,10 +34,9 @@ DIGEST = "content_digest"
 APART = (DIGEST, "scores", "evaluation", "package_version")
 # Parts of HDF5's messages: no lock was granted; a writer has marked the file.
 UNLOCKED, IN_USE = "unable to lock file", "file is already open for write"
+# Errors of h5py and HDF5 on damaged files.
+FAILURES = (OSError, LookupError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError)
 CUT_OFF = re.compile(r"truncated file: eof = (\d+), .*stored_eof = (\d+)")
-FOREIGN = "file signature not found"
-# The first bytes of a note that git-lfs leaves in place of a file.
-LFS_NOTE = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +144,7 @@ def read_attributes(path: AnyPath) -> tuple[dict[str, ColumnType], dict[str, Any
             )
             for name in names
         }
-        return kinds, {
-            name: _decode_attribute(file.attrs[name]) for name in list_attributes(file["/"].id)
-        }
+        return kinds, _read_attributes(file)
 
 
 def read_some_attributes(path: AnyPath, names: Collection[str]) -> dict[str, Any]:
@@ -161,17 +158,19 @@ def read_some_attributes(path: AnyPath, names: Collection[str]) -> dict[str, Any
         TableError: the file is missing, damaged, or its attributes are too large.
     """
     with _open(to_path(path)) as file:
-        held = [name for name in list_attributes(file["/"].id) if name in names]
-        return {name: _decode_attribute(file.attrs[name]) for name in held}
+        return _read_attributes(file, names)
 
 
 def _read(path: Path, *, ours: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with _open(path) as file:
         names = list_columns(file["/"].id, path.stat().st_size, ours=ours)
-        attributes = {
-            name: _decode_attribute(file.attrs[name]) for name in list_attributes(file["/"].id)
-        }
+        attributes = _read_attributes(file)
         return {name: _read_column(file[name]) for name in names}, attributes
+
+
+def _read_attributes(file: h5py.File, names: Collection[str] | None = None) -> dict[str, Any]:
+    held = [name for name in list_attributes(file["/"].id) if names is None or name in names]
+    return {name: _decode_attribute(file.attrs[name]) for name in held}
 
 
 @contextmanager
@@ -184,15 +183,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
             )
         with _open_file(path) as file:
             yield file
-    except (
-        OSError,
-        LookupError,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except FAILURES as error:
         raise TableError(_describe_failure(path, error)) from error
 
 
@@ -221,15 +212,9 @@ def _describe_failure(path: Path, error: Exception) -> str:
         )
     if number:
         return f"{path} cannot be read ({os.strerror(number)}); see that you may read it"
-    reason, advice = message, "write or fetch it again"
     if cut := CUT_OFF.search(message):
-        reason = f"it ends after {cut[1]} of {cut[2]} bytes"
-    elif FOREIGN in message:
-        with path.open("rb") as file:
-            start = file.read(len(LFS_NOTE))
-        reason = f"it begins with {start!r}" if start else "it is empty"
-        advice = "fetch the file by `git lfs pull`" if start == LFS_NOTE else advice
-    return f"{path} is no HDF5 file of datasets, or is damaged ({reason}); {advice}"
+        message = f"it ends after {cut[1]} of {cut[2]} bytes"
+    return f"{path} is no HDF5 file of datasets, or is damaged ({message}); write or fetch it again"
 
 
 def _encode_column(column: np.ndarray) -> np.ndarray:
