@@ -44,14 +44,6 @@ def _load_package(name: str) -> Any:
                 f"name {name}; rename the other one, or use avdistill in a program without it"
             )
         return loaded
-    first = PathFinder.find_spec(name)
-    # As `python -m avdistill` the whole program is ours.
-    if first and first.origin and Path(first.origin).resolve() != file and sys.argv[:1] != ["-m"]:
-        warnings.warn(
-            f"avdistill's package {name} hides {first.origin} in this program; "
-            "rename that one if you import it here",
-            stacklevel=3,
-        )
     spec = spec_from_file_location(name, file, submodule_search_locations=[str(file.parent)])
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = module_from_spec(spec)
@@ -59,6 +51,24 @@ def _load_package(name: str) -> Any:
     return module
 
 
+def _warn_of_hidden_packages(*names: str) -> None:
+    """Name packages of the program's own folders that this installation's packages hide.
+
+    Args:
+        names: pipeline and stages.
+    """
+    specs = [PathFinder.find_spec(name) for name in names if name not in sys.modules]
+    origins = [spec.origin for spec in specs if spec and spec.origin]
+    hidden = [origin for origin in origins if not Path(origin).resolve().is_relative_to(_ROOT)]
+    if hidden and sys.argv[:1] != ["-m"]:  # as `python -m avdistill` the whole program is ours
+        warnings.warn(
+            f"avdistill's packages of the same name hide {' and '.join(hidden)} in this program; "
+            "rename them if you import them here",
+            stacklevel=3,
+        )
+
+
+_warn_of_hidden_packages("pipeline", "stages")
 __version__: str = _load_package("pipeline").__version__
 _load_package("stages")
 
