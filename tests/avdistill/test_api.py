@@ -90,3 +90,12 @@ def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "pipeline").mkdir()
     result = run(tmp_path, "-c", "import avdistill, pipeline.core")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_example_of_the_repository_is_intact_and_has_its_card() -> None:
+    file = ROOT / "examples" / "generated-jcf-ipc1.h5"
+    assert avdistill.verify(file) == []
+    artifact = avdistill.read_artifact(file)
+    assert len(artifact.to_torch()) == 32
+    card = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert artifact.about["content_digest"] in card and "CC0-1.0" in card

@@ -170,7 +170,11 @@ def _make_sections(file: str, columns: dict[str, np.ndarray], about: Attributes)
     method = drop_empty({name: about.get(name) for name in METHOD})
     params = json.dumps(about.get("params", {}), indent=1, sort_keys=True)
     classes = f"Classes, in the order of the labels: {join_names(about['classes'])}"
-    origin = [*map(format_markdown, about.get("sources", [])), format_markdown(digests)]
+    sources = [
+        drop_empty({**source, "by_id": source.get("by_id") or None})
+        for source in about.get("sources", [])
+    ]
+    origin = [*map(format_markdown, sources), format_markdown(digests)]
     return {
         "Content": f"{_tabulate_columns(columns)}\n\n{classes}",
         "Origin": "\n\n".join(origin),
