@@ -11,12 +11,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     TypeAdapter,
     ValidationError,
+)
+from pydantic import (
+    NonNegativeFloat as NonNegativeFloat,
+)
+from pydantic import (
+    NonNegativeInt as NonNegativeInt,
+)
+from pydantic import (
+    PositiveFloat as PositiveFloat,
+)
+from pydantic import (
+    PositiveInt as PositiveInt,
 )
 
 from pipeline.core.errors import ParamsError
@@ -36,26 +44,6 @@ if TYPE_CHECKING:
     from pipeline.core.paths import AnyPath
 
 T = TypeVar("T")
-
-__all__ = [
-    "AtLeastTwo",
-    "Files",
-    "Fractions",
-    "Grid",
-    "Names",
-    "NonNegativeFloat",
-    "NonNegativeFloats",
-    "NonNegativeInt",
-    "Params",
-    "PositiveFloat",
-    "PositiveFloats",
-    "PositiveInt",
-    "PositiveInts",
-    "UnitInterval",
-    "build",
-    "from_values",
-    "load",
-]
 
 # Types of parameters; a plain number's bounds are pydantic's.
 AtLeastTwo = Annotated[int, Field(ge=2)]

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Generator
@@ -219,13 +220,23 @@ def _kill(process: Any) -> None:
 
 @contextmanager
 def _block_signals() -> Iterator[None]:
-    """Hold back signals that end this process; processes that start meanwhile never get them."""
+    """Hold back signals that end this process; processes that start meanwhile never get them.
+
+    A signal may reach another thread, and Python then runs its handler here: that waits too.
+    """
     resource_tracker.ensure_running()  # its start unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    before, caught = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING), list[int]()
+    is_main = threading.current_thread() is threading.main_thread()
+    heeded = [n for n in ENDING if is_main and callable(signal.getsignal(n))]
+    handlers = {n: signal.signal(n, lambda number, _: caught.append(number)) for n in heeded}
     try:
         yield
     finally:
+        for ending, handler in handlers.items():
+            signal.signal(ending, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in caught[:1]:
+            signal.raise_signal(number)
 
 
 def _die_with_parent() -> None:

@@ -111,7 +111,7 @@ def test_an_edit_of_code_runs_the_stages_that_run_it(
     if place == "elsewhere":
         code = tmp_path / "installed"
         code.mkdir()
-        for package in ("pipeline", "stages"):
+        for package in ("avdistill", "pipeline", "stages"):
             (project / package).rename(code / package)
     monkeypatch.setenv("PYTHONPATH", str(code))
     command = ("dvc", "repro", "ingest@generated")
