@@ -56,12 +56,12 @@ def sounds(path: Path, start_s: float = 0.0, end_s: float | None = None) -> list
     [
         ("mp4", "aac", 44100, {}),
         pytest.param("mp4", "aac", 44100, {"aac_pns": "0"}, marks=pytest.mark.slow),
-        ("adts", "aac", 22050, {"aac_pns": "0"}),
+        pytest.param("adts", "aac", 22050, {"aac_pns": "0"}, marks=pytest.mark.slow),
         pytest.param("matroska", "aac", 44100, {"aac_pns": "0"}, marks=pytest.mark.slow),
         pytest.param("mpegts", "aac", 48000, {"aac_pns": "0"}, marks=pytest.mark.slow),
         ("mp3", "libmp3lame", 44100, {}),
         pytest.param("flv", "libmp3lame", 22050, {}, marks=pytest.mark.slow),
-        ("webm", "libopus", 48000, {}),
+        pytest.param("webm", "libopus", 48000, {}, marks=pytest.mark.slow),
         pytest.param("ogg", "libopus", 48000, {}, marks=pytest.mark.slow),
         ("flac", "flac", 44100, {}),
         ("wav", "pcm_s16le", 44100, {}),
@@ -138,8 +138,8 @@ def test_a_span_of_a_film_hears_and_sees_the_whole(tmp_path: Path) -> None:
         ("mpegts", "libx264", {"g": "250", "bf": "2"}),
         # AVI knows decoding times alone; the pictures before a key frame depend on those before it.
         ("avi", "mpeg4", {"g": "12", "bf": "2"}),
-        ("mpeg", "mpeg2video", {"g": "12", "bf": "2"}),
-        ("asf", "wmv2", {"g": "40"}),
+        pytest.param("mpeg", "mpeg2video", {"g": "12", "bf": "2"}, marks=pytest.mark.slow),
+        pytest.param("asf", "wmv2", {"g": "40"}, marks=pytest.mark.slow),
         ("h264", "libx264", {"g": "40", "bf": "0"}),
     ],
 )

@@ -67,10 +67,10 @@ def long_manifest(clips: list[Clip], tmp_path: Path) -> Path:
     ("number", "whole_group", "delay_s"),
     [
         (signal.SIGINT, True, 0.0),
-        (signal.SIGINT, True, 0.15),
-        (signal.SIGTERM, True, 0.3),
+        pytest.param(signal.SIGINT, True, 0.15, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, True, 0.3, marks=pytest.mark.slow),
         (signal.SIGTERM, False, 0.0),
-        (signal.SIGHUP, True, 0.0),
+        pytest.param(signal.SIGHUP, True, 0.0, marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_ends_decoding_with_one_line(
