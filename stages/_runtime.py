@@ -202,7 +202,7 @@ def checkpoint_folder_of(out: Path) -> Path:
 
 @contextmanager
 def replace_output(path: Path, inputs: Iterable[Path] = ()) -> Iterator[None]:
-    """Put an existing output aside while the block writes it anew; put it back on an error.
+    """Put an existing output aside while the block writes a new one; put it back on an error.
 
     Args:
         path: a file or a folder; nothing happens where there is none.

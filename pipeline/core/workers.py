@@ -78,7 +78,7 @@ def work(
     """Yield (task, result) as results come in; a task that failed or crashed has a MediaError.
 
     If the workers take more than `usable_mb`, the largest is stopped, and its task waits. Values of
-    a generator are results, one by one; those of a task that has waited again begin anew.
+    a generator are results, one by one; those of a task that has waited start again.
 
     Args:
         function: importable by name, for spawned processes; its module must not import torch.

@@ -36,7 +36,7 @@ PLAYLISTS = {
 }
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Formats that hold no duration: FFmpeg takes it from time stamps near the end, and a clock may
-# have begun anew before.
+# have started again before.
 UNTIMED = {"mpeg", "mpegts"}
 # FFmpeg's message when it divides a file's size by its bit rate.
 GUESS = "Estimating duration from bitrate"

@@ -1,6 +1,6 @@
 """Change values in the text of a YAML file; its comments stay.
 
-`dvc exp run -S` writes params.yaml anew: lists item by item, nothing for null, and no blank line or
+`dvc exp run -S` rewrites params.yaml: lists item by item, nothing for null, and no blank line or
 comment after a list. `patch_yaml` writes this form, in which such an edit changes its own line.
 """
 

@@ -93,7 +93,7 @@ def test_a_batch_is_a_shard_and_their_order_changes_no_byte(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Piecewise:
-    """Clips in pieces of one window each; every clip begins anew once, and ends with a crash."""
+    """Clips in pieces of one window each; every clip starts again once, and ends with a crash."""
 
     def work(self, function: Any, batches: Any, **limits: Any) -> Iterator[Any]:
         for clip in (clip for batch in batches for clip in batch):

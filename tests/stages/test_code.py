@@ -72,7 +72,7 @@ def append(path: Path, line: str) -> None:
 
 @pytest.mark.parametrize("stage", LATER)
 def test_a_digest_covers_all_that_a_stage_imports(stage: str) -> None:
-    """Found anew by the house's own reading of imports."""
+    """Found again by the house's own reading of imports."""
     waiting, imported = {f"stages.{stage}"}, set[str]()
     while waiting:
         imported |= waiting
